@@ -1,0 +1,1 @@
+"""Configuration: which stacks, where they live, how the room behaves (being built)."""

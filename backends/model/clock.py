@@ -1,0 +1,41 @@
+"""Time, as the room sees it: an injected clock, so that every age can be tested."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Instant:
+    """One moment on both clocks. Ages come from ``mono``; ``wall`` is for people and records."""
+
+    mono: float
+    """Seconds of the room's monotonic clock; comparable within one process only."""
+
+    wall: float
+    """Seconds since the epoch, UTC; may step when the host's clock is set."""
+
+    def since(self, earlier: Instant) -> float:
+        """Seconds from ``earlier`` to here, by the monotonic clock."""
+        return self.mono - earlier.mono
+
+    def iso(self) -> str:
+        """UTC, milliseconds, ``Z``: ``2026-11-21T03:04:05.678Z``."""
+        at = datetime.fromtimestamp(self.wall, UTC)
+        return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+class Clock(Protocol):
+    """Whatever can say what time it is."""
+
+    def now(self) -> Instant: ...
+
+
+class SystemClock:
+    """The host's clocks."""
+
+    def now(self) -> Instant:
+        return Instant(time.monotonic(), time.time())

@@ -1,0 +1,158 @@
+"""What to read, what type it has, and what its values mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from backends.model.safetext import SafeText
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of a query or members of a collection, bounded; ``total`` may exceed ``len(rows)``."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[SafeText, ...], ...]
+    total: int
+
+
+Value = bool | int | float | SafeText | Table
+"""What a fact can be. A float is finite; text is safe; a collection is a Table."""
+
+
+class ValueType(Enum):
+    """How the answer is understood; anything that does not fit is FAILED, never a default."""
+
+    TEXT = "text"
+    INT = "int"
+    FLOAT = "float"
+    BOOL = "bool"
+    TIME = "time"
+    """A timestamp (ISO 8601, or epoch s or ms); the value is its epoch seconds as a float."""
+    COUNT = "count"
+    """How many: the length of a list, the rows of a query, the keys of a scan. An int."""
+    TABLE = "table"
+
+
+class Level(Enum):
+    """What a value means to the operator."""
+
+    OK = "ok"
+    INFO = "info"
+    """Shown, but neither good nor bad."""
+    WARN = "warn"
+    CRIT = "crit"
+    UNKNOWN = "unknown"
+
+    @property
+    def rank(self) -> int:
+        """0 is best. UNKNOWN is worse than WARN: what is not known may be anything."""
+        return _RANK[self]
+
+
+_RANK = {Level.OK: 0, Level.INFO: 1, Level.WARN: 2, Level.UNKNOWN: 3, Level.CRIT: 4}
+
+
+@dataclass(frozen=True, slots=True)
+class RedisQuery:
+    """One bounded read. ``op`` is the Redis command in lower case, or ``scan`` for a bounded key count."""
+
+    op: str
+    key: str
+    """The key, the SCAN pattern, or the INFO section."""
+    field: str | None = None
+    """A hash field, or a line of INFO."""
+    start: int = 0
+    stop: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class SqlQuery:
+    """One SELECT, run in a read-only session with a statement time-out."""
+
+    text: str
+    limit: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class HttpQuery:
+    """One GET."""
+
+    path: str
+    expect: tuple[int, ...] = (200,)
+    """Status codes that are an answer; 404 outside it is MISSING, any other is FAILED."""
+    body: str = "json"
+    """``json``, ``text``, ``prometheus`` (pick names the metric) or ``none`` (only the status code)."""
+
+
+Query = RedisQuery | SqlQuery | HttpQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One value the room watches, as its stack file describes it."""
+
+    id: str
+    label: str
+    group: str
+    source: str
+    query: Query
+    type: ValueType
+    pick: str | None = None
+    """Dotted path into a JSON answer (``details.strategy_id``), a column of a SQL answer, or a metric."""
+    unit: str = ""
+    every: float | None = None
+    """Seconds between polls, None for the source's own."""
+    observed: str | None = None
+    """Dotted path to the answer's own timestamp, from which the value's age is counted."""
+    max_age: float | None = None
+    """Seconds after which the answer's own timestamp makes it STALE."""
+    meanings: Mapping[str, Level] | None = None
+    """Level of each known word; with it, any other word is CRIT."""
+    warn_above: float | None = None
+    crit_above: float | None = None
+    warn_below: float | None = None
+    crit_below: float | None = None
+    missing: Level = Level.UNKNOWN
+    """What it means when the source answers: no such thing."""
+    missing_note: str | None = None
+    note: str | None = None
+    """What an operator must know about this value, e.g. where the given runbook is wrong."""
+    is_shown: bool = True
+    """False for facts that only feed the trading state, checks or verification."""
+    runbook: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The source answered with a value."""
+
+    value: Value
+    observed_wall: float | None = None
+    """The answer's own timestamp, epoch seconds, when the fact names one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The source answered: no such thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """This fact could not be had although the source may work; ``why`` is short and in plain words."""
+
+    why: SafeText
+
+
+Finding = Found | Absent | Broken
+
+
+class SourceError(Exception):
+    """A source did not answer at all. The message is short, in plain words, and holds no secret."""
+
+
+Raw = Any
+"""An answer before it is understood: parsed JSON, bytes, or rows."""

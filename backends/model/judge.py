@@ -1,0 +1,53 @@
+"""What a reading means now: the one place where a value becomes good or bad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backends.model.clock import Instant
+from backends.model.fact import Fact, Level, Table
+from backends.model.reading import Outcome, Quality, Reading
+from backends.model.service import Health, RunState, Service
+
+
+def judge(fact: Fact, reading: Reading[Any], now: Instant) -> Level:
+    """The level of ``reading`` at ``now``. OK and INFO only for a fresh (or ageing) answer."""
+    quality = reading.quality(now)
+    if reading.outcome is Outcome.MISSING:
+        return fact.missing if reading.age(now) <= reading.stale_after else Level.UNKNOWN
+    if quality not in (Quality.FRESH, Quality.AGEING):
+        return Level.UNKNOWN
+    return level_of(fact, reading.value)
+
+
+def level_of(fact: Fact, value: Any) -> Level:
+    """The level of a value that is known to be good."""
+    if fact.meanings is not None:
+        word = str(value).lower() if isinstance(value, bool) else str(value)
+        return fact.meanings.get(word, Level.CRIT)
+    number = float(value.total) if isinstance(value, Table) else value
+    limits = (fact.warn_above, fact.crit_above, fact.warn_below, fact.crit_below)
+    if all(limit is None for limit in limits):
+        return Level.INFO
+    if not isinstance(number, (int, float)):
+        return Level.UNKNOWN
+    if _beyond(number, fact.crit_above, fact.crit_below):
+        return Level.CRIT
+    return Level.WARN if _beyond(number, fact.warn_above, fact.warn_below) else Level.OK
+
+
+def _beyond(number: float, above: float | None, below: float | None) -> bool:
+    return (above is not None and number > above) or (below is not None and number < below)
+
+
+def judge_service(service: Service) -> Level:
+    """The level of a service that should run, from what its runtime says."""
+    if service.state is not RunState.RUNNING:
+        return Level.UNKNOWN if service.state is RunState.UNKNOWN else Level.CRIT
+    return {
+        Health.HEALTHY: Level.OK,
+        Health.NO_CHECK: Level.INFO,
+        Health.STARTING: Level.WARN,
+        Health.UNHEALTHY: Level.CRIT,
+        Health.UNKNOWN: Level.UNKNOWN,
+    }[service.health]

@@ -1,0 +1,53 @@
+"""What the engine asks of a source of facts, services or logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from backends.model.fact import Fact, Finding
+from backends.model.logline import LogLine
+from backends.model.service import Service
+
+
+class FactReader(Protocol):
+    """Observes one source. Owns its connections; every call is bounded in time and in bytes."""
+
+    async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
+        """One finding for every fact asked, by fact id.
+
+        Raises SourceError when the source as a whole did not answer. Never writes, never invents.
+        """
+
+    async def close(self) -> None: ...
+
+
+class ServiceReader(Protocol):
+    """Observes the services of one runtime."""
+
+    async def services(self) -> Mapping[str, Service | None]:
+        """Every expected service by its name in the stack file: None when the runtime answered that it
+        does not exist. Unexpected ones of the same project come too, by their own name.
+
+        Raises SourceError when the runtime did not answer.
+        """
+
+    async def close(self) -> None: ...
+
+
+class LogSource(Protocol):
+    """A bounded, growing sequence of log rows that a pane draws from. Safe to read from any thread."""
+
+    @property
+    def first(self) -> int:
+        """Ordinal of the oldest row still kept."""
+
+    @property
+    def end(self) -> int:
+        """Ordinal after the newest row; ``end - first`` rows are kept."""
+
+    def line(self, ordinal: int) -> LogLine | None:
+        """The row, made safe to show when asked for; None when it is no longer kept."""
+
+    def window(self, ordinal: int, count: int) -> list[LogLine]:
+        """Up to ``count`` rows from ``ordinal`` on, oldest first."""

@@ -1,0 +1,130 @@
+"""A value, who said it, when, and how far it can be trusted now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from backends.model.clock import Instant
+from backends.model.safetext import SafeText
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Outcome(Enum):
+    """What the source said. The four are never merged."""
+
+    OK = "ok"
+    MISSING = "missing"
+    """The source answered: there is no such thing."""
+    FAILED = "failed"
+    """The source did not answer, or what it said cannot be understood; ``error`` says why."""
+    NEVER = "never"
+    """Not asked yet in this session."""
+
+
+class Quality(Enum):
+    """What may be concluded from a reading now. Only FRESH may look healthy."""
+
+    FRESH = "fresh"
+    AGEING = "ageing"
+    STALE = "stale"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+    @property
+    def rank(self) -> int:
+        """0 is best; a roll-up takes the highest rank of its inputs."""
+        return _RANK[self]
+
+
+_RANK = {
+    Quality.FRESH: 0,
+    Quality.AGEING: 1,
+    Quality.STALE: 2,
+    Quality.UNKNOWN: 3,
+    Quality.BAD: 4,
+}
+
+
+def worst(qualities: list[Quality]) -> Quality:
+    """The worst of the given qualities; UNKNOWN when there are none."""
+    return max(qualities, key=lambda quality: quality.rank, default=Quality.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Good(Generic[T_co]):
+    """The last value that was OK, kept when its source fails, always shown with its age."""
+
+    value: T_co
+    at: Instant
+    """When the room received it."""
+
+
+FUTURE_TOLERANCE = 1.0
+"""Seconds a source's own timestamp may lie ahead of the room's clock before the reading is BAD."""
+
+KEEP_LAST_GOOD = 300.0
+"""Seconds a last good value may still be shown after its source was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T_co]):
+    """One fact as last heard. ``value`` is there only when ``outcome`` is OK."""
+
+    key: str
+    """The fact's id in its stack file."""
+    source: str
+    """The source's id in the stack file."""
+    outcome: Outcome
+    received: Instant
+    """When the room received this answer (or made this NEVER)."""
+    period: float
+    """Seconds between two polls of the source."""
+    value: T_co | None = None
+    observed_lag: float | None = None
+    """Seconds between the source's own timestamp and ``received``; None when it gives none."""
+    max_age: float | None = None
+    """Seconds the source's own timestamp may be old; None when it gives none or any age will do."""
+    error: SafeText | None = None
+    last_good: Good[T_co] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is not None) != (self.outcome is Outcome.OK):
+            raise ValueError(f"{self.key}: a value goes with OK and only with OK")
+
+    @property
+    def stale_after(self) -> float:
+        """Seconds after which an answer no longer counts."""
+        return max(3 * self.period, 2.0)
+
+    def age(self, now: Instant) -> float:
+        """Seconds since the room received this answer."""
+        return now.since(self.received)
+
+    def observed_age(self, now: Instant) -> float | None:
+        """Seconds since the source's own timestamp, or None when it gives none."""
+        return None if self.observed_lag is None else self.observed_lag + self.age(now)
+
+    def quality(self, now: Instant) -> Quality:
+        """How far this can be trusted at ``now``. FRESH only for an OK of this session."""
+        if self.outcome is Outcome.NEVER:
+            return Quality.UNKNOWN
+        if self.outcome is not Outcome.OK:
+            return Quality.BAD
+        if self.observed_lag is not None and self.observed_lag < -FUTURE_TOLERANCE:
+            return Quality.BAD
+        age = self.age(now)
+        if age < 0:
+            return Quality.BAD
+        observed = self.observed_age(now)
+        too_old = observed is not None and self.max_age is not None and observed > self.max_age
+        if too_old or age > self.stale_after:
+            return Quality.STALE
+        return Quality.AGEING if age > 1.5 * self.period + 0.5 else Quality.FRESH
+
+    def kept(self, now: Instant) -> Good[T_co] | None:
+        """The last good value while it may still be shown: five minutes after it was received."""
+        good = self.last_good
+        return good if good is not None and now.since(good.at) <= KEEP_LAST_GOOD else None

@@ -1,0 +1,85 @@
+"""The one boundary where text from outside becomes text that may be shown.
+
+A container name, a Redis value, a log line or a server's error message can hold escape sequences,
+bidirectional overrides or a megabyte of nothing. ``SafeText`` cannot: constructing one replaces every
+character that could act on a terminal, and caps the length. Widgets accept only ``SafeText``.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+LINE_LIMIT: Final = 4096
+"""Characters of one value or log line that can be shown."""
+
+NAME_LIMIT: Final = 64
+"""Characters of a name (container, key, unit) in a row; the whole name is in the detail view."""
+
+_TAB: Final = "    "
+_MAX_MARKS: Final = 4
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+class SafeText(str):
+    """Text that is inert on any terminal; a ``str`` that was cleaned when it was made.
+
+    Control, escape, bidirectional, private and unassigned characters appear as ``\\xNN`` or ``\\u{N}``;
+    a tab becomes four spaces; more than four combining marks on one character are dropped. Text longer
+    than ``limit`` characters ends in ``… +N chars``. Cleaning is idempotent. It does not touch markup:
+    brackets stay, and whoever draws the text must not parse them.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, raw: object = "", limit: int = LINE_LIMIT) -> SafeText:
+        if isinstance(raw, SafeText) and len(raw) <= limit:
+            return raw
+        text = raw if isinstance(raw, str) else str(raw)
+        return super().__new__(cls, _clean(text, limit))
+
+    @classmethod
+    def from_bytes(cls, raw: bytes, limit: int = LINE_LIMIT) -> SafeText:
+        """Decode UTF-8; bytes that are not UTF-8 appear as ``\\xNN``. Never fails."""
+        # Four bytes a character at the most: decoding more than that of a huge value is waste.
+        head = raw[: limit * 4]
+        text = head.decode("utf-8", "backslashreplace")
+        if len(raw) > len(head):
+            text = f"{text[:limit]}… +{len(raw) - len(head)} bytes"
+            return cls(text, limit + 32)
+        return cls(text, limit)
+
+
+NO_TEXT: Final = SafeText("")
+
+
+def _clean(text: str, limit: int) -> str:
+    over = len(text) - limit
+    if over > 0:
+        text = text[:limit]
+    if not text.isprintable() or not text.isascii():
+        text = _replace(text)
+    return f"{text}… +{over} chars" if over > 0 else text
+
+
+def _replace(text: str) -> str:
+    out: list[str] = []
+    marks = 0
+    for char in text:
+        if char.isascii() and char.isprintable():
+            out.append(char)
+            marks = 0
+        elif char == "\t":
+            out.append(_TAB)
+        elif (category := unicodedata.category(char)) in _UNSAFE:
+            code = ord(char)
+            out.append(f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}")
+            marks = 0
+        elif category in ("Mn", "Me"):
+            marks += 1
+            if marks <= _MAX_MARKS:
+                out.append(char)
+        else:
+            out.append(char)
+            marks = 0
+    return "".join(out)

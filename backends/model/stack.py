@@ -1,0 +1,134 @@
+"""A stack, as its file describes it, checked and resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from backends.model.alarm import Priority
+from backends.model.fact import Fact, Level
+from backends.model.procedure import Procedure
+from backends.model.secret import Secret
+from backends.model.trading import TradingState
+
+
+class Environment(Enum):
+    LIVE = "LIVE"
+    PAPER = "PAPER"
+    DEMO = "DEMO"
+
+
+class SourceKind(Enum):
+    DOCKER = "docker"
+    REDIS = "redis"
+    POSTGRES = "postgres"
+    HTTP = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place facts come from. ``url`` holds no credential."""
+
+    id: str
+    kind: SourceKind
+    title: str
+    url: str
+    every: float
+    """Seconds between polls."""
+    deadline: float
+    """Seconds one poll may take."""
+    username: str | None = None
+    password: Secret | None = None
+    auth: str = "none"
+    """HTTP: ``none``, ``user-context`` or ``internal-token`` (contract recipes), or ``bearer``."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Kind-specific, e.g. ``service_id`` for internal tokens, ``statement_timeout`` for SQL."""
+    origin: str = "stack file"
+    """Where the url came from: stack file, a config file's path, or an environment variable's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A service the stack should have."""
+
+    name: str
+    match: tuple[str, ...]
+    """Container names it may have, exact, tried in order."""
+    role: str
+    source: str
+    is_required: bool = True
+    """False for a part that may legitimately be absent (a compose profile that is not used)."""
+    has_check: bool = False
+    """Whether a health check is expected; without one, NO_CHECK is normal."""
+    note: str | None = None
+    is_followed: bool = True
+    """Whether its log is followed."""
+    runbook: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GateSpec:
+    """One switch that must allow trading."""
+
+    fact: str
+    label: str
+    trading: frozenset[str]
+    """Raw words that allow trading."""
+    halted: frozenset[str]
+    """Raw words that stop it. Any other word is UNKNOWN."""
+    missing: TradingState
+    missing_note: str
+
+
+@dataclass(frozen=True, slots=True)
+class EchoSpec:
+    """A second path to a gate's truth; a disagreement is a CONFLICT."""
+
+    gate: str
+    """The gate's fact id."""
+    fact: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRule:
+    """When a fact at this level or worse is an alarm, and what to tell the operator."""
+
+    id: str
+    fact: str
+    at: Level
+    priority: Priority
+    title: str
+    cause: str
+    consequence: str
+    response: str
+    section: str | None = None
+    runbook: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogGrammar:
+    """How to find the level in a line, tried in order; each pattern has a group ``level``."""
+
+    patterns: tuple[str, ...]
+    drop: tuple[str, ...] = ()
+    """Substrings of lines that are noise and not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    id: str
+    title: str
+    environment: Environment
+    sources: Mapping[str, Source]
+    services: tuple[ServiceSpec, ...]
+    facts: Mapping[str, Fact]
+    gates: tuple[GateSpec, ...]
+    """Empty means NO_HALT_PATH, which the file must say explicitly."""
+    echoes: tuple[EchoSpec, ...]
+    alarms: tuple[AlarmRule, ...]
+    procedures: Mapping[str, Procedure]
+    logs: LogGrammar
+    environment_facts: tuple[tuple[str, str, Environment], ...] = ()
+    """(fact id, raw word, environment): live evidence that outranks the configured word."""

@@ -1,0 +1,45 @@
+"""Is the stack allowed to trade: one word, mapped from raw words that mean opposite things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from backends.model.clock import Instant
+from backends.model.safetext import SafeText
+
+
+class TradingState(Enum):
+    TRADING = "TRADING"
+    HALTED = "HALTED"
+    CONFLICT = "CONFLICT"
+    """Two sources that must agree do not."""
+    UNKNOWN = "UNKNOWN"
+    NO_HALT_PATH = "NO HALT PATH"
+    """This stack cannot be halted from here, because nothing in it can halt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One of the switches that must all allow trading, as last read."""
+
+    fact: str
+    label: str
+    raw: SafeText | None
+    """The platform's own word, None when it was not read."""
+    state: TradingState
+    because: SafeText
+
+
+@dataclass(frozen=True, slots=True)
+class Trading:
+    """The roll-up over all gates; never better than the worst of them."""
+
+    state: TradingState
+    because: SafeText
+    """One short sentence: which gate decided, in the operator's words."""
+    since: Instant
+    """When this state was first concluded in this session."""
+    as_of: Instant
+    """The oldest reading it rests on; its age is the age to show."""
+    gates: tuple[Gate, ...] = ()
