@@ -89,6 +89,8 @@ class Reading(Generic[T_co]):
     """Seconds the source's own timestamp may be old; None when it gives none or any age will do."""
     error: SafeText | None = None
     last_good: Good[T_co] | None = None
+    changed: Instant | None = None
+    """When the answer (value or outcome) was first other than the one before; None for the first one."""
 
     def __post_init__(self) -> None:
         if (self.value is not None) != (self.outcome is Outcome.OK):

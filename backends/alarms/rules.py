@@ -1,0 +1,186 @@
+"""Which conditions of a board are alarms: thresholds, services, sources, and the trading state itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from backends.model.alarm import Alarm, Priority
+from backends.model.board import SERVICE, Board, SourceHealth
+from backends.model.clock import Instant
+from backends.model.fact import Fact, Level, Table
+from backends.model.judge import judge, level_of
+from backends.model.reading import Outcome, Quality, Reading
+from backends.model.safetext import SafeText
+from backends.model.service import Health, RunState, Service
+from backends.model.stack import AlarmRule, ServiceSpec, Stack
+from backends.model.trading import TradingState
+
+GRACE = 5.0
+"""Seconds after start in which something not asked yet is no alarm."""
+
+
+def conditions(stack: Stack, board: Board, started: Instant, now: Instant) -> Iterator[Alarm]:
+    """Every alarm condition true on ``board`` at ``now``; ``since`` is ``now`` for all of them."""
+    yield from _trading(board, started, now)
+    gate_sources = {stack.facts[gate.fact].source for gate in stack.gates}
+    for health in board.sources.values():
+        if health.is_up is False:
+            yield _source_down(health, health.id in gate_sources, now)
+    for rule in stack.alarms:
+        reading = board.readings.get(rule.fact)
+        if reading is not None:
+            yield from _rule(rule, stack.facts[rule.fact], reading, now)
+    watched = {rule.fact for rule in stack.alarms} | {gate.fact for gate in stack.gates}
+    for fact in stack.facts.values():
+        reading = board.readings.get(fact.id)
+        if reading is not None and board.sources[fact.source].is_up:
+            yield from _unreadable(fact, reading, fact.id in watched, now)
+    for spec in stack.services:
+        reading = board.readings.get(SERVICE + spec.name)
+        if reading is not None:
+            yield from _service(spec, reading, now)
+
+
+def _trading(board: Board, started: Instant, now: Instant) -> Iterator[Alarm]:
+    trading = board.trading
+    if trading.state is TradingState.CONFLICT:
+        yield _alarm(
+            "trading:conflict", Priority.CRITICAL, "trading", now,
+            title=f"Two sources disagree: {trading.because}",
+            cause="one of them is wrong, cut off or was changed by hand",
+            consequence="the stack may be trading although it looks halted",
+            response="Treat it as trading. Halt again and look at both sources.",
+        )  # fmt: skip
+    if trading.state is TradingState.UNKNOWN and now.since(started) > GRACE:
+        yield _alarm(
+            "trading:unknown", Priority.CRITICAL, "trading", now,
+            title=f"Trading state is not known: {trading.because}",
+            cause="a switch that decides about trading cannot be read, or holds a word nobody knows",
+            consequence="nobody can tell from here whether orders are being accepted",
+            response="Treat it as trading. Find out why the switch cannot be read; halt if in doubt.",
+        )  # fmt: skip
+
+
+def _source_down(health: SourceHealth, decides: bool, now: Instant) -> Alarm:
+    return _alarm(
+        f"source:{health.id}", Priority.CRITICAL if decides else Priority.HIGH, f"source:{health.id}", now,
+        title=f"{health.title} does not answer: {health.error}",
+        cause="the service is down, too slow, or the way to it is cut",
+        consequence="everything shown from it is old or unknown",
+        response="Run the doctor for this source; look at its container and its log.",
+    )  # fmt: skip
+
+
+def _rule(rule: AlarmRule, fact: Fact, reading: Reading[Any], now: Instant) -> Iterator[Alarm]:
+    level = judge(fact, reading, now)
+    fires = level is rule.at or (level is Level.CRIT and rule.at is Level.WARN)
+    if not fires and reading.quality(now) is Quality.STALE and reading.outcome is Outcome.OK:
+        # A bad value does not become good by growing old.
+        fires = level_of(fact, reading.value) is Level.CRIT and rule.at in (Level.WARN, Level.CRIT)
+    if fires:
+        yield _alarm(
+            rule.id, rule.priority, fact.id, now,
+            title=f"{rule.title} ({shown(fact, reading)})",
+            cause=rule.cause, consequence=rule.consequence, response=rule.response, section=rule.section,
+        )  # fmt: skip
+
+
+def _unreadable(fact: Fact, reading: Reading[Any], is_watched: bool, now: Instant) -> Iterator[Alarm]:
+    """A fact that cannot be judged although its source answers."""
+    priority = Priority.HIGH if is_watched else Priority.LOW
+    if reading.outcome is Outcome.FAILED:
+        yield _alarm(
+            f"unreadable:{fact.id}", priority, fact.id, now,
+            title=f"{fact.label} cannot be read: {reading.error}",
+            cause="the source answers, but not with what this fact expects",
+            consequence="this value is unknown",
+            response="Look at the raw value; it may have been written by hand or by another version.",
+        )  # fmt: skip
+    elif reading.outcome is Outcome.OK and reading.quality(now) in (Quality.STALE, Quality.BAD):
+        age = reading.observed_age(now)
+        old = "from the future" if age is not None and age < 0 else f"{_span(age or reading.age(now))} old"
+        yield _alarm(
+            f"stale:{fact.id}", priority, fact.id, now,
+            title=f"{fact.label} is {old}",
+            cause="whoever writes it has stopped writing, or clocks differ",
+            consequence="the value shown is not the present one",
+            response="Look at the service that writes it.",
+        )  # fmt: skip
+
+
+def _service(spec: ServiceSpec, reading: Reading[Any], now: Instant) -> Iterator[Alarm]:
+    key = SERVICE + spec.name
+    if reading.outcome is Outcome.MISSING and spec.is_required:
+        yield _alarm(
+            key, Priority.HIGH, key, now,
+            title=f"{spec.name} is not there",
+            cause="its container was never created or has been removed",
+            consequence=f"no {spec.role}",
+            response="Start it with the stack's own compose file.",
+        )  # fmt: skip
+    service = reading.value
+    if isinstance(service, Service):
+        wrong = _what_is_wrong(service, spec.is_required)
+        if wrong is not None:
+            yield _alarm(
+                key, Priority.HIGH, key, now,
+                title=f"{spec.name} {wrong}",
+                cause="see the last lines of its log",
+                consequence=f"no dependable {spec.role}",
+                response="Read its log from the time it failed; restart it when the cause is known.",
+            )  # fmt: skip
+
+
+def _what_is_wrong(service: Service, is_required: bool) -> str | None:
+    if service.state is RunState.RUNNING:
+        return "is unhealthy" if service.health is Health.UNHEALTHY else None
+    if service.state is RunState.RESTARTING:
+        return f"keeps restarting ({service.restarts or 0} times, last exit code {service.exit_code})"
+    if service.state in (RunState.EXITED, RunState.CREATED) and not is_required:
+        return None
+    why = ", out of memory" if service.oom_killed else ""
+    code = "" if service.exit_code is None else f" with code {service.exit_code}"
+    return f"is {service.state.value}{code}{why}"
+
+
+def shown(fact: Fact, reading: Reading[Any]) -> str:
+    """The value in a few words, for a title."""
+    if reading.outcome is Outcome.MISSING:
+        return fact.missing_note or "missing"
+    value = reading.value
+    if isinstance(value, Table):
+        return f"{value.total} rows"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{text} {fact.unit}".strip()
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def _alarm(
+    ident: str,
+    priority: Priority,
+    subject: str,
+    now: Instant,
+    *,
+    title: str,
+    cause: str,
+    consequence: str,
+    response: str,
+    section: str | None = None,
+) -> Alarm:
+    return Alarm(
+        id=ident,
+        priority=priority,
+        title=SafeText(title),
+        cause=SafeText(cause),
+        consequence=SafeText(consequence),
+        response=SafeText(response),
+        since=now,
+        subject=subject,
+        section=section,
+    )

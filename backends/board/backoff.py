@@ -1,0 +1,32 @@
+"""When to ask a source again: at its own cadence while it answers, less and less often while it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+FIRST = 0.5
+"""Seconds to wait after the first failure, doubled with each further one."""
+
+LONGEST = 30.0
+"""Seconds between two tries of a source that has been down for long."""
+
+
+class Backoff:
+    """Counts failures in a row of one source and says how long to wait. Owns no clock."""
+
+    def __init__(self, every: float, jitter: Callable[[], float]) -> None:
+        self._every = every
+        self._jitter = jitter
+        """Returns a number in [0, 1)."""
+        self.failures = 0
+
+    def succeeded(self) -> float:
+        """Seconds until the next poll."""
+        self.failures = 0
+        return self._every
+
+    def failed(self) -> float:
+        """Seconds until the next try: never sooner than the cadence, spread by up to a quarter."""
+        self.failures += 1
+        pause = min(FIRST * 2.0 ** min(self.failures - 1, 10), LONGEST)
+        return max(self._every, pause) * (1 + 0.25 * self._jitter())

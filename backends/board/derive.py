@@ -1,0 +1,117 @@
+"""Facts from facts: may the stack trade, and is real money at stake. Never better than the worst input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backends.model.clock import Instant
+from backends.model.reading import Outcome, Quality, Reading
+from backends.model.safetext import SafeText
+from backends.model.stack import EchoSpec, Environment, GateSpec, Stack
+from backends.model.trading import Gate, Trading, TradingState
+
+Readings = Mapping[str, Reading[Any]]
+
+ECHO_SLACK = 0.5
+"""Seconds an answer may have been on its way while the other source changed."""
+
+
+def trading(stack: Stack, readings: Readings, now: Instant, before: Trading | None) -> Trading:
+    """The stack's trading state at ``now``.
+
+    HALTED when any gate is known to be halted, else UNKNOWN when any is unknown, else TRADING. A second
+    source that says otherwise about a gate makes it CONFLICT.
+    """
+    gates = tuple(_gate(spec, readings.get(spec.fact), now) for spec in stack.gates)
+    state, because = _roll_up(gates)
+    conflict = _conflict(stack, gates, readings, now)
+    if conflict is not None:
+        state, because = TradingState.CONFLICT, conflict
+    asked = [readings[spec.fact].received for spec in stack.gates if spec.fact in readings]
+    return Trading(
+        state=state,
+        because=because,
+        since=before.since if before is not None and before.state is state else now,
+        as_of=min(asked, default=now),
+        gates=gates,
+    )
+
+
+def environment(stack: Stack, readings: Readings) -> Environment:
+    """The configured environment, or LIVE as soon as the stack itself says that money is real."""
+    for fact, word, evidence in stack.environment_facts:
+        reading = readings.get(fact)
+        if evidence is Environment.LIVE and reading is not None and raw_word(reading) == word:
+            return Environment.LIVE
+    return stack.environment
+
+
+def raw_word(reading: Reading[Any]) -> SafeText | None:
+    """The platform's own word as text, ``true`` and ``false`` for a bool; None when it was not read."""
+    if reading.outcome is not Outcome.OK:
+        return None
+    value = reading.value
+    return SafeText(str(value).lower() if isinstance(value, bool) else value)
+
+
+def _gate(spec: GateSpec, reading: Reading[Any] | None, now: Instant) -> Gate:
+    if reading is None or reading.outcome is Outcome.NEVER:
+        return Gate(spec.fact, spec.label, None, TradingState.UNKNOWN, SafeText("not read yet"))
+    is_current = reading.age(now) <= reading.stale_after
+    if not is_current:
+        why = SafeText(f"last answer {reading.age(now):.0f} s ago")
+        return Gate(spec.fact, spec.label, raw_word(reading), TradingState.UNKNOWN, why)
+    if reading.outcome is Outcome.MISSING:
+        return Gate(spec.fact, spec.label, None, spec.missing, SafeText(spec.missing_note))
+    if reading.outcome is Outcome.FAILED:
+        why = SafeText(f"cannot be read: {reading.error}")
+        return Gate(spec.fact, spec.label, None, TradingState.UNKNOWN, why)
+    if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
+        why = SafeText("its own timestamp cannot be trusted")
+        return Gate(spec.fact, spec.label, raw_word(reading), TradingState.UNKNOWN, why)
+    word = raw_word(reading)
+    return Gate(spec.fact, spec.label, word, _meaning(spec, word), SafeText(f"reads {word}"))
+
+
+def _meaning(spec: GateSpec, word: SafeText | None) -> TradingState:
+    if word in spec.halted:
+        return TradingState.HALTED
+    return TradingState.TRADING if word in spec.trading else TradingState.UNKNOWN
+
+
+def _roll_up(gates: tuple[Gate, ...]) -> tuple[TradingState, SafeText]:
+    if not gates:
+        return TradingState.NO_HALT_PATH, SafeText("nothing in this stack can halt trading")
+    for wanted in (TradingState.HALTED, TradingState.UNKNOWN):
+        deciding = [gate for gate in gates if gate.state is wanted]
+        if deciding:
+            return wanted, SafeText("; ".join(f"{gate.label} {gate.because}" for gate in deciding))
+    return TradingState.TRADING, SafeText(f"all {len(gates)} gates allow trading")
+
+
+def _conflict(stack: Stack, gates: tuple[Gate, ...], readings: Readings, now: Instant) -> SafeText | None:
+    by_fact = {gate.fact: gate for gate in gates}
+    specs = {spec.fact: spec for spec in stack.gates}
+    for echo in stack.echoes:
+        gate, reading = by_fact.get(echo.gate), readings.get(echo.fact)
+        if gate is None or reading is None or gate.raw is None:
+            continue
+        if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
+            continue
+        word = raw_word(reading)
+        said = _meaning(specs[echo.gate], word)
+        known = (TradingState.TRADING, TradingState.HALTED)
+        if gate.state in known and said is not gate.state and _both_settled(echo, readings):
+            return SafeText(f"{gate.label} reads {gate.raw}, but {echo.label} says {word}")
+    return None
+
+
+def _both_settled(echo: EchoSpec, readings: Readings) -> bool:
+    """Whether each was asked after the other last changed, so that they speak of the same time."""
+    one, two = readings[echo.gate], readings[echo.fact]
+    return _asked_after(one, two.changed) and _asked_after(two, one.changed)
+
+
+def _asked_after(reading: Reading[Any], changed: Instant | None) -> bool:
+    return changed is None or reading.received.mono > changed.mono + ECHO_SLACK

@@ -1,0 +1,53 @@
+"""Reads one fact afresh, over connections that no poller and no writer uses: what proofs are made of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from backends.board.ingest import ingest_facts, ingest_failure, never, period_of
+from backends.model.clock import Clock
+from backends.model.fact import SourceError
+from backends.model.port import FactReader
+from backends.model.reading import Reading
+from backends.model.safetext import SafeText
+from backends.model.stack import Source, Stack
+
+
+class FreshReader:
+    """A ``Verifier``: keeps a reader of its own for each source, opened when first needed or warmed."""
+
+    def __init__(self, stack: Stack, make: Callable[[Source], FactReader], clock: Clock) -> None:
+        self._stack = stack
+        self._make = make
+        self._clock = clock
+        self._readers: dict[str, FactReader] = {}
+
+    async def look(self, fact: str, within: float) -> Reading[Any]:
+        """The fact as it is now, or a FAILED reading saying why it cannot be read. Never raises for a source."""
+        spec = self._stack.facts[fact]
+        source = self._stack.sources[spec.source]
+        asked = self._clock.now()
+        before = never([(fact, source, period_of(spec, source))], asked)
+        try:
+            if source.id not in self._readers:
+                self._readers[source.id] = self._make(source)
+            findings = await asyncio.wait_for(self._readers[source.id].read([spec]), within)
+        except (SourceError, TimeoutError) as failure:
+            why = (
+                SafeText(failure)
+                if isinstance(failure, SourceError)
+                else SafeText(f"no answer in {within:g} s")
+            )
+            return ingest_failure([fact], source, why, self._clock.now(), before)[fact]
+        return ingest_facts([spec], findings, source, self._clock.now(), before)[fact]
+
+    async def warm(self, facts: list[str]) -> None:
+        """Open the connections these facts will need; what fails now will say so when it is needed."""
+        await asyncio.gather(*(self.look(fact, 2.0) for fact in facts))
+
+    async def close(self) -> None:
+        for reader in self._readers.values():
+            await reader.close()
+        self._readers.clear()

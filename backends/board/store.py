@@ -1,0 +1,145 @@
+"""The current board of one stack, swapped whole, and what is remembered between boards."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from backends.board import derive
+from backends.board.ingest import never, period_of
+from backends.model.alarm import Alarm
+from backends.model.board import SERVICE, Board, SourceHealth
+from backends.model.clock import Clock, Instant
+from backends.model.procedure import Run
+from backends.model.reading import Outcome, Reading
+from backends.model.safetext import SafeText
+from backends.model.service import Service
+from backends.model.stack import Stack
+
+TRAIL = 60
+"""Samples kept for a sparkline."""
+
+RUNS = 20
+"""Runs kept on the board."""
+
+
+class AlarmBook(Protocol):
+    """Turns a board into the alarms that are active on it."""
+
+    def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]: ...
+
+
+class Store:
+    """Holds one stack's board. Written by the engine's loop only; ``board`` may be read from any thread."""
+
+    def __init__(self, stack: Stack, clock: Clock, alarms: AlarmBook, changed: Callable[[], None]) -> None:
+        self._stack = stack
+        self._clock = clock
+        self._alarms = alarms
+        self._changed = changed
+        self._trails: dict[str, deque[float | None]] = {}
+        now = clock.now()
+        readings = never(self._keys(), now)
+        self.board = Board(
+            stack=stack.id,
+            seq=0,
+            taken=now,
+            environment=stack.environment,
+            readings=readings,
+            sources={s.id: SourceHealth(s.id, s.title, None, now) for s in stack.sources.values()},
+            trading=derive.trading(stack, readings, now, None),
+        )
+
+    def _keys(self) -> list[tuple[str, Any, float]]:
+        sources = self._stack.sources
+        facts = [
+            (fact.id, sources[fact.source], period_of(fact, sources[fact.source]))
+            for fact in self._stack.facts.values()
+        ]
+        services = [
+            (SERVICE + spec.name, sources[spec.source], sources[spec.source].every)
+            for spec in self._stack.services
+        ]
+        return facts + services
+
+    def apply(self, readings: Mapping[str, Reading[Any]], health: SourceHealth) -> None:
+        """Take in what one poll of one source gave, and publish the next board."""
+        merged = {**self.board.readings, **readings}
+        gone = self._unexpected_gone(readings, health)
+        for key in gone:
+            del merged[key]
+            self._trails.pop(key, None)
+        self._remember(readings)
+        self._publish(readings=merged, sources={**self.board.sources, health.id: health})
+
+    def _unexpected_gone(self, fresh: Mapping[str, Reading[Any]], health: SourceHealth) -> list[str]:
+        """Services the stack file does not name leave the board when their runtime no longer lists them."""
+        if not health.is_up:
+            return []
+        expected = {SERVICE + spec.name for spec in self._stack.services}
+        return [
+            key
+            for key, reading in self.board.readings.items()
+            if key.startswith(SERVICE)
+            and key not in expected
+            and key not in fresh
+            and reading.source == health.id
+        ]
+
+    def _remember(self, readings: Mapping[str, Reading[Any]]) -> None:
+        for key, reading in readings.items():
+            if not key.startswith(SERVICE):
+                continue
+            service = reading.value
+            used = service.usage.memory if isinstance(service, Service) else None
+            trail = self._trails.setdefault(key, deque(maxlen=TRAIL))
+            trail.append(None if used is None else float(used))
+
+    def show_run(self, run: Run) -> None:
+        """Put a procedure's newest state on the board."""
+        others = tuple(known for known in self.board.runs if known.operation != run.operation)
+        self._publish(runs=(run, *others)[:RUNS])
+
+    def tick(self) -> None:
+        """Look at the same readings a second later: what has grown old is concluded anew."""
+        now = self._clock.now()
+        trading = derive.trading(self._stack, self.board.readings, now, self.board.trading)
+        alarms = self._alarms.evaluate(replace(self.board, trading=trading), now)
+        if trading.state is not self.board.trading.state or alarms != self.board.alarms:
+            self._publish()
+
+    def _publish(self, **changes: Any) -> None:
+        now = self._clock.now()
+        board = replace(self.board, seq=self.board.seq + 1, taken=now, **changes)
+        board = replace(
+            board,
+            environment=derive.environment(self._stack, board.readings),
+            trading=derive.trading(self._stack, board.readings, now, self.board.trading),
+            trails={key: tuple(trail) for key, trail in self._trails.items()},
+        )
+        self.board = replace(board, alarms=self._alarms.evaluate(board, now))
+        self._changed()
+
+
+def health_after(before: SourceHealth, error: SafeText | None, now: Instant, retry: Instant) -> SourceHealth:
+    """The health of a source after one poll; ``error`` is None when it answered."""
+    is_up = error is None
+    return SourceHealth(
+        id=before.id,
+        title=before.title,
+        is_up=is_up,
+        since=before.since if before.is_up is is_up else now,
+        last_ok=now if is_up else before.last_ok,
+        failures=0 if is_up else before.failures + 1,
+        error=error,
+        retry_at=None if is_up else retry,
+    )
+
+
+def is_all_asked(board: Board) -> bool:
+    """Whether every source has answered or failed at least once."""
+    return all(health.is_up is not None for health in board.sources.values()) and all(
+        reading.outcome is not Outcome.NEVER for reading in board.readings.values()
+    )
