@@ -50,9 +50,6 @@ class SafeText(str):
         return cls(text, limit)
 
 
-NO_TEXT: Final = SafeText("")
-
-
 def _clean(text: str, limit: int) -> str:
     over = len(text) - limit
     if over > 0:
@@ -83,3 +80,6 @@ def _replace(text: str) -> str:
             out.append(char)
             marks = 0
     return "".join(out)
+
+
+NO_TEXT: Final = SafeText("")
