@@ -1,0 +1,117 @@
+"""Fixtures every test may use: real servers, the demo world, a clock moved by hand.
+
+A test whose server cannot run here is skipped, and the closing line names what was not run. With
+``CONTROLROOM_TEST_REQUIRE=all`` each such skip is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+
+from tests.clock import FakeClock
+from tests.servers.demo import DemoWorld, start_demo
+from tests.servers.docker import DockerEngine, start_docker
+from tests.servers.postgres import PostgresServer, start_postgres
+from tests.servers.process import UnavailableError, sweep
+from tests.servers.redis import RedisServer, start_redis
+
+T = TypeVar("T")
+
+_NEEDS = re.compile(r"needs \[(?P<what>[^\]]+)\]")
+
+
+def need(what: str, why: object) -> NoReturn:
+    """End the test because ``what`` is not here: a skip that is counted, or a failure if required."""
+    message = f"needs [{what}]: {why}"
+    if os.environ.get("CONTROLROOM_TEST_REQUIRE") == "all":
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def started(what: str, start: Callable[[], T]) -> T:
+    """What ``start`` returns; without its server the test ends as ``need`` says."""
+    try:
+        return start()
+    except UnavailableError as error:
+        need(what, error)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    sweep()
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt(f"signal {number}")
+
+    # A terminated run still tears its servers down.
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Name what was not run for want of a server."""
+    counts: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        if found := _NEEDS.search(str(report.longrepr)):
+            counts[found["what"]] += 1
+    if counts:
+        parts = (f"{what} ({n} test{'s' if n > 1 else ''})" for what, n in sorted(counts.items()))
+        terminalreporter.write_line(f"not run here: {', '.join(parts)}", yellow=True)
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    return FakeClock(mono=1000.0, wall=1_790_000_000.0)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One Redis for the session; tests that need it empty take ``redis_db``."""
+    server = started("redis", start_redis)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_db(redis_server: RedisServer) -> Iterator[RedisServer]:
+    """The session's Redis: empty, answering, and left that way."""
+    redis_server.resume()
+    redis_server.command("FLUSHALL")
+    yield redis_server
+    redis_server.resume()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    server = started("postgresql", start_postgres)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(postgres_server: PostgresServer) -> str:
+    """A libpq URL of the session's PostgreSQL; each test makes its own tables or database."""
+    return postgres_server.dsn
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerEngine]:
+    """One Docker Engine with five containers, ``cr-healthy`` and so on: ``tests/servers/docker.py``."""
+    engine = started("docker engine", start_docker)
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture(scope="session")
+def demo_world() -> Iterator[DemoWorld]:
+    """One demo for the session. A test that halts or breaks it starts its own with ``start_demo``."""
+    world = start_demo()
+    yield world
+    world.stop()

@@ -1,0 +1,1 @@
+"""Real servers for tests, each in its own directory and process group, gone when the session ends."""

