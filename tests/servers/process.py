@@ -117,7 +117,7 @@ class Child:
         os.kill(self.pid, signal.SIGCONT)
 
     def wait_ready(self, is_ready: Callable[[], object], seconds: float = 15.0) -> None:
-        """Return when ``is_ready``; UnavailableError, with the end of its log, when it ends or takes too long."""
+        """Return when ``is_ready``; UnavailableError, with the end of its log, when it never is."""
 
         def settled() -> bool:
             return bool(is_ready()) or not self.is_running
