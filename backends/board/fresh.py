@@ -25,7 +25,7 @@ class FreshReader:
         self._readers: dict[str, FactReader] = {}
 
     async def look(self, fact: str, within: float) -> Reading[Any]:
-        """The fact as it is now, or a FAILED reading saying why it cannot be read. Never raises for a source."""
+        """The fact as it is now, or a FAILED reading that says why not. Never raises for a source."""
         spec = self._stack.facts[fact]
         source = self._stack.sources[spec.source]
         asked = self._clock.now()

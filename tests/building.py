@@ -1,0 +1,95 @@
+"""Small stacks and readings for tests that need no file and no server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from backends.model.alarm import Priority
+from backends.model.clock import Instant
+from backends.model.fact import Fact, Level, RedisQuery, ValueType
+from backends.model.reading import Outcome, Reading
+from backends.model.safetext import SafeText
+from backends.model.stack import (
+    AlarmRule,
+    EchoSpec,
+    Environment,
+    GateSpec,
+    LogGrammar,
+    ServiceSpec,
+    Source,
+    SourceKind,
+    Stack,
+)
+from backends.model.trading import TradingState
+
+START = Instant(mono=1000.0, wall=1_790_000_000.0)
+
+
+def later(seconds: float, start: Instant = START) -> Instant:
+    return Instant(start.mono + seconds, start.wall + seconds)
+
+
+def redis_source(url: str = "redis://127.0.0.1:1/0") -> Source:
+    return Source("redis", SourceKind.REDIS, "Redis", url, every=1.0, deadline=0.5)
+
+
+def docker_source() -> Source:
+    return Source("docker", SourceKind.DOCKER, "Docker", "unix:///nowhere.sock", every=2.0, deadline=1.0)
+
+
+def fact(ident: str, key: str | None = None, kind: ValueType = ValueType.TEXT, **more: Any) -> Fact:
+    return Fact(ident, ident, "Safety", "redis", RedisQuery("get", key or ident), kind, **more)
+
+
+KILL = fact(
+    "kill.state", "kill_switch:state", pick="state", meanings={"ACTIVE": Level.OK, "ENGAGED": Level.CRIT}
+)
+BREAKER = fact("breaker.state", "circuit_breaker:state", pick="state", meanings={"OPEN": Level.OK})
+ECHO = fact("orchestrator.kill")
+LOSS = fact("loss", kind=ValueType.FLOAT, warn_above=100.0, crit_above=200.0, unit="USD")
+
+
+def stack(**changes: Any) -> Stack:
+    """Two gates (kill switch, breaker), an echo of the first, one threshold, one required service."""
+    made = Stack(
+        id="tiny",
+        title="Tiny",
+        environment=Environment.PAPER,
+        sources={"redis": redis_source(), "docker": docker_source()},
+        services=(ServiceSpec("trader", ("tiny_trader",), "order flow", "docker"),),
+        facts={item.id: item for item in (KILL, BREAKER, ECHO, LOSS)},
+        gates=(
+            GateSpec(
+                "kill.state", "kill switch", frozenset({"ACTIVE"}), frozenset({"ENGAGED"}),
+                TradingState.UNKNOWN, "missing: orders are refused",
+            ),
+            GateSpec(
+                "breaker.state", "circuit breaker", frozenset({"OPEN"}), frozenset({"TRIPPED"}),
+                TradingState.UNKNOWN, "missing: orders are refused",
+            ),
+        ),
+        echoes=(EchoSpec("kill.state", "orchestrator.kill", "the orchestrator"),),
+        alarms=(
+            AlarmRule(
+                "loss", "loss", Level.WARN, Priority.HIGH, "Daily loss", "a losing day",
+                "the limit is near", "Watch it", "Loss",
+            ),
+        ),
+        procedures={},
+        logs=LogGrammar(()),
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def ok(key: str, value: Any, at: Instant = START, **more: Any) -> Reading[Any]:
+    safe = SafeText(value) if isinstance(value, str) else value
+    return Reading(key, "redis", Outcome.OK, at, period=1.0, value=safe, **more)
+
+
+def missing(key: str, at: Instant = START) -> Reading[Any]:
+    return Reading(key, "redis", Outcome.MISSING, at, period=1.0)
+
+
+def failed(key: str, at: Instant = START, why: str = "timed out", **more: Any) -> Reading[Any]:
+    return Reading(key, "redis", Outcome.FAILED, at, period=1.0, error=SafeText(why), **more)

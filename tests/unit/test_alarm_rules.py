@@ -1,0 +1,115 @@
+"""Alarms say what is wrong, since when, and keep their identity."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backends.alarms.book import AlarmBook
+from backends.board.derive import trading
+from backends.model.alarm import Priority
+from backends.model.board import Board, SourceHealth
+from backends.model.reading import Good, Outcome, Reading
+from backends.model.safetext import SafeText
+from backends.model.service import Health, RunState, Runtime, Service
+from tests.building import START, failed, later, missing, ok, stack
+
+GOOD = {
+    "kill.state": ok("kill.state", "ACTIVE"),
+    "breaker.state": ok("breaker.state", "OPEN"),
+    "orchestrator.kill": ok("orchestrator.kill", "ACTIVE"),
+    "loss": ok("loss", 5.0),
+}
+
+
+def service(**changes):
+    made = Service("trader", Runtime.DOCKER, "abc", SafeText("tiny_trader"), RunState.RUNNING, Health.HEALTHY)
+    return Reading("service:trader", "docker", Outcome.OK, START, 2.0, value=replace(made, **changes))
+
+
+def board(at=START, down=None, **readings):
+    every = {**GOOD, "service:trader": service()}
+    every |= {key.replace("__", ":").replace("_", "."): value for key, value in readings.items()}
+    sources = {
+        name: SourceHealth(
+            name, name.title(), name != down, START, error=SafeText("refused") if name == down else None
+        )
+        for name in ("redis", "docker")
+    }
+    made = stack()
+    return Board("tiny", 1, at, made.environment, every, sources, trading(made, every, at, None))
+
+
+def ids(book, shown, at=START):
+    return [alarm.id for alarm in book.evaluate(shown, at)]
+
+
+def test_a_healthy_board_has_no_alarm():
+    assert ids(AlarmBook(stack(), START), board()) == []
+
+
+def test_a_crossed_threshold_is_an_alarm_with_its_value_and_keeps_since():
+    book = AlarmBook(stack(), START)
+    first = book.evaluate(board(loss=ok("loss", 150.0)), START)
+    assert [alarm.title for alarm in first] == ["Daily loss (150 USD)"]
+    again = book.evaluate(board(later(1), loss=ok("loss", 250.0, later(1))), later(1))
+    assert again[0].since == START
+    assert ids(book, board()) == []
+    assert book.evaluate(board(loss=ok("loss", 150.0)), later(9))[0].since == later(9)
+
+
+def test_a_breach_does_not_clear_by_growing_old():
+    assert "loss" in ids(AlarmBook(stack(), START), board(loss=ok("loss", 250.0, later(-60))))
+
+
+def test_a_source_that_decides_about_trading_is_critical_when_down():
+    alarms = {alarm.id: alarm for alarm in AlarmBook(stack(), START).evaluate(board(down="redis"), START)}
+    assert alarms["source:redis"].priority is Priority.CRITICAL
+    assert "refused" in alarms["source:redis"].title
+    other = AlarmBook(stack(), START).evaluate(board(down="docker"), START)
+    assert [alarm.priority for alarm in other] == [Priority.HIGH]
+
+
+def test_unknown_trading_state_is_critical_once_the_room_has_had_time_to_ask():
+    blind = board(kill_state=missing("kill.state"))
+    assert "trading:unknown" not in ids(AlarmBook(stack(), START), blind)
+    assert "trading:unknown" in ids(AlarmBook(stack(), later(-10)), blind)
+
+
+def test_an_unreadable_fact_is_named_only_while_its_source_answers():
+    broken = failed("loss", why="not JSON", last_good=Good(1.0, START))
+    assert "unreadable:loss" in ids(AlarmBook(stack(), START), board(loss=broken))
+    assert "unreadable:loss" not in ids(AlarmBook(stack(), START), board(down="redis", loss=broken))
+
+
+def test_services_that_are_absent_dead_or_unhealthy_are_alarms_and_no_check_is_not():
+    def title(reading):
+        found = AlarmBook(stack(), START).evaluate(board(service__trader=reading), START)
+        return found[0].title if found else None
+
+    assert title(missing("service:trader")) == "trader is not there"
+    assert title(service(state=RunState.EXITED, exit_code=137, oom_killed=True)) == (
+        "trader is exited with code 137, out of memory"
+    )
+    assert title(service(health=Health.UNHEALTHY)) == "trader is unhealthy"
+    assert title(service(health=Health.NO_CHECK)) is None
+
+
+def test_a_crash_loop_shows_even_while_the_container_happens_to_run():
+    book = AlarmBook(stack(), START)
+
+    def about_trader(after, count):
+        at = later(after)
+        shown = board(at, service__trader=replace(service(restarts=count, exit_code=1), received=at))
+        return [alarm.title for alarm in book.evaluate(shown, at) if alarm.subject == "service:trader"]
+
+    assert [about_trader(count * 20, count) for count in range(3)] == [[], [], []]
+    loop = "trader is in a crash loop: 3 restarts in 10 min, last exit code 1"
+    assert about_trader(70, 3) == [loop]
+    assert about_trader(2000, 3) == []
+
+
+def test_critical_comes_first_then_the_oldest():
+    book = AlarmBook(stack(), later(-10))
+    book.evaluate(board(loss=ok("loss", 150.0)), later(-5))
+    both = board(loss=ok("loss", 150.0), kill_state=missing("kill.state"))
+    assert ids(book, both) == ["trading:unknown", "loss"]

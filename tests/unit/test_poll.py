@@ -1,0 +1,117 @@
+"""Each source is polled alone, under a deadline, and its failure is a value."""
+
+from __future__ import annotations
+
+import asyncio
+
+from backends.alarms.book import AlarmBook
+from backends.board.backoff import Backoff
+from backends.board.poll import FactTask, Poller
+from backends.board.store import Store
+from backends.model.fact import Absent, Broken, Found, SourceError
+from backends.model.reading import Outcome
+from backends.model.safetext import SafeText
+from tests.building import fact, redis_source, stack
+
+FACTS = [fact("fast"), fact("slow", every=10.0)]
+
+
+class Scripted:
+    """A FactReader that does what the test says next; stands for any source's misbehaviour."""
+
+    def __init__(self):
+        self.asked = []
+        self.answer = {}
+
+    async def read(self, facts):
+        self.asked.append([item.id for item in facts])
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        if self.answer == "hang":
+            await asyncio.Event().wait()
+        return self.answer
+
+    async def close(self):
+        pass
+
+
+def make(clock):
+    made = stack(facts={item.id: item for item in FACTS}, gates=(), echoes=(), alarms=(), services=())
+    store = Store(made, clock, AlarmBook(made, clock.now()), lambda: None)
+    reader = Scripted()
+    source = redis_source()
+    poller = Poller(source, FactTask(source, FACTS, reader, store), store, clock, jitter=lambda: 0.0)
+    return poller, reader, store
+
+
+def outcomes(store):
+    return {key: reading.outcome for key, reading in store.board.readings.items()}
+
+
+async def test_first_everything_is_never_then_what_the_source_said(fake_clock):
+    poller, reader, store = make(fake_clock)
+    assert set(outcomes(store).values()) == {Outcome.NEVER}
+    reader.answer = {"fast": Found(SafeText("a")), "slow": Absent()}
+    await poller.once()
+    assert outcomes(store) == {"fast": Outcome.OK, "slow": Outcome.MISSING}
+    reader.answer = {"fast": Broken(SafeText("not JSON"))}
+    fake_clock.advance(1)
+    await poller.once()
+    assert outcomes(store)["fast"] is Outcome.FAILED
+    assert store.board.readings["fast"].last_good.value == "a"
+
+
+async def test_facts_are_asked_at_their_own_cadence_and_all_after_a_failure(fake_clock):
+    poller, reader, _ = make(fake_clock)
+    reader.answer = {"fast": Found(1), "slow": Found(2)}
+    await poller.once()
+    fake_clock.advance(1)
+    assert await poller.once() == 1.0
+    reader.answer = SourceError("refused")
+    fake_clock.advance(1)
+    await poller.once()
+    await poller.once()
+    assert reader.asked == [["fast", "slow"], ["fast"], ["fast"], ["fast", "slow"]]
+
+
+async def test_a_fact_the_source_forgot_is_failed_not_kept(fake_clock):
+    poller, reader, store = make(fake_clock)
+    reader.answer = {"fast": Found(1)}
+    await poller.once()
+    assert store.board.readings["slow"].outcome is Outcome.FAILED
+
+
+async def test_a_hanging_source_fails_at_its_deadline(fake_clock):
+    poller, reader, store = make(fake_clock)
+    reader.answer = "hang"
+    await poller.once()
+    assert store.board.sources["redis"].error == "no answer within 0.5 s"
+    assert set(outcomes(store).values()) == {Outcome.FAILED}
+
+
+async def test_a_fault_in_a_reader_is_shown_and_does_not_end_the_watching(fake_clock):
+    poller, reader, store = make(fake_clock)
+    reader.answer = KeyError("secret")
+    await poller.once()
+    assert store.board.sources["redis"].error == "the reader itself failed: KeyError"
+    reader.answer = {"fast": Found(1), "slow": Found(2)}
+    await poller.once()
+    assert store.board.sources["redis"].is_up
+
+
+async def test_every_change_is_a_new_board_and_the_old_one_stays_as_it_was(fake_clock):
+    poller, reader, store = make(fake_clock)
+    before = store.board
+    reader.answer = {"fast": Found(1), "slow": Found(2)}
+    await poller.once()
+    assert store.board.seq == before.seq + 1
+    assert store.board.changed_since(before) == {"fast", "slow"}
+    assert {reading.outcome for reading in before.readings.values()} == {Outcome.NEVER}
+
+
+def test_waiting_grows_to_half_a_minute_and_starts_anew_after_a_success():
+    backoff = Backoff(1.0, lambda: 0.0)
+    assert [backoff.failed() for _ in range(8)] == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    backoff.succeeded()
+    assert backoff.failed() == 1.0
+    assert Backoff(1.0, lambda: 0.999).failed() < 1.25

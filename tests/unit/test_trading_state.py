@@ -1,0 +1,124 @@
+"""The trading state is never better than the worst of its gates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backends.board.derive import environment, trading
+from backends.model.stack import Environment
+from backends.model.trading import TradingState
+from tests.building import START, failed, later, missing, ok, stack
+
+GOOD = {
+    "kill.state": ok("kill.state", "ACTIVE"),
+    "breaker.state": ok("breaker.state", "OPEN"),
+    "orchestrator.kill": ok("orchestrator.kill", "ACTIVE"),
+}
+
+
+def state(**changed):
+    readings = {**GOOD, **{key.replace("_", "."): value for key, value in changed.items()}}
+    return trading(stack(), readings, START, None)
+
+
+def test_all_gates_allowing_is_trading():
+    assert state().state is TradingState.TRADING
+
+
+def test_one_halted_gate_halts_whatever_the_others_say():
+    engaged = {
+        "kill_state": ok("kill.state", "ENGAGED"),
+        "orchestrator_kill": ok("orchestrator.kill", "ENGAGED"),
+    }
+    assert state(**engaged).state is TradingState.HALTED
+    assert state(**engaged, breaker_state=failed("breaker.state")).state is TradingState.HALTED
+    halted = state(kill_state=failed("kill.state"), breaker_state=ok("breaker.state", "TRIPPED"))
+    assert halted.state is TradingState.HALTED
+    assert "circuit breaker reads TRIPPED" in halted.because
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        failed("kill.state"),
+        missing("kill.state"),
+        ok("kill.state", "active"),
+        ok("kill.state", ""),
+        ok("kill.state", "HALT"),
+        ok("kill.state", "ACTIVE", later(-60)),
+        ok("kill.state", "ACTIVE", later(+60)),
+    ],
+    ids=["failed", "missing", "lower case", "empty", "unknown word", "stale", "from the future"],
+)
+def test_a_gate_that_cannot_be_trusted_makes_it_unknown(bad):
+    assert state(kill_state=bad).state is TradingState.UNKNOWN
+
+
+def test_before_anything_was_read_it_is_unknown():
+    assert trading(stack(), {}, START, None).state is TradingState.UNKNOWN
+
+
+def test_a_stack_without_gates_has_no_halt_path():
+    assert trading(stack(gates=(), echoes=()), {}, START, None).state is TradingState.NO_HALT_PATH
+
+
+def test_the_state_grows_old_without_any_new_data():
+    assert trading(stack(), GOOD, later(2.9), None).state is TradingState.TRADING
+    assert trading(stack(), GOOD, later(3.1), None).state is TradingState.UNKNOWN
+
+
+def test_a_second_source_that_disagrees_is_a_conflict():
+    halted = ok("kill.state", "ENGAGED", later(10), changed=later(5))
+    echo = ok("orchestrator.kill", "ACTIVE", later(10))
+    readings = {**GOOD, "kill.state": halted, "orchestrator.kill": echo}
+    readings["breaker.state"] = ok("breaker.state", "OPEN", later(10))
+    found = trading(stack(), readings, later(10), None)
+    assert found.state is TradingState.CONFLICT
+    assert "the orchestrator says ACTIVE" in found.because
+
+
+def test_an_echo_not_asked_again_since_the_change_is_no_conflict():
+    halted = ok("kill.state", "ENGAGED", later(2), changed=later(2))
+    readings = {**GOOD, "kill.state": halted}
+    assert trading(stack(), readings, later(2), None).state is TradingState.HALTED
+
+
+def test_since_is_kept_while_the_state_holds():
+    first = trading(stack(), GOOD, START, None)
+    again = trading(stack(), GOOD, later(1), first)
+    assert again.since == START
+    changed = trading(stack(), {**GOOD, "kill.state": ok("kill.state", "ENGAGED")}, later(2), again)
+    assert changed.since == later(2)
+
+
+WORDS = st.sampled_from(["ACTIVE", "ENGAGED", "OPEN", "TRIPPED", "", "active", "x"])
+READINGS = st.one_of(
+    WORDS.map(lambda word: lambda key: ok(key, word)),
+    st.just(missing),
+    st.just(failed),
+    st.floats(-100, 100).map(
+        lambda age: lambda key: ok(key, "ACTIVE" if "kill" in key else "OPEN", later(age))
+    ),
+)
+
+
+@given(kill=READINGS, breaker=READINGS)
+def test_trading_is_said_only_when_every_gate_freshly_says_so(kill, breaker):
+    readings = {**GOOD, "kill.state": kill("kill.state"), "breaker.state": breaker("breaker.state")}
+    said = trading(stack(), readings, START, None).state
+    fresh = all(
+        readings[key].value == word and 0 <= readings[key].age(START) <= 3
+        for key, word in (("kill.state", "ACTIVE"), ("breaker.state", "OPEN"))
+    )
+    assert (said is TradingState.TRADING) == fresh
+
+
+def test_live_evidence_outranks_the_configured_word():
+    made = replace(stack(), environment_facts=(("paper", "false", Environment.LIVE),))
+    assert environment(made, {"paper": ok("paper", True)}) is Environment.PAPER
+    assert environment(made, {"paper": ok("paper", False)}) is Environment.LIVE
+    assert environment(made, {"paper": failed("paper")}) is Environment.PAPER
