@@ -1,0 +1,64 @@
+# Control Room. `make demo` starts the room on its demo stack; `make test` runs every check.
+#
+# Everything is installed into .venv; stamps in .venv make a second run start at once.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench soak screenshot lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := backends widgets themes tui
+
+# The newest interpreter that is new enough, unless PYTHON names one.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(VENV)/.demo  ## install what is needed and start the room on its demo stack
+	@$(BIN)/controlroom demo
+
+test: $(VENV)/.test  ## install what is needed and run every check and test
+	@sh tests/servers/install.sh
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/pytest $(PYTEST)
+
+check: $(VENV)/.test  ## style, types and import contracts
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.test  ## measure the room under a real terminal, beside its peers
+	@$(BIN)/python -m tests.bench
+
+soak: $(VENV)/.test  ## leave the wall screen running: MINUTES=60
+	@$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),10)
+
+screenshot: $(VENV)/.demo  ## make docs/screenshot.svg anew from the demo
+	@$(BIN)/python docs/screenshot.py
+
+lock: | $(VENV)/bin/python  ## write requirements.lock anew from what pyproject.toml allows
+	@sh .ci/lock $(PYTHON)
+
+clean:  ## remove the environment and everything made by the tools
+	rm -rf $(VENV) .bench build dist *.egg-info snapshot_report.html \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find $(SOURCES) tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Control Room needs Python 3.11 or newer as python3."; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); sh .ci/venv $(PYTHON) $(VENV); }
+
+$(VENV)/.demo: pyproject.toml requirements.lock | $(VENV)/bin/python
+	@echo "Installing Control Room and its demo into $(VENV)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock -e '.[demo]'
+	@$(BIN)/python -m compileall -q $(SOURCES)
+	@touch $@
+
+$(VENV)/.test: pyproject.toml requirements.lock | $(VENV)/bin/python
+	@echo "Installing Control Room and its test tools into $(VENV)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock -e '.[test]'
+	@$(BIN)/python -m compileall -q $(SOURCES)
+	@touch $(VENV)/.demo $@
