@@ -1,0 +1,98 @@
+"""Stands for ``backends.engine.Engine``: boards are put in by hand, intents are kept instead of run.
+
+It exists so that a screen can be brought into every state at will, with time standing still. That the real
+engine behaves as these tests assume is shown by the terminal tests, which run the whole program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from backends.engine import Mode
+from backends.model.board import Board
+from backends.model.intent import Identity, Intent
+from backends.model.logline import LogLevel, LogLine
+from backends.model.procedure import Run
+from backends.model.safetext import SafeText
+from backends.model.stack import Stack
+from tests.clock import FakeClock
+from tests.pilot import world
+
+
+class FakeLogs:
+    """A log ring that keeps everything."""
+
+    def __init__(self) -> None:
+        self.lines: list[LogLine] = []
+
+    @property
+    def first(self) -> int:
+        return 0
+
+    @property
+    def end(self) -> int:
+        return len(self.lines)
+
+    def line(self, ordinal: int) -> LogLine | None:
+        return self.lines[ordinal] if 0 <= ordinal < len(self.lines) else None
+
+    def window(self, ordinal: int, count: int) -> list[LogLine]:
+        return self.lines[max(0, ordinal) : max(0, ordinal) + count]
+
+    def say(self, text: str, service: str = "execution_gateway", level: LogLevel = LogLevel.INFO) -> None:
+        at = 1_790_000_000.0 + len(self.lines)
+        self.lines.append(LogLine(len(self.lines), service, at, level, SafeText(text)))
+
+
+class FakeEngine:
+    """The engine's public face over boards made by hand."""
+
+    def __init__(self, board: Board, clock: FakeClock, mode: Mode = Mode.ARMED) -> None:
+        self.mode = mode
+        self.clock = clock
+        self.operator = Identity("kim", 1000, "ops1", "pts/3")
+        self.stacks: tuple[Stack, ...] = (world.STACK,)
+        self.submitted: list[Intent] = []
+        self.recorded: list[tuple[str, str, str, str]] = []
+        self.refreshed: list[str] = []
+        self.stopped = False
+        self._board = board
+        self._logs = FakeLogs()
+        self._wakes: list[Callable[[], None]] = []
+
+    def board(self, stack: str) -> Board:
+        return self._board
+
+    def logs(self, stack: str) -> FakeLogs:
+        return self._logs
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        self._wakes.append(wake)
+        return lambda: self._wakes.remove(wake)
+
+    def submit(self, intent: Intent) -> None:
+        self.submitted.append(intent)
+
+    def run(self, operation: str) -> Run | None:
+        return next((run for run in self._board.runs if run.operation == operation), None)
+
+    def record(self, event: str, stack: str, procedure: str, detail: str) -> None:
+        self.recorded.append((event, stack, procedure, detail))
+
+    def refresh(self, stack: str) -> None:
+        self.refreshed.append(stack)
+
+    def stop(self, grace: float = 2.0) -> None:
+        self.stopped = True
+
+    def put(self, board: Board) -> None:
+        """Make this the newest board and wake the screen, as the real engine does on its thread."""
+        self._board = replace(board, seq=self._board.seq + 1)
+        for wake in list(self._wakes):
+            wake()
+
+    def put_run(self, run: Run) -> None:
+        """Show this run on the newest board, in place of the one with the same operation."""
+        others = tuple(it for it in self._board.runs if it.operation != run.operation)
+        self.put(replace(self._board, runs=(run, *others)))
