@@ -1,0 +1,99 @@
+"""The engine may change a thousand times a second; the screen hears of it four times."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from tui.bridge import Bridge
+
+
+class Subject:
+    def __init__(self) -> None:
+        self.wakes: list[Callable[[], None]] = []
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        self.wakes.append(wake)
+        return lambda: self.wakes.remove(wake)
+
+    def change(self) -> None:
+        for wake in list(self.wakes):
+            wake()
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_the_first_change_is_passed_on_at_once_and_a_burst_only_once_more() -> None:
+    subject, heard = Subject(), []
+    bridge = Bridge(subject, lambda: heard.append(asyncio.get_running_loop().time()), period=0.1)
+    subject.change()
+    await _until(lambda: len(heard) == 1)
+    for _ in range(1000):
+        subject.change()
+        if _ % 100 == 0:
+            await asyncio.sleep(0)
+    await _until(lambda: len(heard) == 2)
+    assert heard[1] - heard[0] >= 0.099
+    await asyncio.sleep(0.15)
+    assert len(heard) == 2
+    bridge.close()
+
+
+async def test_a_change_during_the_look_is_not_lost() -> None:
+    subject, heard = Subject(), []
+
+    def look() -> None:
+        heard.append(1)
+        if len(heard) == 1:
+            subject.change()
+
+    bridge = Bridge(subject, look, period=0.02)
+    subject.change()
+    await _until(lambda: len(heard) == 2)
+    bridge.close()
+
+
+async def test_a_storm_from_another_thread_reaches_the_loop_at_most_at_its_rate() -> None:
+    subject, heard = Subject(), []
+    bridge = Bridge(subject, lambda: heard.append(1), period=0.05)
+    stop = threading.Event()
+
+    def storm() -> None:
+        while not stop.is_set():
+            subject.change()
+
+    thread = threading.Thread(target=storm, daemon=True)
+    thread.start()
+    await asyncio.sleep(0.5)
+    stop.set()
+    thread.join(2)
+    assert 2 <= len(heard) <= 12
+    bridge.close()
+
+
+async def test_after_close_nothing_arrives_and_the_engine_is_not_disturbed() -> None:
+    subject, heard = Subject(), []
+    bridge = Bridge(subject, lambda: heard.append(1), period=0.01)
+    wake = subject.wakes[0]
+    wake()
+    bridge.close()
+    wake()
+    await asyncio.sleep(0.05)
+    assert heard == []
+    assert subject.wakes == []
+
+
+def test_an_engine_that_outlives_the_screen_is_not_disturbed() -> None:
+    subject = Subject()
+
+    async def room() -> None:
+        Bridge(subject, lambda: None)
+
+    asyncio.run(room())
+    subject.change()
+    subject.change()
