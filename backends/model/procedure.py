@@ -53,7 +53,7 @@ class RedisTransition:
     """One atomic, guarded change of a JSON object in Redis, with its history entry, as one script.
 
     Values may name ``$now`` (ISO 8601 UTC, microseconds, ``+00:00``), ``$operator``, ``$reason``,
-    ``$details`` and the intent's own parameters.
+    ``$details``, ``$operation`` and the intent's own parameters (see ``model.substitution``).
     """
 
     source: str
@@ -61,7 +61,7 @@ class RedisTransition:
     state_field: str
     """The member that holds the state word."""
     allowed_from: tuple[str, ...]
-    """States the change may start from."""
+    """States the change may start from; ``*`` stands for any word that is not listed."""
     target: str
     """The state it ends in; being there already is ALREADY, not an error."""
     set: Mapping[str, Any] = field(default_factory=dict)
@@ -114,6 +114,8 @@ class Step:
     """Seconds for the call."""
     after: float = 0.0
     """For a stop: seconds without a verified rung before this one starts, in parallel."""
+    target: str = ""
+    """For a stop with several targets: which one. Steps of one target are rungs, any of which will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,10 @@ class Procedure:
     """The procedure that undoes it, or None."""
     note: str | None = None
     """Where the given runbook is wrong, in our words."""
+    done: str = ""
+    """The word for its success, ``HALTED``; empty for that of its class."""
+    not_done: str = ""
+    """The word for its failure, ``NOT HALTED``; empty for that of its class."""
     section: str | None = None
     runbook: tuple[str, ...] = ()
 
@@ -154,6 +160,14 @@ class Receipt:
 
     kind: ReceiptKind
     text: SafeText
+    """What happened, in words that follow the source's name: ``no answer within 500 ms``."""
+    before: SafeText | None = None
+    """What was there before, as stored, when the service tells."""
+    after: SafeText | None = None
+    by: SafeText | None = None
+    """Who brought the state about that is there now, when the service tells."""
+    since: SafeText | None = None
+    """Since when, in the service's own words."""
 
 
 class Effector(Protocol):

@@ -1,0 +1,88 @@
+"""Putting an intent's values into a step: ``$reason`` in the stack file becomes what the operator typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from backends.model.clock import Instant
+from backends.model.intent import Intent
+
+_NAME: Final = re.compile(r"\$(\$|[a-z_][a-z0-9_]*)")
+
+RESERVED: Final = frozenset({"now", "operator", "reason", "details", "operation"})
+"""Names every intent has; a parameter cannot take their place."""
+
+
+def values_of(intent: Intent, now: Instant) -> dict[str, Any]:
+    """The values of one run. ``$now`` is the run's start, so a retry writes the same words."""
+    return {
+        **intent.params,
+        "now": stamp(now),
+        "operator": intent.operator.user,
+        "reason": str(intent.reason),
+        "details": None,
+        "operation": intent.id,
+    }
+
+
+def stamp(now: Instant) -> str:
+    """ISO 8601 in UTC with microseconds: ``2026-11-21T14:03:05.118233+00:00``."""
+    return datetime.fromtimestamp(now.wall, UTC).isoformat(timespec="microseconds")
+
+
+def fill(template: Any, values: Mapping[str, Any]) -> Any:
+    """``template`` with every name replaced, at any depth.
+
+    A text that is nothing but ``$name`` becomes the value itself, whatever its type; inside a longer
+    text the value appears as text. ``$$`` is a dollar sign. Raises ValueError for a name without a value.
+    """
+    if isinstance(template, str):
+        return _fill_text(template, values)
+    if isinstance(template, Mapping):
+        return {key: fill(value, values) for key, value in template.items()}
+    if isinstance(template, (list, tuple)):
+        return [fill(value, values) for value in template]
+    return template
+
+
+def fill_path(template: str, values: Mapping[str, Any]) -> str:
+    """Like ``fill`` for a URL path, where a value is always exactly one segment or part of one."""
+    return _NAME.sub(lambda found: _segment(found[1], values), template)
+
+
+def names_in(template: Any) -> frozenset[str]:
+    """Every name that ``template`` needs."""
+    if isinstance(template, str):
+        return frozenset(name for name in _NAME.findall(template) if name != "$")
+    parts: Iterable[Any] = ()
+    if isinstance(template, Mapping):
+        parts = template.values()
+    elif isinstance(template, (list, tuple)):
+        parts = template
+    return frozenset[str]().union(*(names_in(part) for part in parts))
+
+
+def _fill_text(template: str, values: Mapping[str, Any]) -> Any:
+    whole = _NAME.fullmatch(template)
+    if whole:
+        return _value(whole[1], values)
+    return _NAME.sub(lambda found: str(_value(found[1], values)), template)
+
+
+def _segment(name: str, values: Mapping[str, Any]) -> str:
+    text = str(_value(name, values))
+    if text in ("", ".", ".."):
+        raise ValueError(f"${name} is {text!r}, which cannot stand in a path")
+    return quote(text, safe="")
+
+
+def _value(name: str, values: Mapping[str, Any]) -> Any:
+    if name == "$":
+        return "$"
+    if name not in values:
+        raise ValueError(f"the step names ${name}, which has no value")
+    return values[name]
