@@ -1,0 +1,229 @@
+"""A stack file becomes a ``Stack``: decoded strictly, checked against itself, built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from backends.model.alarm import Priority
+from backends.model.fact import Fact, HttpQuery, Level, Query, RedisQuery, SqlQuery, ValueType
+from backends.model.procedure import Action, HttpCall, Procedure, Proof, RedisTransition, RiskClass, Step
+from backends.model.stack import (
+    AlarmRule,
+    EchoSpec,
+    Environment,
+    GateSpec,
+    LogGrammar,
+    ServiceSpec,
+    Source,
+    SourceKind,
+    Stack,
+)
+from backends.model.trading import TradingState
+from backends.stacks import schema
+from backends.stacks.check import check, word, words_of
+from backends.stacks.toml_file import TomlFile, decode, read_toml
+
+FOLDER: Final = Path(__file__).parent
+STACK_FILE: Final = "stack.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A stack file that was found to be sound, before anything local is applied to it."""
+
+    file: TomlFile
+    spec: schema.StackFile
+
+    def sources(self) -> dict[str, Source]:
+        """The sources with the file's own addresses and no credentials."""
+        return {name: self._source(name) for name in self.spec.source}
+
+    def _source(self, name: str) -> Source:
+        spec = self.spec.source[name]
+        owner = self.spec.source[spec.url_of] if spec.url_of is not None else spec
+        return Source(
+            id=name,
+            kind=SourceKind(spec.kind),
+            title=spec.title,
+            url=owner.url or "",
+            every=spec.every,
+            deadline=spec.deadline,
+            username=spec.username,
+            auth=spec.auth,
+            options=spec.options,
+        )
+
+    def build(self, sources: Mapping[str, Source], environment: Environment | None = None) -> Stack:
+        """The stack with the given sources; ``environment`` None is the file's own word."""
+        spec = self.spec
+        return Stack(
+            id=spec.stack.id,
+            title=spec.stack.title,
+            environment=environment or Environment[spec.stack.environment.upper()],
+            sources=dict(sources),
+            services=tuple(_service(item) for item in spec.service),
+            facts={item.id: _fact(item) for item in spec.fact},
+            gates=tuple(_gate(item) for item in spec.trading.gate),
+            echoes=tuple(EchoSpec(item.gate, item.fact, item.label) for item in spec.trading.echo),
+            alarms=tuple(_alarm(item) for item in spec.alarm),
+            procedures={item.id: _procedure(item) for item in spec.procedure},
+            logs=LogGrammar(tuple(spec.logs.patterns), tuple(spec.logs.drop)),
+            environment_facts=tuple(
+                (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
+            ),
+        )
+
+
+def built_in() -> dict[str, Path]:
+    """The stack files that come with the program, by stack id."""
+    return {path.parent.name: path for path in sorted(FOLDER.glob(f"*/{STACK_FILE}"))}
+
+
+def describe(path: Path) -> Described:
+    """The checked stack file at ``path``. Raises ConfigError with one message for the operator."""
+    file = read_toml(path)
+    spec = decode(file, schema.StackFile)
+    check(file, spec)
+    return Described(file, spec)
+
+
+def load_stack(path: Path) -> Stack:
+    """The stack at ``path`` with the file's own addresses and no credentials. Raises ConfigError."""
+    described = describe(path)
+    return described.build(described.sources())
+
+
+def _service(item: schema.ServiceSpec) -> ServiceSpec:
+    return ServiceSpec(
+        name=item.name,
+        match=tuple(item.containers),
+        role=item.role,
+        source=item.source,
+        is_required=item.required,
+        has_check=item.has_check,
+        note=item.note,
+        is_followed=item.followed,
+        runbook=tuple(item.runbook),
+    )
+
+
+def _fact(item: schema.FactSpec) -> Fact:
+    kind = ValueType(item.type)
+    words = {
+        word(raw): Level(level) for level in ("ok", "info", "warn", "crit") for raw in getattr(item, level)
+    }
+    observed = item.observed
+    if observed is None and kind is ValueType.TIME and item.max_age is not None:
+        observed = item.pick
+    return Fact(
+        id=item.id,
+        label=item.label,
+        group=item.group,
+        source=item.source,
+        query=_query(item),
+        type=kind,
+        pick=item.pick,
+        unit=item.unit,
+        every=item.every,
+        observed=observed,
+        max_age=item.max_age,
+        meanings=words or None,
+        warn_above=item.warn_above,
+        crit_above=item.crit_above,
+        warn_below=item.warn_below,
+        crit_below=item.crit_below,
+        missing=Level(item.missing),
+        missing_note=item.missing_note,
+        note=item.note,
+        is_shown=item.shown,
+        runbook=tuple(item.runbook),
+    )
+
+
+def _query(item: schema.FactSpec) -> Query:
+    if item.redis is not None:
+        read = item.redis
+        name = next(name for name in schema.REDIS_OPERATIONS if getattr(read, name) is not None)
+        return RedisQuery(name, getattr(read, name), read.field, read.start, read.stop)
+    if item.http is not None:
+        return HttpQuery(item.http.path, tuple(item.http.expect), item.http.body)
+    return SqlQuery((item.sql or "").strip().removesuffix(";"), item.limit)
+
+
+def _gate(item: schema.GateRow) -> GateSpec:
+    return GateSpec(
+        fact=item.fact,
+        label=item.label,
+        trading=frozenset(map(word, item.trading)),
+        halted=frozenset(map(word, item.halted)),
+        missing=TradingState[item.missing.upper()],
+        missing_note=item.missing_note,
+    )
+
+
+def _alarm(item: schema.AlarmSpec) -> AlarmRule:
+    return AlarmRule(
+        id=item.id,
+        fact=item.fact,
+        at=Level(item.at),
+        priority=Priority(item.priority),
+        title=item.title,
+        cause=item.cause,
+        consequence=item.consequence,
+        response=item.response,
+        section=item.section,
+        runbook=tuple(item.runbook),
+    )
+
+
+def _procedure(item: schema.ProcedureSpec) -> Procedure:
+    return Procedure(
+        id=item.id,
+        title=item.title,
+        risk=RiskClass(item.risk),
+        summary=item.summary,
+        will_not=tuple(item.will_not),
+        fallback=item.fallback,
+        steps=tuple(_step(step) for step in item.step),
+        shows=tuple(item.shows),
+        reversible_by=item.reversible_by,
+        note=item.note,
+        section=item.section,
+        runbook=tuple(item.runbook),
+    )
+
+
+def _step(item: schema.StepSpec) -> Step:
+    return Step(
+        id=item.id,
+        title=item.title,
+        action=_action(item.do),
+        proof=tuple(Proof(row.fact, tuple(words_of(row)), row.within) for row in item.proof),
+        connect=item.connect,
+        deadline=item.deadline,
+        after=item.after,
+    )
+
+
+def _action(do: schema.RedisTransitionSpec | schema.HttpCallSpec) -> Action:
+    if isinstance(do, schema.HttpCallSpec):
+        return HttpCall(do.source, do.method, do.path, do.body, tuple(do.expect), do.already, do.auth)
+    create: dict[str, Any] | None = None
+    if do.create is not None:
+        create = do.create | dict.fromkeys(do.create_null)
+    return RedisTransition(
+        source=do.source,
+        key=do.key,
+        state_field=do.state_field,
+        allowed_from=tuple(do.allowed_from),
+        target=do.target,
+        set=do.set | dict.fromkeys(do.set_null),
+        increment=tuple(do.increment),
+        create=create,
+        history_key=do.history_key,
+        history_entry=do.history_entry,
+        history_limit=do.history_limit,
+    )

@@ -1,0 +1,266 @@
+"""The shape of a stack file. Whatever is not described here is an error; see ``docs/stack-file.md``.
+
+``python -m backends.stacks.schema`` writes the JSON Schema that editors use beside this module.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+from msgspec.json import schema
+
+SCHEMA_FILE = Path(__file__).with_name("stack.schema.json")
+
+Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
+Label = Annotated[str, Meta(min_length=1, max_length=22)]
+Text = Annotated[str, Meta(min_length=1)]
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+Word = str | bool | int
+"""A raw word; a flag is written ``true`` or ``false``."""
+LevelWord = Literal["ok", "info", "warn", "crit", "unknown"]
+EnvironmentWord = Literal["live", "paper", "demo"]
+Rows = list[Text]
+"""Ids of the runbook rows an item realises."""
+
+
+class Strict(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A table in which an unknown key is an error."""
+
+
+class Head(Strict):
+    id: Id
+    title: Text
+    environment: EnvironmentWord
+    """What to assume until a config file or live evidence says otherwise."""
+
+
+class SourceSpec(Strict):
+    kind: Literal["docker", "redis", "postgres", "http"]
+    title: Text
+    every: Seconds
+    deadline: Seconds
+    url: str | None = None
+    url_of: str | None = None
+    """Another source of the same kind whose address this one shares, with other credentials."""
+    url_env: str | None = None
+    """Environment variable that replaces ``url`` when it is set."""
+    username: str | None = None
+    password_env: str | None = None
+    """Environment variable that holds the credential; NAME_FILE works too."""
+    auth: Literal["none", "user-context", "internal-token", "bearer"] = "none"
+    options: dict[str, str] = {}
+    runbook: Rows = []
+
+
+class ServiceSpec(Strict):
+    name: Id
+    containers: Annotated[list[Text], Meta(min_length=1)]
+    """Container names it may have, exact, tried in order."""
+    role: Text
+    source: str = "docker"
+    required: bool = True
+    has_check: bool = False
+    followed: bool = True
+    note: str | None = None
+    runbook: Rows = []
+
+
+class RedisRead(Strict):
+    """Exactly one operation, with the key it reads."""
+
+    get: str | None = None
+    strlen: str | None = None
+    exists: str | None = None
+    ttl: str | None = None
+    hget: str | None = None
+    hlen: str | None = None
+    llen: str | None = None
+    lrange: str | None = None
+    scard: str | None = None
+    zcard: str | None = None
+    zrange: str | None = None
+    zrevrange: str | None = None
+    xlen: str | None = None
+    xrevrange: str | None = None
+    scan: str | None = None
+    """A pattern; the value is how many keys match."""
+    info: str | None = None
+    """A section of INFO; ``field`` names the line."""
+    field: str | None = None
+    start: int = 0
+    stop: int = -1
+
+
+REDIS_OPERATIONS = tuple(
+    name for name in RedisRead.__struct_fields__ if name not in ("field", "start", "stop")
+)
+"""The reads a stack file may ask for. None of them changes anything or is unbounded."""
+
+
+class HttpRead(Strict):
+    path: str
+    expect: list[Annotated[int, Meta(ge=100, le=599)]] = field(default_factory=lambda: [200])
+    body: Literal["json", "text", "prometheus", "none"] = "json"
+
+
+class FactSpec(Strict):
+    id: Id
+    label: Label
+    group: Label
+    source: str
+    type: Literal["text", "int", "float", "bool", "time", "count", "table"]
+    redis: RedisRead | None = None
+    sql: str | None = None
+    http: HttpRead | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 200
+    """Rows kept of a SQL answer."""
+    pick: str | None = None
+    unit: Annotated[str, Meta(max_length=8)] = ""
+    every: Seconds | None = None
+    observed: str | None = None
+    max_age: Annotated[float, Meta(gt=0)] | None = None
+    ok: list[Word] = []
+    info: list[Word] = []
+    warn: list[Word] = []
+    crit: list[Word] = []
+    warn_above: float | None = None
+    crit_above: float | None = None
+    warn_below: float | None = None
+    crit_below: float | None = None
+    missing: LevelWord = "unknown"
+    missing_note: str | None = None
+    note: str | None = None
+    shown: bool = True
+    runbook: Rows = []
+
+
+class GateRow(Strict):
+    fact: str
+    label: Label
+    trading: Annotated[list[Word], Meta(min_length=1)]
+    halted: list[Word]
+    missing: Literal["halted", "unknown"]
+    missing_note: Text
+
+
+class EchoRow(Strict):
+    gate: str
+    fact: str
+    label: Label
+
+
+class TradingSpec(Strict):
+    halt_path: Text
+    """The procedure that halts trading, or ``none`` for a stack that cannot be halted."""
+    gate: list[GateRow] = []
+    echo: list[EchoRow] = []
+
+
+class EvidenceRow(Strict):
+    fact: str
+    word: Word
+    means: EnvironmentWord
+
+
+class AlarmSpec(Strict):
+    id: Id
+    fact: str
+    at: Literal["warn", "unknown", "crit"]
+    priority: Literal["critical", "high", "low"]
+    title: Text
+    cause: Text
+    consequence: Text
+    response: Text
+    section: str | None = None
+    runbook: Rows = []
+
+
+class LogSpec(Strict):
+    patterns: Annotated[list[Text], Meta(min_length=1)]
+    drop: list[Text] = []
+    runbook: Rows = []
+
+
+class ProofRow(Strict):
+    fact: str
+    equals: Word | list[Word]
+    within: Seconds = 1.0
+
+
+class RedisTransitionSpec(Strict, tag_field="kind", tag="redis-transition"):
+    source: str
+    key: Text
+    state_field: Text
+    allowed_from: Annotated[list[str], Meta(min_length=1)]
+    target: Text
+    set: dict[str, Any] = {}
+    set_null: list[str] = []
+    """Members set to null, which TOML cannot write."""
+    increment: list[str] = []
+    create: dict[str, Any] | None = None
+    create_null: list[str] = []
+    """Members of ``create`` that are null."""
+    history_key: str | None = None
+    history_entry: dict[str, Any] = {}
+    history_limit: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+
+
+class HttpCallSpec(Strict, tag_field="kind", tag="http"):
+    source: str
+    method: Literal["POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    body: dict[str, Any] | None = None
+    expect: list[Annotated[int, Meta(ge=100, le=599)]] = field(default_factory=lambda: [200])
+    already: dict[int, str] = {}
+    auth: Literal["none", "bearer", "service-jwt", "internal-token"] = "none"
+
+
+class StepSpec(Strict):
+    id: Id
+    title: Text
+    do: RedisTransitionSpec | HttpCallSpec
+    proof: list[ProofRow] = []
+    connect: Seconds = 0.25
+    deadline: Seconds = 0.5
+    after: Annotated[float, Meta(ge=0, le=60)] = 0.0
+
+
+class ProcedureSpec(Strict):
+    id: Id
+    title: Text
+    risk: Literal["stop", "market", "degrade", "restore", "routine"]
+    summary: Text
+    will_not: list[Text] = []
+    fallback: str = ""
+    step: list[StepSpec] = []
+    shows: list[str] = []
+    reversible_by: str | None = None
+    note: str | None = None
+    section: str | None = None
+    runbook: Rows = []
+
+
+class StackFile(Strict):
+    """One ``stack.toml``."""
+
+    stack: Head
+    trading: TradingSpec
+    logs: LogSpec
+    source: dict[str, SourceSpec] = {}
+    service: list[ServiceSpec] = []
+    fact: list[FactSpec] = []
+    evidence: list[EvidenceRow] = []
+    alarm: list[AlarmSpec] = []
+    procedure: list[ProcedureSpec] = []
+
+
+def json_schema() -> str:
+    """The JSON Schema of a stack file, as it is committed."""
+    return json.dumps(schema(StackFile), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    SCHEMA_FILE.write_text(json_schema(), encoding="utf-8")
