@@ -1,0 +1,174 @@
+"""The chain on disk: files that only grow, shared by every room on this host."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from backends.journal.chain import START, BrokenError, Head, head_of, seal, unseal
+
+FILE_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes after which the chain goes on in the next file."""
+
+LOCK_WAIT: Final = 5.0
+"""Seconds to wait for another process that is writing."""
+
+_TAIL: Final = 256 * 1024
+
+
+class ChainFile:
+    """Appends records to ``folder/000001.jsonl`` and its successors. One thread at a time."""
+
+    def __init__(self, folder: Path, limit: int = FILE_LIMIT) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._known: tuple[Path, int, Head] | None = None
+
+    def append(self, body: Mapping[str, Any], is_synced: bool) -> None:
+        """Write one record; with ``is_synced`` it is on the disk when this returns.
+
+        Raises OSError when the record was not written; nothing of it is left behind then, if that can be
+        helped. A line that someone else left cut off is ended and marked by a record of its own.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._locked():
+            path, size, head, torn = self._end()
+            lines = b""
+            if torn is not None:
+                lines, head = _repair(body, torn, head)
+            line, head = seal(body, head)
+            if size >= self._limit and torn is None:
+                path, size = _next(path), 0
+            self._write(path, size, lines + line, is_synced)
+            self._known = (path, size + len(lines) + len(line), head)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            until = time.monotonic() + LOCK_WAIT
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > until:
+                        raise
+                    time.sleep(0.002)
+            yield
+        finally:
+            os.close(lock)
+
+    def _end(self) -> tuple[Path, int, Head, bytes | None]:
+        """The last file, its size, the head, and the bytes of a cut-off last line (None when whole)."""
+        files = files_of(self._folder)
+        path = files[-1] if files else self._folder / "000001.jsonl"
+        size = path.stat().st_size if files else 0
+        if self._known is not None and self._known[:2] == (path, size):
+            return path, size, self._known[2], None
+        data = _tail(path, size) if size else b""
+        if not size and len(files) > 1:
+            data = _tail(files[-2], files[-2].stat().st_size)
+        head, torn = _read_end(data)
+        return path, size, head, torn
+
+    def _write(self, path: Path, size: int, data: bytes, is_synced: bool) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.open(path, flags, 0o600)
+        try:
+            try:
+                written = 0
+                while written < len(data):
+                    written += os.write(file, data[written:])
+                if is_synced:
+                    _sync(file)
+            except OSError:
+                self._known = None
+                _take_back(file, size)
+                raise
+        finally:
+            os.close(file)
+        if not size and is_synced:
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The journal's files, oldest first."""
+    return sorted(path for path in folder.glob("*.jsonl") if path.stem.isdigit())
+
+
+def _next(path: Path) -> Path:
+    return path.with_name(f"{int(path.stem) + 1:06d}.jsonl")
+
+
+def _tail(path: Path, size: int) -> bytes:
+    """The end of the file from a line's beginning on; at least one whole line, if it has one."""
+    with path.open("rb") as file:
+        for length in (_TAIL, size):
+            start = max(0, size - length)
+            file.seek(start)
+            data = file.read(size - start)
+            if start:
+                data = data.partition(b"\n")[2]
+            if data.count(b"\n") >= 2:
+                break
+    return data
+
+
+def _read_end(data: bytes) -> tuple[Head, bytes | None]:
+    *lines, rest = data.split(b"\n")
+    torn: bytes | None = rest or None
+    if rest:
+        try:
+            # Only its newline is missing: it is a record, and the marker says nothing was lost.
+            return head_of(unseal(rest, None)), b""
+        except BrokenError:
+            pass
+    for line in reversed(lines):
+        try:
+            return head_of(unseal(line, None)), torn
+        except BrokenError:
+            # A whole line that is no record was not cut off but damaged: verification will say so.
+            continue
+    return START, torn
+
+
+def _repair(body: Mapping[str, Any], torn: bytes, head: Head) -> tuple[bytes, Head]:
+    """What ends a cut-off line and says so in a record of its own; the line itself stays."""
+    marker = {name: body[name] for name in body if name in _ABOUT_US} | {
+        "kind": "repair",
+        "text": f"the record before this was cut off after {len(torn)} bytes"
+        if torn
+        else "the record before this had lost its line end",
+        "torn": {"bytes": len(torn), "sha256": hashlib.sha256(torn).hexdigest()},
+    }
+    line, head = seal(marker, head)
+    return b"\n" + line, head
+
+
+_ABOUT_US: Final = frozenset(
+    {"v", "at", "mono", "mode", "build", "host", "boot", "pid", "operator", "session"}
+)
+
+
+def _sync(file: int) -> None:
+    # fdatasync also writes the new length, which is all of the metadata that matters here.
+    getattr(os, "fdatasync", os.fsync)(file)
+
+
+def _take_back(file: int, size: int) -> None:
+    """Remove what a failed write left behind; if that fails too, the next write marks it."""
+    try:
+        os.ftruncate(file, size)
+    except OSError:
+        return

@@ -1,0 +1,140 @@
+"""The journal: who did what, to what, why, and what came of it; in order, and provably unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from backends.journal.chain_file import ChainFile
+from backends.journal.entry import Entry, Kind, Session, body, capped
+from backends.journal.redact import Redactor
+from backends.model.clock import Clock
+
+BUDGET: Final = 0.05
+"""Seconds a stop waits for its intent to be on the disk."""
+
+KEPT: Final = 10_000
+"""Records kept in memory while the disk refuses them."""
+
+RETRY: Final = 0.5
+"""Seconds between two tries to write them."""
+
+
+class Recorder(Protocol):
+    """What a procedure needs of a journal."""
+
+    async def record(self, entry: Entry, budget: float = BUDGET) -> bool:
+        """Whether it was on the disk within ``budget`` seconds; if not, it is kept and tried again."""
+
+    def post(self, entry: Entry) -> None:
+        """Record it after everything handed over before, without waiting."""
+
+
+@dataclass(slots=True)
+class _Item:
+    body: dict[str, Any]
+    is_synced: bool
+    done: Future[bool] = field(default_factory=Future)
+
+    def tell(self, is_written: bool) -> None:
+        if not self.done.done():
+            self.done.set_result(is_written)
+
+
+class Journal:
+    """Writes records from a thread of its own, so that a slow disk holds up nobody. Safe from any thread.
+
+    Every text passes the redactor on its way in. A record the disk refuses is kept, in its place, and
+    tried again until ``close``.
+    """
+
+    def __init__(self, folder: Path, session: Session, clock: Clock, redactor: Redactor) -> None:
+        self.folder = folder
+        self._session = session
+        self._clock = clock
+        self._redactor = redactor
+        self._file = ChainFile(folder)
+        self._wake = threading.Condition()
+        self._waiting: deque[_Item] = deque()
+        self._lost = 0
+        self._error: OSError | None = None
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last write failed, in words; None while all is well."""
+        error = self._error
+        return None if error is None else error.strerror or type(error).__name__
+
+    @property
+    def unwritten(self) -> int:
+        """Records that are not on the disk: kept in memory, or lost for want of room there."""
+        return len(self._waiting) + self._lost
+
+    async def record(self, entry: Entry, budget: float = BUDGET) -> bool:
+        """Record it and wait until it is on the disk, at most ``budget`` seconds. False: not yet."""
+        done = asyncio.wrap_future(self._put(entry))
+        await asyncio.wait({done}, timeout=budget)
+        return done.done() and done.result()
+
+    def post(self, entry: Entry) -> None:
+        """Record it after everything handed over before; returns at once."""
+        self._put(entry)
+
+    def close(self, timeout: float = 2.0) -> int:
+        """Write what is waiting, end the thread, and return how many records could not be written."""
+        with self._wake:
+            self._is_closing = True
+            self._wake.notify()
+        self._thread.join(timeout)
+        return self.unwritten
+
+    def _put(self, entry: Entry) -> Future[bool]:
+        plain = body(entry, self._session, self._clock.now())
+        item = _Item(capped(self._redactor.value(plain)), is_synced=entry.kind is not Kind.STEP)
+        with self._wake:
+            if self._is_closing or len(self._waiting) >= KEPT:
+                self._lost += 1
+                item.tell(False)
+            else:
+                self._waiting.append(item)
+                self._wake.notify()
+        return item.done
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                # With an error, what waits has been tried: time passes before the next try.
+                if not self._is_closing and (self._error is not None or not self._waiting):
+                    self._wake.wait(RETRY if self._error is not None else None)
+                is_last = self._is_closing
+            self._write_waiting()
+            if is_last:
+                return
+
+    def _write_waiting(self) -> None:
+        """Write in order until all is written or the disk refuses."""
+        while self._waiting:
+            item = self._waiting[0]
+            lost = self._lost
+            try:
+                self._file.append({**item.body, "lost_before": lost} if lost else item.body, item.is_synced)
+            except OSError as error:
+                with self._wake:
+                    self._error = error
+                    for waiting in self._waiting:
+                        waiting.body["audit_degraded"] = True
+                        waiting.tell(False)
+                return
+            with self._wake:
+                self._error = None
+                self._lost -= lost
+                self._waiting.popleft()
+            item.tell(True)

@@ -1,0 +1,109 @@
+"""Taking secrets out of text on its way to the journal, a log, an error or a screen.
+
+Registered secrets are found for certain, in every form listed at ``_forms``. Others are found by the name
+they stand beside (``password=…``, ``Authorization: …``, ``//user:…@host``), which is best effort.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import quote, quote_plus
+
+from backends.model.safetext import SafeText
+from backends.model.secret import Secret
+
+MASK: Final = "****"
+
+SHORTEST: Final = 4
+"""Characters below which a registered secret is not searched for: masking ``no`` everywhere hides nothing."""
+
+_WORDS: Final = (
+    r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|"
+    r"authorization|credentials?|cookie|signature|dsn"
+)
+_KEY: Final = re.compile(rf"(?:^|[_\-.])(?:{_WORDS})$", re.IGNORECASE)
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_BESIDE: Final = re.compile(
+    rf"""(?P<name>\b[\w-]{{0,40}}?(?:{_WORDS})["']?\s*(?:=|:(?!//))\s*)
+         (?:(?P<quote>["'])[^"']*(?P=quote)|(?:(?:bearer|basic)\s+)?[^\s"',;&)}}\]]+)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_BEARER: Final = re.compile(r"\b(?P<kind>bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_URL: Final = re.compile(r"(?P<head>\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)", re.IGNORECASE)
+
+
+class Redactor:
+    """What to hide. Grows only: a rotated secret stays hidden. Safe to use from any thread."""
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        self._lock = threading.Lock()
+        self._forms: frozenset[str] = frozenset()
+        self._known: re.Pattern[str] | None = None
+        for secret in secrets:
+            self.register(secret)
+
+    def register(self, secret: Secret) -> None:
+        """Hide this from now on, in all its forms."""
+        value = secret.reveal()
+        if len(value) < SHORTEST:
+            return
+        with self._lock:
+            self._forms |= _forms(value)
+            longest_first = sorted(self._forms, key=len, reverse=True)
+            self._known = re.compile("|".join(map(re.escape, longest_first)))
+
+    def text(self, text: str) -> str:
+        """``text`` without secrets."""
+        known = self._known
+        if known is not None:
+            text = known.sub(MASK, text)
+        text = _URL.sub(rf"\g<head>{MASK}", text)
+        text = _BESIDE.sub(rf"\g<name>{MASK}", text)
+        return _BEARER.sub(rf"\g<kind> {MASK}", text)
+
+    def value(self, value: Any) -> Any:
+        """The same for anything JSON can hold: texts are cleaned, members with a secret's name masked."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {
+                self.text(str(key)): MASK if is_secret_name(str(key)) and item else self.value(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.value(item) for item in value]
+        return value
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a member, variable or header of this name holds a secret: ``redisPassword``, ``API_KEY``."""
+    return _KEY.search(_CAMEL.sub("_", name)) is not None
+
+
+def _forms(value: str) -> frozenset[str]:
+    """As it is, as it is shown, in a URL, in JSON, in a Python repr, and inside base64 at any offset."""
+    raw = value.encode()
+    forms = {
+        value,
+        str(SafeText(value)),
+        quote(value, safe=""),
+        quote(value),
+        quote_plus(value),
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        repr(value)[1:-1],
+    }
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        forms.add(encode(raw).decode())
+        for offset in range(3):
+            # Characters that share bits with what stands before or after the secret are left out.
+            encoded = encode(b"\0" * offset + raw).decode().rstrip("=")
+            start = (8 * offset + 5) // 6
+            end = (8 * (offset + len(raw))) // 6
+            forms.add(encoded[start:end])
+    return frozenset(form for form in forms if len(form) >= SHORTEST)

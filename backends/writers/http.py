@@ -1,0 +1,81 @@
+"""Calling an HTTP service to change something, over a client nothing else uses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from backends.model.procedure import Action, HttpCall, Receipt, ReceiptKind, Step
+from backends.model.safetext import SafeText
+from backends.model.stack import Source
+from backends.model.substitution import fill, fill_path
+
+if TYPE_CHECKING:
+    from backends.writers.http_client import HttpClient
+
+
+class HttpEffector:
+    """Sends one request a call.
+
+    The HTTP library takes longest to load of all that a stop needs, so it loads in a thread, on the first
+    ``warm`` or ``act``, while the other rungs go on.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._client: HttpClient | None = None
+
+    async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
+        """Send the request once. FAILED means it was not done; UNKNOWN means it may have been."""
+        if not isinstance(action, HttpCall):
+            return _failed("does not take this kind of step")
+        try:
+            path = fill_path(action.path, values)
+            body = None if action.body is None else json.dumps(fill(action.body, values)).encode()
+            headers = self._headers(action, path, body or b"")
+        except ValueError as error:
+            return _failed(str(error))
+        headers["Idempotency-Key"] = str(values.get("operation", ""))
+        client = await self._ready()
+        return await client.call(action, path, body, headers, step)
+
+    async def warm(self) -> None:
+        """Load the library and make the client; no request is sent."""
+        await self._ready()
+
+    async def close(self) -> None:
+        """Drop the client and its connections."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    def _headers(self, action: HttpCall, path: str, body: bytes) -> dict[str, str]:
+        """Raises ValueError when the request cannot be signed."""
+        headers = {"Content-Type": "application/json"} if body else {}
+        secret = self._source.password
+        if action.auth == "none":
+            return headers
+        if secret is None:
+            raise ValueError(f"needs a credential ({action.auth}) and none is configured; nothing was sent")
+        if action.auth == "bearer":
+            return headers | {"Authorization": f"Bearer {secret.reveal()}"}
+        raise ValueError(f"cannot authenticate by {action.auth}; nothing was sent")
+
+    async def _ready(self) -> HttpClient:
+        if self._client is None:
+            made = await asyncio.to_thread(_load, self._source.url)
+            if self._client is None:
+                self._client = made
+        return self._client
+
+
+def _load(url: str) -> HttpClient:
+    from backends.writers.http_client import HttpClient  # noqa: PLC0415 (loads here, not at a stop's start)
+
+    return HttpClient(url)
+
+
+def _failed(text: str) -> Receipt:
+    return Receipt(ReceiptKind.FAILED, SafeText(text, 400))

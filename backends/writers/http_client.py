@@ -1,0 +1,103 @@
+"""The HTTP connection of the HTTP writer; the only module that loads the HTTP library."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Mapping
+from typing import Final
+
+import anyio._backends._asyncio  # noqa: F401 (httpx would load it on its first request)
+import httpx
+
+from backends.model.procedure import HttpCall, Receipt, ReceiptKind, Step
+from backends.model.safetext import SafeText
+
+BODY_LIMIT: Final = 65_536
+"""Bytes of an answer that are read."""
+
+_AMBIGUOUS: Final = frozenset({502, 504})
+"""A proxy's word that the service behind it did not answer: it may have acted."""
+
+
+class HttpClient:
+    """One service. No retry, no redirect, no proxy from the environment."""
+
+    def __init__(self, url: str) -> None:
+        # Plain HTTP needs no certificates, and reading the host's takes 30 ms; this context trusts nobody.
+        plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        check = True if url.startswith("https:") else plain
+        self._client = httpx.AsyncClient(base_url=url, trust_env=False, follow_redirects=False, verify=check)
+
+    async def call(
+        self, action: HttpCall, path: str, body: bytes | None, headers: Mapping[str, str], step: Step
+    ) -> Receipt:
+        """Send one request. FAILED means it was not done; UNKNOWN means it may have been."""
+        limits = httpx.Timeout(step.deadline, connect=step.connect)
+        try:
+            async with (
+                asyncio.timeout(step.connect + step.deadline),
+                self._client.stream(
+                    action.method, path, content=body, headers=dict(headers), timeout=limits
+                ) as answer,
+            ):
+                text = await _text(answer)
+        except (httpx.ConnectTimeout, httpx.PoolTimeout):
+            return _failed(f"no connection within {step.connect * 1000:.0f} ms, nothing was sent")
+        except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            return _failed(f"no connection, nothing was sent: {_reason(error)}")
+        except (httpx.TimeoutException, TimeoutError):
+            return _unknown(f"no answer within {step.deadline * 1000:.0f} ms")
+        except (httpx.HTTPError, OSError) as error:
+            return _unknown(f"cut off before it answered: {_reason(error)}")
+        return _receipt(action, answer.status_code, text)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+async def _text(answer: httpx.Response) -> str:
+    """The beginning of the body, decoded."""
+    parts = bytearray()
+    async for part in answer.aiter_bytes():
+        parts += part
+        if len(parts) >= BODY_LIMIT:
+            break
+    return bytes(parts[:BODY_LIMIT]).decode("utf-8", "backslashreplace")
+
+
+def _receipt(action: HttpCall, status: int, text: str) -> Receipt:
+    after = SafeText(text) if text else None
+    said = _said(text)
+    mark = action.already.get(status)
+    if mark is not None and mark.casefold() in text.casefold():
+        return Receipt(ReceiptKind.ALREADY, SafeText(f"it was so already{said}", 400), after=after)
+    if status in action.expect:
+        return Receipt(ReceiptKind.DONE, SafeText("done"), after=after)
+    if status in _AMBIGUOUS:
+        return _unknown(f"answered {status}{said}")
+    return _failed(f"refused: answered {status}{said}")
+
+
+def _said(text: str) -> str:
+    """What a JSON error body says, or how the body begins."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = text
+    detail = body.get("detail", body) if isinstance(body, dict) else body
+    words = " ".join((detail if isinstance(detail, str) else json.dumps(detail)).split())
+    return f": {words[:200]}" if words else ""
+
+
+def _failed(text: str) -> Receipt:
+    return Receipt(ReceiptKind.FAILED, SafeText(text, 400))
+
+
+def _unknown(text: str) -> Receipt:
+    return Receipt(ReceiptKind.UNKNOWN, SafeText(text, 400))
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
