@@ -1,0 +1,204 @@
+"""From an answer and a fact to a finding: where the value is, what it is, and how old it says it is.
+
+An answer is ``bytes`` (text as the source gave it), parsed JSON, ``Members`` of a collection, ``Rows`` of
+a query, or None for "no such thing". What does not fit is ``Broken`` with the reason; nothing is ever
+defaulted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, Raw, Table, Value, ValueType
+from backends.model.safetext import SafeText
+from backends.readers.coerce import (
+    MisfitError,
+    NothingError,
+    coerce,
+    count_in,
+    excerpt,
+    kind_of,
+    parse_json,
+)
+
+ROW_LIMIT: Final = 200
+"""Rows of a table that are kept; its ``total`` says how many there are."""
+COLUMN_LIMIT: Final = 24
+CELL_LIMIT: Final = 512
+"""Characters of one cell."""
+NONE: Final = SafeText("–")
+"""A cell whose value is null or not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Entries of a list, set or stream, bounded, each text or fields; ``total`` counts the unread too."""
+
+    items: Sequence[bytes | Mapping[str, bytes]]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a query, bounded, each by column name; ``total`` counts those not fetched too."""
+
+    rows: Sequence[Mapping[str, Any]]
+    total: int
+
+
+def extract(fact: Fact, raw: Raw) -> Finding:
+    """What ``raw`` says about ``fact``. Never raises."""
+    try:
+        value = _value(fact, raw)
+        return Found(value, _observed(fact, raw, value))
+    except NothingError:
+        return Absent()
+    except MisfitError as misfit:
+        return broken(str(misfit))
+
+
+def broken(why: str) -> Broken:
+    """A Broken whose reason is short and safe to show."""
+    return Broken(SafeText(why, 200))
+
+
+def _value(fact: Fact, raw: Raw) -> Value:
+    if raw is None:
+        raise NothingError
+    if fact.type is ValueType.TABLE:
+        return _table(raw, fact.pick)
+    if fact.type is ValueType.COUNT:
+        return _count(raw, fact.pick)
+    return coerce(fact.type, _pick(raw, fact.pick))
+
+
+def _observed(fact: Fact, raw: Raw, value: Value) -> float | None:
+    """Epoch seconds of the answer's own timestamp. One that was promised and is not there is a misfit:
+    without it the value would look as fresh as the poll."""
+    if fact.observed is None:
+        # A time whose age is limited is its own timestamp; any other may lie in the future.
+        is_own = fact.type is ValueType.TIME and fact.max_age is not None
+        return value if is_own and isinstance(value, float) else None
+    try:
+        at = coerce(ValueType.TIME, _pick(raw, fact.observed))
+    except (MisfitError, NothingError) as error:
+        why = str(error) or "is null"
+        raise MisfitError(f"its own timestamp {excerpt(fact.observed)}: {why}") from None
+    return at if isinstance(at, float) else None
+
+
+def _pick(raw: Raw, path: str | None) -> Any:
+    """The one value at ``path``. Raises NothingError where there is none."""
+    node = _one(raw, path)
+    for step in path.split(".") if path else ():
+        if node is None:
+            raise NothingError
+        if isinstance(node, bytes):
+            node = parse_json(node)
+        node = _step(node, step)
+    if node is None:
+        raise NothingError
+    return node
+
+
+def _one(raw: Raw, path: str | None) -> Any:
+    """The single answer among rows or entries; what is neither, as it is."""
+    if isinstance(raw, Rows):
+        if raw.total > 1:
+            raise MisfitError(f"{raw.total} rows, one expected")
+        if not raw.rows:
+            raise NothingError
+        row = raw.rows[0]
+        if path is None and len(row) != 1:
+            raise MisfitError(f"{len(row)} columns, one expected")
+        return dict(row) if path else next(iter(row.values()))
+    if isinstance(raw, Members):
+        if not raw.items:
+            raise NothingError
+        if len(raw.items) > 1:
+            raise MisfitError(f"{len(raw.items)} entries, one expected")
+        return raw.items[0]
+    return raw
+
+
+def _step(node: Any, step: str) -> Any:
+    if isinstance(node, dict):
+        if step not in node:
+            raise MisfitError(f"no member {excerpt(step)}")
+        return node[step]
+    if isinstance(node, list):
+        if not step.removeprefix("-").isdecimal():
+            raise MisfitError(f"is a list, an object with {excerpt(step)} expected")
+        place = int(step)
+        if not -len(node) <= place < len(node):
+            raise NothingError
+        return node[place]
+    raise MisfitError(f"{kind_of(node)}, an object with {excerpt(step)} expected")
+
+
+def _count(raw: Raw, path: str | None) -> int:
+    """How many: rows, entries, elements; or the number itself when the answer is already a count."""
+    if path is None and isinstance(raw, (Members, Rows)) and not _counts_itself(raw):
+        return raw.total
+    node = raw if path is None and isinstance(raw, (list, dict)) else _pick(raw, path)
+    if isinstance(node, bytes) and node.lstrip()[:1] in (b"[", b"{"):
+        node = parse_json(node)
+    return len(node) if isinstance(node, (list, dict)) else count_in(node)
+
+
+def _counts_itself(raw: Members | Rows) -> bool:
+    """Whether the query was ``SELECT count(*)``: one row, whose only column has the name of that function."""
+    return isinstance(raw, Rows) and len(raw.rows) == 1 and list(raw.rows[0]) == ["count"]
+
+
+def _table(raw: Raw, path: str | None) -> Table:
+    if isinstance(raw, Rows):
+        rows = raw.rows if path is None else [{path: row.get(path)} for row in raw.rows]
+        return _rows(rows[:ROW_LIMIT], raw.total)
+    if isinstance(raw, Members) and path is None:
+        return _listed([_entry(item) for item in raw.items[:ROW_LIMIT]], raw.total)
+    node = _pick(raw, path)
+    if isinstance(node, bytes):
+        node = parse_json(node)
+    if isinstance(node, dict):
+        pairs = [{"field": name, "value": value} for name, value in node.items()]
+        return _rows(pairs[:ROW_LIMIT], len(pairs))
+    if isinstance(node, list):
+        return _listed(node[:ROW_LIMIT], len(node))
+    raise MisfitError(f"{kind_of(node)}, a list expected")
+
+
+def _entry(item: Any) -> Any:
+    """A member that is JSON text of an object, as that object; any other as it is."""
+    if isinstance(item, bytes):
+        try:
+            parsed = parse_json(item)
+        except MisfitError:
+            return item
+        return parsed if isinstance(parsed, dict) else item
+    return item
+
+
+def _listed(items: Sequence[Any], total: int) -> Table:
+    if items and all(isinstance(item, Mapping) for item in items):
+        return _rows(items, total)
+    return _rows([{"value": item} for item in items], total)
+
+
+def _rows(rows: Sequence[Mapping[str, Any]], total: int) -> Table:
+    names = list(dict.fromkeys(name for row in rows for name in row))[:COLUMN_LIMIT]
+    cells = tuple(tuple(_cell(row.get(name)) for name in names) for row in rows)
+    return Table(tuple(SafeText(name, 64) for name in names), cells, total)
+
+
+def _cell(raw: Any) -> SafeText:
+    if raw is None:
+        return NONE
+    if isinstance(raw, bytes):
+        return SafeText.from_bytes(raw, CELL_LIMIT)
+    if isinstance(raw, str):
+        return SafeText(raw, CELL_LIMIT)
+    return SafeText(json.dumps(raw, ensure_ascii=False, separators=(",", ":"), default=str), CELL_LIMIT)
