@@ -72,7 +72,9 @@ def _source(source: Source, health: SourceHealth | None, now: Instant) -> dict[s
         "url": source.url,
         "up": None if health is None else health.is_up,
         "since": None if health is None else health.since.iso(),
-        "last_ok_age": None if health is None or health.last_ok is None else _seconds(now.since(health.last_ok)),
+        "last_ok_age": None
+        if health is None or health.last_ok is None
+        else _seconds(now.since(health.last_ok)),
         "failures": 0 if health is None else health.failures,
         "error": None if health is None or health.error is None else str(health.error),
     }
@@ -133,7 +135,9 @@ def _fact(fact: Fact, reading: Reading[Any] | None, now: Instant) -> dict[str, A
         **_quality(reading, now),
         "level": level.value,
         "value": plain(value),
-        "last_good": None if good is None else {"value": plain(good.value), "age": _seconds(now.since(good.at))},
+        "last_good": None
+        if good is None
+        else {"value": plain(good.value), "age": _seconds(now.since(good.at))},
     }
 
 
@@ -141,7 +145,13 @@ def _quality(reading: Reading[Any] | None, now: Instant) -> dict[str, Any]:
     """The part every reading has: what the source said, how far it can be trusted, how old it is."""
     if reading is None or reading.outcome is Outcome.NEVER:
         outcome, quality = Outcome.NEVER, Quality.UNKNOWN
-        return {"outcome": outcome.value, "quality": quality.value, "age": None, "observed_age": None, "error": None}
+        return {
+            "outcome": outcome.value,
+            "quality": quality.value,
+            "age": None,
+            "observed_age": None,
+            "error": None,
+        }
     observed = reading.observed_age(now)
     return {
         "outcome": reading.outcome.value,

@@ -1,0 +1,152 @@
+"""A terminal for the program under test: a pty whose output a terminal emulator understands."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import pyte
+
+KEYS = {"f9": b"\x1b[20~", "escape": b"\x1b", "enter": b"\r", "tab": b"\t", "f1": b"\x1bOP", "space": b" "}
+
+_PRIVATE = re.compile(
+    rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1bP[^\x1b]*\x1b\\|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"
+)
+"""What the emulator does not know and would print: private queries, device control, OS commands."""
+
+_SYNC_QUERY = b"\x1b[?2026$p"
+
+
+class Terminal:
+    """Runs a program in ``columns`` x ``rows`` and keeps the picture it draws."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        columns: int = 160,
+        rows: int = 48,
+    ) -> None:
+        self.raw = bytearray()
+        """Everything the program wrote."""
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._kept = b""
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.started = time.monotonic()
+        self.modes = termios.tcgetattr(slave)
+        self.popen = subprocess.Popen(
+            list(argv),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**(os.environ if env is None else env), "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+            start_new_session=True,
+            preexec_fn=_take_terminal,  # noqa: PLW1509 # the child must own the pty, as in a real login
+        )
+        self.slave = slave
+
+    @property
+    def lines(self) -> list[str]:
+        """The picture now, row by row."""
+        return list(self._screen.display)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def read(self, seconds: float) -> bool:
+        """Draw what the program writes within ``seconds``; whether anything came."""
+        ready, _, _ = select.select([self.master], [], [], seconds)
+        if not ready:
+            return False
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:
+            return False
+        self.raw += data
+        if _SYNC_QUERY in data:
+            self.send(b"\x1b[?2026;2$y")
+        data = self._kept + data
+        # A sequence may be cut in two by the read: keep a trailing one for the next.
+        cut = data.rfind(b"\x1b")
+        self._kept = (
+            data[cut:]
+            if cut >= 0 and len(data) - cut < 40 and not data[cut:].rstrip().endswith(b"m")
+            else b""
+        )
+        self._stream.feed(_PRIVATE.sub(b"", data[: len(data) - len(self._kept)]))
+        return True
+
+    def settle(self, seconds: float = 0.3) -> None:
+        """Read until nothing came for ``seconds`` or five seconds are over."""
+        deadline = time.monotonic() + 5
+        while self.read(seconds) and time.monotonic() < deadline:
+            pass
+
+    def wait_for(self, is_there: str | Callable[[str], object], seconds: float = 20.0) -> str:
+        """The picture once it holds the text (or the condition is true); AssertionError with the picture."""
+        test = is_there if callable(is_there) else lambda text: is_there in text
+        deadline = time.monotonic() + seconds
+        while True:
+            if test(self.text):
+                return self.text
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not on the screen after {seconds} s: {is_there}\n{self.text}")
+            if not self.read(0.1) and self.popen.poll() is not None:
+                self.settle(0.1)
+                if test(self.text):
+                    return self.text
+                raise AssertionError(f"the program ended with {self.popen.returncode}\n{self.text}")
+
+    def press(self, *keys: str) -> None:
+        """Press keys as a person does, one after the other."""
+        for key in keys:
+            self.send(KEYS.get(key, key.encode()))
+
+    def send(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self.master, data)
+
+    def wait_end(self, seconds: float = 10.0) -> int:
+        """The exit status, reading on meanwhile so that the program can write its last."""
+        deadline = time.monotonic() + seconds
+        while self.popen.poll() is None:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"still running after {seconds} s\n{self.text}")
+            self.read(0.05)
+        self.settle(0.05)
+        return self.popen.returncode
+
+    def hang_up(self) -> None:
+        """Close the line, as a lost connection does."""
+        os.close(self.slave)
+        os.close(self.master)
+        self.master = self.slave = -1
+
+    def close(self) -> None:
+        """End the program and everything in its group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired, AssertionError):
+            self.wait_end(5.0) if self.master >= 0 else self.popen.wait(5.0)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait(5.0)
+        if self.master >= 0:
+            self.hang_up()
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

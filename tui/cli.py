@@ -1,0 +1,182 @@
+"""The command line. Each command's code is imported when it runs: a stop never waits for the screen's.
+
+``controlroom`` alone opens the room. Exit statuses are those of ``tui.commands.verdict``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backends.config import ConfigError
+from backends.engine import Mode
+from tui.commands.session import Session, UsageError
+from tui.commands.verdict import ExitCode
+from tui.crash import crashed, harden
+
+app = typer.Typer(
+    add_completion=False,
+    # Both would load rich, and its tracebacks print the values of variables.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="A control room for trading stacks: see whether trading is alive and allowed, and stop it.",
+)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="A config file, over those of the system and the user.")
+]
+StackOption = Annotated[str | None, typer.Option("--stack", help="Only this stack, by its id.")]
+ThemeOption = Annotated[str | None, typer.Option("--theme", help="A colour theme, by its name.")]
+JsonOption = Annotated[bool | None, typer.Option("--json/--table", help="JSON, or a table for people.")]
+
+
+@app.callback(invoke_without_command=True)
+def room(
+    ctx: typer.Context,
+    config: ConfigOption = None,
+    stack: StackOption = None,
+    theme: ThemeOption = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", envvar="CONTROLROOM_WATCH", help="Read only, whatever the command.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Open the room on the configured stacks, or run one command."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"controlroom {installed('controlroom')}")
+        raise typer.Exit
+    ctx.obj = Session(config, Mode.WATCH if watch else Mode.ARMED)
+    if ctx.invoked_subcommand is None:
+        from tui.commands.room import open_room
+
+        raise typer.Exit(open_room(ctx.obj, wanted=stack, theme=theme))
+
+
+@app.command()
+def watch(
+    ctx: typer.Context, config: ConfigOption = None, stack: StackOption = None, theme: ThemeOption = None
+) -> None:
+    """The room for the wall: it reads, and holds no code that could write."""
+    from tui.commands.room import open_room
+
+    session = Session(_session(ctx, config).config_path, Mode.WATCH)
+    raise typer.Exit(open_room(session, wanted=stack, theme=theme))
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    stack: Annotated[str, typer.Argument(help="The stack to simulate.")] = "trading-platform",
+    fault: Annotated[list[str] | None, typer.Option(help="Start with this fault; may be repeated.")] = None,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Serve the stack without a screen, until SIGTERM.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="The same seed makes the same world.")] = None,
+    theme: ThemeOption = None,
+) -> None:
+    """The room on a simulated stack with real servers; nothing outside this machine is touched."""
+    from tui.commands.demo import demo as run_demo
+
+    options = [stack]
+    for name in fault or []:
+        options += ["--fault", name]
+    if seed is not None:
+        options += ["--seed", str(seed)]
+    raise typer.Exit(run_demo(_session(ctx, None), options, headless=headless, theme=theme))
+
+
+@app.command()
+def status(
+    ctx: typer.Context,
+    stack: StackOption = None,
+    json: JsonOption = None,
+    timeout: Annotated[float, typer.Option(min=0.1, max=120.0, help="Seconds to wait for answers.")] = 10.0,
+    config: ConfigOption = None,
+) -> None:
+    """Ask every source once and print what is known: a table on a terminal, JSON otherwise."""
+    from tui.commands.status import show
+
+    as_json = not sys.stdout.isatty() if json is None else json
+    raise typer.Exit(show(_session(ctx, config), stack, as_json=as_json, seconds=timeout))
+
+
+@app.command()
+def doctor(ctx: typer.Context, stack: StackOption = None, config: ConfigOption = None) -> None:
+    """Try every configured source once: what works, what does not, why, and what to do."""
+    from tui.commands.doctor import examine
+
+    raise typer.Exit(examine(_session(ctx, config), stack))
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    procedure: Annotated[str, typer.Argument(help="A stop procedure of the stack: halt.")],
+    stack: StackOption = None,
+    reason: Annotated[str, typer.Option(help="For the journal and the platform's own history.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print the finished run as JSON.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Stop trading and prove it, by the same path as the room's keys."""
+    from tui.commands.run import run as run_procedure
+
+    raise typer.Exit(run_procedure(_session(ctx, config), procedure, stack, reason, as_json=json))
+
+
+@app.command()
+def keys() -> None:
+    """Print the key table."""
+    from tui.commands.describe import keys as show
+
+    raise typer.Exit(show())
+
+
+@app.command()
+def faults() -> None:
+    """Print the faults the demo can be given."""
+    from tui.commands.describe import faults as show
+
+    raise typer.Exit(show())
+
+
+@app.command()
+def paths(ctx: typer.Context, config: ConfigOption = None) -> None:
+    """Print where configuration is looked for and where state is kept."""
+    from tui.commands.describe import paths as show
+
+    raise typer.Exit(show(_session(ctx, config)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of stack files."""
+    from tui.commands.describe import schema as show
+
+    raise typer.Exit(show())
+
+
+def _session(ctx: typer.Context, config: Path | None) -> Session:
+    """The invocation's session; ``--config`` may stand before or after the command."""
+    given: Session = ctx.obj
+    return given if config is None else Session(config, given.mode)
+
+
+def main() -> None:
+    """The program. Never ends with 0 unless a command said so."""
+    harden()
+    try:
+        app(prog_name="controlroom")
+    except (ConfigError, UsageError) as error:
+        sys.stderr.write(f"controlroom: {error}\n")
+        sys.exit(ExitCode.USAGE)
+    except Exception as error:  # the last resort of the process: reported without values, exit 1
+        sys.exit(crashed(error))
+
+
+if __name__ == "__main__":
+    main()

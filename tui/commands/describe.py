@@ -1,0 +1,56 @@
+"""What the program says about itself: its keys, its files, its demo's faults, its stack-file schema."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from backends.model.safetext import SafeText
+from tui.commands.grid import grid
+from tui.commands.session import Session
+from tui.commands.verdict import ExitCode
+
+
+def keys() -> ExitCode:
+    """Print the key table, the same rows as help, footer and README."""
+    from tui.actions import ACTIONS, key_text, keys_text
+
+    rows = []
+    for it in ACTIONS:
+        confirm = "" if it.confirm is None else f", then {key_text(it.confirm.upper())}"
+        rows.append([keys_text(it) + confirm, it.where.value, it.description])
+    _print(grid(rows, indent=""))
+    return ExitCode.VERIFIED
+
+
+def faults() -> ExitCode:
+    """Print the faults the demo can be given."""
+    from backends.demo.faults import FAULTS
+
+    _print(grid(([name, str(SafeText(fault.title))] for name, fault in FAULTS.items()), indent=""))
+    return ExitCode.VERIFIED
+
+
+def paths(session: Session) -> ExitCode:
+    """Print where configuration is looked for and where state is kept."""
+    from backends.config import search_paths
+
+    rows = [
+        [str(path), "read" if path.is_file() else "not there"] for path in search_paths(session.config_path)
+    ]
+    _print(["Configuration, a later one wins:", *grid(rows)])
+    config = session.config()
+    _print(["State (journal):", *grid([[str(config.state_dir), ""]])])
+    return ExitCode.VERIFIED
+
+
+def schema() -> ExitCode:
+    """Print the JSON Schema of stack files."""
+    from backends.stacks.schema import json_schema
+
+    _print([json.dumps(json_schema(), indent=2)])
+    return ExitCode.VERIFIED
+
+
+def _print(lines: list[str]) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")

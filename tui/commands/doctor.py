@@ -1,0 +1,140 @@
+"""``controlroom doctor``: every configured source tried once; what works, what does not, why, what to do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from backends.engine import Mode
+from backends.model.board import SERVICE, Board
+from backends.model.reading import Outcome
+from backends.model.stack import Source, SourceKind, Stack
+from tui.commands.grid import grid
+from tui.commands.observe import missing_sources, observe
+from tui.commands.session import Session, choose
+from tui.commands.verdict import ExitCode
+
+if TYPE_CHECKING:
+    from backends.config import Config
+
+PATIENCE = 15.0
+"""Seconds for all sources together; each also has its own deadline."""
+
+_ADVICE = (
+    (("refused", "no such file"), "Nothing listens there. Start it, or correct the address: {setting}."),
+    (
+        ("no answer", "timed out", "time-out", "timeout", "deadline", "hang"),
+        "Silent. Look at its own log and load; a firewall that drops packets looks the same.",
+    ),
+    (
+        ("resolve", "name or service", "getaddrinfo", "unknown host"),
+        "The host's name is not known here: {setting}.",
+    ),
+    (
+        ("password", "auth", "denied", "forbidden", "401", "403", "noperm", "permission"),
+        "It answers and does not let us in. Check {credential}; for Docker, who may use the socket.",
+    ),
+    (
+        ("certificate", "tls", "ssl"),
+        "The secure connection fails: check the certificate, and whether the URL should say TLS.",
+    ),
+)
+_OTHERWISE = "Correct the address or the credentials: {setting}, {credential}."
+
+
+def examine(session: Session, wanted: str | None) -> ExitCode:
+    """Print the report; 0 when every source answered completely."""
+    config = session.config()
+    stacks = choose(config, wanted)
+    engine = session.engine(config, stacks, follow_logs=False, mode=Mode.WATCH)
+    engine.start()
+    try:
+        observe(engine, stacks, PATIENCE)
+        boards = [engine.board(stack.id) for stack in stacks]
+    finally:
+        engine.stop(grace=0.0)
+    lines = list(_settings(config))
+    for stack, board in zip(stacks, boards, strict=True):
+        lines += report(stack, board)
+    sys.stdout.write("\n".join(lines) + "\n")
+    is_well = all(works(stack, board, ident) for stack, board in zip(stacks, boards, strict=True)
+                  for ident in stack.sources)  # fmt: skip
+    return ExitCode.VERIFIED if is_well else ExitCode.PARTIAL
+
+
+def works(stack: Stack, board: Board, source: str) -> bool:
+    """Whether the source answered everything it was asked."""
+    health = board.sources.get(source)
+    return health is not None and bool(health.is_up) and not _unread(stack, board, source)
+
+
+def report(stack: Stack, board: Board) -> Iterator[str]:
+    """One block a source: the verdict, the effective values with their origin, and the advice."""
+    yield f"{stack.id}: {stack.title} [{stack.environment.value}]"
+    late = missing_sources(stack, board)
+    for ident, source in stack.sources.items():
+        health = board.sources.get(ident)
+        unread = _unread(stack, board, ident)
+        if health is not None and health.is_up:
+            word = "works" if not unread else "works in part"
+        elif health is None or health.is_up is None or ident in late:
+            word = "NO ANSWER"
+        else:
+            word = "DOES NOT WORK"
+        yield f"  {ident:<16} {word}"
+        yield from grid(_values(source), indent="      ")
+        if health is not None and health.error is not None:
+            yield f"      why: {health.error}"
+            yield f"      do:  {advice(stack, source, str(health.error))}"
+        elif word == "NO ANSWER":
+            yield f"      do:  {advice(stack, source, 'no answer')}"
+        for label, why in unread:
+            yield f"      not read: {label}: {why}"
+        yield from _absent_services(stack, board, ident)
+
+
+def advice(stack: Stack, source: Source, error: str) -> str:
+    """What an operator should do about this error of this source."""
+    lowered = error.lower()
+    texts = (text for words, text in _ADVICE if any(word in lowered for word in words))
+    place = f"stack.{stack.id}.source.{source.id}"
+    return next(texts, _OTHERWISE).format(
+        setting=f"[{place}] url, now from {source.origin}",
+        credential=f"[{place}] username, password_env or password_file",
+    )
+
+
+def _values(source: Source) -> Iterator[list[str]]:
+    yield ["url", source.url, f"from {source.origin}"]
+    yield ["asked", f"every {source.every:g} s", f"deadline {source.deadline:g} s"]
+    if source.username is not None or source.password is not None:
+        password = "none" if source.password is None else source.password.mask()
+        yield ["user", source.username or "none", f"password {password}"]
+    if source.auth != "none":
+        yield ["auth", source.auth, ""]
+    if source.kind is SourceKind.DOCKER and source.url.startswith("unix:"):
+        yield ["note", "whoever reaches this socket is root on its host", ""]
+
+
+def _unread(stack: Stack, board: Board, source: str) -> list[tuple[str, str]]:
+    """Facts the source did not give although it was asked, and why. Missing ones were answered: not here."""
+    unread = []
+    for fact in stack.facts.values():
+        reading = board.readings.get(fact.id)
+        if fact.source == source and reading is not None and reading.outcome is Outcome.FAILED:
+            unread.append((fact.label, str(reading.error or "no reason given")))
+    return unread
+
+
+def _absent_services(stack: Stack, board: Board, source: str) -> Iterator[str]:
+    for spec in stack.services:
+        reading = board.readings.get(SERVICE + spec.name)
+        if spec.source == source and reading is not None and reading.outcome is Outcome.MISSING:
+            need = "expected" if spec.is_required else "optional"
+            yield f"      not there: {spec.name} ({need}; looked for {', '.join(spec.match)})"
+
+
+def _settings(config: Config) -> Iterator[str]:
+    yield "Effective settings"
+    yield from grid([key, origin] for key, origin in sorted(config.origins.items()))

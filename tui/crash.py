@@ -1,0 +1,39 @@
+"""The end of the program when it fails: where, never with which values, and no core file."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import sys
+import threading
+import traceback
+from types import TracebackType
+
+from backends.model.safetext import SafeText
+from tui.commands.verdict import ExitCode
+
+
+def harden() -> None:
+    """No core dumps, and every uncaught exception is printed without variables or messages of others."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.excepthook = report
+    threading.excepthook = lambda args: report(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def report(kind: type[BaseException], _error: BaseException | None, trace: TracebackType | None) -> None:
+    """To stderr: the exception's type and the places it passed. Its message may hold a secret: left out."""
+    lines = [
+        "controlroom: a fault in the program. What it was doing may be half done: `controlroom status` tells."
+    ]
+    for frame in traceback.extract_tb(trace):
+        lines.append(f"  {frame.filename}:{frame.lineno} in {frame.name}")
+    lines.append(f"  {kind.__module__}.{kind.__qualname__}")
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write("\n".join(SafeText(line) for line in lines) + "\n")
+
+
+def crashed(error: BaseException) -> ExitCode:
+    """Report and give the exit status of a crash."""
+    report(type(error), error, error.__traceback__)
+    return ExitCode.FAILED
