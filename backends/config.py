@@ -1,1 +1,318 @@
-"""Configuration: which stacks, where they live, how the room behaves (being built)."""
+"""Configuration: which stacks, where they live, how the room behaves.
+
+Layers, a later one wins key by key: ``/etc/controlroom/config.toml``, the user's file in XDG's config
+folder, ``--config FILE``, the environment, flags. A config file says where things are and how often to
+ask; what is safe is said by the stack file alone. See ``docs/stack-file.md``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from backends.credential import Credential, CredentialError, from_environment, from_file
+from backends.model.stack import Environment, Source, Stack
+from backends.settings import Setting, Settings, add, read_layers, room_variables, stack_variables
+from backends.stacks.address import Address, AddressError, take_apart
+from backends.stacks.loader import Described, built_in, describe
+from backends.stacks.toml_file import ConfigError
+from backends.stacks.toml_lines import Place
+
+__all__ = ["Config", "ConfigError", "load", "search_paths"]
+
+SYSTEM_FILE: Final = Path("/etc/controlroom/config.toml")
+STACK_FILE: Final = "stack file"
+SAFETY_CADENCE: Final = 5.0
+"""Seconds between polls that a config file may not exceed for a source that trading or a proof rests on."""
+LONGEST_CADENCE: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What is in force, and for each value where it came from."""
+
+    stacks: tuple[Stack, ...]
+    """In the order they were first named; empty when nothing is configured."""
+    theme: str | None
+    """None for the room's own choice."""
+    state_dir: Path
+    watch: bool
+    """True when any layer asked for read-only."""
+    demo_control: Mapping[str, str]
+    """By stack id: where the demo's faults are switched."""
+    origins: Mapping[str, str]
+    """By dotted key: the value, credentials masked, and where it came from."""
+
+
+def search_paths(path: Path | None = None, env: Mapping[str, str] | None = None) -> list[Path]:
+    """The config files that are looked for, weakest first; only ``path`` must exist."""
+    home = _folder(os.environ if env is None else env, "XDG_CONFIG_HOME", ".config")
+    found = [SYSTEM_FILE, *([home / "controlroom" / "config.toml"] if home else [])]
+    return found if path is None else [*found, path]
+
+
+def load(
+    path: Path | None, *, env: Mapping[str, str], flags: Mapping[str, str | bool] | None = None
+) -> Config:
+    """The effective configuration. Raises ConfigError with one message: file, line, key, what was expected.
+
+    ``flags`` are ``theme``, ``state_dir`` and ``watch``. Secrets that came from ``os.environ`` are removed
+    from it, so that no child process inherits them; a second call does not find them again.
+    """
+    found = [file for file in search_paths(None, env) if file.exists()]
+    settings = read_layers(found if path is None else [*found, path])
+    add(settings, room_variables(env))
+    add(
+        settings,
+        ((("room", key), Setting(key, value, f"flag {key}")) for key, value in (flags or {}).items()),
+    )
+    idents = [str(place[1]) for place in settings if len(place) == 2 and place[0] == "stack"]
+    loaded = [_Loading(ident, settings, env) for ident in idents]
+    stacks = tuple(one.stack() for one in loaded)
+    origins = _room_origins(settings)
+    names: set[str] = set()
+    for one in loaded:
+        origins |= one.origins
+        names |= one.secret_names
+    if env is os.environ:
+        for name in names:
+            os.environ.pop(name, None)
+    theme, watch = settings.get(("room", "theme")), settings.get(("room", "watch"))
+    return Config(
+        stacks=stacks,
+        theme=str(theme.value) if theme else None,
+        state_dir=_state_dir(settings, env),
+        watch=bool(watch and watch.value),
+        demo_control={one.ident: one.demo_control for one in loaded if one.demo_control is not None},
+        origins=origins,
+    )
+
+
+def _folder(env: Mapping[str, str], name: str, below_home: str) -> Path | None:
+    """An XDG folder: the variable's when it is absolute (as XDG demands), else below HOME."""
+    if env.get(name, "").startswith("/"):
+        return Path(env[name])
+    return Path(env["HOME"]) / below_home if env.get("HOME") else None
+
+
+def _state_dir(settings: Settings, env: Mapping[str, str]) -> Path:
+    setting = settings.get(("room", "state_dir"))
+    if setting is not None:
+        return setting.path()
+    home = _folder(env, "XDG_STATE_HOME", ".local/state")
+    if home is None:
+        raise ConfigError("no folder for the journal: set HOME, XDG_STATE_HOME or CONTROLROOM_STATE_DIR")
+    return home / "controlroom"
+
+
+def _room_origins(settings: Settings) -> dict[str, str]:
+    return {
+        ".".join(map(str, place)): f"{setting.value} ({setting.origin})"
+        for place, setting in settings.items()
+        if place[0] == "room"
+    }
+
+
+class _Loading:
+    """One stack on its way from its file, the layers and the environment to a ``Stack``."""
+
+    def __init__(self, ident: str, settings: Settings, env: Mapping[str, str]) -> None:
+        self.ident = ident
+        self.origins: dict[str, str] = {}
+        self.secret_names: set[str] = set()
+        self._env = env
+        self._described, file_origin = _stack_file(ident, settings)
+        self._note("file", str(self._described.file.path), file_origin)
+        self._settings = dict(settings)
+        add(self._settings, stack_variables(ident, self._described.spec.source, env))
+        self._check_names()
+        self._environment = self._word()
+        self.demo_control = self._control()
+
+    def stack(self) -> Stack:
+        """The stack with everything local applied. Raises ConfigError."""
+        plain = self._described.sources()
+        sources: dict[str, Source] = {}
+        owners = sorted(plain, key=lambda name: self._described.spec.source[name].url_of is not None)
+        for name in owners:
+            sources[name] = self._source(plain[name], sources)
+        return self._described.build({name: sources[name] for name in plain}, self._environment)
+
+    def _setting(self, *place: str) -> Setting | None:
+        return self._settings.get(("stack", self.ident, *place))
+
+    def _note(self, key: str, value: str, origin: str) -> None:
+        self.origins[f"stack.{self.ident}.{key}"] = f"{value} ({origin})"
+
+    def _check_names(self) -> None:
+        known = self._described.spec.source
+        for place, setting in self._settings.items():
+            if place[:2] == ("stack", self.ident) and place[2:3] == ("source",) and place[3] not in known:
+                raise setting.error(
+                    f"stack {self.ident!r} has no source {place[3]!r}; it has {', '.join(known)}"
+                )
+
+    def _word(self) -> Environment | None:
+        setting = self._setting("environment")
+        if setting is None:
+            self._note("environment", self._described.spec.stack.environment, STACK_FILE)
+            return None
+        self._note("environment", setting.value, setting.origin)
+        try:
+            return Environment[str(setting.value).upper()]
+        except KeyError:
+            raise setting.error(f"expected live, paper or demo, got {setting.value!r}") from None
+
+    def _control(self) -> str | None:
+        setting = self._setting("demo_control")
+        if setting is None:
+            return None
+        if self._environment is not Environment.DEMO:
+            raise setting.error('goes with environment = "demo" only; expected no such key')
+        self._note("demo_control", setting.value, setting.origin)
+        return self._take_apart(setting, "http", str(setting.value)).url
+
+    def _source(self, plain: Source, others: Mapping[str, Source]) -> Source:
+        spec = self._described.spec.source[plain.id]
+        address, origin = self._address(plain, spec.url_env)
+        if origin == STACK_FILE and spec.url_of is not None:
+            origin = others[spec.url_of].origin
+            address = replace(address, url=others[spec.url_of].url)
+        # The stack file's own credential goes to the stack file's own address and nowhere else.
+        is_own = origin in (STACK_FILE, f"environment {spec.url_env}")
+        password = self._password(plain.id, address, spec.password_env if is_own else None)
+        username = self._setting("source", plain.id, "username")
+        every, deadline = self._cadence(plain)
+        source = replace(
+            plain,
+            url=address.url,
+            origin=origin,
+            username=str(username.value) if username else address.username or plain.username,
+            password=password.value if password else None,
+            every=every,
+            deadline=deadline,
+        )
+        place = f"source.{plain.id}"
+        self._note(f"{place}.url", source.url, origin)
+        if source.username is not None:
+            user_origin = username.origin if username else origin if address.username else STACK_FILE
+            self._note(f"{place}.username", source.username, user_origin)
+        if password is not None:
+            self._note(f"{place}.password", password.value.mask(), password.origin)
+        return source
+
+    def _address(self, plain: Source, default_name: str | None) -> tuple[Address, str]:
+        setting = self._setting("source", plain.id, "url")
+        if setting is not None and setting.key == "url":
+            address = self._take_apart(setting, plain.kind.value, str(setting.value))
+            if address.password is not None:
+                raise setting.error(
+                    "an address in a file holds no password; use password_env or password_file"
+                )
+            return address, setting.origin
+        found: Credential | None = None
+        if setting is not None:
+            found = self._credential(setting)
+        elif default_name is not None:
+            found = self._optional(default_name)
+        if found is None:
+            return Address(plain.url, None, None), STACK_FILE
+        try:
+            address = take_apart(plain.kind.value, found.value.reveal())
+        except AddressError as error:
+            text = f"the address of {plain.id} from {found.origin}: {error}"
+            raise (setting.error(text) if setting else ConfigError(text)) from None
+        if address.password is not None:
+            self.secret_names.update(found.names)
+        return address, found.origin
+
+    def _take_apart(self, setting: Setting, kind: str, url: str) -> Address:
+        try:
+            return take_apart(kind, url)
+        except AddressError as error:
+            raise setting.error(str(error)) from None
+
+    def _password(self, source: str, address: Address, default_name: str | None) -> Credential | None:
+        setting = self._setting("source", source, "password")
+        if setting is not None:
+            found: Credential | None = self._credential(setting)
+        elif address.password is not None:
+            return Credential(address.password, "the address")
+        else:
+            found = self._optional(default_name) if default_name else None
+        if found is not None:
+            self.secret_names.update(found.names)
+            if address.password is not None and setting is not None:
+                raise setting.error("the address holds a password too; expected one of them")
+        return found
+
+    def _credential(self, setting: Setting) -> Credential:
+        """The text behind ``*_env`` or ``*_file``, which must be there because somebody asked for it."""
+        try:
+            if setting.key.endswith("_file"):
+                return from_file(setting.path())
+            found = from_environment(str(setting.value), self._env)
+        except CredentialError as error:
+            raise setting.error(str(error)) from None
+        if found is None:
+            raise setting.error(
+                f"environment variable {setting.value} is not set, nor is {setting.value}_FILE"
+            )
+        return found
+
+    def _optional(self, name: str) -> Credential | None:
+        """The text behind a variable that the stack file names, if it is set."""
+        try:
+            return from_environment(name, self._env)
+        except CredentialError as error:
+            raise ConfigError(f"stack {self.ident}: {error}") from None
+
+    def _cadence(self, plain: Source) -> tuple[float, float]:
+        every, deadline = (self._setting("source", plain.id, key) for key in ("every", "deadline"))
+        seconds = float(every.value) if every else plain.every
+        limit = max(plain.every, SAFETY_CADENCE) if plain.id in self._decisive() else LONGEST_CADENCE
+        if every is not None and seconds > limit:
+            why = "trading or a proof rests on it" if plain.id in self._decisive() else "the longest there is"
+            raise every.error(f"expected at most {limit:g} s ({why}), got {seconds:g} s")
+        longest = float(deadline.value) if deadline else min(plain.deadline, seconds)
+        if longest > seconds and deadline is not None:
+            raise deadline.error(f"{longest:g} s is longer than every {seconds:g} s")
+        for key, setting in (("every", every), ("deadline", deadline)):
+            if setting is not None:
+                self._note(f"source.{plain.id}.{key}", f"{float(setting.value):g} s", setting.origin)
+        return seconds, longest
+
+    def _decisive(self) -> set[str]:
+        """Sources that a gate, an echo, live evidence or a proof is read from."""
+        spec = self._described.spec
+        facts = {
+            *(gate.fact for gate in spec.trading.gate),
+            *(echo.fact for echo in spec.trading.echo),
+            *(evidence.fact for evidence in spec.evidence),
+            *(proof.fact for item in spec.procedure for step in item.step for proof in step.proof),
+        }
+        return {fact.source for fact in spec.fact if fact.id in facts}
+
+
+def _stack_file(ident: str, settings: Settings) -> tuple[Described, str]:
+    """The stack's own file: built in, or the one that ``file`` names. Raises ConfigError."""
+    named = settings[("stack", ident)]
+    setting = settings.get(("stack", ident, "file"))
+    ours = built_in()
+    if setting is None:
+        if ident not in ours:
+            known: Iterable[str] = ours
+            raise named.error(
+                f"there is no built-in stack {ident!r}; expected {', '.join(known)}, or file = …"
+            )
+        return describe(ours[ident]), "built in"
+    if ident in ours:
+        raise setting.error(f"{ident!r} is built in and cannot be replaced; give your stack another id")
+    described = describe(setting.path())
+    if described.spec.stack.id != ident:
+        place: Place = ("stack", "id")
+        raise described.file.error(place, f"expected {ident!r}, the name it has in {setting.origin}")
+    return described, setting.origin

@@ -6,9 +6,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from urllib.parse import urlsplit
 
-from backends.stacks import schema
+from backends.stacks import address, schema
 from backends.stacks.statement import objection
 from backends.stacks.toml_file import TomlFile
 from backends.stacks.toml_lines import Place
@@ -16,12 +15,6 @@ from backends.stacks.toml_lines import Place
 Complaint = tuple[Place, str]
 """Where, and what is wrong there."""
 
-SCHEMES = {
-    "docker": ("unix", "tcp", "http", "https", "ssh"),
-    "redis": ("redis", "rediss", "unix"),
-    "postgres": ("postgresql", "postgres"),
-    "http": ("http", "https"),
-}
 _BOUNDED = ("lrange", "zrange", "zrevrange", "xrevrange")
 _ANSWERS = {"redis": "redis", "sql": "postgres", "http": "http"}
 _NUMBERS = ("int", "float", "count", "table")
@@ -41,22 +34,6 @@ def check(file: TomlFile, spec: schema.StackFile) -> None:
 def word(raw: schema.Word) -> str:
     """A word as readings show it: flags are ``true`` and ``false``."""
     return str(raw).lower() if isinstance(raw, bool) else str(raw)
-
-
-def url_objection(kind: str, url: str) -> str | None:
-    """What is wrong with the address of a source, without repeating it; None when nothing is."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return "expected an address, got something else"
-    if parts.password is not None:
-        return "an address holds no password; use password_env or password_file"
-    if parts.scheme not in SCHEMES[kind]:
-        return f"expected an address that starts with one of: {', '.join(f'{s}://' for s in SCHEMES[kind])}"
-    if not (parts.path if parts.scheme == "unix" else parts.hostname):
-        return "expected an address with a host" if parts.scheme != "unix" else "expected a socket's path"
-    return None
 
 
 def path_objection(path: str) -> str | None:
@@ -103,7 +80,7 @@ def _sources(spec: schema.StackFile) -> Iterator[Complaint]:
             yield place, "expected a name of small letters, digits and '-'"
         if (source.url is None) == (source.url_of is None):
             yield place, "expected either url or url_of"
-        if source.url is not None and (why := url_objection(source.kind, source.url)):
+        if source.url is not None and (why := address.objection(source.kind, source.url)):
             yield (*place, "url"), why
         if source.url_of is not None:
             if why := _known(source.url_of, spec.source, "source"):

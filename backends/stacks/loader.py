@@ -191,6 +191,8 @@ def _procedure(item: schema.ProcedureSpec) -> Procedure:
         shows=tuple(item.shows),
         reversible_by=item.reversible_by,
         note=item.note,
+        done=item.done,
+        not_done=item.not_done,
         section=item.section,
         runbook=tuple(item.runbook),
     )
@@ -205,6 +207,7 @@ def _step(item: schema.StepSpec) -> Step:
         connect=item.connect,
         deadline=item.deadline,
         after=item.after,
+        target=item.target,
     )
 
 

@@ -226,6 +226,7 @@ class StepSpec(Strict):
     connect: Seconds = 0.25
     deadline: Seconds = 0.5
     after: Annotated[float, Meta(ge=0, le=60)] = 0.0
+    target: str = ""
 
 
 class ProcedureSpec(Strict):
@@ -239,6 +240,8 @@ class ProcedureSpec(Strict):
     shows: list[str] = []
     reversible_by: str | None = None
     note: str | None = None
+    done: str = ""
+    not_done: str = ""
     section: str | None = None
     runbook: Rows = []
 
@@ -257,10 +260,15 @@ class StackFile(Strict):
     procedure: list[ProcedureSpec] = []
 
 
-def json_schema() -> str:
-    """The JSON Schema of a stack file, as it is committed."""
-    return json.dumps(schema(StackFile), indent=2, ensure_ascii=False) + "\n"
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a stack file, as it is committed in ``SCHEMA_FILE``."""
+    return schema(StackFile)
+
+
+def schema_text() -> str:
+    """The committed form of the JSON Schema."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    SCHEMA_FILE.write_text(json_schema(), encoding="utf-8")
+    SCHEMA_FILE.write_text(schema_text(), encoding="utf-8")

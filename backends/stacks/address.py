@@ -1,0 +1,71 @@
+"""Addresses of sources: a password never stays in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from backends.model.secret import Secret
+
+SCHEMES: Final = {
+    "docker": ("unix", "tcp", "http", "https", "ssh"),
+    "redis": ("redis", "rediss", "unix"),
+    "postgres": ("postgresql", "postgres"),
+    "http": ("http", "https"),
+}
+_SECRET_NAMES: Final = frozenset({"password", "passwd", "pass", "sslpassword", "token", "api_key", "secret"})
+
+
+class AddressError(Exception):
+    """An address cannot be used. The message says why without repeating any of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address taken apart: ``url`` holds neither user nor password."""
+
+    url: str
+    username: str | None
+    password: Secret | None
+
+
+def take_apart(kind: str, url: str) -> Address:
+    """The parts of the address of a source of ``kind``. Raises AddressError."""
+    try:
+        parts = urlsplit(url)
+        name, password, host, _ = parts.username, parts.password, parts.hostname, parts.port
+        query = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:
+        raise AddressError("expected an address; write special characters in a password as %XX") from None
+    if parts.scheme not in SCHEMES[kind] or "://" not in url:
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES[kind])
+        raise AddressError(f"expected an address that starts with one of: {known}")
+    if any(not char.isprintable() or char.isspace() for char in url):
+        raise AddressError("expected an address without spaces and control characters")
+    if "@" in parts.path:
+        raise AddressError("'@' stands after the host; write special characters in a password as %XX")
+    if any(key.lower() in _SECRET_NAMES for key, _ in query):
+        raise AddressError("the query holds a credential; use password_env or password_file")
+    if parts.scheme == "unix" and (host or not parts.path):
+        raise AddressError("expected a socket's whole path, as in unix:///run/x.sock")
+    if parts.scheme != "unix" and not host and not (kind == "postgres" and dict(query).get("host")):
+        raise AddressError("expected an address with a host")
+    scheme, _, rest = url.partition("://")
+    bare = rest[len(parts.netloc) :]
+    return Address(
+        url=f"{scheme}://{parts.netloc.rpartition('@')[2]}{bare}",
+        username=unquote(name) if name else None,
+        password=Secret(unquote(password)) if password else None,
+    )
+
+
+def objection(kind: str, url: str) -> str | None:
+    """What keeps ``url`` from standing in a file, without repeating it; None when nothing does."""
+    try:
+        address = take_apart(kind, url)
+    except AddressError as error:
+        return str(error)
+    if address.password is not None:
+        return "an address in a file holds no password; use password_env or password_file"
+    return None
