@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from backends.model.fact import Fact, Finding
-from backends.model.logline import LogLine
+from backends.model.logline import LogLevel, LogLine, Marker
 from backends.model.service import Service
 
 
@@ -51,3 +51,23 @@ class LogSource(Protocol):
 
     def window(self, ordinal: int, count: int) -> list[LogLine]:
         """Up to ``count`` rows from ``ordinal`` on, oldest first."""
+
+
+class LogSink(Protocol):
+    """Where a follower puts the lines it read. A line or mark is bytes: 30 characters RFC 3339 with nine
+    digits and ``Z``, a space, and the text as it came. Safe from any thread, made for one.
+    """
+
+    def source(self, service: str) -> int:
+        """The number under which lines of this service are given; the same each time."""
+
+    def append(self, source: int, lines: Sequence[bytes]) -> None:
+        """Take lines of one service, in the order they were written."""
+
+    def mark(
+        self, source: int, marker: Marker, line: bytes, level: LogLevel = LogLevel.INFO, count: int = 0
+    ) -> None:
+        """Take a row that is not a line of the log, placed by its time like any other."""
+
+    def settle(self) -> None:
+        """Show what has waited long enough to be in order; to be called several times a second."""

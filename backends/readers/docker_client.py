@@ -1,0 +1,208 @@
+"""How to reach one Docker Engine: bounded requests, and raw streams over the SDK's own transport.
+
+The SDK (``docker.APIClient``) knows unix sockets, TLS and ssh, so every connection is made by it. Two
+things it does not do are done here: an answer is bounded in bytes and in total time, and a stream is
+opened without waiting for its first byte (an engine sends no header for a silent container's log).
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from math import ceil
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urlencode
+
+from backends.model.fact import SourceError
+from backends.model.safetext import SafeText
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+    from backends.model.stack import Source
+
+ANSWER_LIMIT: Final = 32 * 1024 * 1024
+"""Bytes of one answer that are read; a longer one is an error."""
+
+_READ: Final = 65_536
+_SAID: Final = 200
+_ANY_VERSION: Final = "1.41"
+
+
+class DockerRefusedError(SourceError):
+    """The engine answered, and the answer is an error. ``status`` is the HTTP status code."""
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(SafeText(f"Docker answered {status}: {said or 'no reason given'}", _SAID))
+        self.status = status
+
+
+class Wire(Protocol):
+    """A connected, non-blocking transport on which a request has been sent."""
+
+    def fileno(self) -> int: ...
+
+    def recv(self, limit: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class DockerClient:
+    """One connection pool to one engine. Not for use from two threads at once."""
+
+    def __init__(self, source: Source, deadline: float) -> None:
+        """Connect and agree on an API version; raises SourceError in plain words."""
+        self._where = source.url
+        self._deadline = deadline
+        try:
+            self._api = _connect(source, deadline)
+            self._prefix = ""
+            self._prefix = f"/v{self._get('/version', {}, deadline)['ApiVersion']}"
+        except Exception as error:  # whatever the SDK and its transports raise, in words
+            raise SourceError(explain(error, self._where, deadline)) from None
+
+    def get(self, path: str, params: Mapping[str, str] | None = None, within: float | None = None) -> Any:
+        """The JSON answer of one GET, at most ``within`` seconds and ``ANSWER_LIMIT`` bytes.
+
+        Raises DockerRefusedError when the engine says no, SourceError when it does not answer.
+        """
+        seconds = self._deadline if within is None else within
+        try:
+            return self._get(path, params or {}, seconds)
+        except SourceError:
+            raise
+        except Exception as error:  # requests, urllib3, json and the SDK each have their own kinds
+            raise SourceError(explain(error, self._where, seconds)) from None
+
+    def _get(self, path: str, params: Mapping[str, str], seconds: float) -> Any:
+        ends = monotonic() + seconds
+        url = f"{self._api.base_url}{self._prefix}{path}"
+        with self._api.get(url, params=dict(params), stream=True, timeout=seconds) as response:
+            body = bytearray()
+            for part in response.iter_content(_READ):
+                body += part
+                if len(body) > ANSWER_LIMIT:
+                    raise SourceError(f"Docker's answer is longer than {ANSWER_LIMIT >> 20} MiB")
+                if monotonic() > ends:
+                    raise TimeoutError
+            if response.status_code != 200:
+                raise DockerRefusedError(response.status_code, _message(bytes(body)))
+        return json.loads(body)
+
+    def open(self, path: str, params: Mapping[str, str]) -> Wire:
+        """Send one GET and return its transport without waiting for the answer.
+
+        The caller reads head and body itself, and closes it. Raises SourceError.
+        """
+        target = f"{self._prefix}{path}?{urlencode(params)}"
+        try:
+            connection = _new_connection(self._api)
+            connection.request("GET", target, headers={"Host": "docker", "Accept-Encoding": "identity"})
+            wire = connection.sock
+            wire.settimeout(0.0)
+        except Exception as error:  # as above
+            raise SourceError(explain(error, self._where, self._deadline)) from None
+        return wire  # type: ignore[no-any-return]  # a socket, a TLS socket or an ssh channel
+
+    def close(self) -> None:
+        self._api.close()
+
+
+def _connect(source: Source, deadline: float) -> APIClient:
+    import docker  # noqa: PLC0415  # 100 ms: only for a stack with Docker, and not in the first frame
+    from docker.tls import TLSConfig  # noqa: PLC0415  # as above
+
+    tls: TLSConfig | bool = False
+    if folder := source.options.get("cert_path"):
+        parts = {part: Path(folder) / f"{part}.pem" for part in ("ca", "cert", "key")}
+        for path in parts.values():
+            if not path.is_file():
+                raise SourceError(f"the TLS file {path} for Docker does not exist")
+        pair = (str(parts["cert"]), str(parts["key"]))
+        tls = TLSConfig(client_cert=pair, ca_cert=str(parts["ca"]), verify=True)
+    # Any fixed version keeps the SDK from asking for it here, without bounds.
+    return docker.APIClient(source.url or None, _ANY_VERSION, timeout=ceil(deadline), tls=tls)
+
+
+def _new_connection(api: APIClient) -> Any:
+    """A new ``http.client`` connection of the SDK's transport.
+
+    ``_new_conn`` is urllib3's private name for it, which the SDK itself overrides for unix and ssh; a
+    contract test guards it.
+    """
+    import requests  # noqa: PLC0415  # comes with the SDK
+
+    request = requests.Request("GET", f"{api.base_url}/").prepare()
+    adapter: Any = api.get_adapter(str(api.base_url))
+    pool = adapter.get_connection_with_tls_context(request, verify=api.verify, proxies={}, cert=api.cert)
+    return pool._new_conn()
+
+
+def _message(body: bytes) -> str:
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return body[:_SAID].decode("utf-8", "backslashreplace").strip()
+    return str(said.get("message", "")) if isinstance(said, dict) else ""
+
+
+def explain(error: BaseException, where: str, seconds: float) -> SafeText:
+    """Why the engine at ``where`` did not answer, in the operator's words."""
+    place = where.removeprefix("unix://") or "its usual socket"
+    known = (_words(cause, place, seconds) for cause in _causes(error))
+    words = next((text for text in known if text), None)
+    return SafeText(words or f"Docker at {place} cannot be reached: {type(error).__name__}", _SAID)
+
+
+def _words(cause: BaseException, place: str, seconds: float) -> str | None:
+    """What one exception of the chain says, or None when only the next one knows."""
+    words: str | None = None
+    if isinstance(cause, SourceError):
+        words = str(cause)
+    elif isinstance(cause, ssl.SSLError):
+        words = f"TLS with Docker at {place} failed: {cause.reason or cause}"
+    elif isinstance(cause, TimeoutError) or type(cause).__name__ in ("ReadTimeout", "ConnectTimeout"):
+        words = f"Docker at {place} did not answer within {seconds:g} s"
+    elif isinstance(cause, socket.gaierror):
+        words = f"the host name of {place} is not known"
+    elif isinstance(cause, ConnectionError) and cause.errno is None:
+        words = _ERRNO[errno.ECONNRESET].format(place=place)
+    elif isinstance(cause, OSError) and cause.errno in _ERRNO:
+        words = _ERRNO[cause.errno].format(place=place)
+    elif isinstance(cause, (http.client.HTTPException, json.JSONDecodeError, KeyError, TypeError)):
+        words = f"what answers at {place} does not speak Docker's language"
+    elif "paramiko" in str(cause):
+        words = "reaching Docker over ssh needs the paramiko package"
+    return words
+
+
+_ERRNO: Final = {
+    errno.ENOENT: "the Docker socket {place} does not exist: Docker is not running here, or elsewhere",
+    errno.EACCES: "no permission to open {place}: this user is not in the docker group",
+    errno.EPERM: "no permission to open {place}: this user is not in the docker group",
+    errno.ECONNREFUSED: "nothing answers at {place}: Docker is not running",
+    errno.ECONNRESET: "Docker at {place} broke the connection off",
+    errno.EPIPE: "Docker at {place} broke the connection off",
+    errno.EHOSTUNREACH: "no route to the host of {place}",
+    errno.ENETUNREACH: "no route to the host of {place}",
+}
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and what it wraps, innermost included: the libraries nest in three different ways."""
+    seen: list[BaseException] = []
+    waiting = [error]
+    while waiting and len(seen) < 20:
+        current = waiting.pop(0)
+        if current in seen:
+            continue
+        seen.append(current)
+        yield current
+        inner = (current.__cause__, current.__context__, getattr(current, "reason", None), *current.args)
+        waiting.extend(item for item in inner if isinstance(item, BaseException))

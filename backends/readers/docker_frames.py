@@ -1,0 +1,149 @@
+"""The body of Docker's ``/logs`` answer, as whole lines with their time.
+
+The engine sends frames of eight bytes head and a message, one message a line, each beginning with its
+time. A line longer than 16 KiB comes in several messages, each with the time again. A container with a
+terminal has no frames, only text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+STAMP: Final = 30
+"""Characters of a time: ``2026-11-21T04:02:59.273109890Z``."""
+
+LINE_LIMIT: Final = 65_536
+"""Bytes of one line that are kept; the rest is counted."""
+
+_HEAD: Final = 8
+_WAIT_FOR: Final = 131_072
+"""A frame larger than this is taken piece by piece in place of waiting for all of it."""
+
+_OTHER_STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)(?: |$)")
+_UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_ns(stamp: bytes) -> int:
+    """Nanoseconds since the epoch of a 30-character time."""
+    whole = datetime.fromisoformat(stamp[:19].decode("ascii") + "+00:00") - _UNIX
+    return (whole.days * 86_400 + whole.seconds) * 1_000_000_000 + int(stamp[20:29])
+
+
+def to_stamp(ns: int) -> bytes:
+    """The 30-character time of nanoseconds since the epoch."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z".encode("ascii")
+
+
+def is_stamped(line: bytes) -> bool:
+    """Whether a line begins with a 30-character time and a space, as the engine writes it."""
+    return line[29:31] == b"Z " and line[4:5] == b"-" and line[10:11] == b"T" and line[:4].isdigit()
+
+
+class Frames:
+    """Turns the pieces of one ``/logs`` body into lines, in bounded memory whatever comes."""
+
+    def __init__(self, wall_ns: Callable[[], int]) -> None:
+        """``wall_ns`` dates a line that the engine sent without a time: when it arrived."""
+        self._wall_ns = wall_ns
+        self._rest = b""
+        self._left = 0
+        self._kind = 0
+        self._is_raw: bool | None = None
+        self._partial = {kind: _Partial(wall_ns) for kind in range(4)}
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines completed by ``data``, without their line end. ValueError when it is not framed."""
+        if self._is_raw is None and data:
+            # The first byte is a stream number in a frame, a digit of the time without frames.
+            self._is_raw = data[0] > 3
+        lines: list[bytes] = []
+        if self._is_raw:
+            self._partial[0].add(data, False, lines)
+        else:
+            self._framed(data, lines)
+        return lines
+
+    def flush(self) -> list[bytes]:
+        """What has begun and will not be finished, because the log has ended."""
+        return [line for partial in self._partial.values() for line in partial.flush()]
+
+    def _framed(self, data: bytes, lines: list[bytes]) -> None:
+        data = self._rest + data if self._rest else data
+        at, end = 0, len(data)
+        if self._left:
+            part = data[: self._left]
+            at = len(part)
+            self._left -= at
+            self._partial[self._kind].add(part, False, lines)
+        while end - at >= _HEAD and not self._left:
+            kind, start = data[at], at + _HEAD
+            size = int.from_bytes(data[at + 4 : start], "big")
+            if kind > 3 or data[at + 1 : at + 4] != b"\0\0\0":
+                raise ValueError("the log is not framed as Docker frames it")
+            stop = start + size
+            if stop <= end:
+                body = data[start:stop]
+                partial = self._partial[kind]
+                if not partial.is_open and is_stamped(body) and body.find(b"\n") == size - 1 <= LINE_LIMIT:
+                    lines.append(body[:-1])
+                else:
+                    partial.add(body, True, lines)
+                at = stop
+            elif end - at > _WAIT_FOR:
+                self._kind, self._left = kind, stop - end
+                self._partial[kind].add(data[start:], True, lines)
+                at = end
+            else:
+                break
+        self._rest = data[at:]
+
+
+class _Partial:
+    """A line that is being put together from several messages of one stream."""
+
+    def __init__(self, wall_ns: Callable[[], int]) -> None:
+        self._wall_ns = wall_ns
+        self._kept = bytearray()
+        self._over = 0
+        self.is_open = False
+
+    def add(self, part: bytes, is_message: bool, lines: list[bytes]) -> None:
+        """Take the next piece; ``is_message`` when it begins a message, with a time of its own."""
+        if self.is_open and is_message and (match := _OTHER_STAMP.match(part)):
+            part = part[match.end() :]
+        at = 0
+        while (line_end := part.find(b"\n", at)) >= 0:
+            self._grow(part[at:line_end])
+            lines += self.flush(lines[-1][:STAMP] if at else None)
+            at = line_end + 1
+        if at < len(part):
+            self._grow(part[at:] if at else part)
+
+    def flush(self, stamp: bytes | None = None) -> list[bytes]:
+        """The line as far as it came; ``stamp`` dates it when it has no time of its own."""
+        if not self.is_open:
+            return []
+        line, over = bytes(self._kept), self._over
+        self._kept, self._over, self.is_open = bytearray(), 0, False
+        if not is_stamped(line):
+            line = self._stamped(line, stamp)
+        return [line + b" ... +%d bytes" % over if over else line]
+
+    def _grow(self, text: bytes) -> None:
+        self.is_open = True
+        room = LINE_LIMIT + STAMP + 1 - len(self._kept)
+        self._kept += text[:room]
+        self._over += max(0, len(text) - room)
+
+    def _stamped(self, line: bytes, stamp: bytes | None) -> bytes:
+        match = _OTHER_STAMP.match(line)
+        if match is None:
+            return (stamp or to_stamp(self._wall_ns())) + b" " + line
+        second, fraction, zone = match.groups()
+        at = datetime.fromisoformat((second + (b"+00:00" if zone == b"Z" else zone)).decode("ascii"))
+        whole = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode("ascii")
+        return whole + b"." + (fraction or b"").ljust(9, b"0") + b"Z " + line[match.end() :]
