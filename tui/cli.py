@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from backends.config import ConfigError
-from backends.engine import Mode
 from tui.commands.session import Session, UsageError
 from tui.commands.verdict import ExitCode
 from tui.crash import crashed, harden
@@ -39,9 +39,7 @@ def room(
     config: ConfigOption = None,
     stack: StackOption = None,
     theme: ThemeOption = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", envvar="CONTROLROOM_WATCH", help="Read only, whatever the command.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Read only, whatever the command.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     """Open the room on the configured stacks, or run one command."""
@@ -50,11 +48,11 @@ def room(
 
         typer.echo(f"controlroom {installed('controlroom')}")
         raise typer.Exit
-    ctx.obj = Session(config, Mode.WATCH if watch else Mode.ARMED)
+    ctx.obj = Session(config, watch, theme)
     if ctx.invoked_subcommand is None:
         from tui.commands.room import open_room
 
-        raise typer.Exit(open_room(ctx.obj, wanted=stack, theme=theme))
+        raise typer.Exit(open_room(ctx.obj, stack))
 
 
 @app.command()
@@ -64,8 +62,7 @@ def watch(
     """The room for the wall: it reads, and holds no code that could write."""
     from tui.commands.room import open_room
 
-    session = Session(_session(ctx, config).config_path, Mode.WATCH)
-    raise typer.Exit(open_room(session, wanted=stack, theme=theme))
+    raise typer.Exit(open_room(_session(ctx, config, theme).watching(), stack))
 
 
 @app.command()
@@ -82,12 +79,12 @@ def demo(
     """The room on a simulated stack with real servers; nothing outside this machine is touched."""
     from tui.commands.demo import demo as run_demo
 
-    options = [stack]
+    options: list[str] = []
     for name in fault or []:
         options += ["--fault", name]
     if seed is not None:
         options += ["--seed", str(seed)]
-    raise typer.Exit(run_demo(_session(ctx, None), options, headless=headless, theme=theme))
+    raise typer.Exit(run_demo(_session(ctx, None, theme), stack, options, headless=headless))
 
 
 @app.command()
@@ -160,10 +157,10 @@ def schema() -> None:
     raise typer.Exit(show())
 
 
-def _session(ctx: typer.Context, config: Path | None) -> Session:
-    """The invocation's session; ``--config`` may stand before or after the command."""
+def _session(ctx: typer.Context, config: Path | None, theme: str | None = None) -> Session:
+    """The invocation's session; what stands after the command wins over what stands before it."""
     given: Session = ctx.obj
-    return given if config is None else Session(config, given.mode)
+    return replace(given, config_path=config or given.config_path, theme=theme or given.theme)
 
 
 def main() -> None:

@@ -9,8 +9,12 @@ import threading
 import traceback
 from types import TracebackType
 
+from backends.journal.redact import Redactor
 from backends.model.safetext import SafeText
 from tui.commands.verdict import ExitCode
+
+SECRETS = Redactor()
+"""What is masked in the message of a crash; the configuration's secrets are registered as it is read."""
 
 
 def harden() -> None:
@@ -21,14 +25,14 @@ def harden() -> None:
     threading.excepthook = lambda args: report(args.exc_type, args.exc_value, args.exc_traceback)
 
 
-def report(kind: type[BaseException], _error: BaseException | None, trace: TracebackType | None) -> None:
-    """To stderr: the exception's type and the places it passed. Its message may hold a secret: left out."""
+def report(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """To stderr: the places the exception passed, its type and its message without secrets."""
     lines = [
         "controlroom: a fault in the program. What it was doing may be half done: `controlroom status` tells."
     ]
     for frame in traceback.extract_tb(trace):
         lines.append(f"  {frame.filename}:{frame.lineno} in {frame.name}")
-    lines.append(f"  {kind.__module__}.{kind.__qualname__}")
+    lines.append(f"  {kind.__module__}.{kind.__qualname__}: {SECRETS.text(str(error))}")
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write("\n".join(SafeText(line) for line in lines) + "\n")
 

@@ -11,10 +11,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from tui.commands.room import open_room, with_config
+from tui.commands.room import open_room
 from tui.commands.session import Session, UsageError
 
 GRACE = 10.0
@@ -23,13 +24,13 @@ GRACE = 10.0
 _PR_SET_PDEATHSIG = 1
 
 
-def demo(session: Session, options: Sequence[str], *, headless: bool, theme: str | None) -> int:
+def demo(session: Session, stack: str, options: Sequence[str], *, headless: bool) -> int:
     """Run the room on the demo; headless, become the demo itself. ``options`` go to ``backends.demo``."""
-    argv = [sys.executable, "-m", "backends.demo", *options]
+    argv = [sys.executable, "-m", "backends.demo", stack, *options]
     if headless:
         os.execv(sys.executable, argv)  # noqa: S606 # our own interpreter on our own module
     with demo_world(argv) as config:
-        return open_room(with_config(session, config), theme=theme)
+        return open_room(replace(session, config_path=config, is_demo=True), stack)
 
 
 @contextmanager

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from backends.engine import Mode
+from backends.config import Config
 from backends.model.board import SERVICE, Board
 from backends.model.reading import Outcome
 from backends.model.stack import Source, SourceKind, Stack
 from tui.commands.grid import grid
-from tui.commands.observe import missing_sources, observe
-from tui.commands.session import Session, choose
+from tui.commands.session import Session, choose, engine_of, wait_asked
 from tui.commands.verdict import ExitCode
-
-if TYPE_CHECKING:
-    from backends.config import Config
 
 PATIENCE = 15.0
 """Seconds for all sources together; each also has its own deadline."""
@@ -45,12 +40,12 @@ _OTHERWISE = "Correct the address or the credentials: {setting}, {credential}."
 
 def examine(session: Session, wanted: str | None) -> ExitCode:
     """Print the report; 0 when every source answered completely."""
-    config = session.config()
+    config = session.watching().config()
     stacks = choose(config, wanted)
-    engine = session.engine(config, stacks, follow_logs=False, mode=Mode.WATCH)
+    engine = engine_of(config, stacks)
     engine.start()
     try:
-        observe(engine, stacks, PATIENCE)
+        wait_asked(engine, PATIENCE)
         boards = [engine.board(stack.id) for stack in stacks]
     finally:
         engine.stop(grace=0.0)
@@ -72,13 +67,12 @@ def works(stack: Stack, board: Board, source: str) -> bool:
 def report(stack: Stack, board: Board) -> Iterator[str]:
     """One block a source: the verdict, the effective values with their origin, and the advice."""
     yield f"{stack.id}: {stack.title} [{stack.environment.value}]"
-    late = missing_sources(stack, board)
     for ident, source in stack.sources.items():
         health = board.sources.get(ident)
         unread = _unread(stack, board, ident)
         if health is not None and health.is_up:
             word = "works" if not unread else "works in part"
-        elif health is None or health.is_up is None or ident in late:
+        elif health is None or health.is_up is None:
             word = "NO ANSWER"
         else:
             word = "DOES NOT WORK"
@@ -137,4 +131,4 @@ def _absent_services(stack: Stack, board: Board, source: str) -> Iterator[str]:
 
 def _settings(config: Config) -> Iterator[str]:
     yield "Effective settings"
-    yield from grid([key, origin] for key, origin in sorted(config.origins.items()))
+    yield from grid([key, value] for key, value in sorted(config.origins.items()))

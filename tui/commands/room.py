@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from tui.commands.session import Session, UsageError, choose
+from tui.commands.session import Session, UsageError, choose, engine_of
 from tui.commands.verdict import ExitCode
 
 
-def open_room(session: Session, *, wanted: str | None = None, theme: str | None = None) -> int:
+def open_room(session: Session, wanted: str | None = None) -> int:
     """Show the room until the operator leaves; the exit status, which is not zero after a crash."""
     config = session.config()
     stacks = choose(config, wanted)
@@ -19,16 +18,11 @@ def open_room(session: Session, *, wanted: str | None = None, theme: str | None 
         )
     from tui.app import ControlRoom
 
-    engine = session.engine(config, stacks, follow_logs=True, mode=session.mode)
-    app = ControlRoom(engine, theme=theme or config.theme, demo_control=config.demo_control)
+    engine = engine_of(config, stacks)
+    app = ControlRoom(engine, theme=config.theme, demo_control=config.demo_control)
     engine.start()
     try:
         app.run()
     finally:
         engine.stop()
     return ExitCode.FAILED if app.return_code is None else app.return_code
-
-
-def with_config(session: Session, path: Path) -> Session:
-    """The same invocation on another config file."""
-    return Session(path, session.mode)

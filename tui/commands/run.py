@@ -16,7 +16,7 @@ from backends.model.intent import Intent
 from backends.model.procedure import Procedure, RiskClass, Run, StepState
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from tui.commands.session import Session, UsageError, choose
+from tui.commands.session import Session, UsageError, choose, engine_of
 from tui.commands.verdict import ExitCode, of_run
 
 LONGEST = 30.0
@@ -36,7 +36,7 @@ def run(session: Session, procedure: str, wanted: str | None, reason: str, *, as
     # From here on nothing short of SIGKILL keeps the stop from its end; it is bounded by its deadlines.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    engine = session.engine(config, (stack,), follow_logs=False, mode=session.mode)
+    engine = engine_of(config, (stack,), observe=False)
     changed = threading.Event()
     engine.subscribe(changed.set)
     engine.start()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import pwd
-import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from backends.config import Config, load
 from backends.engine import Engine, Mode
-from backends.model.intent import Identity
+from backends.journal.identity import identify
 from backends.model.stack import Stack
+from tui.crash import SECRETS
 
-if TYPE_CHECKING:
-    from backends.config import Config
+
+_KEPT = ("CONTROLROOM_THEME", "CONTROLROOM_WATCH")
+"""Variables that also hold for the demo: they say how the room looks and what it must not do."""
 
 
 class UsageError(Exception):
@@ -27,17 +28,47 @@ class Session:
     """One invocation of the program."""
 
     config_path: Path | None
-    mode: Mode
+    is_watch: bool = False
+    """Asked for on the command line; a config file or the environment may ask for it too."""
+    theme: str | None = None
+    is_demo: bool = False
+    """Then nothing but ``config_path`` says where things are: no demo ever shows or stops a real stack."""
+
+    def watching(self) -> Session:
+        """The same invocation, read-only."""
+        return replace(self, is_watch=True)
 
     def config(self) -> Config:
         """The effective configuration; raises ConfigError, whose text is for the operator."""
-        from backends.config import load
+        flags: dict[str, str | bool] = {"watch": True} if self.is_watch else {}
+        if self.theme is not None:
+            flags["theme"] = self.theme
+        config = load(self.config_path, env=self._environment(), flags=flags)
+        for stack in config.stacks:
+            for source in stack.sources.values():
+                if source.password is not None:
+                    SECRETS.register(source.password)
+        return config
 
-        return load(self.config_path, env=os.environ)
+    def _environment(self) -> Mapping[str, str]:
+        if not self.is_demo or self.config_path is None:
+            return os.environ
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("CONTROLROOM_")}
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        return ours | kept | {"XDG_CONFIG_HOME": str(self.config_path.parent / "none")}
 
-    def engine(self, config: Config, stacks: Sequence[Stack], *, follow_logs: bool, mode: Mode) -> Engine:
-        """An engine for those stacks, not started."""
-        return Engine(stacks, mode, config.state_dir, current_operator(), follow_logs=follow_logs)
+
+def engine_of(config: Config, stacks: Sequence[Stack], *, observe: bool = True) -> Engine:
+    """An engine for those stacks, not started; read-only if the configuration says so."""
+    mode = Mode.WATCH if config.watch else Mode.ARMED
+    return Engine(stacks, mode, config.state_dir, identify(), observe=observe)
+
+
+def wait_asked(engine: Engine, seconds: float) -> None:
+    """Return when every source of every stack answered or failed once, or after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    for stack in engine.stacks:
+        engine.wait_asked(stack.id, max(0.0, deadline - time.monotonic()))
 
 
 def choose(config: Config, wanted: str | None) -> tuple[Stack, ...]:
@@ -54,23 +85,3 @@ def choose(config: Config, wanted: str | None) -> tuple[Stack, ...]:
         known = ", ".join(stack.id for stack in config.stacks)
         raise UsageError(f"no stack {wanted!r} is configured; there is {known}")
     return chosen
-
-
-def current_operator() -> Identity:
-    """The operator as the operating system and the SSH session know them, whatever ``USER`` says."""
-    uid = os.getuid()
-    try:
-        user = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        user = f"uid {uid}"
-    remote = os.environ.get("SSH_CONNECTION", "").split(" ")[0] or None
-    return Identity(user, uid, socket.gethostname(), _terminal(), remote)
-
-
-def _terminal() -> str | None:
-    for fd in (0, 1, 2):
-        try:
-            return os.ttyname(fd)
-        except OSError:
-            continue
-    return None

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from backends.engine import Engine, Mode
+from backends.engine import Engine
 from backends.model.alarm import Priority
 from backends.model.board import SERVICE, Board
 from backends.model.clock import Instant, SystemClock
@@ -18,8 +18,7 @@ from backends.model.service import Service
 from backends.model.stack import Stack
 from backends.model.trading import TradingState
 from tui.commands.grid import grid
-from tui.commands.observe import observe
-from tui.commands.session import Session, choose
+from tui.commands.session import Session, choose, engine_of, wait_asked
 from tui.commands.snapshot import SCHEMA, service_level, stack_data
 from tui.commands.verdict import ExitCode
 from tui.presenters import words
@@ -27,12 +26,12 @@ from tui.presenters import words
 
 def show(session: Session, wanted: str | None, *, as_json: bool, seconds: float) -> ExitCode:
     """Print the state. 0 only when every source answered, trading is known and nothing urgent is on."""
-    config = session.config()
+    config = session.watching().config()
     stacks = choose(config, wanted)
-    engine = session.engine(config, stacks, follow_logs=False, mode=Mode.WATCH)
+    engine = engine_of(config, stacks)
     engine.start()
     try:
-        observe(engine, stacks, seconds)
+        wait_asked(engine, seconds)
         now = SystemClock().now()
         text = _json(engine, stacks, now) if as_json else "\n".join(_text(engine, stacks, now))
         codes = [exit_code(engine.board(stack.id)) for stack in stacks]
