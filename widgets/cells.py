@@ -1,0 +1,126 @@
+"""Text cut and padded to an exact number of terminal cells, so that no column border ever moves."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from rich.cells import get_character_cell_size
+
+Align = Literal["left", "right", "center"]
+
+ELLIPSIS: Final = "…"
+
+_TAMED: Final[dict[int, int | str | None]] = {
+    0xFE0E: None,
+    0xFE0F: None,
+    **dict.fromkeys(range(127995, 128000)),
+    **{0x1F1E6 + index: chr(ord("A") + index) for index in range(26)},
+}
+"""What terminals measure differently: variation selectors and skin tones go, flag letters become letters."""
+
+_ODD: Final = frozenset(map(chr, _TAMED))
+
+
+def tame(text: str) -> str:
+    """The same text without the characters whose width depends on the terminal."""
+    return text if text.isascii() or _ODD.isdisjoint(text) else text.translate(_TAMED)
+
+
+def width_of(text: str) -> int:
+    """Cells of a tamed text."""
+    return len(text) if text.isascii() else sum(map(get_character_cell_size, text))
+
+
+def fit(text: str, width: int, align: Align = "left") -> str:
+    """``text`` in exactly ``width`` cells; what does not fit ends in an ellipsis."""
+    if width <= 0:
+        return ""
+    text = _led(tame(text))
+    used = width_of(text)
+    if used > width:
+        text = _head(text, width - 1) + ELLIPSIS
+        used = width_of(text)
+    spare = width - used
+    if align == "right":
+        return " " * spare + text
+    if align == "center":
+        return " " * (spare // 2) + text + " " * (spare - spare // 2)
+    return text + " " * spare
+
+
+def window(text: str, start: int, width: int) -> str:
+    """The ``width`` cells of ``text`` from cell ``start`` on, padded; a wide character that is cut by an
+    edge becomes a space."""
+    if width <= 0:
+        return ""
+    if text.isascii():
+        return text[start : start + width].ljust(width)
+    out: list[str] = []
+    at = used = 0
+    for char in tame(text):
+        size = get_character_cell_size(char)
+        if at >= start and used + size <= width and (size or out):
+            out.append(char)
+            used += size
+        elif at < start < at + size or (at >= start and used < width < used + size):
+            out.append(" ")
+            used += 1
+        at += size
+        if used >= width and size:
+            break
+    return "".join(out) + " " * (width - used)
+
+
+def chop(text: str, width: int) -> tuple[str, str]:
+    """The most of ``text`` that fits in ``width`` cells, and the rest. Never an empty head for a width of
+    two or more, so that a caller who goes on with the rest comes to an end."""
+    head = _head(text, width)
+    return head, text[len(head) :]
+
+
+def as_ascii(text: str) -> str:
+    """``text`` with a question mark for every cell of what is not ASCII: same width, one byte a cell."""
+    if text.isascii():
+        return text
+    return "".join(
+        char if char.isascii() else _PLAIN.get(char, "?" * get_character_cell_size(char)) for char in text
+    )
+
+
+_PLAIN: Final = {
+    "…": "~",
+    "–": "-",
+    "—": "-",
+    "─": "-",
+    "━": "-",
+    "╌": "-",
+    "│": "|",
+    "▌": ">",
+    "┃": "#",
+    "·": ".",
+    "•": "*",
+    "‹": "<",
+    "›": ">",
+    "×": "x",
+    "∆": "*",
+    "→": ">",
+    "↓": "v",
+    "↑": "^",
+}
+"""The ASCII form of our own drawing characters."""
+
+
+def _head(text: str, width: int) -> str:
+    if text.isascii():
+        return text[:width] if width > 0 else ""
+    used = 0
+    for index, char in enumerate(text):
+        used += get_character_cell_size(char)
+        if used > width:
+            return text[:index]
+    return text
+
+
+def _led(text: str) -> str:
+    """A mark with nothing to stand on would combine with the column before it: give it a base."""
+    return f"◌{text}" if text and not text.isascii() and get_character_cell_size(text[0]) == 0 else text

@@ -1,0 +1,181 @@
+"""A widget that paints itself line by line, as cheaply as Textual allows.
+
+Textual asks a widget for all of its lines whenever anything near it changed, and its own style cache
+costs more than the lines do. So each line is one Strip that is kept until it is touched, borders belong
+to the pane around, and only touched lines go to the terminal. The price: no selection by mouse and no
+opacity. Line filters are honoured by the ``Painter``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from backends.model.safetext import SafeText
+from widgets.cells import as_ascii, tame, width_of, window
+from widgets.glyphs import is_ascii
+from widgets.painter import Painter
+from widgets.roles import BADGES, Role
+
+
+class Line:
+    """One line being put together from left to right. Neighbours of one style become one segment."""
+
+    __slots__ = ("_field", "_is_plain", "_painter", "_parts", "_style", "segments", "width")
+
+    def __init__(self, painter: Painter, field: str | None = None) -> None:
+        self._painter = painter
+        self._field = field
+        self._parts: list[str] = []
+        self._style: Style | None = None
+        self._is_plain = False
+        self.segments: list[Segment] = []
+        self.width = 0
+        """Cells so far."""
+
+    def add(self, text: str, role: Role = "text") -> None:
+        """Append text; outside text must be SafeText, and is cleaned again if somehow it is not."""
+        if not text:
+            return
+        if not text.isprintable():
+            text = SafeText(text)
+        text = tame(text)
+        if is_ascii():
+            text = as_ascii(text)
+        self.width += width_of(text)
+        # A space shows no ink: it goes with what is left of it, which saves a colour change.
+        if self._is_plain and role not in BADGES and text.isspace():
+            self._parts.append(text)
+            return
+        style = self._painter.style(role, self._field)
+        if style is not self._style:
+            self._flush()
+            self._style = style
+            self._is_plain = role not in BADGES and not style.underline and not style.reverse
+        self._parts.append(text)
+
+    def strip(self, width: int) -> Strip:
+        """The line in exactly ``width`` cells."""
+        if self.width < width:
+            self.add(" " * (width - self.width))
+        self._flush()
+        if self.width <= width:
+            return Strip(self.segments, width)
+        return _cropped(self.segments, width)
+
+    def _flush(self) -> None:
+        if self._parts:
+            self.segments.append(Segment("".join(self._parts), self._style))
+            self._parts = []
+
+
+def _cropped(segments: Iterable[Segment], width: int) -> Strip:
+    kept: list[Segment] = []
+    left = width
+    for text, style, _ in segments:
+        size = width_of(text)
+        kept.append(Segment(text if size <= left else window(text, 0, left), style))
+        left -= min(size, left)
+        if left <= 0:
+            break
+    return Strip(kept, width)
+
+
+class LineWidget(Widget):
+    """Subclasses say what each line holds (``paint``) and which lines changed (``touch``)."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._strips: list[Strip | None] = []
+        self._drawn_width = 0
+        self._painter: Painter | None = None
+        self._painted_from: object = None
+
+    @abstractmethod
+    def paint(self, y: int, line: Line) -> None:
+        """Put line ``y`` together; what it leaves empty is background."""
+
+    def field_of(self, y: int) -> str | None:  # noqa: ARG002  a subclass decides by line
+        """The theme colour behind line ``y``, None for the widget's own background."""
+        return None
+
+    def settle(self) -> None:
+        """Called before lines are drawn at a new size."""
+
+    @property
+    def painter(self) -> Painter:
+        """The styles of the current theme on this widget's background."""
+        if self._painter is None or self.app.theme_variables is not self._painted_from:
+            self._painted_from = self.app.theme_variables
+            self._painter = Painter(
+                self.app.theme_variables,
+                self.background_colors[1],
+                self.app.get_line_filters(),
+            )
+            self._strips = [None] * len(self._strips)
+        return self._painter
+
+    def touch(self, *lines: int) -> None:
+        """Have these lines painted again."""
+        height = len(self._strips)
+        width = self.size.width
+        regions = []
+        for y in lines:
+            if 0 <= y < height:
+                self._strips[y] = None
+                regions.append(Region(0, y, width, 1))
+        if regions:
+            self.refresh(*regions)
+
+    def touch_all(self) -> None:
+        """Have every line painted again."""
+        self._strips = [None] * len(self._strips)
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._painter = None
+        if self.is_attached:
+            self.touch_all()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of ``crop``; only those that were touched are painted."""
+        self._match_size()
+        painter = self.painter
+        strips = self._strips
+        width = self._drawn_width
+        lines: list[Strip] = []
+        for y in range(crop.y, crop.bottom):
+            strip = strips[y] if 0 <= y < len(strips) else Strip.blank(width, painter.style("text"))
+            if strip is None:
+                strip = strips[y] = self._draw(y, painter, width)
+            lines.append(strip)
+        if crop.x or crop.width != width:
+            return [strip.crop(crop.x, crop.right) for strip in lines]
+        return lines
+
+    def render_line(self, y: int) -> Strip:
+        return self.render_lines(Region(0, y, self.size.width, 1))[0]
+
+    def _draw(self, y: int, painter: Painter, width: int) -> Strip:
+        line = Line(painter, self.field_of(y))
+        self.paint(y, line)
+        return line.strip(width)
+
+    def _match_size(self) -> None:
+        width, height = self.size
+        if width != self._drawn_width or height != len(self._strips):
+            self._drawn_width = width
+            self._strips = [None] * height
+            self.settle()
+
+    def on_resize(self) -> None:
+        self._match_size()
