@@ -14,7 +14,6 @@ from backends.journal.identity import identify
 from backends.model.stack import Stack
 from tui.crash import SECRETS
 
-
 _KEPT = ("CONTROLROOM_THEME", "CONTROLROOM_WATCH")
 """Variables that also hold for the demo: they say how the room looks and what it must not do."""
 
