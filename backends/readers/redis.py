@@ -1,0 +1,93 @@
+"""Reads facts from one Redis database: all of a poll in one pipeline, never more than a bounded amount."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from backends.model.clock import Clock, SystemClock
+from backends.model.fact import Fact, Finding, RedisQuery, SourceError, ValueType
+from backends.model.stack import Source
+from backends.readers.coerce import MisfitError
+from backends.readers.extract import broken, extract
+from backends.readers.failure import silence
+from backends.readers.redis_interview import Interview
+from backends.readers.redis_link import Link
+from backends.readers.redis_question import shared
+
+_SHARE = 0.9
+"""Part of the source's deadline the reader uses, so that it can still say what happened."""
+
+
+class RedisFactReader:
+    """A FactReader that sends reads only and keeps one connection between polls.
+
+    One round trip answers strings, lengths, times to live and the first step of a scan. Entries of
+    collections and fields of hashes take a second one, after their size is known.
+    """
+
+    def __init__(self, source: Source, clock: Clock | None = None) -> None:
+        self._source = source
+        self._clock = clock or SystemClock()
+        self._seconds = source.deadline * _SHARE
+        self._link: Link | None = None
+        self._asked_wall = 0.0
+        """When the server was last asked for its clock: halfway between question and answer."""
+
+    async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
+        """One finding a fact. Raises SourceError when not even the first pipeline was answered."""
+        queries = {fact.id: fact.query for fact in facts if isinstance(fact.query, RedisQuery)}
+        interview = Interview(shared(query) for query in queries.values())
+        reason = await self._ask(interview)
+        if reason and not interview.was_heard:
+            raise SourceError(reason)
+        return {fact.id: self._finding(fact, interview, reason) for fact in facts}
+
+    async def close(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+
+    async def _ask(self, interview: Interview) -> str | None:
+        """Ask everything; the reason why not all of it was answered, or None."""
+        try:
+            self._link = self._link or Link(self._source, self._seconds)
+        except ValueError:
+            return "its address is not one of a Redis server"
+        try:
+            async with asyncio.timeout(self._seconds):
+                for chunk in interview.rounds():
+                    commands = [command for _, turn in chunk for command in turn]
+                    sent = self._clock.now()
+                    replies = await self._link.send(commands)
+                    if any(query.op == "time" for query, _ in chunk):
+                        self._asked_wall = sent.wall + self._clock.now().since(sent) / 2
+                    interview.hear(chunk, replies)
+        except TimeoutError:
+            return silence(self._seconds)
+        except (RedisError, OSError) as error:
+            return self._link.reason(error)
+        return None
+
+    def _finding(self, fact: Fact, interview: Interview, reason: str | None) -> Finding:
+        if not isinstance(fact.query, RedisQuery):
+            return broken("asks Redis something that is no Redis read")
+        query = shared(fact.query)
+        if query not in interview.answers:
+            return broken(reason or "was not answered")
+        answer = interview.answers[query]
+        if isinstance(answer, MisfitError):
+            return broken(str(answer))
+        return extract(fact, self._seen(fact, fact.query, answer))
+
+    def _seen(self, fact: Fact, query: RedisQuery, answer: Any) -> Any:
+        """The part of a shared answer that this fact is about."""
+        if query.op == "info" and query.field is not None and isinstance(answer, dict):
+            return answer.get(query.field)
+        if query.op == "time" and fact.type is ValueType.FLOAT:
+            # Seconds the server's clock is ahead of the room's.
+            return answer - self._asked_wall
+        return answer

@@ -1,0 +1,69 @@
+"""All questions of one poll, asked in step: each round of them is one pipeline, large answers last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from backends.model.fact import RedisQuery
+from backends.readers.coerce import MisfitError
+from backends.readers.redis_question import COLLECTION_LIMIT, Command, Question, question
+
+PIPELINE_LIMIT: Final = 200
+"""Commands sent at once; one question's are never parted."""
+
+Turn = tuple[RedisQuery, Sequence[Command]]
+
+
+class Interview:
+    """Tracks every question until it has its answer. Equal queries are asked once."""
+
+    def __init__(self, queries: Iterable[RedisQuery]) -> None:
+        self.answers: dict[RedisQuery, Any] = {}
+        """What each finished question found: an answer for ``extract``, or the MisfitError it ended with."""
+        self.was_heard = False
+        """Whether any reply at all has come."""
+        self._open: dict[RedisQuery, Question] = {}
+        self._next: dict[RedisQuery, Sequence[Command]] = {}
+        for query in dict.fromkeys(queries):
+            self._open[query] = question(query)
+            self._advance(query, None)
+
+    def rounds(self) -> Iterator[list[Turn]]:
+        """Pipelines to send, one after the other, until every question is answered or the caller stops.
+
+        The caller hands the replies of each to ``hear`` before it takes the next. Answers that can be large
+        come in pipelines of their own after all others, so that one that breaks them breaks nothing else.
+        """
+        while self._next:
+            turns = sorted(self._next.items(), key=lambda turn: _is_large(turn[1]))
+            self._next = {}
+            chunk: list[Turn] = []
+            for turn in turns:
+                is_full = sum(len(commands) for _, commands in chunk) + len(turn[1]) > PIPELINE_LIMIT
+                if chunk and (is_full or _is_large(turn[1]) != _is_large(chunk[-1][1])):
+                    yield chunk
+                    chunk = []
+                chunk.append(turn)
+            yield chunk
+
+    def hear(self, chunk: Sequence[Turn], replies: Sequence[Any]) -> None:
+        """Hand over the replies to a pipeline, in its order: raw values, or ServerError."""
+        self.was_heard = True
+        place = 0
+        for query, commands in chunk:
+            self._advance(query, list(replies[place : place + len(commands)]))
+            place += len(commands)
+
+    def _advance(self, query: RedisQuery, replies: list[Any] | None) -> None:
+        try:
+            running = self._open[query]
+            self._next[query] = next(running) if replies is None else running.send(replies)
+        except StopIteration as end:
+            self.answers[query] = end.value
+        except MisfitError as misfit:
+            self.answers[query] = misfit
+
+
+def _is_large(commands: Sequence[Command]) -> bool:
+    return any(command.allowed >= COLLECTION_LIMIT for command in commands)

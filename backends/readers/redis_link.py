@@ -1,0 +1,132 @@
+"""One connection to Redis that does only what is needed and never takes in more than it was told to expect.
+
+The only file that knows how a client of redis-py is made, and the only one that leans on its parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from redis._parsers import _AsyncHiredisParser
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from backends.model.stack import Source
+from backends.readers.failure import network_reason, silence, where
+from backends.readers.redis_question import Command, ServerError
+
+_PORT = 6379
+_GREETING = 4096
+"""Bytes that may come before the first pipeline: the answers to AUTH and SELECT."""
+
+
+class TooMuchError(RedisError):
+    """The server sent more than was asked for; the connection is gone."""
+
+
+class Link:
+    """Sends pipelines over one kept connection, which is made anew when it was lost. No retries.
+
+    Raises ValueError when the source's address is not one of a Redis server.
+    """
+
+    def __init__(self, source: Source, seconds: float) -> None:
+        self._place = where(source.url, _PORT)
+        self._seconds = seconds
+        self._has_password = source.password is not None
+        self._left = _GREETING
+        """Bytes the server may still send."""
+        self._client = self._connect(source)
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """The raw replies, an error reply as ServerError. One write, unless the connection is new.
+
+        Raises RedisError or OSError when there is no answer.
+        """
+        self._left = _GREETING + sum(command.allowed for command in commands)
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command.words)
+        replies = await pipeline.execute(raise_on_error=False)
+        return [self._reply(reply, command) for reply, command in zip(replies, commands, strict=True)]
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def reason(self, error: Exception) -> str:
+        """Why there is no answer, in plain words and without a secret."""
+        said = str(error).lower()
+        if isinstance(error, AuthenticationError):
+            if "without any password" in said:
+                return f"{self._place} has no password, but one is configured here"
+            why = "refuses the password" if self._has_password else "wants a password and none is configured"
+            return f"{self._place} {why}"
+        if isinstance(error, RedisTimeoutError):
+            return silence(self._seconds)
+        if isinstance(error, TooMuchError):
+            return f"{self._place} sent far more than was asked for"
+        for word, why in _SAID.items():
+            if word in said:
+                return f"{self._place} {why}"
+        return network_reason(error, self._place) or f"{self._place} does not answer as a Redis server"
+
+    def _connect(self, source: Source) -> Redis:
+        link = self
+
+        class BoundedParser(_AsyncHiredisParser):
+            """Stops reading when the allowance is used up, before the rest is taken into memory."""
+
+            async def read_from_socket(self) -> bool:
+                stream, reader = self._stream, cast("Any", self._reader)
+                piece = b"" if stream is None else await stream.read(self._read_size)
+                if not piece:
+                    raise ConnectionResetError("closed by the server")
+                link._left -= len(piece)
+                if link._left < 0:
+                    raise TooMuchError("more than was asked for")
+                reader.feed(piece)
+                return True
+
+        pool: ConnectionPool = ConnectionPool.from_url(
+            source.url,
+            username=source.username,
+            password=source.password.reveal() if source.password is not None else None,
+            max_connections=1,
+            protocol=2,  # no HELLO, and no maintenance notifications, which need protocol 3
+            driver_info=None,  # no CLIENT SETINFO
+            decode_responses=False,
+            socket_timeout=self._seconds,
+            socket_connect_timeout=self._seconds,
+            health_check_interval=0,
+            retry=Retry(NoBackoff(), 0),
+            retry_on_error=[],
+            parser_class=BoundedParser,
+        )
+        client = Redis(connection_pool=pool)
+        # Replies stay as they came: what they mean is decided in one place, not in two.
+        client.response_callbacks.clear()
+        return client
+
+    def _reply(self, reply: Any, command: Command) -> Any:
+        if not isinstance(reply, ResponseError):
+            return reply
+        said = str(reply)
+        if isinstance(reply, NoPermissionError):
+            return ServerError(f"not permitted: {command.words[0]}")
+        if said.startswith("WRONGTYPE"):
+            return ServerError("is of another type", is_wrong_type=True)
+        return ServerError(f"Redis answered {command.words[0]} with an error: {said[:100]}")
+
+
+_SAID = {
+    "loading": "is loading its data after a start",
+    "max number of clients": "accepts no more clients",
+    "db index is out of range": "has no database of that number",
+    "invalid database": "has no database of that number",
+    "closed by": "closed the connection",
+    "masterdown": "has lost its master",
+}
