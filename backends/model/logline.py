@@ -16,6 +16,21 @@ class LogLevel(Enum):
     DEBUG = "debug"
     UNKNOWN = "unknown"
 
+    @property
+    def rank(self) -> int:
+        """0 is the least urgent. A line whose level is not known counts like a warning."""
+        return _RANK[self]
+
+
+_RANK = {
+    LogLevel.DEBUG: 0,
+    LogLevel.INFO: 1,
+    LogLevel.UNKNOWN: 2,
+    LogLevel.WARNING: 2,
+    LogLevel.ERROR: 3,
+    LogLevel.CRITICAL: 4,
+}
+
 
 class Marker(Enum):
     """Why this row is not a line of the log."""
@@ -43,3 +58,18 @@ class LogLine:
     text: SafeText
     marker: Marker | None = None
     count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which rows to show. Rows that say lines are missing (GAP, DROP) always are."""
+
+    minimum: LogLevel | None = None
+    """Lines at least as urgent as this; a line of unknown level counts like a warning."""
+    text: str = ""
+    """Lines that contain this, in any case; literal unless ``is_regex``."""
+    is_regex: bool = False
+    is_inverse: bool = False
+    """Lines that do not contain the text; the minimum stays a minimum."""
+    services: frozenset[str] = frozenset()
+    """Lines of these services; empty for all."""

@@ -16,10 +16,10 @@ from backends.model.port import LogSink
 from backends.model.safetext import NAME_LIMIT, SafeText
 from backends.model.service import Health, RunState, Service, Usage
 from backends.model.stack import ServiceSpec, Source
+from backends.model.stamp import to_stamp
 from backends.readers.docker_client import DockerClient, DockerRefusedError
 from backends.readers.docker_container import Detail, Entry, LastRun, detail, entries, service
 from backends.readers.docker_events import ContainerEvent, EventsFeed
-from backends.readers.docker_frames import to_stamp
 from backends.readers.docker_logs import LogFeed
 from backends.readers.docker_stats import NO_USAGE, StatsFeed
 from backends.readers.docker_stream import Feed, Pump

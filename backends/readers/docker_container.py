@@ -114,9 +114,7 @@ def _detail(inspected: Mapping[str, Any], state: Mapping[str, Any]) -> Detail:
         started=_time(state.get("StartedAt")),
         finished=_time(state.get("FinishedAt")),
         has_check=check.get("Status", "none") not in ("none", ""),
-        health_output=SafeText(" ".join(str(log[-1].get("Output", ""))[:LINE_LIMIT].split()))
-        if log
-        else None,
+        health_output=SafeText(" ".join(printed.split())) if log else None,
     )
 
 

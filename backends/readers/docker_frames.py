@@ -12,8 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-STAMP: Final = 30
-"""Characters of a time: ``2026-11-21T04:02:59.273109890Z``."""
+from backends.model.stamp import STAMP, TEXT, is_stamped, to_stamp
 
 LINE_LIMIT: Final = 65_536
 """Bytes of one line that are kept; the rest is counted."""
@@ -23,24 +22,6 @@ _WAIT_FOR: Final = 131_072
 """A frame larger than this is taken piece by piece in place of waiting for all of it."""
 
 _OTHER_STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)(?: |$)")
-_UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def to_ns(stamp: bytes) -> int:
-    """Nanoseconds since the epoch of a 30-character time."""
-    whole = datetime.fromisoformat(stamp[:19].decode("ascii") + "+00:00") - _UNIX
-    return (whole.days * 86_400 + whole.seconds) * 1_000_000_000 + int(stamp[20:29])
-
-
-def to_stamp(ns: int) -> bytes:
-    """The 30-character time of nanoseconds since the epoch."""
-    seconds, rest = divmod(ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z".encode("ascii")
-
-
-def is_stamped(line: bytes) -> bool:
-    """Whether a line begins with a 30-character time and a space, as the engine writes it."""
-    return line[29:31] == b"Z " and line[4:5] == b"-" and line[10:11] == b"T" and line[:4].isdigit()
 
 
 class Frames:
@@ -135,7 +116,7 @@ class _Partial:
 
     def _grow(self, text: bytes) -> None:
         self.is_open = True
-        room = LINE_LIMIT + STAMP + 1 - len(self._kept)
+        room = LINE_LIMIT + TEXT - len(self._kept)
         self._kept += text[:room]
         self._over += max(0, len(text) - room)
 

@@ -8,7 +8,8 @@ from typing import Final
 from backends.model.clock import Clock
 from backends.model.logline import LogLevel, Marker
 from backends.model.port import LogSink
-from backends.readers.docker_frames import STAMP, Frames, to_ns, to_stamp
+from backends.model.stamp import STAMP, to_ns, to_stamp
+from backends.readers.docker_frames import Frames
 from backends.readers.docker_stream import Feed
 
 FIRST_TAIL: Final = 200

@@ -1,0 +1,77 @@
+"""Lines of many streams put into one order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Final
+
+from backends.model.stamp import STAMP
+
+Entry = tuple[bytes, int]
+"""A line and the tag it was given."""
+
+PATIENCE: Final = 0.25
+"""Seconds a line waits for older ones of other streams."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """Lines of one stream that came together, in the stream's own order."""
+
+    at: float
+    tag: int
+    lines: Sequence[bytes]
+
+    @property
+    def last(self) -> bytes:
+        return self.lines[-1][:STAMP]
+
+
+class Merger:
+    """Holds lines back for a moment and gives them out by time.
+
+    A line comes out when it has waited ``patience`` seconds; whatever waits and is older comes out before
+    it. Lines of the same time keep the order in which they came.
+    """
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._runs: list[_Run] = []
+        self.waiting = 0
+        """How many lines are held back."""
+
+    def add(self, now: float, tag: int, lines: Sequence[bytes]) -> None:
+        """Take lines of one stream at ``now`` (monotonic seconds)."""
+        if lines:
+            self._runs.append(_Run(now, tag, lines))
+            self.waiting += len(lines)
+
+    def due(self, now: float, everything: bool = False) -> list[Entry]:
+        """The lines that need wait no longer, oldest first."""
+        ripe = [run for run in self._runs if everything or run.at + self._patience <= now]
+        if not ripe:
+            return []
+        until = max(run.last for run in ripe)
+        out: list[Entry] = []
+        kept: list[_Run] = []
+        for run in self._runs:
+            out.extend(self._split(run, until, kept))
+        # Stable, and each run nearly sorted already.
+        out.sort(key=_time)
+        self._runs = kept
+        self.waiting -= len(out)
+        return out
+
+    def _split(self, run: _Run, until: bytes, kept: list[_Run]) -> Iterator[Entry]:
+        """The part of a run that is not younger than ``until``; the rest goes to ``kept``."""
+        if run.last <= until:
+            return zip(run.lines, repeat(run.tag))
+        first_young = next(i for i, line in enumerate(run.lines) if line[:STAMP] > until)
+        kept.append(_Run(run.at, run.tag, run.lines[first_young:]))
+        return zip(run.lines[:first_young], repeat(run.tag))
+
+
+def _time(entry: Entry) -> bytes:
+    return entry[0][:STAMP]

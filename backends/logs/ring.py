@@ -1,0 +1,233 @@
+"""The last lines of all logs of a stack, kept as they came and made into rows when asked for."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Final
+
+from backends.logs.level import LEVELS, SGR, LevelFinder
+from backends.logs.merge import PATIENCE, Merger
+from backends.model.clock import Clock, SystemClock
+from backends.model.logline import LogLevel, LogLine, Marker
+from backends.model.safetext import LINE_LIMIT, SafeText
+from backends.model.stack import LogGrammar
+from backends.model.stamp import STAMP, TEXT, is_stamped, to_ns
+
+CAPACITY: Final = 100_000
+"""Rows kept."""
+
+RATE: Final = 50_000
+"""Lines a second that are kept; of what comes faster the oldest are dropped, and counted."""
+
+_ROWS: Final = 1024
+"""Rows kept as made for the screen."""
+
+_MARKERS: Final = (None, *Marker)
+_LEVEL_BITS, _MARKER_BITS = 0x0F, 0xF0
+_CUT: Final = re.compile(rb" \.\.\. \+(\d{1,18}) bytes$")
+"""How a follower says that a line was longer than it keeps."""
+
+
+class LogRing:
+    """A ``LogSink`` on one side, a ``LogSource`` on the other. Safe from any thread.
+
+    Lines are merged by time: each waits ``patience`` seconds for older ones. One that comes later still is
+    placed at the end and marked LATE.
+    """
+
+    def __init__(
+        self,
+        grammar: LogGrammar,
+        *,
+        capacity: int = CAPACITY,
+        rate: int = RATE,
+        patience: float = PATIENCE,
+        redact: Callable[[str], str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """``redact`` takes secrets out of a line's text before anything shows it."""
+        self._finder = LevelFinder(grammar)
+        self._noise = tuple(part.encode() for part in grammar.drop)
+        self._redact = redact
+        self._clock = clock or SystemClock()
+        self._rate = rate
+        self._patience_ns = int(patience * 1e9)
+        self._lock = threading.Lock()
+        self._merger = Merger(patience)
+        self._lines: deque[bytes] = deque(maxlen=capacity)
+        self._tags: deque[int] = deque(maxlen=capacity)
+        self._end = 0
+        self._names: list[str] = []
+        self._shared: dict[int, int] = {}
+        self._counts: dict[int, int] = {}
+        self._rows: dict[int, LogLine] = {}
+        self._newest = b""
+        self._allowance = float(rate)
+        self._counted_at = self._clock.now().mono
+        self.noise = 0
+        """Lines left out because the grammar calls them noise."""
+        self.dropped = 0
+        """Lines lost because they came too fast."""
+
+    def source(self, service: str) -> int:
+        """As ``LogSink.source``."""
+        with self._lock:
+            if service not in self._names:
+                self._names.append(service)
+            return self._names.index(service)
+
+    def append(self, source: int, lines: Sequence[bytes]) -> None:
+        """As ``LogSink.append``; they appear after ``settle`` finds that they waited long enough."""
+        kept = lines
+        for part in self._noise:
+            kept = [line for line in kept if part not in line]
+        with self._lock:
+            self.noise += len(lines) - len(kept)
+            self._merger.add(self._clock.now().mono, source << 8, kept)
+
+    def mark(
+        self, source: int, marker: Marker, line: bytes, level: LogLevel = LogLevel.INFO, count: int = 0
+    ) -> None:
+        """As ``LogSink.mark``; ``count`` goes with a DROP."""
+        tag = source << 8 | _MARKERS.index(marker) << 4 | LEVELS.index(level)
+        with self._lock:
+            self.dropped += count
+            self._merger.add(self._clock.now().mono, tag, [line])
+
+    def settle(self) -> None:
+        """As ``LogSink.settle``."""
+        now = self._clock.now().mono
+        with self._lock:
+            due = self._merger.due(now, everything=self._merger.waiting > self._rate)
+            if due:
+                self._take(due, now)
+
+    @property
+    def first(self) -> int:
+        """Ordinal of the oldest row still kept."""
+        with self._lock:
+            return self._end - len(self._lines)
+
+    @property
+    def end(self) -> int:
+        """Ordinal after the newest row."""
+        return self._end
+
+    def line(self, ordinal: int) -> LogLine | None:
+        """As ``LogSource.line``."""
+        rows = self.window(ordinal, 1)
+        return rows[0] if rows and rows[0].ordinal == ordinal else None
+
+    def window(self, ordinal: int, count: int) -> list[LogLine]:
+        """As ``LogSource.window``; begins at the oldest kept when ``ordinal`` is older."""
+        with self._lock:
+            start = max(ordinal, self._end - len(self._lines))
+            return [self._row(place) for place in range(start, min(start + count, self._end))]
+
+    def raw(self, ordinal: int, count: int) -> tuple[int, list[bytes], list[int]]:
+        """Lines and tags from ``ordinal`` on, as kept, and the ordinal of the first: for searching."""
+        with self._lock:
+            first = self._end - len(self._lines)
+            start = max(ordinal, first) - first
+            stop = start + count
+            return (
+                first + start,
+                list(islice(self._lines, start, stop)),
+                list(islice(self._tags, start, stop)),
+            )
+
+    def name(self, tag: int) -> str:
+        """The service of a tag."""
+        return self._names[tag >> 8]
+
+    def _take(self, due: list[tuple[bytes, int]], now: float) -> None:
+        """Store rows in order of time, at most as many as the rate allows. Under the lock."""
+        self._allowance = min(self._rate, self._allowance + (now - self._counted_at) * self._rate)
+        self._counted_at = now
+        lost = max(0, len(due) - int(self._allowance))
+        if lost:
+            marks = [entry for entry in due[:lost] if entry[1] & _MARKER_BITS]
+            self._drop(lost - len(marks), due[lost - 1])
+            due = marks + due[lost:]
+        self._allowance -= len(due)
+        code, shared, newest = self._finder.code, self._shared, self._newest
+        lines, tags = self._lines, self._tags
+        for line, tag in due:
+            if not tag & _MARKER_BITS:
+                tag |= code(tag >> 8, line)  # noqa: PLW2901  # the plain tag is of no further use
+            stamp = line[:STAMP]
+            if stamp >= newest:
+                newest = stamp
+            elif not tag & _MARKER_BITS and self._is_late(stamp, newest):
+                tag |= _MARKERS.index(Marker.LATE) << 4  # noqa: PLW2901  # as above
+            lines.append(line)
+            tags.append(shared.setdefault(tag, tag))
+        self._newest = newest
+        self._end += len(due)
+        self._forget()
+
+    def _drop(self, count: int, oldest_gap: tuple[bytes, int]) -> None:
+        if not count:
+            return
+        self.dropped += count
+        self._counts[self._end] = count
+        text = f" {count:,} lines dropped here: they came faster than {self._rate:,} a second".encode()
+        self._lines.append(oldest_gap[0][:STAMP] + text)
+        tag = oldest_gap[1] & ~0xFF | _MARKERS.index(Marker.DROP) << 4 | LEVELS.index(LogLevel.WARNING)
+        self._tags.append(tag)
+        self._end += 1
+
+    def _is_late(self, stamp: bytes, newest: bytes) -> bool:
+        try:
+            return to_ns(newest) - to_ns(stamp) > self._patience_ns
+        except ValueError:
+            return False  # no time to judge by; the row shows none either
+
+    def _forget(self) -> None:
+        """Counts of rows that are gone."""
+        if len(self._counts) > 64:
+            first = self._end - len(self._lines)
+            self._counts = {place: count for place, count in self._counts.items() if place >= first}
+
+    def _row(self, ordinal: int) -> LogLine:
+        row = self._rows.get(ordinal)
+        if row is None:
+            if len(self._rows) >= _ROWS:
+                self._rows.clear()
+            place = ordinal - (self._end - len(self._lines))
+            row = self._rows[ordinal] = self._made(ordinal, self._lines[place], self._tags[place])
+        return row
+
+    def _made(self, ordinal: int, line: bytes, tag: int) -> LogLine:
+        marker = _MARKERS[(tag & _MARKER_BITS) >> 4]
+        has_time = is_stamped(line)
+        count = self._counts.get(ordinal, 0)
+        return LogLine(
+            ordinal=ordinal,
+            service="" if marker is Marker.DROP else self._names[tag >> 8],
+            at=to_ns(line[:STAMP]) / 1e9 if has_time else None,
+            level=LEVELS[tag & _LEVEL_BITS],
+            text=self._text(line[TEXT:] if has_time else line),
+            marker=marker,
+            count=count,
+        )
+
+    def _text(self, raw: bytes) -> SafeText:
+        over = 0
+        if cut := _CUT.search(raw) if len(raw) > LINE_LIMIT else None:
+            over, raw = int(cut[1]), raw[: cut.start()]
+        if b"\x1b" in raw:
+            raw = SGR.sub(b"", raw)
+        text = raw.rstrip(b"\r").decode("utf-8", "backslashreplace")
+        if self._redact is not None:
+            # Before cutting: half a secret is still a secret.
+            text = self._redact(text)
+        if len(text) <= LINE_LIMIT:
+            return SafeText(text)
+        shown = text[:LINE_LIMIT]
+        over += len(text[LINE_LIMIT:].encode("utf-8", "backslashreplace"))
+        return SafeText(f"{shown}… +{over} bytes", LINE_LIMIT + 32)
