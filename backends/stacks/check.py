@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
+from backends.model.substitution import RESERVED, names_in
 from backends.stacks import address, schema
 from backends.stacks.statement import objection
 from backends.stacks.toml_file import TomlFile
@@ -22,6 +23,7 @@ _WORDED = ("text", "bool", "int")
 _LEVELS = ("ok", "info", "warn", "crit")
 _LIMITS = ("warn_above", "crit_above", "warn_below", "crit_below")
 NO_PATH = "none"
+_ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
 
 
 def check(file: TomlFile, spec: schema.StackFile) -> None:
@@ -284,6 +286,9 @@ def _procedures(spec: schema.StackFile) -> Iterator[Complaint]:
             yield place, "expected at least one [[procedure.step]]"
         if procedure.risk != "routine" and not procedure.fallback.strip():
             yield place, "fallback is missing; expected what to do by hand when this cannot be proved"
+        for name in named_sources(procedure.fallback):
+            if why := _known(name, spec.source, "source"):
+                yield (*place, "fallback"), why
         if procedure.risk == "stop" and not procedure.will_not:
             yield place, "will_not is missing; expected what a stop leaves as it is"
         for number, name in enumerate(procedure.shows):
@@ -320,6 +325,14 @@ def _step(
     do = step.do
     if why := _source_of(spec, do.source, "http" if isinstance(do, schema.HttpCallSpec) else "redis"):
         yield ("do", "source"), why
+    for key in ("path", "body", "set", "create", "history_entry"):
+        unknown = names_in(getattr(do, key, None)) - RESERVED
+        if unknown:
+            name = f"${sorted(unknown)[0]}"
+            yield (
+                ("do", key),
+                f"{name} has no value; expected one of: {', '.join(f'${n}' for n in sorted(RESERVED))}",
+            )
     if isinstance(do, schema.HttpCallSpec):
         if why := path_objection(do.path):
             yield ("do", "path"), why
@@ -330,6 +343,16 @@ def _step(
         written = (getattr(do, key) or {}).get(do.state_field, do.target)
         if written != do.target:
             yield ("do", key, do.state_field), f"{written!r} is not the target {do.target!r}"
+
+
+def named_sources(text: str) -> list[str]:
+    """The sources whose address ``text`` names: ``{orchestrator.url}``."""
+    return _ADDRESS.findall(text)
+
+
+def with_addresses(text: str, urls: Mapping[str, str]) -> str:
+    """``text`` with ``{NAME.url}`` replaced by the address that is in use."""
+    return _ADDRESS.sub(lambda found: urls[found[1]].rstrip("/"), text)
 
 
 def words_of(proof: schema.ProofRow) -> list[str]:

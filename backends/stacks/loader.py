@@ -23,7 +23,7 @@ from backends.model.stack import (
 )
 from backends.model.trading import TradingState
 from backends.stacks import schema
-from backends.stacks.check import check, word, words_of
+from backends.stacks.check import check, with_addresses, word, words_of
 from backends.stacks.toml_file import TomlFile, decode, read_toml
 
 FOLDER: Final = Path(__file__).parent
@@ -59,6 +59,7 @@ class Described:
     def build(self, sources: Mapping[str, Source], environment: Environment | None = None) -> Stack:
         """The stack with the given sources; ``environment`` None is the file's own word."""
         spec = self.spec
+        urls = {name: source.url for name, source in sources.items()}
         return Stack(
             id=spec.stack.id,
             title=spec.stack.title,
@@ -69,7 +70,7 @@ class Described:
             gates=tuple(_gate(item) for item in spec.trading.gate),
             echoes=tuple(EchoSpec(item.gate, item.fact, item.label) for item in spec.trading.echo),
             alarms=tuple(_alarm(item) for item in spec.alarm),
-            procedures={item.id: _procedure(item) for item in spec.procedure},
+            procedures={item.id: _procedure(item, urls) for item in spec.procedure},
             logs=LogGrammar(tuple(spec.logs.patterns), tuple(spec.logs.drop)),
             environment_facts=tuple(
                 (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
@@ -111,24 +112,20 @@ def _service(item: schema.ServiceSpec) -> ServiceSpec:
 
 
 def _fact(item: schema.FactSpec) -> Fact:
-    kind = ValueType(item.type)
     words = {
         word(raw): Level(level) for level in ("ok", "info", "warn", "crit") for raw in getattr(item, level)
     }
-    observed = item.observed
-    if observed is None and kind is ValueType.TIME and item.max_age is not None:
-        observed = item.pick
     return Fact(
         id=item.id,
         label=item.label,
         group=item.group,
         source=item.source,
         query=_query(item),
-        type=kind,
+        type=ValueType(item.type),
         pick=item.pick,
         unit=item.unit,
         every=item.every,
-        observed=observed,
+        observed=item.observed,
         max_age=item.max_age,
         meanings=words or None,
         warn_above=item.warn_above,
@@ -179,14 +176,14 @@ def _alarm(item: schema.AlarmSpec) -> AlarmRule:
     )
 
 
-def _procedure(item: schema.ProcedureSpec) -> Procedure:
+def _procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Procedure:
     return Procedure(
         id=item.id,
         title=item.title,
         risk=RiskClass(item.risk),
         summary=item.summary,
         will_not=tuple(item.will_not),
-        fallback=item.fallback,
+        fallback=with_addresses(item.fallback, urls),
         steps=tuple(_step(step) for step in item.step),
         shows=tuple(item.shows),
         reversible_by=item.reversible_by,

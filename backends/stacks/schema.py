@@ -75,7 +75,10 @@ class RedisRead(Strict):
     strlen: str | None = None
     exists: str | None = None
     ttl: str | None = None
+    pttl: str | None = None
+    type: str | None = None
     hget: str | None = None
+    hgetall: str | None = None
     hlen: str | None = None
     llen: str | None = None
     lrange: str | None = None
