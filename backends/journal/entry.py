@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,7 +130,7 @@ def body(entry: Entry, session: Session, at: Instant) -> dict[str, Any]:
 
 
 def capped(value: Any) -> Any:
-    """``value`` with every text cut to ``TEXT_LIMIT`` characters."""
+    """``value`` as JSON can hold it, with every text cut to ``TEXT_LIMIT`` characters."""
     if isinstance(value, str):
         over = len(value) - TEXT_LIMIT
         return value if over <= 0 else f"{value[:TEXT_LIMIT]}… +{over} chars"
@@ -137,4 +138,6 @@ def capped(value: Any) -> Any:
         return {str(key): capped(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [capped(item) for item in value]
-    return value
+    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value)):
+        return value
+    return capped(str(value))

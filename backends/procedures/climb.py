@@ -1,0 +1,125 @@
+"""Climbing one ladder: each way to the target in its turn, side by side, until one is proved."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from backends.model.procedure import Proof, ReceiptKind, Verdict
+from backends.procedures.rung import Rung
+
+LIMIT: Final = 8.0
+"""Seconds after which the verdict is given with what is known by then."""
+
+SETTLE: Final = 0.25
+"""Seconds to wait, once the effect is seen, for the answer that tells which rung brought it about."""
+
+
+class Climb:
+    """Runs the rungs of one target. A rung starts at its ``after`` unless the target is reached by then,
+    and earlier when every rung before it has certainly done nothing. None is ever undone or cut short.
+    """
+
+    def __init__(self, target: str, rungs: Sequence[Rung]) -> None:
+        self.target = target
+        self.rungs = tuple(rungs)
+        self._held = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        for rung in self.rungs:
+            rung.witnesses = partial(self._witnesses, rung)
+            rung.on_matched = self._held.set
+
+    async def reach(self) -> None:
+        """Returns when the target is proved reached, when nothing more can be hoped for, or after ``LIMIT``.
+
+        Rungs that are not done then go on; ``settle`` waits for them.
+        """
+        self._tasks = [asyncio.create_task(self._run(rung)) for rung in self.rungs]
+        await _first(self._held.wait(), self._exhausted(), limit=LIMIT)
+        if self._held.is_set() and not self._acknowledged():
+            await _first(*(rung.acknowledged.wait() for rung in self._started()), limit=SETTLE)
+
+    async def settle(self) -> None:
+        """Wait for the rungs that are still trying; they give up by themselves."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def late(self) -> bool:
+        """Wait like ``settle``, but return True as soon as the target is reached after all."""
+        await _first(self._held.wait(), self.settle(), limit=None)
+        return self._held.is_set()
+
+    async def stop(self) -> None:
+        """End every rung where it is."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a read-back showed the target reached."""
+        return self._held.is_set()
+
+    @property
+    def rung(self) -> int | None:
+        """Which rung held, from 1: the likeliest, for the effect looks the same whoever brought it about."""
+        if not self._held.is_set():
+            return None
+        return self.rungs.index(max(self._started(), key=lambda rung: rung.credit)) + 1
+
+    def verdict(self) -> Verdict:
+        """What can be said truthfully now."""
+        kinds = [each.receipt.kind for rung in self.rungs for each in rung.tries]
+        if self._held.is_set():
+            # No try of ours can have done it: it was so, or somebody else did it.
+            is_ours = any(kind in (ReceiptKind.DONE, ReceiptKind.UNKNOWN) for kind in kinds)
+            is_pending = not kinds
+            return Verdict.VERIFIED if is_ours or is_pending else Verdict.ALREADY
+        if all(kind is ReceiptKind.FAILED for kind in kinds):
+            return Verdict.FAILED
+        if any(rung.is_contrary for rung in self.rungs):
+            return Verdict.CONTRADICTED
+        return Verdict.UNCONFIRMED
+
+    async def _run(self, rung: Rung) -> None:
+        earlier = self.rungs[: self.rungs.index(rung)]
+        if rung.step.after > 0:
+            turns = [_all(before.failed for before in earlier)] if earlier else []
+            await _first(self._held.wait(), *turns, limit=rung.step.after)
+        if self._held.is_set():
+            rung.skip()
+            return
+        await rung.run()
+
+    async def _exhausted(self) -> None:
+        for rung in self.rungs:
+            await rung.spent.wait()
+
+    def _started(self) -> list[Rung]:
+        return [rung for rung in self.rungs if rung.is_started]
+
+    def _acknowledged(self) -> list[Rung]:
+        return [rung for rung in self._started() if rung.acknowledged.is_set()]
+
+    def _witnesses(self, rung: Rung) -> tuple[Proof, ...]:
+        own = {proof.fact for proof in rung.step.proof}
+        others = [proof for other in self._started() if other is not rung for proof in other.step.proof]
+        return tuple({proof.fact: proof for proof in others if proof.fact not in own}.values())
+
+
+async def _all(events: Iterable[asyncio.Event]) -> None:
+    for event in events:
+        await event.wait()
+
+
+async def _first(*waits: Coroutine[Any, Any, Any], limit: float | None) -> None:
+    """Until one of them is done, or ``limit`` seconds have passed; the others are dropped."""
+    tasks = [asyncio.create_task(each) for each in waits]
+    try:
+        await asyncio.wait(tasks, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

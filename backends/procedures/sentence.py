@@ -1,0 +1,85 @@
+"""What came of a stop, in one sentence of the operator's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from backends.model.procedure import Procedure, ReceiptKind, RiskClass, Verdict
+from backends.model.safetext import SafeText
+from backends.model.stack import Source
+from backends.procedures.climb import Climb
+from backends.procedures.evidence import Sight
+from backends.procedures.rung import Rung
+
+LIMIT = 800
+
+
+def sentence(
+    procedure: Procedure,
+    verdict: Verdict,
+    climbs: Sequence[Climb],
+    sources: Mapping[str, Source],
+    took: float,
+) -> SafeText:
+    """``HALTED. Kill switch reads ENGAGED by kim, 0.31 s; via rung 2: Orchestrator; Redis: no answer …``"""
+    parts = [_climb(climb, sources, took) for climb in climbs]
+    if len(climbs) > 1:
+        parts = [f"{climb.target}: {part}" for climb, part in zip(climbs, parts, strict=True)]
+    return SafeText(f"{opening(procedure, verdict)}. {' | '.join(parts)}", LIMIT)
+
+
+def opening(procedure: Procedure, verdict: Verdict) -> str:
+    """The verdict in the procedure's own word: HALTED, HALTED ALREADY, PARTLY HALTED, NOT HALTED …"""
+    is_stop = procedure.risk is RiskClass.STOP
+    done = procedure.done or ("HALTED" if is_stop else "DONE")
+    not_done = procedure.not_done or f"NOT {done}"
+    return {
+        Verdict.VERIFIED: done,
+        Verdict.ALREADY: f"{done} ALREADY",
+        Verdict.PARTIAL: f"PARTLY {done}",
+        Verdict.UNCONFIRMED: f"{Verdict.UNCONFIRMED.value}: treat as {not_done}",
+    }.get(verdict, not_done)
+
+
+def _climb(climb: Climb, sources: Mapping[str, Source], took: float) -> str:
+    number = climb.rung
+    if number is None:
+        return _not_held(climb, sources)
+    rung = climb.rungs[number - 1]
+    receipt = rung.receipt
+    seen = next((each for each in climb.rungs if each.matched.is_set()), rung)
+    words = _join(each.text for each in seen.evidence)
+    by = f" by {receipt.by}" if receipt is not None and receipt.by else ""
+    if climb.verdict() is Verdict.ALREADY:
+        since = f" since {receipt.since}" if receipt is not None and receipt.since else ""
+        return f"{words}{by}{since}; nothing was changed"
+    told = "" if rung.acknowledged.is_set() else ", which did not acknowledge"
+    parts = [f"{words}{by}, {took:.2f} s", f"via rung {number}: {_name(rung, sources)}{told}"]
+    parts += [_answer(each, sources) for each in climb.rungs[: number - 1] if not each.acknowledged.is_set()]
+    return "; ".join(parts)
+
+
+def _not_held(climb: Climb, sources: Mapping[str, Source]) -> str:
+    tried = [rung for rung in climb.rungs if rung.tries]
+    looks = [each for rung in tried for each in rung.evidence]
+    contrary = [each.text for each in looks if each.sight is Sight.CONTRARY]
+    others = [each.text for each in looks if each.sight is not Sight.CONTRARY]
+    answers = [_answer(rung, sources) for rung in tried]
+    return _join(dict.fromkeys((*contrary, *answers, *others)))
+
+
+def _answer(rung: Rung, sources: Mapping[str, Source]) -> str:
+    receipt = rung.receipt
+    if receipt is None:
+        return f"{_name(rung, sources)}: no answer yet"
+    words = "says done" if receipt.kind is ReceiptKind.DONE else receipt.text
+    return f"{_name(rung, sources)}: {words}"
+
+
+def _name(rung: Rung, sources: Mapping[str, Source]) -> str:
+    source = sources.get(rung.step.action.source)
+    return source.title if source is not None else rung.step.action.source
+
+
+def _join(parts: Iterable[str]) -> str:
+    return "; ".join(parts)

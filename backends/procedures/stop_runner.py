@@ -1,0 +1,212 @@
+"""Stopping: every target at once, every way to it in turn, past every error, and nothing undone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from backends.journal.entry import Entry, Kind
+from backends.journal.journal import BUDGET, Recorder
+from backends.model.clock import Clock
+from backends.model.procedure import Effector, Run, StepResult, StepState, Verdict
+from backends.model.safetext import SafeText
+from backends.model.stack import Stack
+from backends.procedures.climb import Climb
+from backends.procedures.evidence import Eyes
+from backends.procedures.plan import Plan
+from backends.procedures.preflight import Known
+from backends.procedures.rung import Rung, Try
+from backends.procedures.sentence import sentence
+
+OUTCOME_BUDGET = 1.0
+"""Seconds the end of a run waits for its outcome to be on the disk; the screen has it before."""
+
+
+class StopRunner:
+    """One run of one stop. ``run`` ends with the verdict; ``settle`` is what goes on after it.
+
+    ``on_change`` gets a new ``Run`` whenever something about it changes, also after the verdict: a path
+    that comes back later is still brought to say the same, and a stop that failed may yet succeed.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        stack: Stack,
+        effectors: Mapping[str, Effector],
+        eyes: Eyes,
+        recorder: Recorder,
+        clock: Clock,
+        on_change: Callable[[Run], None],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._plan = plan
+        self._stack = stack
+        self._recorder = recorder
+        self._clock = clock
+        self._on_change = on_change
+        self._climbs: list[Climb] = []
+        self._rungs: dict[str, Rung] = {}
+        for ladder in plan.ladders:
+            rungs = []
+            for step in ladder.rungs:
+                rung = Rung(step, effectors.get(step.action.source), plan.values, eyes, clock, jitter)
+                rung.on_change, rung.on_try = self._rung_changed, self._rung_tried
+                self._rungs[step.id] = rung
+                rungs.append(rung)
+            self._climbs.append(Climb(ladder.target, rungs))
+        self._run = Run(
+            operation=plan.intent.id,
+            stack=stack.id,
+            procedure=plan.procedure.id,
+            title=plan.procedure.title,
+            started=clock.now(),
+            steps=self._results(),
+        )
+
+    @property
+    def current(self) -> Run:
+        """The run as it stands."""
+        return self._run
+
+    async def run(self, known: Sequence[Known]) -> Run:
+        """Journal the intent, act, read back, journal the outcome. Only the journal's thread can be slow."""
+        self._publish()
+        await self._record(self._intent(known), BUDGET)
+        await asyncio.gather(*(climb.reach() for climb in self._climbs))
+        self._conclude()
+        await self._record_outcome()
+        return self._run
+
+    async def settle(self) -> None:
+        """Wait until no path is tried any more. A target reached only now changes the verdict."""
+        missed = [climb for climb in self._climbs if not climb.is_held]
+        await asyncio.gather(*(self._await_late(climb) for climb in missed))
+        await asyncio.gather(*(climb.settle() for climb in self._climbs))
+
+    async def stop(self) -> None:
+        """End everything where it is, without a word to any service."""
+        await asyncio.gather(*(climb.stop() for climb in self._climbs))
+
+    async def _await_late(self, climb: Climb) -> None:
+        if await climb.late():
+            self._conclude(is_late=True)
+            await self._record_outcome()
+
+    def _conclude(self, is_late: bool = False) -> None:
+        now = self._clock.now()
+        verdict = combined([climb.verdict() for climb in self._climbs])
+        took = now.since(self._run.started)
+        text = sentence(self._plan.procedure, verdict, self._climbs, self._stack.sources, took)
+        rungs = [climb.rung for climb in self._climbs if climb.rung is not None]
+        self._publish(
+            replace(
+                self._run,
+                verdict=verdict,
+                sentence=SafeText(f"LATE: {text}") if is_late else text,
+                ended=now,
+                rung=max(rungs, default=None),
+            )
+        )
+
+    async def _record_outcome(self) -> None:
+        run = self._run
+        entry = replace(
+            self._entry(Kind.OUTCOME, run.sentence),
+            verdict=run.verdict.value if run.verdict else "",
+            rung=run.rung,
+            after=[each.as_record() for rung in self._rungs.values() for each in rung.evidence],
+            is_degraded=run.journal_degraded,
+        )
+        await self._record(entry, OUTCOME_BUDGET)
+
+    def _rung_changed(self, rung: Rung) -> None:
+        self._publish()
+        if rung.state in (StepState.VERIFIED, StepState.SKIPPED):
+            result = rung.result()
+            text = f"{rung.step.title}: {rung.state.value}" + (
+                f", {result.evidence}" if result.evidence else ""
+            )
+            evidence = [each.as_record() for each in rung.evidence]
+            self._post(self._step_entry(rung, text, {"evidence": evidence}))
+
+    def _rung_tried(self, rung: Rung, attempt: Try) -> None:
+        receipt = attempt.receipt
+        detail = {
+            "try": attempt.number,
+            "receipt": receipt.kind.value,
+            "took": round(attempt.took, 4),
+            "before": receipt.before,
+            "after": receipt.after,
+        }
+        self._post(self._step_entry(rung, f"{rung.step.title}: {receipt.text}", detail))
+
+    def _step_entry(self, rung: Rung, text: str, detail: Mapping[str, object]) -> Entry:
+        step = {"id": rung.step.id, "source": rung.step.action.source, "state": rung.state.value}
+        more = {name: value for name, value in detail.items() if value is not None}
+        return replace(self._entry(Kind.STEP, text), step={**step, **more})
+
+    def _intent(self, known: Sequence[Known]) -> Entry:
+        plan, intent = self._plan, self._plan.intent
+        return replace(
+            self._entry(Kind.INTENT, f"{intent.operator.user} starts: {plan.procedure.title}"),
+            reason=intent.reason,
+            via=intent.via,
+            seen=intent.seen,
+            targets=sorted(plan.sources),
+            before=[each.as_record() for each in known],
+        )
+
+    def _entry(self, kind: Kind, text: str) -> Entry:
+        plan, intent = self._plan, self._plan.intent
+        return Entry(
+            kind,
+            text,
+            stack=self._stack.id,
+            environment=self._stack.environment.value,
+            procedure=plan.procedure.id,
+            risk=plan.procedure.risk.value,
+            operation=intent.id,
+            operator=intent.operator,
+            plan=plan.hash,
+            duration=self._clock.now().since(self._run.started),
+        )
+
+    def _results(self) -> tuple[StepResult, ...]:
+        return tuple(self._rungs[step.id].result() for step in self._plan.procedure.steps)
+
+    def _publish(self, run: Run | None = None) -> None:
+        self._run = replace(run or self._run, steps=self._results())
+        try:
+            self._on_change(self._run)
+        except Exception as error:
+            # Whoever watches may fail; the stop goes on.
+            self._post(self._entry(Kind.NOTE, f"the run could not be shown: {type(error).__name__}"))
+
+    async def _record(self, entry: Entry, budget: float) -> None:
+        """Write it, or mark the run: a stop does not depend on its journal."""
+        try:
+            is_written = await self._recorder.record(entry, budget)
+        except Exception:
+            is_written = False
+        if not is_written and not self._run.journal_degraded:
+            self._publish(replace(self._run, journal_degraded=True))
+
+    def _post(self, entry: Entry) -> None:
+        try:
+            self._recorder.post(entry)
+        except Exception:
+            self._run = replace(self._run, journal_degraded=True)
+
+
+def combined(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict over all targets; never better than the worst of them."""
+    held = [each for each in verdicts if each in (Verdict.VERIFIED, Verdict.ALREADY)]
+    if held and len(held) == len(verdicts):
+        return Verdict.VERIFIED if Verdict.VERIFIED in held else Verdict.ALREADY
+    if Verdict.CONTRADICTED in verdicts:
+        return Verdict.CONTRADICTED
+    if held:
+        return Verdict.PARTIAL
+    return Verdict.UNCONFIRMED if Verdict.UNCONFIRMED in verdicts else Verdict.FAILED

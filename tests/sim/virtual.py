@@ -1,0 +1,51 @@
+"""A loop whose time passes only when everything waits: ten simulated seconds take milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from backends.model.clock import Instant
+
+T = TypeVar("T")
+
+EPOCH = 1_790_000_000.0
+
+
+class _Selector(selectors.DefaultSelector):
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if not ready:
+            if timeout is None:
+                raise RuntimeError("everything waits and nothing will ever happen")
+            self.loop.passed += max(0.0, timeout)
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self.passed = 0.0
+        selector = _Selector()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.passed
+
+
+class VirtualClock:
+    """The room's clock of a virtual loop: simulated seconds since the start, and a fixed date."""
+
+    def now(self) -> Instant:
+        passed = asyncio.get_running_loop().time()
+        return Instant(passed, EPOCH + passed)
+
+
+def simulate(main: Coroutine[Any, Any, T]) -> T:
+    """Run to the end in simulated time; what is still waiting then is cancelled."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
