@@ -201,4 +201,8 @@ def _cell(raw: Any) -> SafeText:
         return SafeText.from_bytes(raw, CELL_LIMIT)
     if isinstance(raw, str):
         return SafeText(raw, CELL_LIMIT)
-    return SafeText(json.dumps(raw, ensure_ascii=False, separators=(",", ":"), default=str), CELL_LIMIT)
+    try:
+        text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), default=str)
+    except RecursionError:
+        text = "too deep to show"
+    return SafeText(text, CELL_LIMIT)

@@ -1,0 +1,183 @@
+"""Reads facts from one PostgreSQL database over one kept connection that cannot write."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import select
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+
+from backends.model.fact import Fact, Finding, SourceError, SqlQuery
+from backends.model.stack import Source
+from backends.readers.coerce import MisfitError
+from backends.readers.extract import broken, extract
+from backends.readers.failure import silence, where
+from backends.readers.postgres_answer import bounded, connection_reason, query_reason, rows_of
+
+_PORT: Final = 5432
+_SHARE: Final = 0.9
+"""Part of the source's deadline the reader uses, so that it can still say what happened."""
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+Answers = dict[SqlQuery, Any]
+
+
+class PostgresFactReader:
+    """A FactReader whose session is read-only and whose every statement has a time-out.
+
+    Each distinct query is asked once a poll and fails alone. ``statement_timeout`` (as PostgreSQL writes it:
+    ``1500ms``, ``2s``) is one of the source's options; without it half the deadline.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._place = where(source.url, _PORT)
+        self._seconds = source.deadline * _SHARE
+        self._patience = min(
+            _seconds(source.options.get("statement_timeout")) or self._seconds / 2, self._seconds
+        )
+        self._connection: Connection | None = None
+        self._unread: set[SqlQuery] = set()
+        """What the last poll did not get to; asked first in the next one."""
+
+    async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
+        """One finding a fact. Raises SourceError when there is no connection, or no query was answered."""
+        asked = dict.fromkeys(fact.query for fact in facts if isinstance(fact.query, SqlQuery))
+        queries = sorted(asked, key=lambda query: query not in self._unread)
+        answers: Answers = {}
+        reason = await self._bounded(queries, answers)
+        self._unread = {query for query in queries if query not in answers}
+        if reason and not answers:
+            raise SourceError(reason)
+        return {fact.id: _finding(fact, answers, reason) for fact in facts}
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _bounded(self, queries: Sequence[SqlQuery], answers: Answers) -> str | None:
+        """Ask within the reader's time, whatever the server does; the reason why something is missing.
+
+        psycopg answers a cancellation by asking the server to cancel and waiting for it: a hung server
+        would hold the poll for seconds. So the work is a task of its own, ended by closing its socket.
+        """
+        work = asyncio.create_task(self._ask(queries, answers))
+        try:
+            done, _ = await asyncio.wait({work}, timeout=self._seconds)
+        except asyncio.CancelledError:
+            self._hang_up(work)
+            raise
+        if done:
+            return work.result()
+        self._hang_up(work)
+        return silence(self._seconds)
+
+    async def _ask(self, queries: Sequence[SqlQuery], answers: Answers) -> str | None:
+        try:
+            connection = await self._connected()
+        except psycopg.Error as error:
+            return connection_reason(error, self._place)
+        for query in queries:
+            try:
+                answers[query] = await _answer(connection, query)
+            except psycopg.Error as error:
+                if connection.closed:
+                    self._forget(connection)
+                    return connection_reason(error, self._place)
+                answers[query] = MisfitError(query_reason(error, self._patience))
+        return None
+
+    async def _connected(self) -> Connection:
+        kept = self._connection
+        if kept is not None and not kept.closed and not _has_news(kept):
+            return kept
+        await self.close()
+        password = self._source.password
+        # psycopg waits two seconds at least; the reader's own time is the shorter one that counts.
+        patience = max(2, math.ceil(self._seconds))
+        opened = await psycopg.AsyncConnection.connect(
+            self._source.url,
+            autocommit=True,
+            prepare_threshold=None,
+            user=self._source.username,
+            password=password.reveal() if password is not None else None,
+            connect_timeout=patience,
+            application_name="controlroom",
+            client_encoding="UTF8",
+            options="-c default_transaction_read_only=on"
+            f" -c statement_timeout={max(1, round(self._patience * 1000))}",
+        )
+        self._connection = opened
+        return opened
+
+    def _hang_up(self, work: asyncio.Task[str | None]) -> None:
+        """End ``work`` at once: its connection is cut, so that it waits for nobody."""
+        connection = self._connection
+        if connection is None:
+            work.cancel()
+        else:
+            self._forget(connection)
+            _cut(connection)
+        work.add_done_callback(_settle)
+
+    def _forget(self, connection: Connection) -> None:
+        if self._connection is connection:
+            self._connection = None
+
+
+async def _answer(connection: Connection, query: SqlQuery) -> Any:
+    """The query's Rows, or the MisfitError that says why they are not understood."""
+    # In the binary format the server takes one statement only, whatever the text says.
+    cursor = await connection.execute(bounded(query).encode(), binary=True)
+    fetched = await cursor.fetchmany(query.limit + 1)
+    try:
+        return rows_of(query, fetched, [column.name for column in cursor.description or ()])
+    except MisfitError as misfit:
+        return misfit
+
+
+def _finding(fact: Fact, answers: Answers, reason: str | None) -> Finding:
+    if not isinstance(fact.query, SqlQuery):
+        return broken("asks PostgreSQL something that is no query")
+    if fact.query not in answers:
+        return broken(reason or "was not answered")
+    answer = answers[fact.query]
+    return broken(str(answer)) if isinstance(answer, MisfitError) else extract(fact, answer)
+
+
+def _has_news(connection: Connection) -> bool:
+    """Whether something came on an idle connection: usually its end."""
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _cut(connection: Connection) -> None:
+    """Shut the socket down: whoever waits on it gets an error now."""
+    if connection.closed:
+        return
+    with socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
+        try:
+            line.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # The other side was faster.
+
+
+def _settle(work: asyncio.Task[str | None]) -> None:
+    """Look at the outcome of abandoned work, which asyncio would report as never looked at."""
+    if not work.cancelled():
+        work.exception()
+
+
+def _seconds(text: str | None) -> float | None:
+    """``1500ms``, ``2s`` or milliseconds, in seconds; None for anything else."""
+    digits = (text or "").strip().removesuffix("s")
+    scale = 0.001 if digits.endswith("m") or digits == (text or "").strip() else 1.0
+    digits = digits.removesuffix("m")
+    return float(digits) * scale or None if digits.isdecimal() else None
