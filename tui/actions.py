@@ -69,8 +69,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("previous_pane", ("shift+tab",), "previous pane", "Go to the previous pane"),
     Action("pane_containers", ("1",), "containers", "Go to the containers"),
     Action("pane_facts", ("2",), "risk keys", "Go to the risk keys"),
-    Action("pane_logs", ("3",), "logs", "Go to the logs"),
-    Action("pane_alerts", ("4",), "alerts", "Go to the alerts"),
+    Action("pane_alerts", ("3",), "alerts", "Go to the alerts"),
+    Action("pane_logs", ("4",), "logs", "Go to the logs"),
     Action("zoom", ("z",), "zoom", "Show the pane on the whole screen, or all four again", in_footer=True),
     Action("detail", ("enter",), "detail", "All that is known about this row", in_footer=True),
     Action(

@@ -47,6 +47,16 @@ def span(seconds: float) -> str:
     return f"{whole // 86400}d {whole % 86400 // 3600}h"
 
 
+def short_span(seconds: float) -> str:
+    """An uptime in four characters: ``42s``, ``59m``, ``47h``, ``365d``."""
+    if seconds < 0:
+        return "?"
+    for limit, unit, letter in ((60, 1, "s"), (3600, 60, "m"), (48 * 3600, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds // unit)}{letter}"
+    return f"{int(seconds // 86400)}d"
+
+
 def size(count: float | None) -> str:
     """Bytes with a binary unit: ``734M``, ``1.5G``; ``?`` when not known."""
     if count is None:

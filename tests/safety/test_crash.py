@@ -1,0 +1,75 @@
+"""A crash, a signal, a lost terminal: the shell learns of it, the terminal works, no secret is shown."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.safety.on_a_pty import OnAPty
+
+PROGRAM = """
+import sys
+from textual.widgets import Static
+from tui.compat import SteadyApp
+from tui.hangup import Hangup
+
+class Program(SteadyApp):
+    def compose(self):
+        yield Static("ready to test")
+
+    def on_mount(self):
+        self.hangup = Hangup(lambda code: self.exit(return_code=code))
+        self.set_interval(0.2, self.hangup.check)
+
+    def key_c(self):
+        canary = "canary-" + "in-a-local"
+        raise ValueError("it broke \\x1b]52;c;aGk=\\x07here")
+
+    def key_p(self):
+        self.panic("lost")
+
+app = Program()
+app.run()
+sys.exit(app.return_code)
+"""
+
+
+def _ready(program: OnAPty) -> None:
+    program.read_until(lambda: program.saw("ready to test"))
+
+
+def test_a_crash_says_where_exits_1_restores_the_terminal_and_prints_no_locals() -> None:
+    with OnAPty(PROGRAM) as program:
+        _ready(program)
+        program.type(b"c")
+        assert program.ends() == 1
+        assert program.is_restored()
+        assert program.saw("key_c")
+        assert program.saw("it broke \\x1b]52;c;aGk=\\x07here")
+        assert not program.saw("canary-in-a-local")
+        assert b"\x1b]52" not in program.written
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_in_good_order(number: signal.Signals) -> None:
+    with OnAPty(PROGRAM) as program:
+        _ready(program)
+        program.process.send_signal(number)
+        assert program.ends() == 128 + number
+        assert program.is_restored()
+
+
+def test_a_terminal_that_goes_away_ends_it_although_no_signal_came() -> None:
+    with OnAPty(PROGRAM) as program:
+        _ready(program)
+        program.hang_up()
+        assert program.process.wait(15) == 128 + signal.SIGHUP
+
+
+def test_a_panic_is_a_failure_to_the_shell() -> None:
+    with OnAPty(PROGRAM) as program:
+        _ready(program)
+        program.type(b"p")
+        assert program.ends() == 1
+        assert program.is_restored()

@@ -1,0 +1,52 @@
+"""A label and its text, wrapped with the text kept in its own column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from backends.model.safetext import SafeText
+from widgets.roles import Role
+from widgets.span import Span, Spans, wrap
+
+LABEL = 15
+"""Cells of the label column."""
+
+
+def block(label: str, text: object, width: int, role: Role = "text") -> list[Spans]:
+    """Lines of at most ``width`` cells: the label quietly on the first, the text beside it."""
+    room = max(8, width - LABEL - 1)
+    lines = wrap((Span(SafeText(text), role),), room)
+    first = Span(SafeText(f" {label:<{LABEL}}"), "muted")
+    rest = Span(SafeText(" " * (LABEL + 1)))
+    return [((first if number == 0 else rest), *line) for number, line in enumerate(lines)]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A label and its text, not laid out yet."""
+
+    label: str
+    text: object
+    role: Role = "text"
+
+
+def laid_out(parts: Iterable[Field | Spans], width: int) -> tuple[Spans, ...]:
+    """Fields as blocks of that width; lines stay as they are."""
+    lines: list[Spans] = []
+    for part in parts:
+        lines += block(part.label, part.text, width, part.role) if isinstance(part, Field) else [part]
+    return tuple(lines)
+
+
+def listing(label: str, texts: tuple[str, ...], width: int, role: Role = "text") -> list[Spans]:
+    """The same for several texts below each other."""
+    lines: list[Spans] = []
+    for number, text in enumerate(texts):
+        lines += block(label if number == 0 else "", text, width, role)
+    return lines
+
+
+def line(text: object, role: Role = "text") -> Spans:
+    """One line of one role."""
+    return (Span(SafeText(text), role),)

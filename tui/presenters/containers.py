@@ -1,0 +1,235 @@
+"""Services of a board as rows: what is wrong in one word, then the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from backends.model.board import SERVICE, Board
+from backends.model.clock import Instant
+from backends.model.fact import Level
+from backends.model.reading import Outcome, Reading
+from backends.model.safetext import NO_TEXT, SafeText
+from backends.model.service import Health, RunState, Service
+from backends.model.stack import ServiceSpec, Stack
+from tui.presenters import words
+from tui.presenters.state import service_level
+from widgets.glyphs import HEALTH, LEVEL, RUN_STATE, is_ascii, shown_name
+from widgets.grid_layout import Column
+from widgets.roles import Role
+from widgets.row import Cell, Row
+from widgets.spark import spark
+
+YOUNG = 600.0
+"""Seconds of uptime within which an earlier restart still matters."""
+
+_TREND_WIDTH = 12
+
+
+class Sort(Enum):
+    """The order of the rows."""
+
+    STACK = "as in the stack"
+    WORST = "worst first"
+    NAME = "by name"
+    CPU = "by CPU"
+    MEMORY = "by memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One service with everything a row or an order needs."""
+
+    name: str
+    spec: ServiceSpec | None
+    reading: Reading[Any] | None
+    level: Level
+    service: Service | None
+    """As last known: the value, or the last good one while it may still be shown."""
+    is_current: bool
+
+
+def columns() -> tuple[Column, ...]:
+    """All columns; a narrow pane drops those of the highest ``drop`` and keeps name, status and CPU."""
+    sign = 4 if is_ascii() else 1
+    return (
+        Column("sign", NO_TEXT, sign),
+        Column("name", SafeText("CONTAINER"), 22, least=12, flex=1),
+        Column("status", SafeText("STATUS"), 12, least=9),
+        Column("restarts", SafeText("RST"), 3, align="right", drop=3),
+        Column("uptime", SafeText("UP"), 7, least=4, align="right", drop=2),
+        Column("cpu", SafeText("CPU"), 6, least=5, align="right", drop=1),
+        Column("memory", SafeText("MEM"), 5, align="right", drop=4),
+        Column("trend", SafeText("MEM TREND"), _TREND_WIDTH, least=8, drop=5),
+        Column("age", SafeText("SEEN"), 6, least=4, align="right", drop=6),
+        Column("limit", SafeText("OF LIMIT"), 8, align="right", drop=7),
+        Column("exit", SafeText("LAST EXIT"), 9, align="right", drop=8),
+        Column("net", SafeText("NET IN/OUT"), 13, align="right", drop=9),
+        Column("state", SafeText("STATE"), 10, drop=10),
+    )
+
+
+def items(stack: Stack, board: Board, now: Instant) -> tuple[Item, ...]:
+    """Expected services in the stack's order, then strangers of the same project by name."""
+    specs = {spec.name: spec for spec in stack.services}
+    strangers = sorted(
+        key.removeprefix(SERVICE)
+        for key in board.readings
+        if key.startswith(SERVICE) and key.removeprefix(SERVICE) not in specs
+    )
+    return tuple(_item(board, name, specs.get(name), now) for name in (*specs, *strangers))
+
+
+def _item(board: Board, name: str, spec: ServiceSpec | None, now: Instant) -> Item:
+    reading = board.readings.get(SERVICE + name)
+    good = None if reading is None else reading.kept(now)
+    value = None if reading is None else reading.value
+    if value is None and good is not None:
+        value = good.value
+    level = service_level(board, name, spec, now)
+    return Item(name, spec, reading, level, value, words.is_current(reading, now))
+
+
+def ordered(found: tuple[Item, ...], sort: Sort) -> tuple[Item, ...]:
+    """The items in that order; equal ones stay in the stack's."""
+    keys: dict[Sort, Callable[[Item], Any]] = {
+        Sort.STACK: lambda _: 0,
+        Sort.WORST: lambda item: -_weight(item),
+        Sort.NAME: lambda item: item.name.lower(),
+        Sort.CPU: lambda item: -_usage(item, "cpu"),
+        Sort.MEMORY: lambda item: -_usage(item, "memory"),
+    }
+    return tuple(sorted(found, key=keys[sort]))
+
+
+def rows(stack: Stack, board: Board, now: Instant, sort: Sort = Sort.WORST) -> tuple[Row, ...]:
+    """One row for each service, keyed by its board key."""
+    return tuple(_row(item, board, now) for item in ordered(items(stack, board, now), sort))
+
+
+def summary(stack: Stack, board: Board, now: Instant) -> SafeText:
+    """For the pane's title: how many, and how many of them are not well."""
+    levels = [item.level for item in items(stack, board, now)]
+    if not levels:
+        return SafeText("none expected")
+    parts = [str(len(levels))]
+    for level, word in ((Level.CRIT, "down"), (Level.WARN, "warn"), (Level.UNKNOWN, "unknown")):
+        count = levels.count(level)
+        if count:
+            parts.append(f"{count} {word}")
+    return SafeText(", ".join(parts))
+
+
+def _weight(item: Item) -> int:
+    return item.level.rank * 2 + (item.spec is None)
+
+
+def _usage(item: Item, what: str) -> float:
+    value = None if item.service is None else getattr(item.service.usage, what)
+    return -1.0 if value is None else float(value)
+
+
+def status(item: Item, now: Instant) -> Cell:
+    """What is the matter with it in one word or two, never blank, never good unless it was just read."""
+    reading = item.reading
+    if reading is None or reading.outcome is Outcome.NEVER:
+        return Cell(SafeText("never read"), "state-unknown")
+    if not item.is_current:
+        return Cell(SafeText(words.outcome(reading, now)), "stale")
+    if reading.outcome is Outcome.MISSING or item.service is None:
+        is_wanted = item.spec is None or item.spec.is_required
+        return Cell(SafeText("ABSENT" if is_wanted else "not used"), "state-bad" if is_wanted else "muted")
+    return _of(item.service)
+
+
+def _of(service: Service) -> Cell:
+    if service.state is RunState.RUNNING:
+        sign = HEALTH[service.health]
+        is_loud = service.health in (Health.UNHEALTHY, Health.UNKNOWN)
+        return Cell(SafeText(sign.word.upper() if is_loud else sign.word), sign.role)
+    sign = RUN_STATE[service.state]
+    if service.state in (RunState.EXITED, RunState.DEAD):
+        return Cell(SafeText(_exit(service)), sign.role)
+    return Cell(SafeText(sign.word), sign.role)
+
+
+def _exit(service: Service) -> str:
+    code = "?" if service.exit_code is None else str(service.exit_code)
+    return f"OOM {code}" if service.oom_killed else f"exited {code}"
+
+
+def _row(item: Item, board: Board, now: Instant) -> Row:
+    service = item.service
+    quiet: Role = "text" if item.is_current else "muted"
+    sign = LEVEL[item.level]
+    usage = None if service is None else service.usage
+    is_running = service is not None and service.state is RunState.RUNNING
+    trail = board.trails.get(SERVICE + item.name, ())
+    name = shown_name(SafeText(item.name))
+    return Row(
+        SERVICE + item.name,
+        (
+            Cell(sign.mark, sign.role),
+            Cell(name if item.spec is not None else SafeText(f"+ {name}"), quiet),
+            status(item, now),
+            _restarts(service, quiet, now),
+            _uptime(service, quiet, now),
+            Cell(SafeText(words.percent(usage.cpu) if is_running and usage else words.NOTHING), quiet),
+            Cell(SafeText(words.size(usage.memory) if is_running and usage else words.NOTHING), quiet),
+            Cell(spark(trail, _TREND_WIDTH) if any(trail) else SafeText(words.NOTHING), "muted"),
+            Cell(SafeText(_seen(item.reading, now)), "muted"),
+            Cell(SafeText(_share(service) if is_running else words.NOTHING), quiet),
+            Cell(SafeText(_last_exit(service)), quiet),
+            Cell(SafeText(_net(service) if is_running else words.NOTHING), quiet),
+            Cell(SafeText("?" if service is None else RUN_STATE[service.state].word), quiet),
+        ),
+    )
+
+
+def _restarts(service: Service | None, quiet: Role, now: Instant) -> Cell:
+    if service is None or service.restarts is None:
+        return Cell(SafeText("?"), quiet)
+    is_recent = service.restarts > 0 and (
+        service.started_wall is None or now.wall - service.started_wall < YOUNG
+    )
+    return Cell(SafeText(service.restarts), "state-warn" if is_recent else quiet)
+
+
+def _uptime(service: Service | None, quiet: Role, now: Instant) -> Cell:
+    if service is None:
+        return Cell(SafeText("?"), quiet)
+    if service.state is RunState.RUNNING:
+        if service.started_wall is None:
+            return Cell(SafeText("?"), quiet)
+        return Cell(SafeText(words.short_span(now.wall - service.started_wall)), quiet)
+    if service.finished_wall is None:
+        return Cell(SafeText(words.NOTHING), quiet)
+    return Cell(SafeText(f"-{words.short_span(now.wall - service.finished_wall)}"), "state-bad")
+
+
+def _seen(reading: Reading[Any] | None, now: Instant) -> str:
+    return "never" if reading is None or reading.outcome is Outcome.NEVER else words.age(reading.age(now))
+
+
+def _share(service: Service | None) -> str:
+    usage = None if service is None else service.usage
+    if usage is None or usage.memory is None:
+        return "?"
+    return words.percent(100 * usage.memory / usage.memory_limit) if usage.memory_limit else words.NOTHING
+
+
+def _last_exit(service: Service | None) -> str:
+    if service is None:
+        return "?"
+    if service.exit_code is None:
+        return words.NOTHING
+    return f"{service.exit_code} OOM" if service.oom_killed else str(service.exit_code)
+
+
+def _net(service: Service | None) -> str:
+    usage = None if service is None else service.usage
+    if usage is None or usage.net_rx is None or usage.net_tx is None:
+        return "?"
+    return f"{words.size(usage.net_rx)}/{words.size(usage.net_tx)}"

@@ -1,0 +1,182 @@
+"""Risk keys of a board as rows in groups: what each says, what that means, and how old it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backends.model.board import Board
+from backends.model.clock import Instant
+from backends.model.fact import Fact, Level
+from backends.model.reading import Outcome, Reading
+from backends.model.safetext import NO_TEXT, SafeText
+from backends.model.stack import Stack
+from backends.model.trading import Gate, TradingState
+from tui.presenters import words
+from tui.presenters.state import fact_level
+from widgets.glyphs import LEVEL, QUALITY, Sign, is_ascii, shown_name
+from widgets.grid_layout import Column
+from widgets.roles import Role
+from widgets.row import AnyRow, Cell, Heading, Row
+
+NARROW = 46
+"""Cells of the pane below which value, raw word and age share one column."""
+
+CHANGED_FOR = 5.0
+"""Seconds for which a value is marked as changed."""
+
+_GATE_WORDS: dict[TradingState, tuple[str, str, Role]] = {
+    TradingState.TRADING: ("allowed", "trading allowed", "state-allowed"),
+    TradingState.HALTED: ("HALTED", "TRADING HALTED", "state-halted"),
+}
+
+
+def columns(width: int) -> tuple[Column, ...]:
+    """The columns for a pane that wide."""
+    sign = Column("sign", NO_TEXT, 4 if is_ascii() else 1)
+    if width < NARROW:
+        return (
+            sign,
+            Column("label", SafeText("RISK KEY"), 14, least=11),
+            Column("value", SafeText("VALUE"), 14, least=8, flex=1),
+        )
+    return (
+        sign,
+        Column("label", SafeText("RISK KEY"), 24, least=14, flex=1),
+        Column("value", SafeText("VALUE"), 20, least=12, flex=2),
+        Column("raw", SafeText("RAW"), 12, least=7, drop=2, flex=1),
+        Column("age", SafeText("AGE"), 11, least=10, align="right", drop=1),
+        Column("note", SafeText("NOTE"), 34, least=20, drop=3, flex=2),
+    )
+
+
+def rows(stack: Stack, board: Board, now: Instant, width: int) -> tuple[AnyRow, ...]:
+    """Every fact that is shown, under its group; keyed by fact id."""
+    gates = {gate.fact: gate for gate in board.trading.gates}
+    out: list[AnyRow] = []
+    group = None
+    shown = [fact for fact in stack.facts.values() if fact.is_shown]
+    for fact in sorted(shown, key=_group_order(shown)):
+        if fact.group != group and width >= NARROW:
+            out.append(_heading(stack, board, fact.group, now))
+        group = fact.group
+        level = fact_level(stack, board, fact.id, now)
+        reading = board.readings.get(fact.id)
+        make = _narrow if width < NARROW else _wide
+        out.append(make(fact, reading, gates.get(fact.id), level, now))
+    return tuple(out)
+
+
+def summary(stack: Stack, board: Board, now: Instant) -> SafeText:
+    """For the pane's title: how many, and how many of them are out of bounds or unknown."""
+    levels = [fact_level(stack, board, fact.id, now) for fact in stack.facts.values() if fact.is_shown]
+    parts = [str(len(levels))]
+    for level, word in ((Level.CRIT, "crit"), (Level.WARN, "warn"), (Level.UNKNOWN, "unknown")):
+        count = levels.count(level)
+        if count:
+            parts.append(f"{count} {word}")
+    return SafeText(", ".join(parts))
+
+
+def _group_order(shown: list[Fact]) -> Any:
+    """Groups in the order in which the stack file first names them; facts as they come."""
+    places: dict[str, int] = {}
+    for fact in shown:
+        places.setdefault(fact.group, len(places))
+    return lambda fact: places[fact.group]
+
+
+def _heading(stack: Stack, board: Board, group: str, now: Instant) -> Heading:
+    levels = [
+        fact_level(stack, board, fact.id, now)
+        for fact in stack.facts.values()
+        if fact.is_shown and fact.group == group
+    ]
+    worst = max(levels, key=lambda level: level.rank)
+    if worst in (Level.OK, Level.INFO):
+        return Heading(f"group:{group}", SafeText(group))
+    sign = LEVEL[worst]
+    note = SafeText(f"{levels.count(worst)} {sign.word}")
+    return Heading(f"group:{group}", SafeText(group), note, sign.role)
+
+
+def value_cell(fact: Fact, reading: Reading[Any] | None, level: Level, now: Instant) -> Cell:
+    """What it says. What could not be had has its own words; a last good value is dimmed."""
+    if reading is None or reading.outcome is Outcome.NEVER:
+        return Cell(SafeText("not read yet"), "state-unknown")
+    if reading.outcome is Outcome.OK and words.is_current(reading, now):
+        role: Role = "text" if level in (Level.OK, Level.INFO) else LEVEL[level].role
+        return Cell(words.shown(fact, reading.value, now), role, _has_changed(reading, now))
+    if reading.outcome is Outcome.MISSING and words.is_current(reading, now):
+        text = SafeText(fact.missing_note or "no such key")
+        return Cell(text, "muted" if level in (Level.OK, Level.INFO) else LEVEL[level].role)
+    good = reading.kept(now)
+    if reading.outcome is Outcome.OK:
+        return Cell(words.shown(fact, reading.value, now), "muted")
+    if good is not None:
+        return Cell(SafeText(f"was {words.shown(fact, good.value, now)}"), "muted")
+    return Cell(reading.error or SafeText("no value"), "state-unknown")
+
+
+def _sign(reading: Reading[Any] | None, level: Level, now: Instant) -> Sign:
+    """The level's sign, or that of the quality when the value cannot be relied on."""
+    if reading is None or words.is_current(reading, now):
+        return LEVEL[level]
+    return QUALITY[reading.quality(now)]
+
+
+def _age_cell(reading: Reading[Any] | None, now: Instant) -> Cell:
+    text = SafeText(words.outcome(reading, now))
+    if words.is_current(reading, now):
+        return Cell(text, "muted")
+    return Cell(
+        text, "stale" if reading is not None and reading.outcome is not Outcome.NEVER else "state-unknown"
+    )
+
+
+def _wide(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Level, now: Instant) -> Row:
+    sign = _sign(reading, level, now)
+    value = value_cell(fact, reading, level, now)
+    raw = NO_TEXT
+    is_current = words.is_current(reading, now)
+    if reading is not None and reading.outcome is Outcome.OK:
+        raw = words.raw(reading.value)
+    if gate is not None and is_current:
+        _, text, role = _GATE_WORDS.get(gate.state, ("", "UNKNOWN, blocked?", "state-unknown"))
+        value = Cell(SafeText(text), role, value.is_changed)
+    elif raw == value.text:
+        raw = NO_TEXT
+    note = _note(fact, reading, value)
+    return Row(
+        fact.id,
+        (
+            Cell(sign.mark, sign.role),
+            Cell(shown_name(SafeText(fact.label)), "text" if is_current else "muted"),
+            value,
+            Cell(raw, "muted"),
+            _age_cell(reading, now),
+            Cell(note, "muted"),
+        ),
+    )
+
+
+def _note(fact: Fact, reading: Reading[Any] | None, value: Cell) -> SafeText:
+    if reading is not None and reading.outcome is Outcome.FAILED:
+        return SafeText("" if reading.error is None or reading.error == value.text else reading.error)
+    return SafeText(fact.note or "")
+
+
+def _narrow(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Level, now: Instant) -> Row:
+    sign = _sign(reading, level, now)
+    value = value_cell(fact, reading, level, now)
+    if not words.is_current(reading, now):
+        value = _age_cell(reading, now)
+        if reading is not None and (good := reading.kept(now)) is not None:
+            value = Cell(SafeText(f"{value.text} {words.shown(fact, good.value, now)}"), value.role)
+    elif gate is not None:
+        short, _, role = _GATE_WORDS.get(gate.state, ("UNKNOWN", "", "state-unknown"))
+        value = Cell(SafeText(f"{short} {gate.raw or 'no key'}"), role, value.is_changed)
+    return Row(fact.id, (Cell(sign.mark, sign.role), Cell(shown_name(SafeText(fact.label))), value))
+
+
+def _has_changed(reading: Reading[Any], now: Instant) -> bool:
+    return reading.changed is not None and 0 <= now.since(reading.changed) < CHANGED_FOR
