@@ -12,7 +12,7 @@ from backends.model.safetext import NO_TEXT, SafeText
 from backends.model.stack import Environment
 from backends.model.trading import TradingState
 from widgets.age import age_text
-from widgets.cells import fit
+from widgets.cells import fit, tame, width_of
 from widgets.glyphs import PRIORITY, TRADING, is_ascii
 from widgets.roles import Role
 from widgets.span import Span, Spans, spans_width
@@ -100,14 +100,23 @@ def _too_small(view: HeadlineView, width: int, screen: tuple[int, int]) -> Spans
 
 
 def _second(view: HeadlineView, width: int) -> Spans:
-    left = [_Item(((_span(f" {view.because}", "text"),), ()), 9)]
+    left = [_Item(_shorter(f" {view.because}", "text", 32), 10)]
     if view.banner:
         left.insert(0, _banner(view))
-    data = _span(
-        f"data {age_text(view.data_age)} old", "muted" if view.data_age is not None else "state-unknown"
-    )
-    right = [_Item(((_span(f"{view.note}", "muted"),), ()) if view.note else ((),), 10), _Item(((data,),))]
+    if view.data_age is None:
+        data = _span("no data yet", "state-unknown")
+    else:
+        data = _span(f"data {age_text(view.data_age)} old", "muted")
+    # In watch mode host and build stay: a wall must always say what it is.
+    note = _shorter(view.note, "muted", 12) if view.note else ((),)
+    right = [_Item((*note, ()) if view.is_armed else note, 9), _Item(((data,),))]
     return _join(left, right, width)
+
+
+def _shorter(text: str, role: Role, least: int) -> tuple[Spans, ...]:
+    """The text whole, then cut more and more, down to ``least`` cells."""
+    cuts = range(max(least, width_of(tame(text)) - 4), least - 1, -4)
+    return ((_span(text, role),), *((_span(fit(text, cut).rstrip(), role),) for cut in cuts))
 
 
 def _environment(view: HeadlineView) -> _Item:
@@ -115,17 +124,16 @@ def _environment(view: HeadlineView) -> _Item:
 
 
 def _stack(view: HeadlineView) -> _Item:
-    return _Item(((_span(view.stack, "strong"),), (_span(fit(view.stack, 12).rstrip(), "strong"),), ()), 6)
+    return _Item(((_span(view.stack, "strong"),), (_span(fit(view.stack, 12).rstrip(), "strong"),)), 3)
 
 
 def _state(view: HeadlineView) -> _Item:
     sign = TRADING[view.trading]
     word = _span(f" {sign.label} ", sign.badge)
-    age = _span(
-        f" read {age_text(view.trading_age)} ago" if view.trading_age is not None else " not read yet",
-        "muted",
-    )
-    return _Item(((word, age), (word, _span(f" {age_text(view.trading_age)}", "muted")), (word,)), 5)
+    if view.trading_age is None:
+        return _Item(((word, _span(" not read yet", "state-unknown")), (word,)), 6)
+    age = age_text(view.trading_age)
+    return _Item(((word, _span(f" read {age} ago", "muted")), (word, _span(f" {age}", "muted")), (word,)), 6)
 
 
 def _alarms(view: HeadlineView) -> _Item:
@@ -139,7 +147,7 @@ def _alarms(view: HeadlineView) -> _Item:
         gap = _span(" " if full else "", "text")
         full += [gap, _span(f"{pad}{sign.mark} {count}{pad}", role)]
         short += [gap, _span(f"{sign.mark}{count}", role)]
-    return _Item((tuple(full), tuple(short)), 3)
+    return _Item((tuple(full), tuple(short)), 5)
 
 
 def _mode(view: HeadlineView) -> _Item:
@@ -168,8 +176,9 @@ def _banner(view: HeadlineView) -> _Item:
 
 
 def _join(left: Sequence[_Item], right: Sequence[_Item], width: int) -> Spans:
-    """Both sides with a space between the parts; what does not fit is shortened in its order, and the
+    """Both sides, one cell free at the right end; what does not fit is shortened in its order, and the
     last resort is to cut the right."""
+    width -= 1
     chosen = [0] * (len(left) + len(right))
     items = [*left, *right]
     while True:
@@ -190,7 +199,7 @@ def _spaced(parts: Sequence[Spans]) -> Spans:
     spans: list[Span] = []
     for part in parts:
         if part:
-            spans += [_span(" ", "text")] if spans else []
+            spans += [_span("  ", "text")] if spans else []
             spans += part
     return tuple(spans)
 

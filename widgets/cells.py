@@ -10,6 +10,9 @@ Align = Literal["left", "right", "center"]
 
 ELLIPSIS: Final = "…"
 
+_CHARS_PER_CELL: Final = 5
+"""SafeText lets a character carry at most four marks that take no cell."""
+
 _TAMED: Final[dict[int, int | str | None]] = {
     0xFE0E: None,
     0xFE0F: None,
@@ -35,9 +38,11 @@ def fit(text: str, width: int, align: Align = "left") -> str:
     """``text`` in exactly ``width`` cells; what does not fit ends in an ellipsis."""
     if width <= 0:
         return ""
-    text = _led(tame(text))
+    # Nobody needs four thousand characters measured to fill twenty cells.
+    is_long = len(text) > _CHARS_PER_CELL * (width + 1)
+    text = _led(tame(text[: _CHARS_PER_CELL * (width + 1)] if is_long else text))
     used = width_of(text)
-    if used > width:
+    if used > width or is_long:
         text = _head(text, width - 1) + ELLIPSIS
         used = width_of(text)
     spare = width - used
@@ -59,6 +64,8 @@ def window(text: str, start: int, width: int) -> str:
     at = used = 0
     for char in tame(text):
         size = get_character_cell_size(char)
+        if size and used >= width:
+            break
         if at >= start and used + size <= width and (size or out):
             out.append(char)
             used += size
@@ -66,9 +73,13 @@ def window(text: str, start: int, width: int) -> str:
             out.append(" ")
             used += 1
         at += size
-        if used >= width and size:
-            break
     return "".join(out) + " " * (width - used)
+
+
+def reaches(text: str, width: int) -> bool:
+    """Whether ``text`` needs more than ``width`` cells; as cheap for a long text as for a short one."""
+    most = _CHARS_PER_CELL * (width + 1)
+    return len(text) > most or width_of(tame(text[:most])) > width
 
 
 def chop(text: str, width: int) -> tuple[str, str]:

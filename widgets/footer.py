@@ -38,7 +38,7 @@ def render_hints(hints: Sequence[Hint], width: int, note: SafeText = NO_TEXT) ->
     spans = _line(first, others)
     if not others and spans_width(spans) > width:
         spans = tuple(span for hint in first for span in _emergency(hint)[:1])
-    spare = width - spans_width(spans) - spans_width((Span(note),))
+    spare = width - 1 - spans_width(spans) - spans_width((Span(note),))
     return (*spans, Span(SafeText(" " * spare)), Span(note, "muted")) if note and spare >= 2 else spans
 
 

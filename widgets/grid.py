@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from backends.model.safetext import NO_TEXT, SafeText
-from widgets.cells import fit, width_of
+from widgets.cells import Align, fit, tame, width_of
 from widgets.grid_layout import Column, Placed, lay_out
 from widgets.line_widget import Line, LineWidget
 from widgets.roles import BADGES
@@ -197,33 +197,37 @@ class Grid(LineWidget, can_focus=True):
 
     def _paint_heading(self, row: Heading, line: Line) -> None:
         room = self._drawn_width - 2 * _GUTTER
-        title = fit(row.title, min(room, width_of(row.title)))
+        title = fit(row.title, min(room, width_of(tame(row.title))))
         line.add(" " * _GUTTER)
         line.add(title, "accent")
         if row.note and line.width + 4 < room:
             line.add("  ")
-            line.add(fit(row.note, min(width_of(row.note), room - line.width)), row.note_role)
+            line.add(fit(row.note, min(width_of(tame(row.note)), room - line.width)), row.note_role)
 
     def _paint_row(self, row: Row, is_cursor: bool, line: Line) -> None:
-        line.add("▌" if is_cursor else " ", "frame-focus" if self.has_focus else "muted")
+        line.add("▌" if is_cursor else " ", "frame-focus" if self.has_focus else "frame")
         for number, placed in enumerate(self._placed):
             cell = row.cells[placed.index] if placed.index < len(row.cells) else Cell()
+            column = self._columns[placed.index]
+            is_badge = cell.role in BADGES
             if number:
                 line.add(" ")
-                line.add("•" if cell.is_changed else " ", "changed")
-            self._paint_cell(cell, placed.width, self._columns[placed.index], line)
+                # A badge starts in the gap, so that its text stands where the others' stands.
+                in_gap = is_badge and column.align == "left" and not cell.is_changed
+                line.add("•" if cell.is_changed else " ", cell.role if in_gap else "changed")
+            if is_badge:
+                self._paint_badge(cell, placed.width, column.align, line)
+            else:
+                line.add(fit(cell.text, placed.width, column.align), cell.role)
 
-    def _paint_cell(self, cell: Cell, width: int, column: Column, line: Line) -> None:
-        if cell.role not in BADGES:
-            line.add(fit(cell.text, width, column.align), cell.role)
-            return
-        text = fit(cell.text, min(width, width_of(cell.text)))
-        padding = " " if width_of(text) + 2 <= width else ""
-        badge = f"{padding}{text}{padding}"
-        spare = width - width_of(badge)
-        before = {"left": 0, "right": spare, "center": spare // 2}[column.align]
+    def _paint_badge(self, cell: Cell, width: int, align: Align, line: Line) -> None:
+        text = fit(cell.text, min(width, width_of(tame(cell.text))))
+        if width_of(text) < width:
+            text = f" {text}" if align == "right" else f"{text} "
+        spare = width - width_of(text)
+        before = {"left": 0, "right": spare, "center": spare // 2}[align]
         line.add(" " * before)
-        line.add(badge, cell.role)
+        line.add(text, cell.role)
         line.add(" " * (spare - before))
 
     @property

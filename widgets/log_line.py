@@ -12,7 +12,7 @@ from typing import Final
 
 from backends.model.logline import LogLevel, LogLine, Marker
 from backends.model.safetext import SafeText
-from widgets.cells import fit, tame, width_of, window
+from widgets.cells import fit, reaches, window
 from widgets.line_widget import Line
 from widgets.roles import TONES, Role
 
@@ -45,7 +45,7 @@ class LogLayout:
     @classmethod
     def at(cls, width: int, service: int) -> LogLayout:
         """``service`` is the width wished for the service column; a narrow pane gives it less."""
-        if width >= 90:
+        if width >= 100:
             return cls(width, True, service)
         return cls(width, width >= 56, min(service, 12 if width >= 56 else 8))
 
@@ -95,13 +95,12 @@ def paint_log_line(
         line.add(" ")
     line.add(tag, tag_role)
     line.add(" ")
-    line.add(fit(row.service, layout.service), tone_of(row.service))
-    line.add("‹" if start else "│", "frame")
+    line.add(f"{fit(row.service, layout.service)}{'‹' if start else '│'}", tone_of(row.service))
     if row.marker is Marker.LATE:
         line.add("late ", "stale")
     room = layout.width - line.width
     text = _text(row) if is_row_marker else row.text
-    is_cut = width_of(tame(text)) > start + room
+    is_cut = reaches(text, start + room)
     shown = window(text, start, room - 1) if is_cut else window(text, start, room)
     _paint_text(shown, role, needle, line)
     if is_cut:

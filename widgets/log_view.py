@@ -63,7 +63,7 @@ class LogView(LineWidget, can_focus=True):
         empty: SafeText = NO_TEXT,
         *,
         frames: float = FRAMES,
-        service_width: int = 14,
+        service_width: int = 17,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
@@ -85,6 +85,7 @@ class LogView(LineWidget, can_focus=True):
         self._ordinals: tuple[int, ...] = ()
         self._lines: dict[int, LogLine] = {}
         self._seen: tuple[int, int, int] = (-1, -1, -1)
+        self._told = (True, 0)
         self._timer: Timer | None = None
 
     @property
@@ -323,5 +324,7 @@ class LogView(LineWidget, can_focus=True):
         }
 
     def _tell(self) -> None:
-        if self.is_running:
-            self.post_message(self.Changed(self, self._following, self.pending))
+        now = (self._following, self.pending)
+        if self.is_running and now != self._told:
+            self._told = now
+            self.post_message(self.Changed(self, *now))
