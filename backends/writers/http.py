@@ -6,9 +6,14 @@ import asyncio
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
+from backends.model.clock import Clock, SystemClock
+from backends.model.credential import bearer, internal_token
 from backends.model.procedure import Action, HttpCall, Receipt, ReceiptKind, Step
 from backends.model.safetext import SafeText
+from backends.model.secret import Secret
 from backends.model.stack import Source
 from backends.model.substitution import fill, fill_path
 
@@ -23,8 +28,9 @@ class HttpEffector:
     ``warm`` or ``act``, while the other rungs go on.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, clock: Clock | None = None) -> None:
         self._source = source
+        self._clock = clock or SystemClock()
         self._client: HttpClient | None = None
 
     async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
@@ -60,8 +66,26 @@ class HttpEffector:
         if secret is None:
             raise ValueError(f"needs a credential ({action.auth}) and none is configured; nothing was sent")
         if action.auth == "bearer":
-            return headers | {"Authorization": f"Bearer {secret.reveal()}"}
+            return headers | bearer(secret)
+        if action.auth == "internal-token":
+            return headers | self._token(action, secret, path, body)
         raise ValueError(f"cannot authenticate by {action.auth}; nothing was sent")
+
+    def _token(self, action: HttpCall, secret: Secret, path: str, body: bytes) -> dict[str, str]:
+        service = self._source.options.get("service_id")
+        if not service:
+            raise ValueError("needs a service_id to sign as, and none is configured; nothing was sent")
+        bare, _, query = path.partition("?")
+        return internal_token(
+            secret,
+            service=service,
+            method=action.method,
+            path=urlsplit(self._source.url).path.rstrip("/") + bare,
+            query=query,
+            body=body,
+            nonce=str(uuid4()),
+            timestamp=int(self._clock.now().wall),
+        )
 
     async def _ready(self) -> HttpClient:
         if self._client is None:
