@@ -32,7 +32,9 @@ class FreshReader:
         before = never([(fact, source, period_of(spec, source))], asked)
         try:
             if source.id not in self._readers:
-                self._readers[source.id] = self._make(source)
+                # Loading a client library takes a while, and a stop may be under way on this loop.
+                made = await asyncio.to_thread(self._make, source)
+                self._readers.setdefault(source.id, made)
             findings = await asyncio.wait_for(self._readers[source.id].read([spec]), within)
         except (SourceError, TimeoutError) as failure:
             why = (

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from backends.board.backoff import Backoff
 from backends.board.ingest import ingest_facts, ingest_failure, ingest_services, period_of
 from backends.board.store import Store, health_after
-from backends.model.board import SERVICE
 from backends.model.clock import Clock, Instant
 from backends.model.fact import Fact, SourceError
 from backends.model.port import FactReader, ServiceReader
@@ -28,11 +27,11 @@ class Task(Protocol):
     async def ask(self, now: Instant) -> Callable[[Instant], dict[str, Reading[Any]]]:
         """Ask the source; the result makes readings of the answer. Raises SourceError."""
 
-    def keys(self) -> Sequence[str]:
-        """The board keys the last ``ask`` was about."""
-
     def next_due(self, now: Instant) -> float:
         """Seconds until something is due."""
+
+    def all_due(self) -> None:
+        """Ask for everything at the next poll, whatever its cadence."""
 
     async def close(self) -> None: ...
 
@@ -46,24 +45,18 @@ class FactTask:
         self._reader = reader
         self._store = store
         self._due = dict.fromkeys((fact.id for fact in facts), 0.0)
-        self._asked: list[Fact] = []
 
     async def ask(self, now: Instant) -> Callable[[Instant], dict[str, Reading[Any]]]:
         asked = [fact for fact in self._facts if self._due[fact.id] <= now.mono + EARLY]
-        self._asked = asked
         for fact in asked:
             self._due[fact.id] = now.mono + period_of(fact, self._source)
         findings = await self._reader.read(asked)
         return lambda at: ingest_facts(asked, findings, self._source, at, self._store.board.readings)
 
-    def keys(self) -> Sequence[str]:
-        return [fact.id for fact in self._facts]
-
     def next_due(self, now: Instant) -> float:
         return max(min(self._due.values(), default=now.mono) - now.mono, 0.0)
 
     def all_due(self) -> None:
-        """Ask for every fact at the next poll, whatever its cadence."""
         self._due = dict.fromkeys(self._due, 0.0)
 
     async def close(self) -> None:
@@ -73,9 +66,8 @@ class FactTask:
 class ServiceTask:
     """Polls the services of a runtime."""
 
-    def __init__(self, source: Source, names: Sequence[str], reader: ServiceReader, store: Store) -> None:
+    def __init__(self, source: Source, reader: ServiceReader, store: Store) -> None:
         self._source = source
-        self._names = names
         self._reader = reader
         self._store = store
 
@@ -83,18 +75,6 @@ class ServiceTask:
         del now
         services = await self._reader.services()
         return lambda at: ingest_services(services, self._source, at, self._store.board.readings)
-
-    def keys(self) -> Sequence[str]:
-        return [
-            *(SERVICE + name for name in self._names),
-            *(
-                key
-                for key, reading in self._store.board.readings.items()
-                if key.startswith(SERVICE)
-                and reading.source == self._source.id
-                and key.removeprefix(SERVICE) not in self._names
-            ),
-        ]
 
     def next_due(self, now: Instant) -> float:
         del now
@@ -113,13 +93,15 @@ class Poller:
     def __init__(
         self,
         source: Source,
-        task: FactTask | ServiceTask,
+        make: Callable[[], Task],
         store: Store,
         clock: Clock,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        """``make`` loads the source's client library and is called in a thread, before the first poll."""
         self._source = source
-        self._task = task
+        self._make = make
+        self._task: Task | None = None
         self._store = store
         self._clock = clock
         self._backoff = Backoff(source.every, jitter)
@@ -127,7 +109,8 @@ class Poller:
 
     def poke(self) -> None:
         """Poll now (engine loop only)."""
-        self._task.all_due()
+        if self._task is not None:
+            self._task.all_due()
         self._poked.set()
 
     async def run(self) -> None:
@@ -142,15 +125,17 @@ class Poller:
                 finally:
                     self._poked.clear()
         finally:
-            await self._task.close()
+            if self._task is not None:
+                await self._task.close()
 
     async def once(self) -> float:
         """Poll once, publish what came of it, and return the seconds until the next poll."""
-        started = self._clock.now()
-        before = self._store.board.sources[self._source.id]
         error: SafeText | None = None
         readings: dict[str, Reading[Any]] = {}
         try:
+            if self._task is None:
+                self._task = await asyncio.to_thread(self._make)
+            started = self._clock.now()
             understand = await asyncio.wait_for(self._task.ask(started), self._source.deadline)
             readings = understand(self._clock.now())
         except SourceError as failure:
@@ -158,16 +143,23 @@ class Poller:
         except TimeoutError:
             error = SafeText(f"no answer within {self._source.deadline:g} s")
         except Exception as bug:
+            # A fault of ours in one reader must not end the watching; it is shown like any failure.
             error = SafeText(f"the reader itself failed: {type(bug).__name__}")
+        return self._publish(readings, error)
+
+    def _publish(self, readings: dict[str, Reading[Any]], error: SafeText | None) -> float:
         now = self._clock.now()
-        if error is None:
+        board = self._store.board
+        if error is None and self._task is not None:
             self._backoff.succeeded()
             pause = max(self._task.next_due(now), 0.01)
         else:
             pause = self._backoff.failed()
-            known = self._store.board.readings
-            readings = ingest_failure(self._task.keys(), self._source, error, now, known)
-            self._task.all_due()
+            ours = [key for key, reading in board.readings.items() if reading.source == self._source.id]
+            why = error or SafeText("not asked")
+            readings = ingest_failure(ours, self._source, why, now, board.readings)
+            if self._task is not None:
+                self._task.all_due()
         retry = Instant(now.mono + pause, now.wall + pause)
-        self._store.apply(readings, health_after(before, error, now, retry))
+        self._store.apply(readings, health_after(board.sources[self._source.id], error, now, retry))
         return pause

@@ -40,7 +40,8 @@ def make(clock):
     store = Store(made, clock, AlarmBook(made, clock.now()), lambda: None)
     reader = Scripted()
     source = redis_source()
-    poller = Poller(source, FactTask(source, FACTS, reader, store), store, clock, jitter=lambda: 0.0)
+    task = FactTask(source, FACTS, reader, store)
+    poller = Poller(source, lambda: task, store, clock, jitter=lambda: 0.0)
     return poller, reader, store
 
 
