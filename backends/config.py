@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from backends.credential import Credential, CredentialError, from_environment, from_file
 from backends.model.stack import Environment, Source, Stack
+from backends.secret_file import Credential, CredentialError, from_environment, from_file
 from backends.settings import Setting, Settings, add, read_layers, room_variables, stack_variables
 from backends.stacks.address import Address, AddressError, take_apart
 from backends.stacks.loader import Described, built_in, describe

@@ -305,44 +305,53 @@ def _procedures(spec: schema.StackFile) -> Iterator[Complaint]:
 def _step(
     spec: schema.StackFile, procedure: schema.ProcedureSpec, step: schema.StepSpec
 ) -> Iterator[Complaint]:
-    facts = {fact.id: fact for fact in spec.fact}
     if not step.proof:
         yield (), "proof is missing; expected a fact that is read back, such as {fact = …, equals = …}"
-    trading = {gate.fact: {word(raw) for raw in gate.trading} for gate in spec.trading.gate}
     for number, proof in enumerate(step.proof):
-        if why := _known(proof.fact, facts, "fact"):
-            yield ("proof", number, "fact"), why
-        words = words_of(proof)
-        if not words:
-            yield ("proof", number, "equals"), "expected a word to read back, got nothing"
-        for text in _not_said_by(facts[proof.fact], words):
-            yield ("proof", number, "equals"), text
-        if procedure.risk == "stop" and (wrong := trading.get(proof.fact, set()) & set(words)):
-            yield (
-                ("proof", number, "equals"),
-                f"{sorted(wrong)[0]!r} allows trading; a stop cannot be proved by it",
-            )
+        for key, text in _proof(spec, proof, procedure.risk == "stop"):
+            yield ("proof", number, *key), text
     do = step.do
-    if why := _source_of(spec, do.source, "http" if isinstance(do, schema.HttpCallSpec) else "redis"):
-        yield ("do", "source"), why
-    for key in ("path", "body", "set", "create", "history_entry"):
-        unknown = names_in(getattr(do, key, None)) - RESERVED
-        if unknown:
-            name = f"${sorted(unknown)[0]}"
-            yield (
-                ("do", key),
-                f"{name} has no value; expected one of: {', '.join(f'${n}' for n in sorted(RESERVED))}",
-            )
+    wanted = ", ".join(f"${name}" for name in sorted(RESERVED))
+    for part in ("path", "body", "set", "create", "history_entry"):
+        for name in sorted(names_in(getattr(do, part, None)) - RESERVED):
+            yield ("do", part), f"${name} has no value; expected one of: {wanted}"
     if isinstance(do, schema.HttpCallSpec):
+        if why := _source_of(spec, do.source, "http"):
+            yield ("do", "source"), why
         if why := path_objection(do.path):
             yield ("do", "path"), why
-        return
+    else:
+        if why := _source_of(spec, do.source, "redis"):
+            yield ("do", "source"), why
+        yield from _transition(do)
+
+
+def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Iterator[Complaint]:
+    facts = {fact.id: fact for fact in spec.fact}
+    if why := _known(proof.fact, facts, "fact"):
+        yield ("fact",), why
+    words = words_of(proof)
+    if not words:
+        yield ("equals",), "expected a word to read back, got nothing"
+    for text in _not_said_by(facts[proof.fact], words):
+        yield ("equals",), text
+    # Through an echo too: it speaks the words of its gate.
+    gates = {proof.fact, *(echo.gate for echo in spec.trading.echo if echo.fact == proof.fact)}
+    trading = {word(raw) for gate in spec.trading.gate if gate.fact in gates for raw in gate.trading}
+    for text in sorted(trading & set(words)):
+        if is_stop:
+            yield ("equals",), f"{text!r} allows trading; a stop cannot be proved by it"
+
+
+def _transition(do: schema.RedisTransitionSpec) -> Iterator[Complaint]:
     if do.target in do.allowed_from:
-        yield ("do", "allowed_from"), f"holds the target {do.target!r}; being there already is not a change"
+        yield ("do", "allowed_from"), f"holds the target {do.target!r}; being there already is no change"
     for key in ("set", "create"):
         written = (getattr(do, key) or {}).get(do.state_field, do.target)
         if written != do.target:
             yield ("do", key, do.state_field), f"{written!r} is not the target {do.target!r}"
+    if do.create is not None and do.state_field not in do.create:
+        yield ("do", "create"), f"{do.state_field} is missing; expected the whole object"
 
 
 def named_sources(text: str) -> list[str]:

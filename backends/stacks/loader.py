@@ -28,6 +28,13 @@ from backends.stacks.toml_file import TomlFile, decode, read_toml
 
 FOLDER: Final = Path(__file__).parent
 STACK_FILE: Final = "stack.toml"
+_ONLY_READS: Final = f"a fact only reads; expected one of: {', '.join(schema.REDIS_OPERATIONS)}"
+_NOTES: Final = {
+    "keys": "KEYS stops Redis while it looks; expected scan",
+    **dict.fromkeys(("set", "del", "hset", "incr", "lpush", "rpush", "sadd", "zadd", "expire"), _ONLY_READS),
+    **dict.fromkeys(("eval", "flushall", "flushdb", "config", "rename", "publish"), _ONLY_READS),
+}
+"""Said when such a key stands where it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ def built_in() -> dict[str, Path]:
 def describe(path: Path) -> Described:
     """The checked stack file at ``path``. Raises ConfigError with one message for the operator."""
     file = read_toml(path)
-    spec = decode(file, schema.StackFile)
+    spec = decode(file, schema.StackFile, _NOTES)
     check(file, spec)
     return Described(file, spec)
 

@@ -56,6 +56,7 @@ class _Scanner:
         self._at += 2 if is_list else 1
         place: Place = ()
         for part in parents:
+            self._mark((*place, part), line)
             place = self._newest((*place, part))
         place = (*place, last)
         self._mark(place, line)
