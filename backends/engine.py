@@ -243,9 +243,7 @@ class _Room:
         ready = self._ready()
         effectors = {} if permit is None else await asyncio.to_thread(_effectors, permit, self.stack)
         ready.set_result(
-            Procedures(
-                self.stack, permit, effectors, self._verifier, journal, self._clock, self.store.show_run
-            )
+            Procedures(self.stack, permit, effectors, self._verifier, journal, self._clock, self._show)
         )
         while keep_warm and permit is not None:
             await ready.result().warm()
@@ -281,6 +279,12 @@ class _Room:
         if ready.done():
             await ready.result().close(grace)
         await self._verifier.close()
+
+    def _show(self, run: Run) -> None:
+        self.store.show_run(run)
+        if run.verdict is not None:
+            # The board must show the effect by its ordinary way, and soon.
+            self.poke()
 
     async def _execute(self, intent: Intent) -> None:
         procedures = await asyncio.shield(self._ready())
