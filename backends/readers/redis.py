@@ -14,8 +14,8 @@ from backends.model.stack import Source
 from backends.readers.coerce import MisfitError
 from backends.readers.extract import broken, extract
 from backends.readers.failure import silence
-from backends.readers.redis_interview import Interview
-from backends.readers.redis_link import Link
+from backends.readers.redis_interview import Interview, Turn
+from backends.readers.redis_link import Link, TooMuchError
 from backends.readers.redis_question import shared
 
 _SHARE = 0.9
@@ -25,7 +25,7 @@ _SHARE = 0.9
 class RedisFactReader:
     """A FactReader that sends reads only and keeps one connection between polls.
 
-    One round trip answers strings, lengths, times to live and the first step of a scan. Entries of
+    One round trip answers strings, lengths, times to live and scans of a small database. Entries of
     collections and fields of hashes take a second one, after their size is known.
     """
 
@@ -34,14 +34,16 @@ class RedisFactReader:
         self._clock = clock or SystemClock()
         self._seconds = source.deadline * _SHARE
         self._link: Link | None = None
+        self._is_careful = False
         self._asked_wall = 0.0
         """When the server was last asked for its clock: halfway between question and answer."""
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
         """One finding a fact. Raises SourceError when not even the first pipeline was answered."""
-        queries = {fact.id: fact.query for fact in facts if isinstance(fact.query, RedisQuery)}
-        interview = Interview(shared(query) for query in queries.values())
+        queries = [shared(fact.query) for fact in facts if isinstance(fact.query, RedisQuery)]
+        interview = Interview(queries, self._is_careful)
         reason = await self._ask(interview)
+        self._is_careful = interview.is_careful
         if reason and not interview.was_heard:
             raise SourceError(reason)
         return {fact.id: self._finding(fact, interview, reason) for fact in facts}
@@ -60,17 +62,23 @@ class RedisFactReader:
         try:
             async with asyncio.timeout(self._seconds):
                 for chunk in interview.rounds():
-                    commands = [command for _, turn in chunk for command in turn]
-                    sent = self._clock.now()
-                    replies = await self._link.send(commands)
-                    if any(query.op == "time" for query, _ in chunk):
-                        self._asked_wall = sent.wall + self._clock.now().since(sent) / 2
-                    interview.hear(chunk, replies)
+                    await self._hear(self._link, interview, chunk)
         except TimeoutError:
             return silence(self._seconds)
         except (RedisError, OSError) as error:
             return self._link.reason(error)
         return None
+
+    async def _hear(self, link: Link, interview: Interview, chunk: Sequence[Turn]) -> None:
+        sent = self._clock.now()
+        try:
+            replies = await link.send([command for _, commands in chunk for command in commands])
+        except TooMuchError:
+            interview.too_much(chunk)
+            return
+        if any(query.op == "time" for query, _ in chunk):
+            self._asked_wall = sent.wall + self._clock.now().since(sent) / 2
+        interview.hear(chunk, replies)
 
     def _finding(self, fact: Fact, interview: Interview, reason: str | None) -> Finding:
         if not isinstance(fact.query, RedisQuery):

@@ -1,4 +1,4 @@
-"""All questions of one poll, asked in step: each round of them is one pipeline, large answers last."""
+"""All questions of one poll, asked in step: each round of them is one pipeline."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ Turn = tuple[RedisQuery, Sequence[Command]]
 
 
 class Interview:
-    """Tracks every question until it has its answer. Equal queries are asked once."""
+    """Tracks every question until it has its answer. Equal queries are asked once.
 
-    def __init__(self, queries: Iterable[RedisQuery]) -> None:
+    With ``is_careful`` each answer that can be large comes in a pipeline of its own, so that one that
+    breaks its pipeline breaks nothing else. It costs round trips, so it begins when that has happened.
+    """
+
+    def __init__(self, queries: Iterable[RedisQuery], is_careful: bool = False) -> None:
+        self.is_careful = is_careful
         self.answers: dict[RedisQuery, Any] = {}
         """What each finished question found: an answer for ``extract``, or the MisfitError it ended with."""
         self.was_heard = False
@@ -32,20 +37,28 @@ class Interview:
     def rounds(self) -> Iterator[list[Turn]]:
         """Pipelines to send, one after the other, until every question is answered or the caller stops.
 
-        The caller hands the replies of each to ``hear`` before it takes the next. Answers that can be large
-        come in pipelines of their own after all others, so that one that breaks them breaks nothing else.
+        Before it takes the next, the caller says what came of each: ``hear`` or ``too_much``.
         """
         while self._next:
-            turns = sorted(self._next.items(), key=lambda turn: _is_large(turn[1]))
+            turns = sorted(self._next.items(), key=lambda turn: self._is_alone(turn[1]))
             self._next = {}
             chunk: list[Turn] = []
             for turn in turns:
                 is_full = sum(len(commands) for _, commands in chunk) + len(turn[1]) > PIPELINE_LIMIT
-                if chunk and (is_full or _is_large(turn[1]) != _is_large(chunk[-1][1])):
+                if chunk and (is_full or self._is_alone(turn[1])):
                     yield chunk
                     chunk = []
                 chunk.append(turn)
             yield chunk
+
+    def too_much(self, chunk: Sequence[Turn]) -> None:
+        """The answers to a pipeline were more than can be taken in: ask again with care, or give up on it."""
+        if not self.is_careful:
+            self.is_careful = True
+            self._next.update(chunk)
+            return
+        for query, _ in chunk:
+            self.answers[query] = MisfitError("answer is far larger than allowed")
 
     def hear(self, chunk: Sequence[Turn], replies: Sequence[Any]) -> None:
         """Hand over the replies to a pipeline, in its order: raw values, or ServerError."""
@@ -64,6 +77,5 @@ class Interview:
         except MisfitError as misfit:
             self.answers[query] = misfit
 
-
-def _is_large(commands: Sequence[Command]) -> bool:
-    return any(command.allowed >= COLLECTION_LIMIT for command in commands)
+    def _is_alone(self, commands: Sequence[Command]) -> bool:
+        return self.is_careful and any(command.allowed >= COLLECTION_LIMIT for command in commands)
