@@ -223,6 +223,7 @@ async def test_reasons_in_any_script_or_form_are_stored_as_typed(redis_db: Redis
     assert state(redis_db)["engagement_reason"] == reason
     assert history(redis_db)[0]["reason"] == reason
     assert "größer".encode() in body(redis_db.command("GET", STATE))
+    assert "größer".encode() in body(redis_db.command("LINDEX", HISTORY, "0"))
 
 
 async def test_a_huge_value_is_never_decoded_inside_redis(redis_db: RedisServer) -> None:
