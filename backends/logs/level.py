@@ -42,7 +42,7 @@ _HABITS: Final = tuple(
         rb"(?i)^(?P<level>fatal|critical|panic|error|warning|warn)(?: error)?[:!]",
     )
 )
-_INDENTED: Final = re.compile(rb"\s+(?:\d\S*\s+){0,2}\[?(?P<level>" + _NAMES + rb")\b")
+_INDENTED: Final = re.compile(rb"^\s+(?:\d\S*\s+){0,2}\[?(?P<level>" + _NAMES + rb")\b")
 """A level at the head of an indented line, with at most a time before it."""
 
 _TRACE: Final = re.compile(
@@ -95,7 +95,8 @@ class LevelFinder:
     def _first(self, patterns: tuple[re.Pattern[bytes], ...], head: bytes) -> int | None:
         for pattern in patterns:
             if match := pattern.search(head):
-                code = _CODES.get((match["level"] or match[match.lastindex or 0]).lower())
+                word = match["level"] or match[match.lastindex or 0]
+                code = _CODES.get(word.lower().rstrip(b"0123456789"))  # DEBUG5 is a DEBUG
                 if code is not None:
                     return code
         return None

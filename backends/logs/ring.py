@@ -42,6 +42,7 @@ class LogRing:
     def __init__(
         self,
         grammar: LogGrammar,
+        services: Sequence[str] = (),
         *,
         capacity: int = CAPACITY,
         rate: int = RATE,
@@ -49,7 +50,9 @@ class LogRing:
         redact: Callable[[str], str] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """``redact`` takes secrets out of a line's text before anything shows it."""
+        """``services`` are numbered in this order, others as they come; ``redact`` takes secrets out of a
+        line's text before anything shows it. Raises ValueError for a grammar that cannot be used.
+        """
         self._finder = LevelFinder(grammar)
         self._noise = tuple(part.encode() for part in grammar.drop)
         self._redact = redact
@@ -61,7 +64,7 @@ class LogRing:
         self._lines: deque[bytes] = deque(maxlen=capacity)
         self._tags: deque[int] = deque(maxlen=capacity)
         self._end = 0
-        self._names: list[str] = []
+        self._names = list(services)
         self._shared: dict[int, int] = {}
         self._counts: dict[int, int] = {}
         self._rows: dict[int, LogLine] = {}

@@ -266,6 +266,8 @@ class Pump:
         """Read what has come, at most a round's worth; True when there was more."""
         item = self._open[key]
         budget = _ROUND
+        # A plain socket that gave less than was asked for has no more; TLS and ssh must say so themselves.
+        is_plain = type(item.wire) is socket.socket
         why: str | None = None
         while budget > 0:
             try:
@@ -281,6 +283,8 @@ class Pump:
                 why = "the connection to Docker was cut"
             if not data or why or item.answer.is_done:
                 self._finish(key, item, why)
+                return False
+            if is_plain and len(data) < _RECV:
                 return False
         return True
 
