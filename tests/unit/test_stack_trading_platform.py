@@ -1,0 +1,164 @@
+"""What the stack file of the trading platform says, against the platform's contract."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from backends.model.fact import HttpQuery, Level, SqlQuery
+from backends.model.judge import level_of
+from backends.model.procedure import HttpCall, RedisTransition, RiskClass
+from backends.model.safetext import SafeText
+from backends.model.stack import Environment, Stack
+from backends.model.trading import TradingState
+from backends.stacks.loader import built_in, load_stack
+from backends.stacks.schema import SCHEMA_FILE, schema_text
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    return load_stack(built_in()["trading-platform"])
+
+
+def test_the_committed_json_schema_is_the_present_one() -> None:
+    """Otherwise: python -m backends.stacks.schema."""
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text()
+
+
+def test_every_container_of_the_platform_is_expected_and_only_profiles_may_be_absent(stack: Stack) -> None:
+    always = {
+        "postgres", "redis", "prometheus", "grafana", "loki_server", "promtail", "execution_gateway",
+        "signal_service", "market_data_service", "model_registry", "orchestrator", "web_console_dev",
+        "backtest_worker_dev",
+    }  # fmt: skip
+    profiles = {
+        "backtest_worker_high", "backtest_worker_normal", "backtest_worker_low", "alert_worker",
+        "web_console", "web_console_mtls", "nginx_mtls", "web_console_oauth2", "auth_service", "nginx_oauth2",
+    }  # fmt: skip
+    assert {service.name for service in stack.services if service.is_required} == always
+    assert {service.name for service in stack.services if not service.is_required} == profiles
+    without_check = {service.name for service in stack.services if not service.has_check}
+    assert without_check == {
+        "prometheus", "grafana", "promtail", "web_console_dev", "alert_worker", "web_console",
+        "web_console_mtls", "web_console_oauth2",
+    }  # fmt: skip
+
+
+def test_the_first_eight_facts_say_whether_money_is_at_risk(stack: Stack) -> None:
+    assert list(stack.facts)[:8] == [
+        "kill.state", "breaker.state", "recon.complete", "orders.open", "orders.oldest", "positions.open",
+        "positions.gross", "pnl.today",
+    ]  # fmt: skip
+    assert all(fact.is_shown for fact in list(stack.facts.values())[:8])
+
+
+def test_facts_of_one_group_stand_together(stack: Stack) -> None:
+    groups = [fact.group for fact in stack.facts.values()]
+    changes = [group for before, group in zip(["", *groups], groups, strict=False) if group != before]
+    assert len(changes) == len(set(changes))
+
+
+def test_labels_are_told_apart(stack: Stack) -> None:
+    labels = [(fact.group, fact.label) for fact in stack.facts.values()]
+    assert len(labels) == len(set(labels))
+
+
+def test_words_mean_what_the_platform_means_by_them(stack: Stack) -> None:
+    kill, breaker, recon = stack.gates
+    assert (kill.trading, kill.halted) == ({"ACTIVE"}, {"ENGAGED"})
+    assert (breaker.trading, breaker.halted) == ({"OPEN", "QUIET_PERIOD"}, {"TRIPPED"})
+    assert (recon.trading, recon.halted) == ({"true"}, {"false"})
+    for word in ("active", "OPEN", "ACTIVE ", "null", "DISENGAGED"):
+        assert level_of(stack.facts["kill.state"], SafeText(word)) is Level.CRIT
+
+
+def test_a_missing_switch_is_never_good_news(stack: Stack) -> None:
+    assert all(gate.missing is TradingState.UNKNOWN for gate in stack.gates)
+    assert all(stack.facts[gate.fact].missing in (Level.CRIT, Level.UNKNOWN) for gate in stack.gates)
+
+
+def test_real_money_is_known_by_the_brokers_account_alone(stack: Stack) -> None:
+    assert stack.environment_facts == (("gateway.paper", "false", Environment.LIVE),)
+
+
+def test_the_safety_keys_are_read_from_database_zero_every_second(stack: Stack) -> None:
+    redis = stack.sources["redis"]
+    assert redis.url.endswith("/0")
+    assert (redis.every, redis.deadline) == (1.0, 0.5)
+    assert {stack.facts[name].source for name in ("kill.state", "breaker.state")} == {"redis"}
+    assert {stack.facts[name].every for name in ("kill.state", "breaker.state", "orchestrator.kill")} == {
+        None
+    }
+
+
+def test_the_gateways_health_is_asked_because_that_lets_it_recover(stack: Stack) -> None:
+    query = stack.facts["gateway.health"].query
+    assert isinstance(query, HttpQuery) and query.path == "/health"
+
+
+def test_halt_engages_the_kill_switch_exactly_as_the_platform_does(stack: Stack) -> None:
+    halt = stack.procedures["halt"]
+    assert halt.risk is RiskClass.STOP
+    step = halt.steps[0]
+    action = step.action
+    assert isinstance(action, RedisTransition)
+    assert (step.after, action.key, action.target) == (0.0, "kill_switch:state", "ENGAGED")
+    assert stack.sources[action.source].url.endswith("/0")
+    changed = {
+        "engaged_at",
+        "engaged_by",
+        "engagement_reason",
+        "engagement_details",
+        "disengaged_at",
+        "disengaged_by",
+    }
+    assert set(action.set) == changed
+    assert action.increment == ("engagement_count_today",)
+    engaged = json.loads(
+        '{"state":"ENGAGED","engaged_at":"2026-11-21T14:03:05.118233+00:00","engaged_by":"kim",'
+        '"engagement_reason":"halt test","engagement_details":{"ticket":"OPS-7"},"disengaged_at":null,'
+        '"disengaged_by":null,"engagement_count_today":1}'
+    )
+    assert action.create is not None
+    assert set(action.create) == set(engaged)
+    assert action.create["state"] == "ENGAGED"
+    assert set(action.history_entry) == {"event", "timestamp", "operator", "reason", "details"}
+    assert (action.history_key, action.history_limit) == ("kill_switch:history", 1000)
+
+
+def test_no_word_in_the_switch_keeps_anybody_from_halting(stack: Stack) -> None:
+    action = stack.procedures["halt"].steps[0].action
+    assert isinstance(action, RedisTransition) and "*" in action.allowed_from
+
+
+def test_the_orchestrator_is_the_second_rung(stack: Stack) -> None:
+    step = stack.procedures["halt"].steps[1]
+    assert step.after == 0.5
+    assert isinstance(step.action, HttpCall)
+    assert step.action.path == "/api/v1/kill-switch/engage"
+    assert step.action.already == {400: "already engaged"}
+    assert [proof.fact for proof in step.proof] == ["orchestrator.kill"]
+
+
+def test_the_fallback_names_the_address_in_use(stack: Stack) -> None:
+    assert "http://127.0.0.1:8003/api/v1/kill-switch/engage" in stack.procedures["halt"].fallback
+
+
+def test_whatever_can_be_critical_has_an_alarm(stack: Stack) -> None:
+    said_by_others = {
+        "orchestrator.kill",  # an echo: a disagreement is an alarm of its own
+        "gateway.database", "orchestrator.database", "feed.health",  # parts of a health that has an alarm
+    }  # fmt: skip
+    critical = {
+        fact.id
+        for fact in stack.facts.values()
+        if Level.CRIT in (fact.meanings or {}).values() or (fact.crit_above, fact.crit_below) != (None, None)
+    }
+    assert critical - {rule.fact for rule in stack.alarms} == said_by_others
+
+
+def test_every_query_names_the_column_it_takes(stack: Stack) -> None:
+    for fact in stack.facts.values():
+        if isinstance(fact.query, SqlQuery) and fact.type.value != "table":
+            assert fact.pick is not None and fact.pick in fact.query.text, fact.id
