@@ -86,7 +86,7 @@ def query_reason(error: psycopg.Error, patience: float) -> str:
         "42703": f"column{name} does not exist",
         "42883": f"has no such function or operator: {excerpt(said)}",
         "3F000": f"schema{name} does not exist",
-        "42501": f"not permitted{f': {named[1]}' if named else ''}",
+        "42501": ": ".join(filter(None, ("not permitted", said.partition(" for ")[2][:80]))),
         "57014": silence(patience),
         "25006": "would write: refused, this session only reads",
         "42601": "is not one SELECT statement",

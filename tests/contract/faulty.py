@@ -38,6 +38,7 @@ class Faulty:
         """How often clients spoke after the server had: round trips."""
         self.received = 0
         """Bytes the real server answered."""
+        self._held: bytes | None = None
         self._server_spoke_last = True
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -53,6 +54,10 @@ class Faulty:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def hold(self, piece: bytes | None) -> None:
+        """Never pass on a message that holds ``piece``; the rest goes through."""
+        self._held = piece
 
     def forget(self) -> None:
         """Start counting anew."""
@@ -86,6 +91,8 @@ class Faulty:
                     return
                 if self.fault is Fault.GARBAGE:
                     writer.write(NOISE)
+                elif self._held is not None and self._held in piece:
+                    continue
                 elif self.fault is Fault.NONE and onward is not None:
                     onward.write(piece)
         finally:
