@@ -1,0 +1,65 @@
+"""How tests start the program, and what they look for on its screen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.terminal.screen import Terminal
+
+ROOT = Path(__file__).parents[2]
+
+CONTROLROOM = (sys.executable, "-m", "tui.cli")
+
+BYTES = {
+    "f9": b"\x1b[20~",
+    "f1": b"\x1bOP",
+    "tab": b"\t",
+    "shift+tab": b"\x1b[Z",
+    "enter": b"\r",
+    "space": b" ",
+    "escape": b"\x1b",
+    "slash": b"/",
+    "colon": b":",
+    "question_mark": b"?",
+    "right_square_bracket": b"]",
+    "ctrl+p": b"\x10",
+}
+"""What a terminal sends for Textual's key names; a single character is itself."""
+
+
+def key_bytes(key: str) -> bytes:
+    """The bytes of one key of ``ACTIONS``; KeyError for a name this table lacks."""
+    return key.encode() if len(key) == 1 else BYTES[key]
+
+
+def room(
+    config: Path, env: Mapping[str, str], *arguments: str, columns: int = 160, rows: int = 48
+) -> Terminal:
+    """The room on that config in a terminal of its own."""
+    return Terminal([*CONTROLROOM, "--config", str(config), *arguments], env, columns, rows)
+
+
+def command(
+    config: Path, env: Mapping[str, str], *arguments: str, seconds: float = 40.0
+) -> subprocess.CompletedProcess[str]:
+    """One command without a terminal, run to its end."""
+    return subprocess.run(
+        [*CONTROLROOM, "--config", str(config), *arguments],
+        stdin=subprocess.DEVNULL,
+        env=dict(env),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def panes_are_filled(text: str) -> bool:
+    """Whether each of the four panes shows what only a real answer brings: see the words."""
+    return all(word in text for word in ("gateway", "ENGAGED") if word != "ENGAGED") and (
+        "ACTIVE" in text or "ENGAGED" in text
+    )

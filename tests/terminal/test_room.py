@@ -1,0 +1,181 @@
+"""The program as an operator meets it: a terminal, four panes, two keys, a proof."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import need, started
+from tests.servers.between import journal
+from tests.servers.demo import DemoWorld, isolated_env, start_demo
+from tests.servers.process import wait_until
+from tests.servers.sshd import SshServer, start_sshd
+from tests.terminal.program import CONTROLROOM, ROOT, panes_are_filled, room
+from tests.terminal.screen import Terminal
+
+DIALOG_IS_DEAF = 0.4
+"""Seconds in which the dialog ignores keys, and a little more."""
+
+
+@pytest.fixture
+def world() -> Iterator[DemoWorld]:
+    """A demo of its own for each test that halts it."""
+    world = start_demo()
+    yield world
+    world.stop()
+
+
+@pytest.fixture(scope="module")
+def ssh() -> Iterator[SshServer]:
+    server = started("sshd", start_sshd)
+    yield server
+    server.stop()
+
+
+def kill_state(world: DemoWorld) -> str:
+    """What the platform itself would read."""
+    import redis
+
+    link = redis.Redis.from_url(world["redis"])
+    try:
+        return str(json.loads(link.get("kill_switch:state"))["state"])
+    finally:
+        link.close()
+
+
+def halt_by_keys(terminal: Terminal) -> None:
+    """The two keys, as a person presses them: the second when the dialog is there to be read."""
+    terminal.wait_for(panes_are_filled, 30)
+    terminal.press("f9")
+    terminal.wait_for("Halt trading", 5)
+    terminal.settle(DIALOG_IS_DEAF)
+    terminal.press("h")
+
+
+def is_restored(terminal: Terminal) -> bool:
+    """Whether full-screen mode was left, the cursor shown, the mouse let go and the line discipline put back."""
+    raw = bytes(terminal.raw)
+    off = all(raw.rfind(b"\x1b[?%bl" % n) > raw.rfind(b"\x1b[?%bh" % n) for n in (b"1049", b"1003"))
+    shown = raw.rfind(b"\x1b[?25h") > raw.rfind(b"\x1b[?25l")
+    return off and shown and termios.tcgetattr(terminal.slave)[:4] == terminal.modes[:4]
+
+
+def test_two_keys_halt_trading_and_the_verdict_is_on_the_screen(world: DemoWorld) -> None:
+    assert kill_state(world) == "ACTIVE"
+    terminal = room(world.config, world.env)
+    try:
+        halt_by_keys(terminal)
+        terminal.wait_for("VERIFIED", 10)
+        assert kill_state(world) == "ENGAGED"
+        terminal.press("escape")
+        terminal.wait_for("HALTED", 10)
+        terminal.press("q")
+        assert terminal.wait_end(10) == 0
+    finally:
+        terminal.close()
+    kinds = [record["kind"] for record in journal(world.home)]
+    assert kinds.index("intent") < kinds.index("outcome")
+
+
+def test_a_connection_lost_after_the_second_key_does_not_stop_the_stop(
+    world: DemoWorld, ssh: SshServer
+) -> None:
+    xdg = {name: value for name, value in isolated_env(world.home).items() if name.startswith("XDG_")}
+    settings = " ".join(f"{name}={value}" for name, value in xdg.items())
+    remote = f"cd {ROOT} && env {settings} {' '.join(CONTROLROOM)} --config {world.config}"
+    terminal = Terminal(ssh.command(remote))
+    try:
+        halt_by_keys(terminal)
+        terminal.popen.kill()  # the client is gone without a word, as with a lost line
+        wait_until(lambda: any(r["kind"] == "outcome" for r in journal(world.home)), 15, "an outcome")
+    finally:
+        terminal.close()
+    outcome = next(record for record in journal(world.home) if record["kind"] == "outcome")
+    assert outcome["verdict"] == "VERIFIED"
+    assert outcome["session"]["remote"] == "127.0.0.1"
+    assert kill_state(world) == "ENGAGED"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
+def test_a_signal_restores_the_terminal_and_is_told_to_the_shell(
+    demo_world: DemoWorld, number: signal.Signals
+) -> None:
+    terminal = room(demo_world.config, demo_world.env)
+    try:
+        terminal.wait_for(panes_are_filled, 30)
+        terminal.popen.send_signal(number)
+        assert terminal.wait_end(10) == 128 + number
+        assert is_restored(terminal)
+    finally:
+        terminal.close()
+
+
+CRASH = """
+import sys
+from tui import app
+def broken(self, *a, **k):
+    canary = "canary-4711-in-a-local"
+    raise RuntimeError("broken on purpose")
+app.ControlRoom.action_zoom = broken
+for screen in [c for c in vars(__import__("tui.screens.main", fromlist=["x"])).values() if isinstance(c, type)]:
+    if hasattr(screen, "action_zoom"):
+        screen.action_zoom = broken
+sys.argv = ["controlroom", *sys.argv[1:]]
+from tui.cli import main
+main()
+"""
+
+
+def test_a_crash_ends_with_a_failure_and_a_restored_terminal_and_shows_no_variables(
+    demo_world: DemoWorld,
+) -> None:
+    argv = [sys.executable, "-c", CRASH, "--config", str(demo_world.config)]
+    terminal = Terminal(argv, demo_world.env)
+    try:
+        terminal.wait_for(panes_are_filled, 30)
+        terminal.press("z")
+        assert terminal.wait_end(20) == 1
+        assert is_restored(terminal)
+        assert b"broken on purpose" in terminal.raw
+        assert b"canary-4711-in-a-local" not in terminal.raw
+    finally:
+        terminal.close()
+
+
+def test_it_runs_inside_tmux(demo_world: DemoWorld, tmp_path: Path) -> None:
+    if shutil.which("tmux") is None:
+        need("tmux", "not installed")
+    tmux = ["tmux", "-L", f"controlroom-test-{os.getpid()}", "-f", "/dev/null"]
+    start = [*tmux, "new-session", "-d", "-x", "120", "-y", "40", *CONTROLROOM, "--config"]
+    subprocess.run([*start, str(demo_world.config)], env=demo_world.env, cwd=ROOT, check=True, timeout=20)
+
+    def picture() -> str:
+        return subprocess.run(
+            [*tmux, "capture-pane", "-p"], capture_output=True, text=True, check=False, timeout=10
+        ).stdout
+
+    try:
+        wait_until(lambda: panes_are_filled(picture()), 30, "four filled panes in tmux", every=0.2)
+        subprocess.run([*tmux, "send-keys", "F9"], check=True, timeout=10)
+        wait_until(lambda: "Halt trading" in picture(), 10, "the dialog in tmux", every=0.1)
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False, capture_output=True, timeout=10)
+
+
+def test_without_a_terminal_it_says_what_to_use_instead(demo_world: DemoWorld) -> None:
+    done = subprocess.run(
+        [*CONTROLROOM, "--config", str(demo_world.config)],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False,
+        env=demo_world.env, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "controlroom status" in done.stderr
