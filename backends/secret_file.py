@@ -62,11 +62,13 @@ def from_file(path: Path) -> Credential:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise CredentialError(f"secret file {path}: {_reason(error)}") from None
-    with os.fdopen(handle, "rb") as file:
-        about = os.fstat(handle)
-        if why := _objection(about):
+    try:
+        if why := _objection(os.fstat(handle)):
             raise CredentialError(f"secret file {path}: {why}")
-        raw = file.read(SIZE_LIMIT + 1)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            raw = file.read(SIZE_LIMIT + 1)
+    finally:
+        os.close(handle)
     if len(raw) > SIZE_LIMIT:
         raise CredentialError(f"secret file {path}: larger than {SIZE_LIMIT // 1024} KiB")
     try:

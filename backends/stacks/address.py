@@ -43,7 +43,7 @@ def take_apart(kind: str, url: str) -> Address:
         raise AddressError(f"expected an address that starts with one of: {known}")
     if any(not char.isprintable() or char.isspace() for char in url):
         raise AddressError("expected an address without spaces and control characters")
-    if "@" in parts.path:
+    if "@" in url.partition("://")[2][len(parts.netloc) :]:
         raise AddressError("'@' stands after the host; write special characters in a password as %XX")
     if any(key.lower() in _SECRET_NAMES for key, _ in query):
         raise AddressError("the query holds a credential; use password_env or password_file")

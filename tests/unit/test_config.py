@@ -1,0 +1,220 @@
+"""Layers of configuration: later wins, safety cannot be loosened, every value knows where it came from."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backends import config as module
+from backends.config import Config, ConfigError, load, search_paths
+from backends.model.stack import Environment
+
+HERE = Path(__file__).parent
+ON = "[stack.trading-platform]\n"
+REDIS = "[stack.trading-platform.source.redis]\n"
+
+AT = "given.toml:2: stack.trading-platform"
+SAFETY = "what is safe is decided by the stack file and cannot be changed in a config file"
+
+Loader = Callable[..., Config]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, and a system file that is not the host's."""
+    monkeypatch.setattr(module, "SYSTEM_FILE", tmp_path / "etc" / "config.toml")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / ".config" / "controlroom").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def loaded(home: Path) -> Loader:
+    """Write the layers and load them."""
+
+    def go(
+        given: str | None = None,
+        *,
+        system: str = "",
+        user: str = "",
+        env: dict[str, str] | None = None,
+        **flags: str,
+    ) -> Config:
+        (home / "etc" / "config.toml").write_text(system, encoding="utf-8")
+        (home / ".config" / "controlroom" / "config.toml").write_text(user, encoding="utf-8")
+        path = None
+        if given is not None:
+            path = home / "given.toml"
+            path.write_text(given, encoding="utf-8")
+        return load(path, env={"HOME": str(home), **(env or {})}, flags=flags)
+
+    return go
+
+
+def refusal(loaded: Loader, given: str, **layers: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        loaded(given, **layers)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "hunter2" not in message
+    return message
+
+
+def test_nothing_configured_is_no_stack_and_a_state_folder(home: Path) -> None:
+    config = load(None, env={"HOME": str(home)})
+    assert config.stacks == ()
+    assert config.state_dir == home / ".local" / "state" / "controlroom"
+    assert not config.watch
+
+
+def test_a_later_layer_wins_key_by_key(loaded: Loader) -> None:
+    config = loaded(
+        REDIS + "every = 0.7\n",
+        system=ON
+        + "environment = 'live'\n"
+        + REDIS
+        + "url = 'redis://system:1/0'\nevery = 2.0\ndeadline = 0.3\n",
+        user=REDIS + "url = 'redis://user:2/0'\n",
+    )
+    (stack,) = config.stacks
+    redis = stack.sources["redis"]
+    assert (redis.url, redis.every, redis.deadline) == ("redis://user:2/0", 0.7, 0.3)
+    assert stack.environment is Environment.LIVE
+    assert "given.toml:2" in config.origins["stack.trading-platform.source.redis.every"]
+    assert redis.origin.endswith(".config/controlroom/config.toml:2")
+
+
+def test_the_environment_wins_over_files_and_flags_over_both(loaded: Loader) -> None:
+    env = {"CONTROLROOM_THEME": "light", "CONTROLROOM_TRADING_PLATFORM_MARKET_DATA_URL": "http://env:4"}
+    text = "[room]\ntheme = 'dark'\nstate_dir = 'state'\n[stack.trading-platform.source.market-data]\nurl = 'http://f:1'\n"
+    config = loaded(text, env=env)
+    assert config.theme == "light"
+    assert config.stacks[0].sources["market-data"].url == "http://env:4"
+    assert (
+        config.stacks[0].sources["market-data"].origin
+        == "environment CONTROLROOM_TRADING_PLATFORM_MARKET_DATA_URL"
+    )
+    assert loaded(text, env=env, theme="mono").theme == "mono"
+    assert config.state_dir.name == "state" and config.state_dir.is_absolute()
+
+
+def test_watching_can_be_asked_for_by_any_layer_and_taken_back_by_none(loaded: Loader) -> None:
+    assert loaded(system="[room]\nwatch = true\n", user="[room]\nwatch = false\n").watch
+    assert loaded("[room]\nwatch = true\n", env={"CONTROLROOM_WATCH": "0"}).watch
+    assert loaded("", env={"CONTROLROOM_WATCH": "1"}).watch
+    assert not loaded("[room]\nwatch = false\n").watch
+
+
+def test_what_was_found_and_where_is_listed_with_credentials_masked(loaded: Loader) -> None:
+    config = loaded(ON, env={"REDIS_PASSWORD": "hunter2-hunter2-9999"})
+    origins = config.origins
+    assert origins["stack.trading-platform.source.redis.password"] == "****9999 (environment REDIS_PASSWORD)"
+    assert origins["stack.trading-platform.source.gateway.url"] == "http://127.0.0.1:8002 (stack file)"
+    assert "hunter2" not in repr(config)
+
+
+REFUSED = [
+    (ON + "colour = 'red'\n", f"{AT}.colour: unknown key; expected one of: file,"),
+    ("[room]\nthem = 'dark'\n", "given.toml:2: room.them: unknown key; did you mean 'theme'?"),
+    (REDIS + "every = 'often'\n", f"{AT}.source.redis.every: expected a number"),
+    (REDIS + "password = 'hunter2'\n", "a password is never written in a config file; use password_env or"),
+    (
+        REDIS + "url = 'redis://:hunter2@h/0'\n",
+        f"{AT}.source.redis.url: an address in a file holds no password",
+    ),
+    (REDIS + "url = 'redis://:hunter2/x@h:1/0'\n", "write special characters in a password as %XX"),
+    (REDIS + "url = 'h:6379'\n", "expected an address that starts with one of: redis://, rediss://, unix://"),
+    (
+        REDIS + "url = 'redis://h'\nurl_env = 'X'\n",
+        "given.toml:3: stack.trading-platform.source.redis.url_env: url",
+    ),
+    (
+        REDIS + "password_env = 'X'\npassword_file = 'y'\n",
+        "password_env stands there too; expected one of them",
+    ),
+    (REDIS + "password_env = 'NOPE'\n", "environment variable NOPE is not set, nor is NOPE_FILE"),
+    (REDIS + "every = 60\n", "expected at most 5 s (trading or a proof rests on it), got 60 s"),
+    (REDIS + "deadline = 2\n", f"{AT}.source.redis.deadline: 2 s is longer than every 1 s"),
+    (
+        "[stack.trading-platform.source.grafana]\nevery = 900\n",
+        "expected at most 300 s (the longest there is)",
+    ),
+    ("[stack.trading-platform.source.redsi]\nevery = 1\n", "stack 'trading-platform' has no source 'redsi'"),
+    ("[stack.trading-platfrom]\n", "given.toml:1: stack.trading-platfrom: there is no built-in stack"),
+    (ON + "environment = 'prod'\n", "'prod' is not known; expected one of: live, paper, demo"),
+    (ON + "demo_control = 'http://127.0.0.1:1'\n", 'goes with environment = "demo" only'),
+    (ON + "file = 'x.toml'\n", "is built in and cannot be replaced; give your stack another id"),
+    ("[stack.mine]\nfile = 'nowhere.toml'\n", "nowhere.toml: expected a file; not found"),
+    ("[stack.trading-platform.trading]\nhalt_path = 'none'\n", SAFETY),
+    ("[[stack.trading-platform.fact]]\nid = 'kill.state'\n", SAFETY),
+    ("[stack.trading-platform.procedure]\n", f"given.toml:1: stack.trading-platform.procedure: {SAFETY}"),
+    (REDIS + "auth = 'none'\n", SAFETY),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), REFUSED)
+def test_what_a_config_file_may_not_say_is_refused_by_name(loaded: Loader, text: str, expected: str) -> None:
+    assert expected in refusal(loaded, text)
+
+
+def test_a_given_file_must_exist_and_the_others_need_not(home: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.toml: expected a file; not found"):
+        load(home / "gone.toml", env={"HOME": str(home)})
+    assert load(None, env={"HOME": str(home)}).stacks == ()
+
+
+def test_a_slip_in_a_variable_of_a_stack_is_not_overlooked(loaded: Loader) -> None:
+    message = refusal(loaded, ON, env={"CONTROLROOM_TRADING_PLATFORM_REDS_URL": "redis://h/0"})
+    assert message.startswith(
+        "environment CONTROLROOM_TRADING_PLATFORM_REDS_URL: unknown setting; expected one of: "
+    )
+    assert "expected 1 or 0" in refusal(loaded, ON, env={"CONTROLROOM_WATCH": "perhaps"})
+
+
+def test_a_stack_of_the_users_own_is_added_beside_the_built_in_ones(loaded: Loader, home: Path) -> None:
+    (home / "small.toml").write_text(
+        (HERE / "small_stack.toml").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    config = loaded(ON + "[stack.small]\nfile = 'small.toml'\nenvironment = 'live'\n")
+    assert [stack.id for stack in config.stacks] == ["trading-platform", "small"]
+    assert config.stacks[1].environment is Environment.LIVE
+    assert "expected 'other', the name it has in" in refusal(loaded, "[stack.other]\nfile = 'small.toml'\n")
+    (home / "small.toml").write_text("[stack]\nid = 3\n", encoding="utf-8")
+    assert "small.toml:2: stack.id: expected text" in refusal(loaded, "[stack.small]\nfile = 'small.toml'\n")
+
+
+def test_the_demos_control_address_is_known_by_stack(loaded: Loader) -> None:
+    config = loaded(ON + "environment = 'demo'\ndemo_control = 'http://127.0.0.1:9'\n")
+    assert config.demo_control == {"trading-platform": "http://127.0.0.1:9"}
+
+
+def test_a_source_that_shares_an_address_follows_it(loaded: Loader) -> None:
+    config = loaded("[stack.trading-platform.source.gateway]\nurl = 'http://h:9'\n")
+    assert config.stacks[0].sources["gateway-account"].url == "http://h:9"
+
+
+def test_the_places_looked_at_are_told_in_order(home: Path) -> None:
+    found = search_paths(Path("x.toml"), {"XDG_CONFIG_HOME": "/xdg", "HOME": "/home/kim"})
+    assert found == [module.SYSTEM_FILE, Path("/xdg/controlroom/config.toml"), Path("x.toml")]
+    assert search_paths(None, {"HOME": "/home/kim"})[1] == Path("/home/kim/.config/controlroom/config.toml")
+
+
+def test_without_any_home_the_missing_state_folder_is_said(home: Path) -> None:
+    with pytest.raises(ConfigError, match="set HOME, XDG_STATE_HOME or CONTROLROOM_STATE_DIR"):
+        load(None, env={})
+
+
+def test_loading_needs_no_client_library(home: Path) -> None:
+    (home / "given.toml").write_text(ON, encoding="utf-8")
+    code = (
+        "import sys; from pathlib import Path; from backends.config import load; "
+        "load(Path(sys.argv[1]), env={'HOME': sys.argv[2]}); "
+        "print({'httpx', 'redis', 'docker', 'psycopg', 'rich', 'textual', 'typer'} & set(sys.modules))"
+    )
+    argv = [sys.executable, "-c", code, str(home / "given.toml"), str(home)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=HERE.parents[1])
+    assert done.stdout.strip() == "set()"

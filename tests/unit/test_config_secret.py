@@ -1,0 +1,208 @@
+"""Secrets come by reference, from where they are safe, go where they are meant, and are printed nowhere."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backends import config as module
+from backends.config import Config, ConfigError, load
+from backends.secret_file import SIZE_LIMIT, CredentialError, from_environment, from_file
+from backends.stacks.address import AddressError, take_apart
+
+ON = "[stack.trading-platform]\n"
+REDIS = "[stack.trading-platform.source.redis]\n"
+SECRET = "hunter2-hunter2-9999"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(module, "SYSTEM_FILE", tmp_path / "none.toml")
+    return tmp_path
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A secret file as it should be."""
+    path = tmp_path / "secret"
+    path.write_text(SECRET + "\n", encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def configured(home: Path, text: str, env: dict[str, str] | None = None) -> Config:
+    (home / "c.toml").write_text(text, encoding="utf-8")
+    return load(home / "c.toml", env={"HOME": str(home), **(env or {})})
+
+
+def refusal(home: Path, text: str, env: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        configured(home, text, env)
+    assert SECRET not in str(caught.value)
+    return str(caught.value)
+
+
+def redis_password(config: Config) -> str | None:
+    password = config.stacks[0].sources["redis"].password
+    return None if password is None else password.reveal()
+
+
+def test_a_secret_file_is_read_without_its_last_line_end(secret: Path) -> None:
+    assert from_file(secret).value.reveal() == SECRET
+    secret.write_bytes(b" two\n\n")
+    assert from_file(secret).value.reveal() == " two\n"
+    secret.write_bytes(b"dos\r\n")
+    assert from_file(secret).value.reveal() == "dos"
+    secret.chmod(0o400)
+    assert from_file(secret).value.reveal() == "dos"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o602, 0o700, 0o660])
+def test_a_secret_file_that_others_may_use_is_refused(secret: Path, mode: int) -> None:
+    secret.chmod(mode)
+    with pytest.raises(CredentialError, match=rf"mode {mode:04o}.*expected mode 0600"):
+        from_file(secret)
+
+
+def test_what_is_no_plain_small_file_is_refused(secret: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(secret)
+    with pytest.raises(CredentialError, match="it is a symbolic link; expected the file itself"):
+        from_file(link)
+    with pytest.raises(CredentialError, match="it is a directory; expected a file"):
+        from_file(tmp_path)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    with pytest.raises(CredentialError, match="not a regular file"):
+        from_file(pipe)
+    with pytest.raises(CredentialError, match="no such file"):
+        from_file(tmp_path / "none")
+    secret.write_bytes(b"x" * (SIZE_LIMIT + 1))
+    with pytest.raises(CredentialError, match="larger than 64 KiB"):
+        from_file(secret)
+    secret.write_bytes(b"\n")
+    with pytest.raises(CredentialError, match="empty"):
+        from_file(secret)
+    secret.write_bytes(b"\xff")
+    with pytest.raises(CredentialError, match="not UTF-8"):
+        from_file(secret)
+
+
+def test_a_name_and_its_file_at_once_are_refused(secret: Path) -> None:
+    with pytest.raises(CredentialError, match="PW and PW_FILE are both set; expected one of them"):
+        from_environment("PW", {"PW": "a", "PW_FILE": str(secret)})
+    assert from_environment("PW", {}) is None
+    found = from_environment("PW", {"PW_FILE": str(secret)})
+    assert found is not None and found.value.reveal() == SECRET
+    with pytest.raises(CredentialError, match="PW is set but empty"):
+        from_environment("PW", {"PW": ""})
+
+
+def test_bad_secrets_name_the_line_that_asked_for_them(home: Path, secret: Path) -> None:
+    at = "c.toml:2: stack.trading-platform.source.redis.password_"
+    both = refusal(home, REDIS + "password_env = 'PW'\n", {"PW": SECRET, "PW_FILE": str(secret)})
+    assert f"{at}env: PW and PW_FILE are both set" in both
+    secret.chmod(0o644)
+    assert f"{at}file: secret file {secret}: others may use it" in refusal(
+        home, REDIS + "password_file = 'secret'\n"
+    )
+    default = refusal(home, ON, {"REDIS_PASSWORD_FILE": str(home)})
+    assert default.startswith("stack trading-platform: secret file") and "it is a directory" in default
+
+
+def test_the_stack_files_credential_goes_to_the_stack_files_address_only(home: Path) -> None:
+    env = {"REDIS_PASSWORD": SECRET}
+    assert redis_password(configured(home, ON, env)) == SECRET
+    moved = REDIS + "url = 'redis://elsewhere:1/0'\n"
+    assert redis_password(configured(home, moved, env)) is None
+    assert redis_password(configured(home, moved + "password_env = 'REDIS_PASSWORD'\n", env)) == SECRET
+
+
+def test_a_password_inside_an_address_is_taken_out_of_it(home: Path, secret: Path) -> None:
+    url = "redis://kim:p%40ss-word-long-enough@h:1/0"
+    for text, env in (
+        (REDIS + "url_env = 'WHERE'\n", {"WHERE": url}),
+        (ON, {"CONTROLROOM_TRADING_PLATFORM_REDIS_URL": url}),
+        (REDIS + "url_file = 'secret'\n", {}),
+        (ON, {"CONTROLROOM_TRADING_PLATFORM_REDIS_URL_FILE": str(secret)}),
+    ):
+        secret.write_text(url, encoding="utf-8")
+        config = configured(home, text, env)
+        redis = config.stacks[0].sources["redis"]
+        assert (redis.url, redis.username, redis_password(config)) == (
+            "redis://h:1/0",
+            "kim",
+            "p@ss-word-long-enough",
+        )
+        assert "ss-word-long" not in repr(config)
+
+
+def test_two_passwords_for_one_source_are_refused(home: Path) -> None:
+    env = {"WHERE": f"redis://:{SECRET}@h/0", "PW": "other"}
+    assert "the address holds a password too" in refusal(
+        home, REDIS + "url_env = 'WHERE'\npassword_env = 'PW'\n", env
+    )
+
+
+def test_a_bad_address_from_outside_is_refused_without_repeating_it(home: Path) -> None:
+    for bad in (
+        f"redis://:{SECRET}/x@h:1/0",
+        f"http://:{SECRET}@h",
+        f"redis://h/0?password={SECRET}",
+        SECRET,
+    ):
+        assert "the address of redis from environment WHERE: " in refusal(
+            home, REDIS + "url_env = 'WHERE'\n", {"WHERE": bad}
+        )
+
+
+def test_secrets_leave_the_programs_environment_and_its_childrens(home: Path) -> None:
+    (home / "c.toml").write_text(REDIS + "url_env = 'WHERE'\n", encoding="utf-8")
+    code = (
+        "import os, subprocess, sys; from pathlib import Path; from backends.config import load; "
+        "config = load(Path(sys.argv[1]), env=os.environ); "
+        "assert config.stacks[0].sources['postgres'].password is not None; "
+        "print(subprocess.run(['env'], capture_output=True, text=True).stdout, dict(os.environ))"
+    )
+    env = os.environ | {"WHERE": f"redis://:{SECRET}@h/0", "POSTGRES_PASSWORD": SECRET + "x", "KEPT": "kept"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(home / "c.toml")],
+        env=env, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert "KEPT=kept" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
+
+
+@given(
+    password=st.text(min_size=6, max_size=30).filter(
+        lambda text: text.strip() and text not in "redis://host:1/0"
+    )
+)
+def test_no_password_survives_in_an_address_however_it_is_written(password: str) -> None:
+    """Written raw or escaped, it is either taken out or the address is refused without it."""
+    assert take_apart("redis", f"redis://:{quote(password, safe='')}@host:1/0").url == "redis://host:1/0"
+    for user in ("", "kim"):
+        try:
+            address = take_apart("redis", f"redis://{user}:{password}@host:1/0")
+        except AddressError as error:
+            assert password not in str(error)
+        else:
+            assert address.url == "redis://host:1/0"
+            assert password not in repr(address)
+
+
+def test_a_secret_files_owner_is_checked(secret: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can give a file away")
+    os.chown(secret, 12345, -1)
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    with pytest.raises(CredentialError, match="belongs to another user"):
+        from_file(secret)
