@@ -62,7 +62,7 @@ def halt_by_keys(terminal: Terminal) -> None:
 
 
 def is_restored(terminal: Terminal) -> bool:
-    """Whether full-screen mode was left, the cursor shown, the mouse let go and the line discipline put back."""
+    """Whether full-screen mode and mouse were let go, the cursor shown, the line discipline put back."""
     raw = bytes(terminal.raw)
     off = all(raw.rfind(b"\x1b[?%bl" % n) > raw.rfind(b"\x1b[?%bh" % n) for n in (b"1049", b"1003"))
     shown = raw.rfind(b"\x1b[?25h") > raw.rfind(b"\x1b[?25l")
@@ -126,7 +126,8 @@ def broken(self, *a, **k):
     canary = "canary-4711-in-a-local"
     raise RuntimeError("broken on purpose")
 app.ControlRoom.action_zoom = broken
-for screen in [c for c in vars(__import__("tui.screens.main", fromlist=["x"])).values() if isinstance(c, type)]:
+from tui.screens import main as screens
+for screen in [it for it in vars(screens).values() if isinstance(it, type)]:
     if hasattr(screen, "action_zoom"):
         screen.action_zoom = broken
 sys.argv = ["controlroom", *sys.argv[1:]]

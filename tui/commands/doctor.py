@@ -40,9 +40,9 @@ _OTHERWISE = "Correct the address or the credentials: {setting}, {credential}."
 
 def examine(session: Session, wanted: str | None) -> ExitCode:
     """Print the report; 0 when every source answered completely."""
-    config = session.watching().config()
+    config = session.config()
     stacks = choose(config, wanted)
-    engine = engine_of(config, stacks)
+    engine = engine_of(config, stacks, may_act=False)
     engine.start()
     try:
         wait_asked(engine, PATIENCE)
@@ -77,7 +77,7 @@ def report(stack: Stack, board: Board) -> Iterator[str]:
         else:
             word = "DOES NOT WORK"
         yield f"  {ident:<16} {word}"
-        yield from grid(_values(source), indent="      ")
+        yield from grid(_values(source), indent="      ", widest=90)
         if health is not None and health.error is not None:
             yield f"      why: {health.error}"
             yield f"      do:  {advice(stack, source, str(health.error))}"
@@ -131,4 +131,4 @@ def _absent_services(stack: Stack, board: Board, source: str) -> Iterator[str]:
 
 def _settings(config: Config) -> Iterator[str]:
     yield "Effective settings"
-    yield from grid([key, value] for key, value in sorted(config.origins.items()))
+    yield from grid(([key, value] for key, value in sorted(config.origins.items())), widest=90)

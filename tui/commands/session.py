@@ -57,9 +57,11 @@ class Session:
         return ours | kept | {"XDG_CONFIG_HOME": str(self.config_path.parent / "none")}
 
 
-def engine_of(config: Config, stacks: Sequence[Stack], *, observe: bool = True) -> Engine:
-    """An engine for those stacks, not started; read-only if the configuration says so."""
-    mode = Mode.WATCH if config.watch else Mode.ARMED
+def engine_of(
+    config: Config, stacks: Sequence[Stack], *, observe: bool = True, may_act: bool = True
+) -> Engine:
+    """An engine for those stacks, not started; read-only if the command or the configuration says so."""
+    mode = Mode.ARMED if may_act and not config.watch else Mode.WATCH
     return Engine(stacks, mode, config.state_dir, identify(), observe=observe)
 
 

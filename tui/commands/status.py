@@ -26,9 +26,9 @@ from tui.presenters import words
 
 def show(session: Session, wanted: str | None, *, as_json: bool, seconds: float) -> ExitCode:
     """Print the state. 0 only when every source answered, trading is known and nothing urgent is on."""
-    config = session.watching().config()
+    config = session.config()
     stacks = choose(config, wanted)
-    engine = engine_of(config, stacks)
+    engine = engine_of(config, stacks, may_act=False)
     engine.start()
     try:
         wait_asked(engine, seconds)
