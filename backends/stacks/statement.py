@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _QUOTED: Final = re.compile(
-    r"--[^\n]*|/\*.*?\*/|[eE]?'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(\$\w*\$).*?\1",
+    r"--[^\n]*|/\*.*?\*/|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(\$\w*\$).*?\1",
     re.DOTALL,
 )
 _FIRST: Final = ("select", "with", "show")

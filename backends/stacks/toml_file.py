@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -43,13 +44,18 @@ class ConfigError(Exception):
         super().__init__(SafeText(message))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TomlFile:
     """A parsed file that knows on which line everything stands."""
 
     path: Path
     tree: dict[str, Any]
-    lines: Mapping[Place, int]
+    text: str
+
+    @cached_property
+    def lines(self) -> Mapping[Place, int]:
+        """The line of every place; looked for when first wanted, so that a good file costs nothing."""
+        return locate(self.text)
 
     def line(self, place: Place) -> int:
         """The line of ``place``, or of the nearest thing around it."""
@@ -95,7 +101,7 @@ def read_toml(path: Path) -> TomlFile:
         raise ConfigError(f"{path}: larger than {SIZE_LIMIT // 1024} KiB")
     try:
         text = raw.decode("utf-8")
-        return TomlFile(path, tomllib.loads(text), locate(text))
+        return TomlFile(path, tomllib.loads(text), text)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}:{line}: not UTF-8 text") from None
