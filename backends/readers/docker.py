@@ -33,6 +33,10 @@ _STUCK: Final = 30.0
 """Seconds for which a container is left alone whose inspection hung."""
 
 
+_SAME_END: Final = 0.5
+"""Seconds by which the engine's records of one end may differ."""
+
+
 @dataclass(slots=True)
 class _Known:
     """What is remembered of a container between two polls."""
@@ -244,9 +248,7 @@ class DockerServiceReader:
             if event.action == "oom":
                 self._out_of_memory.add(event.container)
             if event.action == "die" and event.exit_code is not None:
-                is_oom = event.container in self._out_of_memory
-                self._out_of_memory.discard(event.container)
-                self._last_run[event.container] = LastRun(event.exit_code, is_oom)
+                self._end_run(event.container, event.exit_code, event.ns / 1e9)
         if spec is None:
             return
         if self._logs is not None:
@@ -254,6 +256,15 @@ class DockerServiceReader:
             self._logs.mark(self._logs.source(spec.name), Marker.EVENT, line, event.level)
         if self._poke is not None:
             self._poke()
+
+    def _end_run(self, container: str, exit_code: int, at: float) -> None:
+        """Remember how a run ended, for the time when it runs again. Under the lock."""
+        is_oom = container in self._out_of_memory
+        self._out_of_memory.discard(container)
+        known = self._last_run.get(container)
+        # What inspecting said of this same end is worth more: an event may have been missed.
+        if known is None or known.finished < at - _SAME_END:
+            self._last_run[container] = LastRun(exit_code, is_oom, at)
 
 
 def _is_due(entry: Entry, known: _Known, is_stirred: bool, now: float) -> bool:

@@ -57,6 +57,8 @@ class LastRun:
 
     exit_code: int
     oom_killed: bool
+    finished: float
+    """Epoch seconds by the engine's clock; 0 when it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +109,15 @@ def _detail(inspected: Mapping[str, Any], state: Mapping[str, Any]) -> Detail:
     check = state.get("Health") or {}
     log = check.get("Log") or []
     printed = str(log[-1].get("Output", ""))[:LINE_LIMIT] if log else ""
-    is_over = state["Status"] in ("exited", "dead", "restarting")
+    finished = _time(state.get("FinishedAt"))
+    ended = None
+    if state["Status"] in ("exited", "dead", "restarting"):
+        ended = LastRun(int(state["ExitCode"]), bool(state.get("OOMKilled")), finished or 0.0)
     return Detail(
         restarts=_whole(inspected.get("RestartCount")),
-        ended=LastRun(int(state["ExitCode"]), bool(state.get("OOMKilled"))) if is_over else None,
+        ended=ended,
         started=_time(state.get("StartedAt")),
-        finished=_time(state.get("FinishedAt")),
+        finished=finished,
         has_check=check.get("Status", "none") not in ("none", ""),
         health_output=SafeText(" ".join(printed.split())) if log else None,
     )
