@@ -1,1 +1,1 @@
-"""``make bench``: the room under a real terminal, beside its peers. Not a timed test; pytest leaves it alone."""
+"""``make bench``: the room under a real terminal, beside its peers. Nothing that pytest collects."""

@@ -146,7 +146,7 @@ def http_parser() -> Callable[[bytes], list[tuple[str, ...]]]:
     def feed(data: bytes) -> list[tuple[str, ...]]:
         nonlocal skip
         rest.extend(data)
-        requests = []
+        requests: list[tuple[str, ...]] = []
         while True:
             if skip:
                 gone = min(skip, len(rest))

@@ -45,6 +45,8 @@ class Terminal:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.started = time.monotonic()
+        self.came = self.started
+        """When the newest bytes were read, before they were understood."""
         self.modes = termios.tcgetattr(slave)
         self.popen = subprocess.Popen(
             list(argv),
@@ -62,6 +64,14 @@ class Terminal:
         """The picture now, row by row."""
         return list(self._screen.display)
 
+    def style(self, words: str) -> tuple[object, ...] | None:
+        """Colours and weight of the first cell of those words; None when they are not on the screen."""
+        for y, line in enumerate(self._screen.display):
+            if (x := line.find(words)) >= 0:
+                cell = self._screen.buffer[y][x]
+                return (cell.fg, cell.bg, cell.bold, cell.reverse)
+        return None
+
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
@@ -75,6 +85,7 @@ class Terminal:
             data = os.read(self.master, 65536)
         except OSError:
             return False
+        self.came = time.monotonic()
         self.raw += data
         if _SYNC_QUERY in data:
             self.send(b"\x1b[?2026;2$y")

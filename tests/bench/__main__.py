@@ -1,0 +1,77 @@
+"""Measure the room and its peers; print the table, write ``.bench/results.json``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench import peers, room
+from tests.bench.peers import HOME, Peer
+from tests.bench.table import Results, median
+from tests.bench.usage import watch
+from tests.servers.demo import start_demo
+from tests.servers.process import UnavailableError, sweep
+
+
+def main() -> int:
+    """0 when every budget holds."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--no-peers", action="store_true", help="measure the room only")
+    wants = parser.parse_args()
+    sweep()
+    HOME.mkdir(exist_ok=True)
+    results = Results()
+    try:
+        world = start_demo()
+    except UnavailableError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            room.measure(results, world, Path(folder))
+    finally:
+        world.stop()
+    for peer in [] if wants.no_peers else peers.install():
+        sys.stderr.write(f"measuring {peer.name}\n")
+        try:
+            _peer(results, peer)
+        except (AssertionError, OSError) as error:
+            results.notes.append(f"{peer.name}: not measured: {str(error).splitlines()[0]}")
+    sys.stdout.write(results.text() + "\n")
+    results.write(HOME / "results.json")
+    over = [it.title for it in results.measures if results.within_budget(it) is False]
+    sys.stdout.write(f"over budget: {', '.join(over)}\n" if over else "every budget holds\n")
+    return 1 if over else 0
+
+
+def _peer(results: Results, peer: Peer) -> None:
+    log = HOME / "lines.log"
+    if peer.is_viewer and not log.exists():
+        peers.write_log(log)
+    frames = []
+    for _ in range(5):
+        terminal = peers.start(peer, log)
+        frames.append(peers.first_frame(terminal))
+        terminal.close()
+    results.put(room.START, peer.name, median(frames))
+    terminal = peers.start(peer, log)
+    try:
+        peers.first_frame(terminal)
+        terminal.settle(1.0)
+        usage = watch(terminal, room.REST)
+        results.put(room.CPU_IDLE, peer.name, usage.cpu)
+        results.put(room.BYTES_IDLE, peer.name, usage.bytes_per_second / 1000)
+        results.put(room.PAINT_IDLE, peer.name, median(peers.key_to_output(terminal, peer.key)))
+        results.put(room.RSS, peer.name, usage.rss)
+    finally:
+        terminal.close()
+    if peer.is_viewer:
+        cpu, written = peers.tail_cost(peer, HOME / "tail.log", room.REST / 2)
+        results.put(room.CPU_BUSY, peer.name, cpu)
+        results.put(room.BYTES_BUSY, peer.name, written / 1000)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""The room measured under a terminal, on the demo: at rest, and under a flood of logs."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench.peers import first_frame, key_to_output
+from tests.bench.table import ROOM, Measure, Results, median, percentile
+from tests.bench.usage import watch
+from tests.servers.between import Between, between
+from tests.servers.demo import DemoWorld
+from tests.terminal.program import CONTROLROOM, panes_are_filled
+from tests.terminal.screen import Terminal
+
+STARTS = 11
+TRIALS = 60
+REST = 20.0
+"""Seconds over which processor and bytes are taken."""
+RING = 100_000
+
+START = Measure("start", "start to first frame", "ms")
+START_RATIO = Measure("start-ratio", "start to first frame", "x pass", 30)
+FILLED = Measure("filled", "start to data in every pane", "ms", 800)
+DIALOG = Measure("dialog", "key to dialog, p99", "ms", 100)
+WRITE = Measure("write", "confirm to Redis write at 10k lines/s, p99", "ms", 25)
+PAINT = Measure("paint", "key to paint at 10k lines/s, p95", "ms", 30)
+PAINT_IDLE = Measure("paint-idle", "key to paint at rest, median", "ms")
+CPU_IDLE = Measure("cpu-idle", "processor at rest", "% core", 1.5)
+CPU_BUSY = Measure("cpu-busy", "processor at 10k lines/s", "% core", 10)
+BYTES_IDLE = Measure("bytes-idle", "to the terminal at rest", "KB/s", 3)
+BYTES_BUSY = Measure("bytes-busy", "to the terminal at 10k lines/s", "KB/s", 25)
+RSS = Measure("rss", "memory with 100,000 lines", "MB", 120)
+
+
+def measure(results: Results, world: DemoWorld, folder: Path) -> None:
+    """Everything about the room, into ``results``."""
+    _starts(results, world)
+    _at_rest(results, world)
+    with between(world, folder) as wire, _flood(world):
+        _under_flood(results, world, wire)
+
+
+def floor() -> float:
+    """Milliseconds of ``python -c pass``: what any Python program starts with."""
+    took = []
+    for _ in range(STARTS):
+        begun = time.monotonic()
+        subprocess.run([sys.executable, "-c", "pass"], check=True)
+        took.append(1000 * (time.monotonic() - begun))
+    return median(took)
+
+
+@contextmanager
+def _room(config: Path, world: DemoWorld) -> Iterator[Terminal]:
+    terminal = Terminal([*CONTROLROOM, "--config", str(config)], world.env, columns=200, rows=50)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def _starts(results: Results, world: DemoWorld) -> None:
+    frames, filled = [], []
+    base = floor()
+    for _ in range(STARTS):
+        with _room(world.config, world) as terminal:
+            frames.append(first_frame(terminal))
+            terminal.wait_for(panes_are_filled, 30)
+            filled.append(1000 * (terminal.came - terminal.started))
+    results.put(START, ROOM, median(frames))
+    results.put(START, "python -c pass", base)
+    results.put(START_RATIO, ROOM, median(frames) / base)
+    results.put(FILLED, ROOM, median(filled))
+
+
+def _at_rest(results: Results, world: DemoWorld) -> None:
+    with _room(world.config, world) as terminal:
+        terminal.wait_for(panes_are_filled, 30)
+        terminal.settle(1.0)
+        usage = watch(terminal, REST)
+        results.put(CPU_IDLE, ROOM, usage.cpu)
+        results.put(BYTES_IDLE, ROOM, usage.bytes_per_second / 1000)
+        results.put(PAINT_IDLE, ROOM, median(key_to_output(terminal, b"\t")))
+        results.put(DIALOG, ROOM, percentile([_dialog(terminal) for _ in range(TRIALS)], 99))
+
+
+def _under_flood(results: Results, world: DemoWorld, wire: Between) -> None:
+    with _room(wire.config, world) as terminal:
+        terminal.wait_for(panes_are_filled, 30)
+        _read_for(terminal, RING / 10_000 + 2)
+        usage = watch(terminal, REST)
+        results.put(CPU_BUSY, ROOM, usage.cpu)
+        results.put(BYTES_BUSY, ROOM, usage.bytes_per_second / 1000)
+        results.put(RSS, ROOM, usage.rss)
+        results.put(PAINT, ROOM, percentile([_focus(terminal, i) for i in range(TRIALS)], 95))
+        took = [_confirm(terminal, wire) for _ in range(TRIALS)]
+        results.put(WRITE, ROOM, percentile(took, 99))
+        results.notes.append(
+            f"confirm to Redis write: median {statistics.median(took):.1f} ms, n={len(took)}"
+        )
+
+
+def _dialog(terminal: Terminal) -> float:
+    """Milliseconds from the emergency key to the dialog on the screen."""
+    begun = time.monotonic()
+    terminal.press("f9")
+    terminal.wait_for("Halt trading", 5)
+    took = 1000 * (terminal.came - begun)
+    terminal.press("escape")
+    terminal.wait_for(lambda text: "Halt trading" not in text, 5)
+    return took
+
+
+def _focus(terminal: Terminal, number: int) -> float:
+    """Milliseconds from a key that moves the focus to the title that changes colour."""
+    key, title = (("1", "1 Containers"), ("2", "2 Risk keys"))[number % 2]
+    before = terminal.style(title)
+    return _until(terminal, key, lambda: terminal.style(title) != before)
+
+
+def _confirm(terminal: Terminal, wire: Between) -> float:
+    """Milliseconds from the confirm key to the first write seen in front of Redis."""
+    terminal.press("f9")
+    terminal.wait_for("Halt trading", 5)
+    _read_for(terminal, 0.4)
+    begun = time.monotonic()
+    terminal.press("h")
+    deadline = begun + 5
+    while not (found := [one for one in wire.redis.writes if one.at >= begun]):
+        terminal.read(0.01)
+        if time.monotonic() > deadline:
+            raise AssertionError(f"no write within 5 s\n{terminal.text}")
+    terminal.wait_for(lambda text: "VERIFIED" in text or "ALREADY" in text, 5)
+    terminal.press("escape")
+    terminal.wait_for(lambda text: "Halt trading" not in text, 5)
+    _read_for(terminal, 0.1)
+    wire.redis.asked.clear()
+    return 1000 * (found[0].at - begun)
+
+
+def _until(terminal: Terminal, key: str, is_so: Callable[[], bool]) -> float:
+    """Milliseconds from the key to the bytes that made it so; then a short rest."""
+    begun = time.monotonic()
+    terminal.press(key)
+    while not is_so():
+        if time.monotonic() > begun + 5:
+            raise AssertionError(f"{key} changed nothing within 5 s\n{terminal.text}")
+        terminal.read(0.05)
+    took = 1000 * (terminal.came - begun)
+    _read_for(terminal, 0.137)  # out of step with the log's frames
+    return took
+
+
+def _read_for(terminal: Terminal, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        terminal.read(left)
+
+
+@contextmanager
+def _flood(world: DemoWorld) -> Iterator[None]:
+    """The demo's containers write 10,000 lines a second together."""
+    config = tomllib.loads(world.config.read_text())
+    (stack,) = config["stack"].values()
+    switch(stack["demo_control"], "log-flood", is_on=True)
+    try:
+        yield
+    finally:
+        switch(stack["demo_control"], "log-flood", is_on=False)
+
+
+def switch(control: str, fault: str, *, is_on: bool) -> None:
+    """Turn a fault of a running demo on or off."""
+    body = json.dumps({"on": is_on}).encode()
+    request = urllib.request.Request(f"{control}/faults/{fault}", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        answer.read()
