@@ -12,7 +12,7 @@ from backends.model.safetext import NO_TEXT, SafeText
 from backends.model.stack import Environment
 from backends.model.trading import TradingState
 from widgets.age import age_text
-from widgets.cells import fit, tame, width_of
+from widgets.cells import fit, reaches, tame, width_of
 from widgets.glyphs import PRIORITY, TRADING, is_ascii
 from widgets.roles import Role
 from widgets.span import Span, Spans, spans_width
@@ -76,7 +76,7 @@ def render_band(view: HeadlineView, width: int, height: int, screen: tuple[int, 
         return (_too_small(view, width, screen), *((),) * (height - 1))
     left = [_environment(view), _stack(view), _state(view)]
     if height == 1 and view.banner:
-        left.insert(0, _banner(view))
+        left.insert(0, _banner(view, width))
     right = [_alarms(view), _mode(view), _heart(view), _clock(view)]
     first = _join(left, right, width)
     if height == 1:
@@ -100,22 +100,24 @@ def _too_small(view: HeadlineView, width: int, screen: tuple[int, int]) -> Spans
 
 
 def _second(view: HeadlineView, width: int) -> Spans:
-    left = [_Item(_shorter(f" {view.because}", "text", 32), 10)]
+    left = [_Item(_shorter(f" {view.because}", "text", width, 32), 10)]
     if view.banner:
-        left.insert(0, _banner(view))
+        left.insert(0, _banner(view, width))
     if view.data_age is None:
         data = _span("no data yet", "state-unknown")
     else:
         data = _span(f"data {age_text(view.data_age)} old", "muted")
     # In watch mode host and build stay: a wall must always say what it is.
-    note = _shorter(view.note, "muted", 12) if view.note else ((),)
+    note = _shorter(view.note, "muted", width, 12) if view.note else ((),)
     right = [_Item((*note, ()) if view.is_armed else note, 9), _Item(((data,),))]
     return _join(left, right, width)
 
 
-def _shorter(text: str, role: Role, least: int) -> tuple[Spans, ...]:
-    """The text whole, then cut more and more, down to ``least`` cells."""
-    cuts = range(max(least, width_of(tame(text)) - 4), least - 1, -4)
+def _shorter(text: str, role: Role, most: int, least: int) -> tuple[Spans, ...]:
+    """The text whole if it fits ``most`` cells, then cut more and more, down to ``least``."""
+    if reaches(text, most):
+        text = fit(text, most)
+    cuts = range(width_of(tame(text)) - 6, least - 1, -6)
     return ((_span(text, role),), *((_span(fit(text, cut).rstrip(), role),) for cut in cuts))
 
 
@@ -170,9 +172,8 @@ def _clock(view: HeadlineView) -> _Item:
     return _Item(((_span(text, "text"),), ()), 4)
 
 
-def _banner(view: HeadlineView) -> _Item:
-    text = f" {view.banner} "
-    return _Item(((_span(text, "badge-bad"),), (_span(fit(text, 40), "badge-bad"),)), 1)
+def _banner(view: HeadlineView, width: int) -> _Item:
+    return _Item(_shorter(f" {view.banner} ", "badge-bad", width, 30), 1)
 
 
 def _join(left: Sequence[_Item], right: Sequence[_Item], width: int) -> Spans:

@@ -29,6 +29,8 @@ class _Shown:
     row: AnyRow | None
     is_cursor: bool = False
     has_thumb: bool = False
+    note: SafeText = NO_TEXT
+    """Why there is no row."""
 
 
 class Grid(LineWidget, can_focus=True):
@@ -99,16 +101,20 @@ class Grid(LineWidget, can_focus=True):
         ValueError when two rows have one key: an action must have one target.
         """
         before = self._places.get(self._cursor_key or "", 0)
+        is_in_view = self._top <= before < self._top + self._body or not self._shown
         self._grid_rows = tuple(rows)
         self._places = {row.key: place for place, row in enumerate(self._grid_rows)}
         if len(self._places) != len(self._grid_rows):
             raise ValueError("two rows of one table have the same key")
-        if empty is not None and empty != self._empty:
+        if empty is not None:
             self._empty = empty
-            self.touch_all()
         if self._cursor_key not in self._places:
             self._set_cursor(self._nearest(before))
-        self._keep_visible()
+        if is_in_view:
+            self._keep_visible()
+        else:
+            # Scrolled away by the mouse: new data is no reason to pull the eye back.
+            self._refresh_body()
 
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Show other columns; the rows must follow."""
@@ -172,10 +178,9 @@ class Grid(LineWidget, can_focus=True):
             self._paint_header(line)
             return
         shown = self._shown[y - 1] if y <= len(self._shown) else _Shown(None)
-        if not self._grid_rows:
-            if y == 2 or (y == 1 and self._body < 2):
-                line.add(" " * _GUTTER)
-                line.add(fit(self._empty, self._drawn_width - _GUTTER), "muted")
+        if shown.note:
+            line.add(" " * _GUTTER)
+            line.add(fit(shown.note, self._drawn_width - _GUTTER), "muted")
         elif isinstance(shown.row, Heading):
             self._paint_heading(shown.row, line)
         elif shown.row is not None:
@@ -293,8 +298,10 @@ class Grid(LineWidget, can_focus=True):
             for number, row in enumerate(rows[self._top : self._top + body])
         ]
         shown += [_Shown(None)] * (body - len(shown))
+        if not rows and body:
+            shown[min(1, body - 1)] = _Shown(None, note=self._empty)
         before, self._shown = self._shown, shown
-        if len(before) != len(shown) or not rows:
+        if len(before) != len(shown):
             self.touch(*range(1, body + 1))
         else:
             self.touch(*(number + 1 for number in range(body) if before[number] != shown[number]))

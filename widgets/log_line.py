@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from backends.model.logline import LogLevel, LogLine, Marker
-from backends.model.safetext import SafeText
+from backends.model.safetext import NAME_LIMIT, SafeText
 from widgets.cells import fit, reaches, window
 from widgets.line_widget import Line
 from widgets.roles import TONES, Role
@@ -53,7 +53,7 @@ class LogLayout:
 @lru_cache(maxsize=256)
 def tone_of(service: str) -> Role:
     """A quiet colour for a service, the same in every session."""
-    return TONES[zlib.crc32(service.encode()) % len(TONES)]
+    return TONES[zlib.crc32(service.encode("utf-8", "backslashreplace")) % len(TONES)]
 
 
 @lru_cache(maxsize=512)
@@ -95,7 +95,8 @@ def paint_log_line(
         line.add(" ")
     line.add(tag, tag_role)
     line.add(" ")
-    line.add(f"{fit(row.service, layout.service)}{'‹' if start else '│'}", tone_of(row.service))
+    service = fit(SafeText(row.service, NAME_LIMIT), layout.service)
+    line.add(f"{service}{'‹' if start else '│'}", tone_of(row.service))
     if row.marker is Marker.LATE:
         line.add("late ", "stale")
     room = layout.width - line.width
