@@ -1,9 +1,8 @@
-"""The wall screen left alone: does it grow, does it tire? Prints one line a minute and the slopes at the end."""
+"""The wall screen left alone: does it grow? Prints a line a minute and the slopes at the end."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def main() -> int:
         for minute in range(1, minutes + 1):
             usage = watch(terminal, 60.0)
             pids = tree(terminal.popen.pid)
-            files = sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
+            files = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
             threads = sum(len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in pids)
             rows.append((usage.rss, files, threads))
             sys.stdout.write(
