@@ -52,7 +52,8 @@ class SwitchServer:
         self._tasks.add(task)
         self.connections += 1
         try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            # A cancelled handler ends quietly: the streams would log it as an error.
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while True:
                     await self._one(reader, writer)
         finally:

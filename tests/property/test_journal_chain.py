@@ -82,6 +82,14 @@ def test_a_line_that_was_dropped_swapped_inserted_or_doubled_is_found(data: st.D
     assert found.damage.line == place + 1
 
 
+def test_a_record_that_skips_a_number_is_found() -> None:
+    made = lines(3)
+    forged, _ = seal(body(9), Head(7, json.loads(made[2])["hash"]))
+    found = checked(b"".join([*made, forged]))
+    assert found.damage is not None
+    assert (found.records, found.damage.record) == (3, 4)
+
+
 @pytest.mark.parametrize("tail", [b"", b"\n"], ids=["cut", "cut and ended"])
 def test_a_last_record_cut_at_any_byte_is_damage_until_the_next_write_marks_it(tail: bytes) -> None:
     made = lines(3)

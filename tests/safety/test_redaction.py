@@ -1,0 +1,117 @@
+"""No secret reaches the journal, however it is dressed."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backends.journal.entry import Entry, Kind, Session
+from backends.journal.journal import Journal
+from backends.journal.redact import MASK, Redactor, is_secret_name
+from backends.model.safetext import SafeText
+from backends.model.secret import Secret
+from tests.clock import FakeClock
+from tests.sim.world import KIM
+
+CANARY = 'cänary+/="\\7f\x1b2 42'
+
+DRESSED = {
+    "as it is": CANARY,
+    "in a URL": quote(CANARY, safe=""),
+    "in a form": quote_plus(CANARY),
+    "in JSON": json.dumps({"x": CANARY}),
+    "in JSON with its own letters": json.dumps({"x": CANARY}, ensure_ascii=False),
+    "in a repr": repr([CANARY]),
+    "as shown": str(SafeText(CANARY)),
+    "in base64": base64.b64encode(CANARY.encode()).decode(),
+    "in URL base64": base64.urlsafe_b64encode(CANARY.encode()).decode(),
+    "behind a user": base64.b64encode(f"kim:{CANARY}".encode()).decode(),
+    "behind a longer user": base64.b64encode(f"kimm:{CANARY}".encode()).decode(),
+    "behind and before": base64.b64encode(f"kimmy:{CANARY}:x".encode()).decode(),
+}
+MARKS = ("nary", "%C3%A4n", "u00e4n", base64.b64encode(CANARY.encode()).decode()[2:20])
+
+
+def clean(text: str) -> bool:
+    return not any(mark in text for mark in MARKS)
+
+
+@pytest.mark.parametrize("form", DRESSED)
+async def test_a_registered_secret_is_masked_in_every_form_in_every_part_of_a_record(
+    tmp_path: Path, form: str
+) -> None:
+    dressed = DRESSED[form]
+    assert "behind" in form or not clean(dressed)
+    redactor = Redactor([Secret(CANARY)])
+    journal = Journal(tmp_path, Session(KIM, "0.1.0"), FakeClock(), redactor)
+    text = f"before {dressed} after"
+    deep = {"a": [{"b": text, text: 1}]}
+    await journal.record(Entry(Kind.NOTE, text, reason=text, targets=[text], step=deep, before=[deep]), 5)
+    journal.close()
+    written = (tmp_path / "000001.jsonl").read_text()
+    assert clean(written)
+    assert written.count(MASK) >= 6
+    assert "before " in written
+    assert " after" in written
+
+
+@given(
+    secret=st.text(st.characters(codec="utf-8"), min_size=8, max_size=40).filter(
+        lambda text: text.strip() == text
+    ),
+    before=st.text(max_size=20),
+    behind=st.text(st.characters(codec="ascii"), max_size=10),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_registered_secret_is_gone_from_any_text(secret: str, before: str, behind: str) -> None:
+    redactor = Redactor([Secret(secret)])
+    for dressed in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+        left = redactor.text(f"{before}{dressed}{behind}")
+        # The mask itself is made of stars, and a secret of stars is no longer one.
+        assert secret not in left.replace(MASK, "") or set(secret) == {"*"}
+    encoded = base64.b64encode(f"{behind}{secret}".encode()).decode()
+    assert MASK in redactor.text(encoded)
+
+
+def test_a_rotated_secret_stays_hidden() -> None:
+    redactor = Redactor([Secret("old-value-1")])
+    redactor.register(Secret("new-value-2"))
+    assert redactor.text("old-value-1 new-value-2") == f"{MASK} {MASK}"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("redis://kim:hunter2@127.0.0.1/0 is down", f"redis://kim:{MASK}@127.0.0.1/0 is down"),
+        ("redis://:hunter2@127.0.0.1/0", f"redis://:{MASK}@127.0.0.1/0"),
+        ("password=hunter2, next", f"password={MASK}, next"),
+        ('{"api_key": "hunter2", "n": 1}', f'{{"api_key": {MASK}, "n": 1}}'),
+        ("Authorization: Bearer hunter2hunter2", f"Authorization: {MASK}"),
+        ("sent Bearer abc.def.ghi", f"sent Bearer {MASK}"),
+        ("INTERNAL_TOKEN_SECRET='a b'", f"INTERNAL_TOKEN_SECRET={MASK}"),
+        ("kill switch ENGAGED by kim: drill", "kill switch ENGAGED by kim: drill"),
+        ("http://127.0.0.1:8003/api and 3 tokens", "http://127.0.0.1:8003/api and 3 tokens"),
+    ],
+)
+def test_what_looks_like_a_secret_is_masked_and_the_rest_is_not(text: str, left: str) -> None:
+    assert Redactor().text(text) == left
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "redisPassword", "API_KEY", "x-api-key", "Authorization", "dsn"]
+)
+def test_a_member_with_a_secrets_name_is_masked_whatever_it_holds(name: str) -> None:
+    assert is_secret_name(name)
+    assert Redactor().value({name: ["x"], "state": "ACTIVE"}) == {name: MASK, "state": "ACTIVE"}
+    assert Redactor().value({name: None}) == {name: None}
+
+
+@pytest.mark.parametrize("name", ["state", "tokens", "engaged_by", "keyboard", "passed", "hash", "prev"])
+def test_other_members_are_not(name: str) -> None:
+    assert not is_secret_name(name)
