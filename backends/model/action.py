@@ -1,0 +1,114 @@
+"""What a step does to the world beyond one guarded change or one request: each kind is plain data.
+
+Any text may name values of the run (``$operator``, ``$reason``, ``$symbol``); see ``substitution``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RedisWrite:
+    """One Redis command that changes a key, with what must be so before it."""
+
+    source: str
+    op: str
+    """``set``, ``del``, ``hset``, ``hdel``, ``xadd``, ``publish``, ``rpush``, ``bgsave``."""
+    key: str = ""
+    """The key or channel; always exact, never a pattern."""
+    value: Any = None
+    """For set, publish and rpush: text, or anything JSON can hold, stored as JSON."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """For hset and xadd; for hdel the names."""
+    if_absent: bool = False
+    """Only when the key does not exist; else ALREADY."""
+    if_value: str | None = None
+    """Only when the key's text is exactly this (compare and set); else FAILED."""
+    min_receivers: int = 0
+    """For publish: fewer subscribers than this is FAILED, because nobody heard it."""
+    max_length: int | None = None
+    """For xadd and rpush: trim to about this many."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisUnit:
+    """Several writes as one MULTI; all happen or none does."""
+
+    source: str
+    writes: tuple[RedisWrite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DockerVerb:
+    """Something done to one container of the stack."""
+
+    source: str
+    verb: str
+    """``start``, ``stop``, ``restart``, ``kill`` or ``disconnect`` (from ``network``)."""
+    service: str
+    """The service's name in the stack file, or ``$service``; aimed at the container's id, never at a pattern."""
+    grace: float = 10.0
+    """Seconds between SIGTERM and SIGKILL for stop and restart."""
+    network: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdVerb:
+    """``start``, ``stop`` or ``restart`` of one unit."""
+
+    source: str
+    verb: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class SqlStatement:
+    """One parameterised statement in one transaction."""
+
+    source: str
+    text: str
+    """With ``%(name)s`` placeholders only; values come from ``params``."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    rows: int | None = None
+    """Rows it must touch; any other number rolls it back and is FAILED."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program on this host; never a shell. Its exit code alone proves nothing."""
+
+    source: str
+    argv: tuple[str, ...]
+    """A value stands in one argument and cannot become two, nor an option."""
+    timeout: float = 60.0
+    """Seconds, after which its process group is ended."""
+    folder: str | None = None
+    env: tuple[str, ...] = ()
+    """Names of variables it may inherit besides ``PATH``, ``HOME`` and ``LANG``."""
+    ok: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Time that must pass."""
+
+    seconds: float
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """Nothing is done; the step's proof must hold before the next one."""
+
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attest:
+    """A person confirms having done or seen it; journalled with their name."""
+
+    text: str
+    source: str = ""
