@@ -31,7 +31,7 @@ class Action:
     """One thing an operator can do with a key."""
 
     id: str
-    """Also the name of the method that does it: ``action_<id>``, or ``action_emergency`` for all of those."""
+    """Also the name of the method that does it, ``action_<id>``, but for emergencies, which share one."""
     keys: tuple[str, ...]
     """Textual's key names; the first one is the one shown."""
     label: str
@@ -49,6 +49,15 @@ class Action:
     confirm: str | None = None
     """The second key, shown in the dialog."""
     is_demo_only: bool = False
+    is_view: bool = False
+    """Done by the main screen by itself; everything else is done by the app."""
+
+    @property
+    def binding(self) -> str:
+        """What Textual runs for it."""
+        if self.is_emergency:
+            return f"app.emergency('{self.id}')"
+        return self.id if self.is_view else f"app.{self.id}"
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -65,16 +74,29 @@ ACTIONS: tuple[Action, ...] = (
         procedure="halt",
         confirm="h",
     ),
-    Action("next_pane", ("tab",), "next pane", "Go to the next pane"),
-    Action("previous_pane", ("shift+tab",), "previous pane", "Go to the previous pane"),
-    Action("pane_containers", ("1",), "containers", "Go to the containers"),
-    Action("pane_facts", ("2",), "risk keys", "Go to the risk keys"),
-    Action("pane_alerts", ("3",), "alerts", "Go to the alerts"),
-    Action("pane_logs", ("4",), "logs", "Go to the logs"),
-    Action("zoom", ("z",), "zoom", "Show the pane on the whole screen, or all four again", in_footer=True),
+    Action("next_pane", ("tab",), "next pane", "Go to the next pane", is_view=True),
+    Action("previous_pane", ("shift+tab",), "previous pane", "Go to the previous pane", is_view=True),
+    Action("pane_containers", ("1",), "containers", "Go to the containers", is_view=True),
+    Action("pane_facts", ("2",), "risk keys", "Go to the risk keys", is_view=True),
+    Action("pane_alerts", ("3",), "alerts", "Go to the alerts", is_view=True),
+    Action("pane_logs", ("4",), "logs", "Go to the logs", is_view=True),
+    Action(
+        "zoom",
+        ("z",),
+        "zoom",
+        "Show the pane on the whole screen, or all four again",
+        in_footer=True,
+        is_view=True,
+    ),
     Action("detail", ("enter",), "detail", "All that is known about this row", in_footer=True),
     Action(
-        "follow", ("space",), "pause", "Follow the logs, or hold them still", where=Where.LOGS, in_footer=True
+        "follow",
+        ("space",),
+        "pause",
+        "Follow the logs, or hold them still",
+        where=Where.LOGS,
+        in_footer=True,
+        is_view=True,
     ),
     Action(
         "filter",
@@ -83,6 +105,7 @@ ACTIONS: tuple[Action, ...] = (
         "Show only log lines that hold a text",
         where=Where.LOGS,
         in_footer=True,
+        is_view=True,
     ),
     Action(
         "level",
@@ -90,11 +113,21 @@ ACTIONS: tuple[Action, ...] = (
         "level",
         "Lowest log level shown: all, info, warning, error",
         where=Where.LOGS,
+        is_view=True,
     ),
-    Action("sort_worst", ("w",), "worst first", "Sort by what is wrong", where=Where.CONTAINERS),
-    Action("sort_name", ("n",), "by name", "Sort by name", where=Where.CONTAINERS),
-    Action("sort_cpu", ("c",), "by CPU", "Sort by CPU, highest first", where=Where.CONTAINERS),
-    Action("sort_memory", ("m",), "by memory", "Sort by memory, highest first", where=Where.CONTAINERS),
+    Action(
+        "sort_worst", ("w",), "worst first", "Sort by what is wrong", where=Where.CONTAINERS, is_view=True
+    ),
+    Action("sort_name", ("n",), "by name", "Sort by name", where=Where.CONTAINERS, is_view=True),
+    Action("sort_cpu", ("c",), "by CPU", "Sort by CPU, highest first", where=Where.CONTAINERS, is_view=True),
+    Action(
+        "sort_memory",
+        ("m",),
+        "by memory",
+        "Sort by memory, highest first",
+        where=Where.CONTAINERS,
+        is_view=True,
+    ),
     Action("refresh", ("r",), "refresh", "Ask every source again now"),
     Action("procedure", ("p",), "procedure", "Show the running or last procedure, step by step"),
     Action("acknowledge", ("a",), "acknowledge", "Take note of a verdict, which removes its banner"),
@@ -103,7 +136,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("faults", ("x",), "faults", "Switch faults of the demo", in_footer=True, is_demo_only=True),
     Action("palette", ("colon", "ctrl+p"), "commands", "Find a command by name; starts no emergency action"),
     Action("help", ("question_mark", "f1"), "help", "This list", in_footer=True),
-    Action("back", ("escape",), "back", "Leave zoom, filter, or the screen on top"),
+    Action("back", ("escape",), "back", "Leave zoom, filter, or the screen on top", is_view=True),
     Action("quit", ("q",), "quit", "Leave the room; a running procedure goes on to its end", in_footer=True),
 )
 
@@ -153,7 +186,7 @@ def available(*, is_watch: bool, is_demo: bool) -> tuple[Action, ...]:
 def emergency_bindings() -> list[Binding]:
     """For the app: they fire first and everywhere, whatever has the focus."""
     return [
-        Binding(",".join(it.keys), f"app.emergency('{it.id}')", it.label, id=it.id, priority=True, show=False)
+        Binding(",".join(it.keys), it.binding, it.label, id=it.id, priority=True, show=False)
         for it in EMERGENCIES
     ]
 
@@ -161,7 +194,7 @@ def emergency_bindings() -> list[Binding]:
 def room_bindings() -> list[Binding]:
     """For the main screen."""
     return [
-        Binding(",".join(it.keys), it.id, it.label, id=it.id, show=False)
+        Binding(",".join(it.keys), it.binding, it.label, id=it.id, show=False)
         for it in ACTIONS
         if not it.is_emergency
     ]

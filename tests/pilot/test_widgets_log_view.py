@@ -7,6 +7,7 @@ import pytest
 from backends.model.logline import LogLevel, LogLine, Marker
 from backends.model.safetext import SafeText
 from tests.pilot.stage import Ring, Stage, strips, text_of
+from widgets.line_widget import Line
 from widgets.log_line import clock_text, tone_of
 from widgets.log_view import LogView
 
@@ -298,6 +299,28 @@ async def test_only_rows_new_on_screen_are_asked_of_the_source() -> None:
         it.tick()
         it.tick()
         assert asked == [(1000, 3)]
+
+
+async def test_a_row_that_only_moved_is_not_painted_again() -> None:
+    painted: list[int] = []
+
+    class Watched(LogView):
+        def paint(self, y: int, line: Line) -> None:
+            painted.append(y)
+            super().paint(y, line)
+
+    ring = Ring()
+    ring.fill(1000)
+    app = Stage(Watched(ring, frames=0))
+    async with app.run_test(size=(100, 10)) as pilot:
+        it = app.query_one(Watched)
+        it.tick()
+        await pilot.pause()
+        painted.clear()
+        ring.fill(3)
+        it.tick()
+        await pilot.pause()
+        assert painted == [7, 8, 9]
 
 
 async def test_another_log_starts_at_its_own_end_without_the_old_filter() -> None:

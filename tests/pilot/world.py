@@ -170,7 +170,7 @@ def reading(key: str, now: Instant, value: Any = None, *, old: float = 0.0, **re
     return Reading(key, source.id, received=at, period=source.every, value=value, **rest)
 
 
-def service(name: str, now: Instant, **changes: Any) -> Service:
+def service(name: str, now: Instant, /, **changes: Any) -> Service:
     """A healthy one, up for three hours, using a little."""
     index = next((n for n, spec in enumerate(_SPECS) if spec.name == name), 0)
     checked = _SPECS[index].has_check

@@ -19,8 +19,8 @@ def columns() -> tuple[Column, ...]:
         Column("sign", NO_TEXT, 4 if is_ascii() else 1),
         Column("priority", SafeText("PRIO"), 4),
         Column("since", SafeText("FOR"), 4, align="right"),
-        Column("title", SafeText("WHAT IS WRONG"), 60, least=16, flex=2),
-        Column("response", SafeText("WHAT TO DO"), 60, least=36, drop=1, flex=1),
+        Column("title", SafeText("WHAT IS WRONG"), 60, least=40, flex=2),
+        Column("response", SafeText("WHAT TO DO"), 60, least=48, drop=1, flex=1),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from backends.model.safetext import SafeText
+from widgets.cells import fit
 from widgets.roles import Role
 from widgets.span import Span, Spans, wrap
 
@@ -17,7 +18,7 @@ def block(label: str, text: object, width: int, role: Role = "text") -> list[Spa
     """Lines of at most ``width`` cells: the label quietly on the first, the text beside it."""
     room = max(8, width - LABEL - 1)
     lines = wrap((Span(SafeText(text), role),), room)
-    first = Span(SafeText(f" {label:<{LABEL}}"), "muted")
+    first = Span(SafeText(f" {fit(label, LABEL - 1)} "), "muted")
     rest = Span(SafeText(" " * (LABEL + 1)))
     return [((first if number == 0 else rest), *line) for number, line in enumerate(lines)]
 

@@ -25,7 +25,7 @@ from widgets.spark import spark
 YOUNG = 600.0
 """Seconds of uptime within which an earlier restart still matters."""
 
-_TREND_WIDTH = 12
+_TREND_WIDTH = 9
 
 
 class Sort(Enum):
@@ -62,7 +62,7 @@ def columns() -> tuple[Column, ...]:
         Column("uptime", SafeText("UP"), 7, least=4, align="right", drop=2),
         Column("cpu", SafeText("CPU"), 6, least=5, align="right", drop=1),
         Column("memory", SafeText("MEM"), 5, align="right", drop=4),
-        Column("trend", SafeText("MEM TREND"), _TREND_WIDTH, least=8, drop=5),
+        Column("trend", SafeText("MEM TREND"), _TREND_WIDTH, drop=5),
         Column("age", SafeText("SEEN"), 6, least=4, align="right", drop=6),
         Column("limit", SafeText("OF LIMIT"), 8, align="right", drop=7),
         Column("exit", SafeText("LAST EXIT"), 9, align="right", drop=8),
@@ -123,7 +123,9 @@ def summary(stack: Stack, board: Board, now: Instant) -> SafeText:
 
 
 def _weight(item: Item) -> int:
-    return item.level.rank * 2 + (item.spec is None)
+    """Urgency; a service without a check is not worse than a healthy one, a stranger a little."""
+    rank = 0 if item.level is Level.INFO else item.level.rank
+    return rank * 2 + (item.spec is None)
 
 
 def _usage(item: Item, what: str) -> float:
@@ -135,7 +137,7 @@ def status(item: Item, now: Instant) -> Cell:
     """What is the matter with it in one word or two, never blank, never good unless it was just read."""
     reading = item.reading
     if reading is None or reading.outcome is Outcome.NEVER:
-        return Cell(SafeText("never read"), "state-unknown")
+        return Cell(SafeText("NOT READ"), "state-unknown")
     if not item.is_current:
         return Cell(SafeText(words.outcome(reading, now)), "stale")
     if reading.outcome is Outcome.MISSING or item.service is None:

@@ -20,14 +20,29 @@ from widgets.span import Spans
 _TABLE_ROWS = 50
 
 
-def title_of(stack: Stack, board: Board, key: str) -> SafeText:
+def title_of(stack: Stack, board: Board, key: str, *, is_alarm: bool) -> SafeText:
     """What the detail view of a board key or an alarm id is called."""
+    if is_alarm:
+        alarm = _alarm(board, key)
+        return SafeText("Alarm" if alarm is None else f"Alarm: {alarm.subject}")
     if key in stack.facts:
         return SafeText(stack.facts[key].label)
-    if key.startswith(SERVICE):
-        return SafeText(key.removeprefix(SERVICE))
+    return SafeText(key.removeprefix(SERVICE))
+
+
+def detail_lines(
+    stack: Stack, board: Board, key: str, now: Instant, width: int, *, is_alarm: bool
+) -> tuple[Spans, ...]:
+    """Everything about an alarm and then its subject, or about a fact or service."""
+    if not is_alarm:
+        make = fact_lines if key in stack.facts else service_lines
+        return make(stack, board, key, now, width)
     alarm = _alarm(board, key)
-    return SafeText("Alarm" if alarm is None else f"Alarm {alarm.id}")
+    lines = alarm_lines(board, key, now, width)
+    if alarm is None or (alarm.subject not in stack.facts and alarm.subject not in board.readings):
+        return lines
+    subject = detail_lines(stack, board, alarm.subject, now, width, is_alarm=False)
+    return (*lines, (), line(f" {alarm.subject}", "accent"), *subject)
 
 
 def fact_lines(stack: Stack, board: Board, ident: str, now: Instant, width: int) -> tuple[Spans, ...]:

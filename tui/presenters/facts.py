@@ -6,20 +6,23 @@ from typing import Any
 
 from backends.model.board import Board
 from backends.model.clock import Instant
-from backends.model.fact import Fact, Level
+from backends.model.fact import Fact, Level, ValueType
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import NO_TEXT, SafeText
 from backends.model.stack import Stack
 from backends.model.trading import Gate, TradingState
 from tui.presenters import words
 from tui.presenters.state import fact_level
-from widgets.glyphs import LEVEL, QUALITY, Sign, is_ascii, shown_name
+from widgets.glyphs import LEVEL, QUALITY, is_ascii, shown_name
 from widgets.grid_layout import Column
 from widgets.roles import Role
 from widgets.row import AnyRow, Cell, Heading, Row
 
 NARROW = 46
 """Cells of the pane below which value, raw word and age share one column."""
+
+WIDE = 76
+"""Cells of the pane from which the raw word has a column of its own."""
 
 CHANGED_FOR = 5.0
 """Seconds for which a value is marked as changed."""
@@ -28,6 +31,7 @@ _GATE_WORDS: dict[TradingState, tuple[str, str, Role]] = {
     TradingState.TRADING: ("allowed", "trading allowed", "state-allowed"),
     TradingState.HALTED: ("HALTED", "TRADING HALTED", "state-halted"),
 }
+_NO_WORD: tuple[str, str, Role] = ("UNKNOWN", "UNKNOWN", "state-unknown")
 
 
 def columns(width: int) -> tuple[Column, ...]:
@@ -36,17 +40,16 @@ def columns(width: int) -> tuple[Column, ...]:
     if width < NARROW:
         return (
             sign,
-            Column("label", SafeText("RISK KEY"), 14, least=11),
-            Column("value", SafeText("VALUE"), 14, least=8, flex=1),
+            Column("label", SafeText("RISK KEY"), 11),
+            Column("value", SafeText("VALUE"), 14, flex=1),
         )
-    return (
-        sign,
-        Column("label", SafeText("RISK KEY"), 24, least=14, flex=1),
-        Column("value", SafeText("VALUE"), 20, least=12, flex=2),
-        Column("raw", SafeText("RAW"), 12, least=7, drop=2, flex=1),
-        Column("age", SafeText("AGE"), 11, least=10, align="right", drop=1),
-        Column("note", SafeText("NOTE"), 34, least=20, drop=3, flex=2),
-    )
+    label = Column("label", SafeText("RISK KEY"), 24, least=14, flex=1)
+    value = Column("value", SafeText("VALUE"), 20, least=16, flex=2)
+    age = Column("age", SafeText("AGE"), 11, least=10, align="right")
+    if width < WIDE:
+        return (sign, label, value, age)
+    raw = Column("raw", SafeText("RAW"), 12, least=8, flex=1)
+    return (sign, label, value, raw, age, Column("note", SafeText("NOTE"), 40, least=28, drop=1, flex=2))
 
 
 def rows(stack: Stack, board: Board, now: Instant, width: int) -> tuple[AnyRow, ...]:
@@ -61,7 +64,7 @@ def rows(stack: Stack, board: Board, now: Instant, width: int) -> tuple[AnyRow, 
         group = fact.group
         level = fact_level(stack, board, fact.id, now)
         reading = board.readings.get(fact.id)
-        make = _narrow if width < NARROW else _wide
+        make = _narrow if width < NARROW else _medium if width < WIDE else _wide
         out.append(make(fact, reading, gates.get(fact.id), level, now))
     return tuple(out)
 
@@ -117,13 +120,6 @@ def value_cell(fact: Fact, reading: Reading[Any] | None, level: Level, now: Inst
     return Cell(reading.error or SafeText("no value"), "state-unknown")
 
 
-def _sign(reading: Reading[Any] | None, level: Level, now: Instant) -> Sign:
-    """The level's sign, or that of the quality when the value cannot be relied on."""
-    if reading is None or words.is_current(reading, now):
-        return LEVEL[level]
-    return QUALITY[reading.quality(now)]
-
-
 def _age_cell(reading: Reading[Any] | None, now: Instant) -> Cell:
     text = SafeText(words.outcome(reading, now))
     if words.is_current(reading, now):
@@ -134,48 +130,55 @@ def _age_cell(reading: Reading[Any] | None, now: Instant) -> Cell:
 
 
 def _wide(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Level, now: Instant) -> Row:
-    sign = _sign(reading, level, now)
     value = value_cell(fact, reading, level, now)
     raw = NO_TEXT
-    is_current = words.is_current(reading, now)
     if reading is not None and reading.outcome is Outcome.OK:
-        raw = words.raw(reading.value)
-    if gate is not None and is_current:
-        _, text, role = _GATE_WORDS.get(gate.state, ("", "UNKNOWN, blocked?", "state-unknown"))
+        is_told = gate is None and fact.type is not ValueType.TIME
+        raw = NO_TEXT if is_told else words.raw(reading.value)
+    if gate is not None and words.is_current(reading, now):
+        _, text, role = _GATE_WORDS.get(gate.state, _NO_WORD)
         value = Cell(SafeText(text), role, value.is_changed)
-    elif raw == value.text:
-        raw = NO_TEXT
-    note = _note(fact, reading, value)
-    return Row(
-        fact.id,
-        (
-            Cell(sign.mark, sign.role),
-            Cell(shown_name(SafeText(fact.label)), "text" if is_current else "muted"),
-            value,
-            Cell(raw, "muted"),
-            _age_cell(reading, now),
-            Cell(note, "muted"),
-        ),
-    )
+    start = _start(fact, reading, level, now)
+    note = Cell(_note(fact, reading, value), "muted")
+    return Row(fact.id, (*start, value, Cell(raw, "muted"), _age_cell(reading, now), note))
 
 
-def _note(fact: Fact, reading: Reading[Any] | None, value: Cell) -> SafeText:
-    if reading is not None and reading.outcome is Outcome.FAILED:
-        return SafeText("" if reading.error is None or reading.error == value.text else reading.error)
-    return SafeText(fact.note or "")
+def _medium(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Level, now: Instant) -> Row:
+    value = value_cell(fact, reading, level, now)
+    if gate is not None and words.is_current(reading, now):
+        value = _gate_cell(gate, value)
+    return Row(fact.id, (*_start(fact, reading, level, now), value, _age_cell(reading, now)))
 
 
 def _narrow(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Level, now: Instant) -> Row:
-    sign = _sign(reading, level, now)
     value = value_cell(fact, reading, level, now)
     if not words.is_current(reading, now):
         value = _age_cell(reading, now)
         if reading is not None and (good := reading.kept(now)) is not None:
             value = Cell(SafeText(f"{value.text} {words.shown(fact, good.value, now)}"), value.role)
     elif gate is not None:
-        short, _, role = _GATE_WORDS.get(gate.state, ("UNKNOWN", "", "state-unknown"))
-        value = Cell(SafeText(f"{short} {gate.raw or 'no key'}"), role, value.is_changed)
-    return Row(fact.id, (Cell(sign.mark, sign.role), Cell(shown_name(SafeText(fact.label))), value))
+        value = _gate_cell(gate, value)
+    return Row(fact.id, (*_start(fact, reading, level, now), value))
+
+
+def _start(fact: Fact, reading: Reading[Any] | None, level: Level, now: Instant) -> tuple[Cell, Cell]:
+    """The sign, which is that of the quality when the value cannot be relied on, and the label."""
+    is_current = words.is_current(reading, now)
+    sign = LEVEL[level] if reading is None or is_current else QUALITY[reading.quality(now)]
+    return Cell(sign.mark, sign.role), Cell(
+        shown_name(SafeText(fact.label)), "text" if is_current else "muted"
+    )
+
+
+def _gate_cell(gate: Gate, value: Cell) -> Cell:
+    short, _, role = _GATE_WORDS.get(gate.state, _NO_WORD)
+    return Cell(SafeText(f"{short} {gate.raw or 'no key'}"), role, value.is_changed)
+
+
+def _note(fact: Fact, reading: Reading[Any] | None, value: Cell) -> SafeText:
+    if reading is not None and reading.outcome is Outcome.FAILED:
+        return SafeText("" if reading.error is None or reading.error == value.text else reading.error)
+    return SafeText(fact.note or "")
 
 
 def _has_changed(reading: Reading[Any], now: Instant) -> bool:

@@ -14,12 +14,13 @@ from backends.model.trading import TradingState
 from tui.presenters import words
 from tui.presenters.block import block, line, listing
 from tui.presenters.state import trading_now
+from widgets.cells import fit
 from widgets.glyphs import TRADING
 from widgets.roles import Role
-from widgets.span import Span, Spans
+from widgets.span import Span, Spans, spans_width
 
 RULES = {
-    RiskClass.STOP: "STOP: two keys; nothing blocks it; its steps go on past errors",
+    RiskClass.STOP: "STOP: two keys, blocked by nothing, goes on past errors",
     RiskClass.MARKET: "MARKET: moves the market; a challenge is typed",
     RiskClass.DEGRADE: "DEGRADE: loses data or service; the name is typed",
     RiskClass.RESTORE: "RESTORE: all preconditions, a phrase, a reason",
@@ -44,39 +45,74 @@ class Question:
 
 
 def plan_lines(it: Question, width: int, height: int) -> tuple[Spans, ...]:
-    """Everything about the procedure in at most ``height`` lines; the fallback is cut first, and says so."""
+    """Everything about the procedure in ``height`` lines where that can be; what is cut ends in ``…``.
+
+    Where even the first line of everything does not fit there are more lines, and the panel scrolls.
+    """
     if width < FULL_WIDTH or height < FULL_HEIGHT:
         return tuple(_brief(it, width)[:height])
-    must: list[Spans] = [
-        *block("Class", RULES[it.procedure.risk], width),
-        *block("Effect", it.procedure.summary, width, "strong"),
+    return tuple(squeeze(_sections(it, width), width, height))
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Lines about one thing. ``gives`` says who is shortened first: the highest. Its first lines stay."""
+
+    lines: list[Spans]
+    gives: int
+    least: int = 1
+
+
+def squeeze(sections: list[Section], width: int, height: int) -> list[Spans]:
+    """The sections in their order, shortened line by line until they fit, never below their least."""
+    lengths = [len(section.lines) for section in sections]
+    while sum(lengths) > height:
+        spare = [n for n, section in enumerate(sections) if lengths[n] > section.least]
+        if not spare:
+            break
+        lengths[max(spare, key=lambda n: (sections[n].gives, n))] -= 1
+    lines: list[Spans] = []
+    for section, length in zip(sections, lengths, strict=True):
+        kept = section.lines[:length]
+        if kept and length < len(section.lines):
+            kept[-1] = _cut(kept[-1], width)
+        lines += kept
+    return lines
+
+
+def _cut(spans: Spans, width: int) -> Spans:
+    last = spans[-1]
+    room = width - spans_width(spans[:-1])
+    return (*spans[:-1], Span(SafeText(fit(f"{last.text} …", min(room, len(last.text) + 2))), last.role))
+
+
+def _sections(it: Question, width: int) -> list[Section]:
+    procedure = it.procedure
+    steps = [
+        Section(block("Steps" if n == 0 else "", text, width), 5) for n, text in enumerate(_steps(procedure))
+    ]
+    targets = [
+        Section(block("Targets" if n == 0 else "", target(it.stack, step), width), 4)
+        for n, step in enumerate(procedure.steps)
+    ]
+    will_not = [
+        Section(block("Will NOT" if n == 0 else "", text, width, "strong"), 6)
+        for n, text in enumerate(procedure.will_not or ("nothing named",))
+    ]
+    note = [Section(block("Note", procedure.note, width, "accent"), 9, least=0)] if procedure.note else []
+    return [
+        Section(block("Class", RULES[procedure.risk], width), 7),
+        Section(block("Effect", procedure.summary, width, "strong"), 2),
         *_state(it, width),
         *_facts(it, width),
-        *listing("Targets", tuple(target(it.stack, step) for step in it.procedure.steps), width),
-        *listing("Steps", tuple(_steps(it.procedure)), width),
-        *block("Proof", proof_text(it.stack, it.procedure), width),
-        *block("Will NOT", "; ".join(it.procedure.will_not) or "nothing named", width, "strong"),
-        *block("Undo", _undo(it), width),
+        *targets,
+        *steps,
+        Section(block("Proof", proof_text(it.stack, procedure), width), 3),
+        *will_not,
+        Section(block("Undo", _undo(it), width), 7),
+        *note,
+        Section(listing("If it fails", tuple(procedure.fallback.splitlines()), width), 8),
     ]
-    if it.procedure.note:
-        must += block("Note", it.procedure.note, width, "accent")
-    fallback = listing("If it fails", tuple(it.procedure.fallback.splitlines()), width)
-    return tuple(_cut(must, fallback, height))
-
-
-def _cut(must: list[Spans], fallback: list[Spans], height: int) -> list[Spans]:
-    """The fallback keeps at least its first line; what does not fit is announced, never just gone."""
-    room = max(2, height - len(must))
-    if len(fallback) > room:
-        more = len(fallback) - room + 1
-        fallback = [
-            *fallback[: room - 1],
-            line(f"{'':16}and {more} more lines, shown in full if it fails", "muted"),
-        ]
-    kept = must[: max(0, height - len(fallback))]
-    if len(kept) < len(must):
-        kept[-1:] = [line(" … the terminal is too low to say all; d shows everything", "state-warn")]
-    return [*kept, *fallback]
 
 
 def _brief(it: Question, width: int) -> list[Spans]:
@@ -96,26 +132,29 @@ def _read(age: float | None) -> str:
     return "not read yet" if age is None else f"read {words.age(age)} ago"
 
 
-def _state(it: Question, width: int) -> list[Spans]:
+def _state(it: Question, width: int) -> list[Section]:
     trading = trading_now(it.board, it.now)
     sign = TRADING[trading.state]
     text = f"{sign.label}, {_read(trading.age)}"
     if trading.state is not it.opened_in:
         text += f"; it was {it.opened_in.value} when this was opened"
-    lines = block("State now", text, width, sign.role)
-    gates = ", ".join(f"{gate.label} {gate.raw or gate.because}" for gate in it.board.trading.gates)
-    return lines + (block("", gates, width, "muted") if gates else [])
+    gates = ", ".join(f"{gate.label} {gate.raw or '?'}" for gate in it.board.trading.gates)
+    return [
+        Section(block("State now", text, width, sign.role), 1),
+        *([Section(block("", gates, width, "muted"), 3)] if gates else []),
+    ]
 
 
-def _facts(it: Question, width: int) -> list[Spans]:
-    lines: list[Spans] = []
+def _facts(it: Question, width: int) -> list[Section]:
+    """What the procedure wants seen, but for the gates: the line above has them."""
+    gates = {gate.fact for gate in it.board.trading.gates}
+    sections = []
     for ident in it.procedure.shows:
         fact = it.stack.facts.get(ident)
-        if fact is None:
-            continue
-        text, role = _fact_text(it, ident)
-        lines += block(_capital(fact.label), text, width, role)
-    return lines
+        if fact is not None and ident not in gates:
+            text, role = _fact_text(it, ident)
+            sections.append(Section(block(_capital(fact.label), text, width, role), 5))
+    return sections
 
 
 def _fact_text(it: Question, ident: str) -> tuple[str, Role]:
@@ -146,8 +185,8 @@ def target(stack: Stack, step: Step) -> str:
 def _steps(procedure: Procedure) -> list[str]:
     texts = []
     for number, step in enumerate(procedure.steps, 1):
-        when = "at once" if step.after == 0 else f"after {step.after:g} s without proof, at the same time"
-        texts.append(f"{number}. {step.title} ({when})")
+        when = "at once" if step.after == 0 else f"beside it if not proved in {step.after:g} s"
+        texts.append(f"{number}. {step.title}, {when}")
     return texts
 
 
@@ -159,7 +198,7 @@ def proof_text(stack: Stack, procedure: Procedure) -> str:
             fact = stack.facts.get(proof.fact)
             label = proof.fact if fact is None else fact.label
             seen[f"{label} reads {' or '.join(proof.equals)} within {proof.within:g} s"] = None
-    return "; ".join(seen) + ", over a connection of its own"
+    return "read back over another connection: " + "; ".join(seen)
 
 
 def _undo(it: Question) -> str:
@@ -167,7 +206,7 @@ def _undo(it: Question) -> str:
     if ident is None:
         return "not reversible from here"
     known = it.stack.procedures.get(ident)
-    return f"reversible: {known.title if known else ident}, with its own preconditions, phrase and reason"
+    return f"by {known.title if known else ident}, which asks for preconditions, a phrase and a reason"
 
 
 def _capital(text: str) -> str:

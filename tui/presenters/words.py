@@ -126,7 +126,7 @@ def outcome(reading: Reading[Any] | None, now: Instant) -> str:
     if reading.outcome is Outcome.MISSING:
         return f"MISSING {old}" if reading.age(now) <= reading.stale_after else f"STALE {old}"
     if reading.outcome is Outcome.FAILED:
-        return f"FAILED {old}"
+        return f"FAILED {whole_age(failing_for(reading, now))}"
     quality = reading.quality(now)
     if quality is Quality.STALE:
         observed = reading.observed_age(now)
@@ -134,6 +134,13 @@ def outcome(reading: Reading[Any] | None, now: Instant) -> str:
     return {Quality.FRESH: old, Quality.AGEING: f"ageing {old}", Quality.BAD: f"BAD CLOCK {old}"}.get(
         quality, f"UNKNOWN {old}"
     )
+
+
+def failing_for(reading: Reading[Any], now: Instant) -> float:
+    """Seconds since the answers began to fail, as far as that is known."""
+    if reading.changed is not None:
+        return now.since(reading.changed)
+    return reading.age(now) if reading.last_good is None else now.since(reading.last_good.at)
 
 
 def is_current(reading: Reading[Any] | None, now: Instant) -> bool:

@@ -1,0 +1,281 @@
+"""The screen: one reader of the engine, and the hand that gives it intents."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from backends.engine import Mode
+from backends.model.clock import Clock, SystemClock
+from backends.model.safetext import SafeText
+from themes.contrast import Depth
+from themes.loader import BASE_TCSS, DEFAULT, defaults, shelf
+from tui.actions import Action, action, available, emergency_bindings, key_text
+from tui.bridge import Bridge
+from tui.compat import SteadyApp
+from tui.desk import Desk, running
+from tui.dialogs.procedure_dialog import ProcedureDialog
+from tui.emergency import Emergencies
+from tui.face import EngineFace
+from tui.hangup import Hangup
+from tui.moment import Moment
+from tui.presenters.detail import detail_lines, title_of
+from tui.presenters.headline import headline
+from tui.presenters.help import help_lines
+from tui.presenters.progress import notice_line
+from tui.screens.main import MainScreen
+from tui.screens.text import TextScreen
+from widgets.band import HeadlineView
+from widgets.roles import Role
+from widgets.span import Span, Spans
+
+SAID_FOR = 6.0
+"""Seconds for which a message stays."""
+
+
+class ControlRoom(SteadyApp, inherit_bindings=False):
+    """The room on a running engine. ``return_code`` is what the process should exit with."""
+
+    CSS_PATH: ClassVar[list[str | PurePath]] = [BASE_TCSS, Path(__file__).with_name("room.tcss")]
+    TITLE = "Control Room"
+    # Textual's own palette opens over dialogs; ours is an action like any other.
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *emergency_bindings(),
+        Binding("ctrl+c", "interrupted", "how to leave", show=False, system=True),
+    ]
+
+    def __init__(
+        self,
+        engine: EngineFace,
+        *,
+        theme: str | None = None,
+        demo_control: Mapping[str, str] | None = None,
+        theme_folder: Path | None = None,
+        clock: Clock | None = None,
+        pulse: float = 1.0,
+        desk: Desk | None = None,
+        depth: Depth | None = None,
+    ) -> None:
+        """``demo_control`` maps stack ids to the control address of a demo, ``theme_folder`` holds the
+        user's own themes. ``pulse`` is the seconds between two beats of the room; 0 starts no timer."""
+        super().__init__()
+        self.animation_level = "none"
+        self.engine = engine
+        self.clock = clock or SystemClock()
+        self.stack = engine.stacks[0]
+        self.desk = desk or Desk(engine.operator)
+        self.is_watch = engine.mode is Mode.WATCH
+        self._emergencies = Emergencies(self, engine, self.desk, is_watch=self.is_watch)
+        self._control = dict(demo_control or {})
+        self._pulse = pulse
+        self._beat = 0
+        self._message: tuple[Spans, float] | None = None
+        self._leaves_at = float("-inf")
+        self._bridge: Bridge | None = None
+        self._hangup: Hangup | None = None
+        self._shelf = shelf(theme_folder, depth or Depth.of(self.console.color_system))
+        for known in self._shelf.themes.values():
+            self.register_theme(known)
+        self._wanted_theme = theme or DEFAULT
+        self.theme = self._wanted_theme if self._wanted_theme in self._shelf.themes else DEFAULT
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What can be done in this session."""
+        return available(is_watch=self.is_watch, is_demo=self.stack.id in self._control)
+
+    @property
+    def room(self) -> MainScreen:
+        """The main screen, which is always at the bottom of the stack."""
+        screen = self.screen_stack[0]
+        if not isinstance(screen, MainScreen):
+            raise TypeError("the default screen was replaced")
+        return screen
+
+    def moment(self, stack: str | None = None) -> Moment:
+        """The newest board of a stack, or of the one on screen, and what time it is."""
+        it = self.stack if stack is None else next(it for it in self.engine.stacks if it.id == stack)
+        # The board first: with the clock read before, a board made in between would be from the future.
+        board = self.engine.board(it.id)
+        return Moment(it, board, self.clock.now())
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return defaults()
+
+    def get_default_screen(self) -> Screen[Any]:
+        frames = 4.0 if self._pulse else 0.0
+        is_demo = self.stack.id in self._control
+        return MainScreen(self.moment(), is_watch=self.is_watch, is_demo=is_demo, frames=frames)
+
+    def on_mount(self) -> None:
+        self._bridge = Bridge(self.engine, self.redraw)
+        if self._pulse:
+            self.set_interval(self._pulse, self._on_pulse)
+            if sys.stdin.isatty() and not self.is_headless:
+                self._hangup = Hangup(self._hang_up, sys.stdin.fileno())
+        if self.theme != self._wanted_theme:
+            self.say(f"there is no theme {self._wanted_theme!r}; this is {self.theme}")
+        for problem in self._shelf.problems:
+            self.say(problem, "state-warn")
+        self.call_after_refresh(self._watch_stack)
+
+    def on_unmount(self) -> None:
+        if self._bridge is not None:
+            self._bridge.close()
+        if self._hangup is not None:
+            self._hangup.close()
+
+    def redraw(self) -> None:
+        """Draw the newest moment on the screen on top; one that is covered is drawn when it comes back."""
+        moment = self.moment()
+        if self._emergencies.bring_forward(moment):
+            self.bell()
+        screen = self.screen
+        if isinstance(screen, ProcedureDialog):
+            of_dialog = self.moment(screen.stack_id)
+            screen.show(of_dialog, self._headline(of_dialog))
+        elif isinstance(screen, TextScreen):
+            screen.show(moment)
+        elif isinstance(screen, MainScreen):
+            screen.show(moment, self._headline(moment), self._notice(moment))
+
+    def say(self, text: str, role: Role = "strong") -> None:
+        """Show a message for a few seconds; a verdict is never covered by one."""
+        until = self.clock.now().mono + SAID_FOR
+        self._message = ((Span(SafeText(f" {text}"), role),), until)
+        self.call_after_refresh(self.redraw)
+
+    def put_on_top(self, screen: Screen[None]) -> None:
+        """Open a screen; what it covers is drawn anew when it closes."""
+        self.push_screen(screen, self._on_closed)
+        self.call_after_refresh(self.redraw)
+
+    def do(self, it: Action) -> None:
+        """Run an action as its key would. Raises ValueError for an emergency: only its key starts one."""
+        if it.is_emergency:
+            raise ValueError(f"{it.id} is started by its key only")
+        self.call_later(self.run_action, it.binding, self.room)
+
+    def action_emergency(self, ident: str) -> None:
+        self._emergencies.press(action(ident))
+
+    def action_interrupted(self) -> None:
+        self.say(f"to leave press {key_text(action('quit').keys[0])}")
+
+    def action_detail(self) -> None:
+        key, pane = self.room.selected(), self.room.current
+        if key is None:
+            self.say("no row here to tell more about; Left and Right read long log lines")
+            return
+        moment = self.moment()
+        title = title_of(moment.stack, moment.board, key, is_alarm=pane == "alerts")
+
+        def lines(at: Moment, width: int) -> tuple[Spans, ...]:
+            return detail_lines(at.stack, at.board, key, at.now, width, is_alarm=pane == "alerts")
+
+        self.put_on_top(TextScreen(title, moment, lines))
+
+    def action_help(self) -> None:
+        lines = help_lines(self.actions, is_watch=self.is_watch)
+        self.put_on_top(TextScreen(SafeText("Keys"), self.moment(), lambda *_: lines))
+
+    def action_faults(self) -> None:
+        control = self._control.get(self.stack.id)
+        if control is None:
+            return
+        from tui.demo_faults import FAILURES, DemoFaults  # noqa: PLC0415  only a demo needs it
+        from tui.screens.faults import FaultScreen  # noqa: PLC0415
+
+        self.put_on_top(FaultScreen(DemoFaults(control), FAILURES))
+
+    def action_palette(self) -> None:
+        from textual.command import CommandPalette  # noqa: PLC0415  costs too much for the first frame
+
+        from tui.palette import RoomCommands  # noqa: PLC0415
+
+        self.push_screen(CommandPalette(providers=[RoomCommands]), self._on_closed)
+
+    def action_procedure(self) -> None:
+        moment = self.moment()
+        run = running(moment.board) or next(iter(moment.board.runs), None)
+        if run is None or not self._emergencies.show(run, moment):
+            self.say("no procedure has run in this session")
+
+    def action_acknowledge(self) -> None:
+        run = self.desk.open_verdict(self.engine.board(self.stack.id))
+        if run is not None and run.verdict is not None:
+            self.desk.note(run.operation)
+            detail = f"operator took note of the verdict {run.verdict.value}"
+            self.engine.record("noted", run.stack, run.procedure, detail)
+        self.redraw()
+
+    def action_refresh(self) -> None:
+        self.engine.refresh(self.stack.id)
+        self.say("asking every source again")
+
+    def action_next_stack(self) -> None:
+        stacks = self.engine.stacks
+        self.stack = stacks[(stacks.index(self.stack) + 1) % len(stacks)]
+        if len(stacks) == 1:
+            self.say("there is only this stack")
+        else:
+            self._watch_stack()
+
+    def action_theme(self) -> None:
+        names = list(self._shelf.themes)
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+        self.say(f"theme {self.theme}")
+
+    async def action_quit(self) -> None:
+        """Leave; with a procedure under way only when pressed twice, and it goes on all the same."""
+        now = self.clock.now().mono
+        runs = [run for it in self.engine.stacks if (run := running(self.engine.board(it.id))) is not None]
+        if not runs or now < self._leaves_at:
+            self.exit(return_code=0)
+            return
+        self._leaves_at = now + SAID_FOR
+        self.say(f"{runs[0].title} is running and goes on to its end; q again leaves", "state-warn")
+
+    def _on_pulse(self) -> None:
+        """Once a second, whatever the engine does: time passes on the screen too."""
+        self._beat += 1
+        if self._hangup is not None:
+            self._hangup.check()
+        self.redraw()
+
+    def _hang_up(self, status: int) -> None:
+        self.exit(return_code=status)
+
+    def _watch_stack(self) -> None:
+        self.room.log_pane.watch_source(self.engine.logs(self.stack.id))
+        self.redraw()
+
+    def _on_closed(self, _: object) -> None:
+        self.call_after_refresh(self.redraw)
+
+    def _headline(self, moment: Moment) -> HeadlineView:
+        return headline(
+            moment.stack,
+            moment.board,
+            moment.now,
+            is_armed=not self.is_watch,
+            beat=self._beat,
+            host=self.engine.operator.host,
+        )
+
+    def _notice(self, moment: Moment) -> Spans:
+        under_way = running(moment.board)
+        if under_way is not None:
+            return notice_line(under_way, is_ended=False)
+        verdict = self.desk.open_verdict(moment.board)
+        if verdict is not None:
+            return notice_line(verdict, is_ended=True)
+        if self._message is not None and moment.now.mono < self._message[1]:
+            return self._message[0]
+        return ()

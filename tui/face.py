@@ -1,0 +1,34 @@
+"""What the screen uses of the engine, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from backends.engine import Mode
+from backends.model.board import Board
+from backends.model.intent import Identity, Intent
+from backends.model.port import LogSource
+from backends.model.stack import Stack
+
+
+class EngineFace(Protocol):
+    """``backends.engine.Engine`` as the screen sees it; every call returns at once."""
+
+    mode: Mode
+    operator: Identity
+
+    @property
+    def stacks(self) -> tuple[Stack, ...]: ...
+
+    def board(self, stack: str) -> Board: ...
+
+    def logs(self, stack: str) -> LogSource: ...
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]: ...
+
+    def submit(self, intent: Intent) -> None: ...
+
+    def record(self, event: str, stack: str, procedure: str, detail: str) -> None: ...
+
+    def refresh(self, stack: str) -> None: ...

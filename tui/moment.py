@@ -1,0 +1,16 @@
+"""What every screen is drawn from: one stack, its newest board, and what time it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backends.model.board import Board
+from backends.model.clock import Instant
+from backends.model.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    stack: Stack
+    board: Board
+    now: Instant

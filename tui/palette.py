@@ -1,0 +1,45 @@
+"""Finding a command by name. An emergency action can be read about here, never started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from tui.actions import Action, key_text, keys_text
+
+if TYPE_CHECKING:
+    from tui.app import ControlRoom
+
+
+class RoomCommands(Provider):
+    """The actions of this session, by label and description."""
+
+    async def discover(self) -> Hits:
+        for name, text, run in self._commands():
+            yield DiscoveryHit(name, run, help=text)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for name, text, run in self._commands():
+            score = max(matcher.match(name), matcher.match(text))
+            if score > 0:
+                yield Hit(score, matcher.highlight(name), run, help=text)
+
+    def _commands(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
+        app: ControlRoom = self.app  # type: ignore[assignment]  # Textual knows only App
+        for it in app.actions:
+            if it.id in ("palette", "back"):
+                continue
+            if it.is_emergency:
+                yield f"{it.label} ({describe(it)})", it.description, partial(app.say, describe(it))
+            else:
+                yield f"{it.label} ({key_text(it.keys[0])})", it.description, partial(app.do, it)
+
+
+def describe(it: Action) -> str:
+    """What to press for an emergency action, in words; all that the palette does about it."""
+    confirm = key_text((it.confirm or "").upper())
+    return f"press {keys_text(it)}, then {confirm}"

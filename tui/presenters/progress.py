@@ -1,0 +1,114 @@
+"""A procedure under way and ended, in words: what was done, what was proved, what to do if it was not."""
+
+from __future__ import annotations
+
+from backends.model.procedure import Procedure, RiskClass, Run, Verdict
+from backends.model.safetext import SafeText
+from tui.presenters import words
+from tui.presenters.block import block, line
+from tui.presenters.state import is_proved
+from widgets.glyphs import VERDICT
+from widgets.span import Span, Spans
+from widgets.step_list import run_lines, step_lines
+
+NO_ANSWER = 5.0
+"""Seconds after which a procedure the engine has not taken up counts as not done."""
+
+LONG = 10.0
+"""Seconds of running after which the way by hand is shown beside it."""
+
+
+def is_lost(run: Run | None, waited: float) -> bool:
+    """Whether the engine never took it up."""
+    return run is None and waited >= NO_ANSWER
+
+
+def progress_lines(procedure: Procedure, run: Run | None, waited: float, width: int) -> tuple[Spans, ...]:
+    """The steps as they stand ``waited`` seconds after the confirmation."""
+    lines: list[Spans] = [line(f" {procedure.title}: running for {words.span(waited)}", "strong"), ()]
+    if run is None:
+        lines.append(line(" Handed to the engine; it has not answered yet.", "state-unknown"))
+    else:
+        lines += [_indented(it) for it in run_lines(run)]
+    if waited >= LONG:
+        lines += [(), *by_hand(procedure, width)]
+    return tuple(lines)
+
+
+def verdict_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ...]:
+    """A verdict that is proved: the sentence first, then how it went."""
+    sign = VERDICT[run.verdict or Verdict.FAILED]
+    rung = f"  via rung {run.rung}" if run.rung is not None and run.rung > 1 else ""
+    head: Spans = (
+        Span(SafeText(f" {sign.label}"), sign.role),
+        Span(SafeText(f"  {procedure.done or procedure.title}{rung}"), "strong"),
+    )
+    lines: list[Spans] = [head, *block("", run.sentence, width, "strong"), ()]
+    lines += [_indented(it) for it in step_lines(run.steps)]
+    lines.append(())
+    lines += block("Will NOT", "; ".join(procedure.will_not) or "nothing named", width)
+    if run.journal_degraded:
+        lines += block("Journal", "could not be written: note this action by hand", width, "state-bad")
+    return tuple(lines)
+
+
+def failure_lines(procedure: Procedure, run: Run | None, width: int) -> tuple[Spans, ...]:
+    """Not proved: said as loudly as a terminal can, with what is left to do by hand."""
+    lines: list[Spans] = list(_shout(failure_word(procedure, run), width))
+    if run is None:
+        lines += block("Verdict", "the engine did not take it up", width, "state-bad")
+    else:
+        verdict = run.verdict or Verdict.FAILED
+        lines += block("Verdict", VERDICT[verdict].label, width, VERDICT[verdict].role)
+        lines += block("Because", run.sentence or "no reason given", width, "strong")
+    lines += [(), *by_hand(procedure, width), ()]
+    if run is not None:
+        lines += [_indented(it) for it in step_lines(run.steps)]
+    return tuple(lines)
+
+
+def failure_word(procedure: Procedure, run: Run | None) -> str:
+    """The two or three words across the screen."""
+    if procedure.risk is not RiskClass.STOP:
+        return "NOT DONE"
+    if run is not None and run.verdict is Verdict.UNCONFIRMED:
+        return "NOT CONFIRMED: TREAT AS NOT STOPPED"
+    if run is not None and run.verdict is Verdict.PARTIAL:
+        return "NOT STOPPED, OR ONLY IN PART"
+    return "NOT STOPPED"
+
+
+def by_hand(procedure: Procedure, width: int) -> list[Spans]:
+    """The fallback, whole; commands are never wrapped in the middle of a line that fits."""
+    lines: list[Spans] = [line(" DO THIS BY HAND", "accent")]
+    for text in procedure.fallback.splitlines():
+        lines += block("", text, width, "strong") if len(text) > width - 4 else [line(f"   {text}", "strong")]
+    return lines
+
+
+def notice_line(run: Run, is_ended: bool) -> Spans:
+    """One line for the main screen: a run under way, or a verdict nobody has taken note of."""
+    if not is_ended or run.verdict is None:
+        return (
+            Span(SafeText(" RUNNING "), "badge-key"),
+            Span(SafeText(f" {run.title}"), "strong"),
+            Span(SafeText("   p shows the steps"), "muted"),
+        )
+    sign = VERDICT[run.verdict]
+    at = "" if run.ended is None else f" at {words.clock(run.ended.wall)}Z"
+    role = "badge-key" if is_proved(run) else sign.badge
+    return (
+        Span(SafeText(f" {sign.label} "), role),
+        Span(SafeText(f" {run.title}{at}: {run.sentence}"), "strong"),
+        Span(SafeText("   p shows it, a takes note"), "muted"),
+    )
+
+
+def _shout(word: str, width: int) -> list[Spans]:
+    room = max(1, width - 1)
+    blank = line(" " * room, "badge-bad")
+    return [blank, line(f"{word:^{room}}"[:room], "badge-bad"), blank, ()]
+
+
+def _indented(spans: Spans) -> Spans:
+    return (Span(SafeText(" ")), *spans) if spans else spans

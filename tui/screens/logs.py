@@ -1,0 +1,138 @@
+"""The log pane: the view, its filter, and a title that says what is being shown and what is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from backends.model.logline import LogLevel
+from backends.model.port import LogSource
+from backends.model.safetext import SafeText
+from tui.log_filter import FLOORS, LogMatches, is_active, parsed
+from widgets.log_view import LogView
+from widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
+
+_FILTER_PERIOD = 0.25
+"""Seconds between two looks at new lines while a filter is on."""
+
+
+class LogPane(Pane):
+    """Follows a log, holds it still, filters it."""
+
+    class Closed(Message):
+        """The filter's input was left; the keyboard belongs to the log again."""
+
+    def __init__(self, *, frames: float, id: str) -> None:
+        self.view = LogView(empty=SafeText("no log line has come yet"), frames=frames, id="logs")
+        super().__init__(SafeText("4 Logs"), self.view, id=id)
+        self._source: LogSource | None = None
+        self._text = ""
+        self._floor: LogLevel | None = None
+        self._matches: LogMatches | None = None
+        self._is_busy = False
+        self._has_frames = frames > 0
+
+    def on_mount(self) -> None:
+        if self._has_frames:
+            self.set_interval(_FILTER_PERIOD, self._look)
+
+    def watch_source(self, source: LogSource) -> None:
+        """Show this log; text and level of the filter stay."""
+        self._source = source
+        self.view.watch_source(source)
+        self._apply()
+
+    @property
+    def follow_word(self) -> str:
+        """What the follow key does now."""
+        return "pause" if self.view.is_following else "follow"
+
+    def toggle_follow(self) -> None:
+        """Hold the log still, or follow it again."""
+        self.view.follow(not self.view.is_following)
+        self.label_now()
+
+    def next_floor(self) -> None:
+        """Raise the lowest level shown, and after the highest show all again."""
+        self._floor = FLOORS[(FLOORS.index(self._floor) + 1) % len(FLOORS)]
+        self._apply()
+
+    async def ask(self) -> None:
+        """Open the line in which a filter is typed."""
+        # Imported here: the widget costs more than the pane and most sessions never filter.
+        from textual.widgets import Input  # noqa: PLC0415
+
+        if self.query(Input):
+            self.query_one(Input).focus()
+            return
+        line = Input(self._text, placeholder="text to look for; !text for lines without it", id="filter")
+        await self.mount(line)
+        line.focus()
+
+    async def close_filter(self) -> bool:
+        """Drop the filter's text and its line; False when there was none."""
+        had = bool(self._text) or bool(self.query("#filter"))
+        await self.query("#filter").remove()
+        if self._text:
+            self._text = ""
+            self._apply()
+        if had:
+            self.view.focus()
+        return had
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._text = event.value
+        self._apply()
+
+    async def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        await self.query("#filter").remove()
+        self.view.focus()
+
+    def on_log_view_changed(self, event: LogView.Changed) -> None:
+        event.stop()
+        self.label_now()
+
+    def label_now(self) -> None:
+        """Say in the title: following or held, what is filtered, how much is hidden, how much waits."""
+        parts = ["following" if self.view.is_following else f"PAUSED, {self.view.pending:,} new below"]
+        if self._text:
+            parts.append(f"filter '{self._text[:40]}'")
+        if self._floor is not None:
+            parts.append(f"{self._floor.value} and up")
+        if self._matches is not None:
+            parts.append(f"{self._matches.hidden:,} hidden")
+        subtitle = "" if self._source is None else f"{self._source.end - self._source.first:,} lines kept"
+        self.label(SafeText(f"4 Logs  {', '.join(parts)}"), SafeText(subtitle))
+
+    def _apply(self) -> None:
+        wanted = parsed(self._text, self._floor)
+        if self._source is None or not is_active(wanted):
+            self._matches = None
+            self.view.show_only(None)
+            self.view.highlight(None)
+        else:
+            self._matches = LogMatches(self._source, wanted)
+            self._look()
+            label = "" if not wanted.text else f"{'without' if wanted.is_inverse else 'with'} '{wanted.text}'"
+            self.view.show_only(self._matches.ordinals, SafeText(label))
+            self.view.highlight(SafeText(wanted.text) if wanted.text and not wanted.is_inverse else None)
+        self.label_now()
+
+    def _look(self) -> None:
+        """Take in new lines, one bite at a time: keys have their turn between two bites."""
+        if self._matches is None or self._is_busy:
+            return
+        if self._matches.advance():
+            self._is_busy = True
+            self.set_timer(0.001, self._look_on)
+        self.view.tick()
+
+    def _look_on(self) -> None:
+        self._is_busy = False
+        self._look()
