@@ -97,7 +97,6 @@ class LineWidget(Widget):
         self._strips: list[Strip | None] = []
         self._drawn_width = 0
         self._painter: Painter | None = None
-        self._painted_from: object = None
 
     @abstractmethod
     def paint(self, y: int, line: Line) -> None:
@@ -113,14 +112,12 @@ class LineWidget(Widget):
     @property
     def painter(self) -> Painter:
         """The styles of the current theme on this widget's background."""
-        if self._painter is None or self.app.theme_variables is not self._painted_from:
-            self._painted_from = self.app.theme_variables
+        if self._painter is None:
             self._painter = Painter(
                 self.app.theme_variables,
                 self.background_colors[1],
                 self.app.get_line_filters(),
             )
-            self._strips = [None] * len(self._strips)
         return self._painter
 
     def touch(self, *lines: int) -> None:

@@ -104,3 +104,9 @@ def test_a_wide_letter_on_an_edge_becomes_a_space() -> None:
 
 def test_a_mark_at_the_start_of_a_cell_does_not_reach_into_the_column_before() -> None:
     assert fit("\u0301x", 3) == "◌\u0301x "
+
+
+def test_letters_that_terminals_measure_differently_are_replaced() -> None:
+    assert fit("\U0001f1e9\U0001f1ea", 4) == "DE  "
+    assert fit("x\ufe0f", 2) == "x "
+    assert fit("\U0001f44d\U0001f3fd", 3) == "\U0001f44d "
