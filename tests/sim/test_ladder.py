@@ -125,4 +125,5 @@ def test_a_disk_that_does_not_take_the_journal_delays_a_stop_by_its_budget_and_i
     run, _ = halted(made)
     assert run.verdict is Verdict.VERIFIED
     assert run.journal_degraded
+    assert [entry.is_degraded for _, entry in made.paper.entries if entry.kind is Kind.OUTCOME] == [True]
     assert made.world.calls[0][0] <= 0.051
