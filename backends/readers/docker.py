@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -115,8 +115,9 @@ class DockerServiceReader:
                 stirred, self._stirred = self._stirred, set()
             matched = self._match(listed)
             others = self._others(listed, matched)
-            for entry in (*matched.values(), *others.values()):
-                self._inspect(self._client, entry, stirred, ends)
+            for group in (matched, others):
+                for name, entry in group.items():
+                    group[name] = self._inspect(self._client, entry, stirred, ends)
         except SourceError:
             # A fresh connection next time agrees on the API version anew.
             if self._client is not None:
@@ -155,11 +156,11 @@ class DockerServiceReader:
                 found[name] = entry
         return found
 
-    def _inspect(self, client: DockerClient, entry: Entry, stirred: set[str], ends: float) -> None:
-        """Learn what only inspecting tells, when there may be something new."""
+    def _inspect(self, client: DockerClient, entry: Entry, stirred: set[str], ends: float) -> Entry:
+        """Learn what only inspecting tells, when there may be something new; the entry as it is by then."""
         known, now = self._known.get(entry.ident), monotonic()
         if known is not None and not _is_due(entry, known, entry.ident in stirred, now):
-            return
+            return entry
         seen = (entry.state, entry.status)
         try:
             within = max(0.1, min(ends - now, self._source.deadline / 2))
@@ -167,22 +168,25 @@ class DockerServiceReader:
         except DockerRefusedError:
             # Gone since the list was made; the next list will say so.
             self._known[entry.ident] = _Known(seen, Detail(), now)
-            return
+            return entry
         except SourceError:
             # One container the engine cannot inspect must not hide all others.
             kept = known.detail if known is not None and known.seen == seen else Detail()
             self._known[entry.ident] = _Known(seen, kept, now, is_stuck=True)
-            return
+            return entry
         self._known[entry.ident] = _Known(seen, said, now)
         if said.ended is not None:
             with self._lock:
                 self._last_run[entry.ident] = said.ended
+        # What was inspected is newer than the list, and the two must not be mixed.
+        return replace(entry, state=said.state or entry.state, health=said.health or entry.health)
 
     def _forget(self, listed: Sequence[Entry]) -> None:
         there = {entry.ident for entry in listed}
         self._known = {ident: known for ident, known in self._known.items() if ident in there}
         with self._lock:
             self._last_run = {ident: run for ident, run in self._last_run.items() if ident in there}
+            self._out_of_memory &= there
 
     def _service(self, name: str, entry: Entry, is_expected: bool) -> Service:
         with self._lock:
@@ -246,7 +250,7 @@ class DockerServiceReader:
         with self._lock:
             self._stirred.add(event.container)
             if event.action == "oom":
-                self._out_of_memory.add(event.container)
+                self._note_oom(event.container, event.ns / 1e9)
             if event.action == "die" and event.exit_code is not None:
                 self._end_run(event.container, event.exit_code, event.ns / 1e9)
         if spec is None:
@@ -256,6 +260,14 @@ class DockerServiceReader:
             self._logs.mark(self._logs.source(spec.name), Marker.EVENT, line, event.level)
         if self._poke is not None:
             self._poke()
+
+    def _note_oom(self, container: str, at: float) -> None:
+        """It belongs to the run that goes on, or to the one that just ended: the engine mixes the order."""
+        known = self._last_run.get(container)
+        if known is not None and abs(at - known.finished) < _SAME_END:
+            self._last_run[container] = replace(known, oom_killed=True)
+        else:
+            self._out_of_memory.add(container)
 
     def _end_run(self, container: str, exit_code: int, at: float) -> None:
         """Remember how a run ended, for the time when it runs again. Under the lock."""

@@ -17,7 +17,7 @@ _HEALTH_IN_STATUS: Final = re.compile(r"\((healthy|unhealthy|health: starting)\)
 _HEALTH: Final = {
     "healthy": Health.HEALTHY,
     "unhealthy": Health.UNHEALTHY,
-    "starting": Health.STARTING,
+    "starting": Health.STARTING,  # by inspecting
     "health: starting": Health.STARTING,
     "none": Health.NO_CHECK,
     "": Health.NO_CHECK,
@@ -35,20 +35,14 @@ class Entry:
     image_id: str | None
     project: str | None
     state: RunState
+    health: Health
+    """UNKNOWN when it does not run, because then nothing is checked."""
     status: str
     """The engine's own sentence: ``Up 3 hours (healthy)``. It changes with every restart."""
 
     @property
     def name(self) -> str:
         return self.names[0] if self.names else self.ident[:12]
-
-    @property
-    def health(self) -> Health:
-        """By the list alone; UNKNOWN when it does not run, because then nothing is checked."""
-        if self.state is not RunState.RUNNING:
-            return Health.UNKNOWN
-        found = _HEALTH_IN_STATUS.search(self.status)
-        return _HEALTH[found[1]] if found else Health.NO_CHECK
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +57,17 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What only inspecting a container tells. All None for a container that could not be inspected."""
+    """What inspecting a container tells. All None for a container that could not be inspected."""
 
+    state: RunState | None = None
+    health: Health | None = None
     restarts: int | None = None
     ended: LastRun | None = None
     """Of a container that does not run now."""
     started: float | None = None
     finished: float | None = None
     has_check: bool | None = None
+    """None when it is not known."""
     health_output: SafeText | None = None
 
 
@@ -86,14 +83,18 @@ def _entry(item: Mapping[str, Any]) -> Entry:
     # "/a/b" is the name under which a knows b, not a name of its own.
     names = [str(name).removeprefix("/") for name in item.get("Names") or ()]
     labels = item.get("Labels") or {}
+    state = _STATES.get(str(item["State"]), RunState.UNKNOWN)
+    status = str(item.get("Status", ""))
+    checked = _HEALTH_IN_STATUS.search(status)
     return Entry(
         ident=str(item["Id"]),
         names=tuple(name for name in names if name and "/" not in name),
         image=str(item.get("Image", "")),
         image_id=str(SafeText(item["ImageID"], NAME_LIMIT * 2)) if item.get("ImageID") else None,
         project=labels.get(_PROJECT),
-        state=_STATES.get(str(item["State"]), RunState.UNKNOWN),
-        status=str(item.get("Status", "")),
+        state=state,
+        health=_health(state, checked[1] if checked else "none"),
+        status=status,
     )
 
 
@@ -101,7 +102,7 @@ def detail(inspected: Any) -> Detail:
     """What inspecting said. Raises SourceError for an answer that is not one."""
     try:
         return _detail(inspected, inspected["State"])
-    except (TypeError, KeyError, AttributeError, IndexError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
         raise SourceError("what Docker says of a container cannot be understood") from error
 
 
@@ -109,18 +110,26 @@ def _detail(inspected: Mapping[str, Any], state: Mapping[str, Any]) -> Detail:
     check = state.get("Health") or {}
     log = check.get("Log") or []
     printed = str(log[-1].get("Output", ""))[:LINE_LIMIT] if log else ""
+    word = str(check.get("Status", "none"))
+    status = _STATES.get(str(state["Status"]), RunState.UNKNOWN)
     finished = _time(state.get("FinishedAt"))
     ended = None
-    if state["Status"] in ("exited", "dead", "restarting"):
+    if status in (RunState.EXITED, RunState.DEAD, RunState.RESTARTING):
         ended = LastRun(int(state["ExitCode"]), bool(state.get("OOMKilled")), finished or 0.0)
     return Detail(
+        state=status,
+        health=_health(status, word),
         restarts=_whole(inspected.get("RestartCount")),
         ended=ended,
         started=_time(state.get("StartedAt")),
         finished=finished,
-        has_check=check.get("Status", "none") not in ("none", ""),
+        has_check=word not in ("none", ""),
         health_output=SafeText(" ".join(printed.split())) if log else None,
     )
+
+
+def _health(state: RunState, word: str) -> Health:
+    return _HEALTH.get(word, Health.UNKNOWN) if state is RunState.RUNNING else Health.UNKNOWN
 
 
 def service(
