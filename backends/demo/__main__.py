@@ -1,0 +1,99 @@
+"""The demo without a screen: serves a simulated stack, prints one line of JSON, runs until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from backends.demo.faults import FAULTS, UnknownFaultError
+from backends.demo.process import StartError
+from backends.demo.world import STACKS, NoSuchStackError, serve
+
+PREFIX: Final = "controlroom-demo-"
+_OWNER: Final = "owner.pid"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when it was asked to end, 2 for a wrong argument, 1 when a server did not start."""
+    options = _options(arguments)
+    _sweep()
+    # Short, because unix sockets live in it and their paths may have 100 bytes.
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))  # noqa: S108 # made for this user alone
+    (folder / _OWNER).write_text(str(os.getpid()))
+    try:
+        asyncio.run(_run(options, folder))
+    except (NoSuchStackError, UnknownFaultError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except StartError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+async def _run(options: argparse.Namespace, folder: Path) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(
+        serve(options.stack, options.fault, options.seed, folder, _print_line, stop.wait)
+    )
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done() and not _is_ready.is_set():
+        serving.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+    stopping.cancel()
+
+
+_is_ready = asyncio.Event()
+
+
+def _print_line(about: dict[str, Any]) -> None:
+    _is_ready.set()
+    sys.stdout.write(json.dumps(about) + "\n")
+    sys.stdout.flush()
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m backends.demo", description=__doc__)
+    parser.add_argument("stack", nargs="?", default="trading-platform", help=f"one of: {', '.join(STACKS)}")
+    parser.add_argument("--fault", action="append", default=[], metavar="NAME", help=", ".join(FAULTS))
+    parser.add_argument("--seed", type=int, default=7, help="the same seed makes the same world")
+    return parser.parse_args(arguments)
+
+
+def _sweep() -> None:
+    """Remove what a killed demo left behind: folders whose owner is gone."""
+    for mark in Path("/tmp").glob(f"{PREFIX}*/{_OWNER}"):  # noqa: S108 # as above
+        with contextlib.suppress(OSError, ValueError):
+            if not _is_alive(int(mark.read_text())):
+                shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,240 @@
+"""The engine's HTTP face: paths, parameters, status codes and error bodies of Docker Engine API 1.41."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from backends.demo.dockerd.container import ConflictError, Container
+from backends.demo.dockerd.engine import Engine, NoSuchContainerError
+from backends.demo.dockerd.events import KNOWN_FILTERS, has_label, words
+from backends.demo.dockerd.meter import CPUS, MEMORY
+from backends.demo.dockerd.stamps import parse
+from backends.demo.dockerd.streams import Stream, log_frames, stats_lines
+from backends.demo.dockerd.views import inspected, listed
+from backends.demo.port import Asgi
+
+API: Final = "1.41"
+OLDEST: Final = "1.12"
+VERSION: Final = "20.10.24"
+KERNEL: Final = "6.1.0-demo"
+
+_LIST_FILTERS: Final = frozenset(
+    "ancestor before expose exited health id is-task isolation label name network publish since status volume".split()
+)
+_VERSIONED: Final = re.compile(r"^/v(\d+\.\d+)(/.*)$")
+
+
+def engine_app(engine: Engine) -> Asgi:
+    """The application to be served on a unix socket, with and without ``/v1.41`` before the path."""
+    api = _Api(engine)
+    routes = [
+        Route("/_ping", api.ping, methods=["GET", "HEAD"]),
+        Route("/version", api.version),
+        Route("/info", api.info),
+        Route("/events", api.events),
+        Route("/containers/json", api.list),
+        Route("/containers/{id}/json", api.inspect),
+        Route("/containers/{id}/stats", api.stats),
+        Route("/containers/{id}/logs", api.logs),
+        Route("/containers/{id}/{verb}", api.act, methods=["POST"]),
+    ]
+    handlers: Mapping[Any, Any] = {
+        HTTPException: _no_page,
+        NoSuchContainerError: _error(404),
+        ConflictError: _error(409),
+        ValueError: _error(400),
+    }
+    inner = Starlette(routes=routes, exception_handlers=handlers)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and (found := _VERSIONED.match(scope["path"])):
+            if why := _objection(found[1]):
+                await JSONResponse({"message": why}, 400)(scope, receive, send)
+                return
+            scope = {**scope, "path": found[2], "raw_path": found[2].encode()}
+        await inner(scope, receive, send)
+
+    return app
+
+
+class _Api:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def ping(self, request: Request) -> Response:
+        headers = {"Api-Version": API, "Docker-Experimental": "false", "Ostype": "linux",
+                   "Server": f"Docker/{VERSION} (linux)", "Cache-Control": "no-cache, no-store, must-revalidate",
+                   "Pragma": "no-cache"}  # fmt: skip
+        return PlainTextResponse("" if request.method == "HEAD" else "OK", headers=headers)
+
+    async def version(self, request: Request) -> Response:
+        about = {"ApiVersion": API, "Arch": "amd64", "BuildTime": "2024-01-01T00:00:00.000000000+00:00",
+                 "Experimental": "false", "GitCommit": "0000000", "GoVersion": "go1.19.8",
+                 "KernelVersion": KERNEL, "MinAPIVersion": OLDEST, "Os": "linux"}  # fmt: skip
+        component = {"Name": "Engine", "Version": VERSION, "Details": about}
+        return JSONResponse(
+            {"Platform": {"Name": "Docker Engine - simulated"}, "Components": [component], "Version": VERSION,
+             "ApiVersion": API, "MinAPIVersion": OLDEST, "GitCommit": "0000000", "GoVersion": "go1.19.8",
+             "Os": "linux", "Arch": "amd64", "KernelVersion": KERNEL, "BuildTime": about["BuildTime"]}
+        )  # fmt: skip
+
+    async def info(self, request: Request) -> Response:
+        states = [one.state for one in self._engine.containers.values()]
+        running = sum(state in ("running", "restarting") for state in states)
+        paused = states.count("paused")
+        images = {one.spec.image for one in self._engine.containers.values()}
+        return JSONResponse(
+            {"ID": "DEMO", "Name": "demo", "ServerVersion": VERSION, "Containers": len(states),
+             "ContainersRunning": running, "ContainersPaused": paused,
+             "ContainersStopped": len(states) - running - paused, "Images": len(images),
+             "Driver": "overlay2", "LoggingDriver": "json-file", "CgroupDriver": "systemd",
+             "CgroupVersion": "2", "NCPU": CPUS, "MemTotal": MEMORY, "OSType": "linux",
+             "OperatingSystem": "Control Room demo", "Architecture": "x86_64", "KernelVersion": KERNEL,
+             "DockerRootDir": "/var/lib/docker", "LiveRestoreEnabled": False, "Warnings": None}
+        )  # fmt: skip
+
+    async def list(self, request: Request) -> Response:
+        query = request.query_params
+        filters = _filters(request, _LIST_FILTERS)
+        wants_all = _flag(query.get("all")) or "status" in filters or "exited" in filters
+        found = [
+            one
+            for one in self._engine.containers.values()
+            if (wants_all or one.is_running) and all(_fits(one, name, of) for name, of in filters.items())
+        ]
+        limit = int(query.get("limit") or 0)
+        return JSONResponse([listed(one) for one in (found[:limit] if limit > 0 else found)])
+
+    async def inspect(self, request: Request) -> Response:
+        return JSONResponse(inspected(self._find(request)))
+
+    async def stats(self, request: Request) -> Response:
+        query = request.query_params
+        is_stream = _flag(query.get("stream", "1"))
+        lines = stats_lines(
+            self._find(request), is_stream=is_stream, is_one_shot=_flag(query.get("one-shot"))
+        )
+        return Stream(lines, "application/json")
+
+    async def logs(self, request: Request) -> Response:
+        query = request.query_params
+        container = self._find(request)
+        chosen = {number for number, name in ((1, "stdout"), (2, "stderr")) if _flag(query.get(name))}
+        if not chosen:
+            raise ValueError("Bad parameters: you must choose at least one stream")
+        tail = query.get("tail", "all")
+        frames = log_frames(
+            container,
+            streams=chosen,
+            is_following=_flag(query.get("follow")),
+            is_stamped=_flag(query.get("timestamps")),
+            tail=int(tail) if tail.isdecimal() else None,
+            since=_moment(query.get("since")),
+            until=_moment(query.get("until")),
+        )
+        return Stream(frames, "application/vnd.docker.raw-stream")
+
+    async def events(self, request: Request) -> Response:
+        since, until = (_moment(request.query_params.get(name)) for name in ("since", "until"))
+        stream = self._engine.events.stream(_filters(request, KNOWN_FILTERS), since, until)
+        return Stream(stream, "application/json")
+
+    async def act(self, request: Request) -> Response:
+        container = self._find(request)
+        is_changed: bool | None = True
+        match request.path_params["verb"]:
+            case "start":
+                is_changed = await container.start()
+            case "stop":
+                is_changed = await container.stop()
+            case "restart":
+                await container.restart()
+            case "kill":
+                await container.kill(_signal(request.query_params.get("signal") or "SIGKILL"))
+            case "pause":
+                await container.pause()
+            case "unpause":
+                await container.unpause()
+            case _:
+                return JSONResponse({"message": "page not found"}, 404)
+        return Response(status_code=204 if is_changed else 304)
+
+    def _find(self, request: Request) -> Container:
+        return self._engine.find(request.path_params["id"])
+
+
+def _error(status: int) -> Any:
+    async def answer(request: Request, error: Exception) -> Response:
+        return JSONResponse({"message": str(error)}, status)
+
+    return answer
+
+
+async def _no_page(request: Request, error: Exception) -> Response:
+    return JSONResponse({"message": "page not found"}, 404)
+
+
+def _objection(version: str) -> str | None:
+    asked = tuple(map(int, version.split(".")))
+    if asked > tuple(map(int, API.split("."))):
+        return f"client version {version} is too new. Maximum supported API version is {API}"
+    if asked < tuple(map(int, OLDEST.split("."))):
+        return (
+            f"client version {version} is too old. Minimum supported API version is {OLDEST}, "
+            "please upgrade your client to a newer version"
+        )
+    return None
+
+
+def _flag(text: str | None) -> bool:
+    """Docker's reading of a flag."""
+    return (text or "").strip().lower() not in ("", "0", "no", "false", "none")
+
+
+def _moment(text: str | None) -> int | None:
+    return parse(text) if text and text != "0" else None
+
+
+def _filters(request: Request, known: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    text = request.query_params.get("filters")
+    return dict(words(json.loads(text), known)) if text else {}
+
+
+def _fits(container: Container, name: str, wanted: tuple[str, ...]) -> bool:
+    spec = container.spec
+    match name:
+        case "label":
+            return all(has_label(spec.all_labels(), word) for word in wanted)
+        case "name":
+            return any(re.search(word.removeprefix("/"), spec.name) for word in wanted)
+        case "id":
+            return any(spec.id.startswith(word) for word in wanted)
+        case "status":
+            return container.state in wanted
+        case "health":
+            return container.health in wanted
+        case "exited":
+            return container.state == "exited" and str(container.exit_code) in wanted
+        case "ancestor":
+            return any(word in (spec.image, spec.image.partition(":")[0], spec.image_id) for word in wanted)
+    return True
+
+
+def _signal(text: str) -> signal.Signals:
+    if text.isdecimal():
+        return signal.Signals(int(text))
+    name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
+    try:
+        return signal.Signals[name]
+    except KeyError:
+        raise ValueError(f"Invalid signal: {text}") from None

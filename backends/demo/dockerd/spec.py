@@ -1,0 +1,110 @@
+"""What one container is made of, and what the work inside it can do."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from backends.demo.dockerd.log_store import LogStore
+
+
+class Workload(Protocol):
+    """The process a container stands for."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self, how: signal.Signals) -> None:
+        """End it, with the signal the engine sends first. Ending twice is no error."""
+
+    def freeze(self, is_on: bool) -> None:
+        """The container is paused, or goes on."""
+
+    async def check(self) -> tuple[bool, str]:
+        """What the health check finds: whether it is well, and what the check prints."""
+
+
+class Idle:
+    """A process nobody talks to."""
+
+    async def start(self) -> None:
+        return
+
+    async def stop(self, how: signal.Signals) -> None:
+        return
+
+    def freeze(self, is_on: bool) -> None:
+        return
+
+    async def check(self) -> tuple[bool, str]:
+        return True, ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A health check: seconds, and how many failures in a row make it unhealthy."""
+
+    command: tuple[str, ...]
+    interval: float = 5.0
+    timeout: float = 5.0
+    retries: int = 3
+    start_period: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What it uses, roughly: percent of one core, bytes of memory, bytes a second on the network."""
+
+    cpu: float
+    memory: int
+    network: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """A container as compose describes it. Its id follows from its name."""
+
+    service: str
+    name: str
+    image: str
+    command: str
+    load: Load
+    workload: Workload
+    check: Check | None = None
+    restart: str = "no"
+    """Docker's word: ``no`` or ``unless-stopped``."""
+    ports: tuple[tuple[str, int, int], ...] = ()
+    """(host address, host port, container port)."""
+    project: str = "trading_platform"
+    environment: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    log: LogStore = field(default_factory=LogStore)
+
+    @property
+    def id(self) -> str:
+        return digest(f"container {self.project} {self.name}")
+
+    @property
+    def image_id(self) -> str:
+        return f"sha256:{digest(f'image {self.image}')}"
+
+    def all_labels(self) -> dict[str, str]:
+        """Compose's labels, and the container's own."""
+        return {
+            "com.docker.compose.config-hash": digest(f"config {self.name}"),
+            "com.docker.compose.container-number": "1",
+            "com.docker.compose.oneoff": "False",
+            "com.docker.compose.project": self.project,
+            "com.docker.compose.project.config_files": "docker-compose.yml",
+            "com.docker.compose.project.working_dir": f"/srv/{self.project}",
+            "com.docker.compose.service": self.service,
+            "com.docker.compose.version": "2.24.5",
+            **self.labels,
+        }
+
+
+def digest(text: str) -> str:
+    """64 hexadecimal digits that follow from ``text``."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,112 @@
+"""Child processes of the demo: their output goes to a callback, and they end when the demo ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+Note = Callable[[bytes], None]
+"""Takes one line of output, without its end."""
+
+_PR_SET_PDEATHSIG = 1
+_LONGEST_LINE = 65_536
+
+
+class StartError(Exception):
+    """A server of the demo did not start; the message says why."""
+
+
+def free_port() -> int:
+    """A loopback TCP port nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Child:
+    """One running server process. On Linux the kernel ends it when the thread that started it dies."""
+
+    def __init__(self, process: Process, stop_signal: signal.Signals, reader: asyncio.Task[None]) -> None:
+        self._process = process
+        self._stop_signal = stop_signal
+        self._reader = reader
+
+    @classmethod
+    async def start(
+        cls,
+        argv: Sequence[str | Path],
+        note: Note,
+        *,
+        user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        env: Mapping[str, str] | None = None,
+    ) -> Child:
+        process = await asyncio.create_subprocess_exec(
+            *(str(part) for part in argv),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=_LONGEST_LINE,
+            user=user,
+            env=env,
+            start_new_session=True,
+            preexec_fn=_end_with_parent(stop_signal) if sys.platform == "linux" else None,
+        )
+        return cls(process, stop_signal, asyncio.create_task(_drain(process, note)))
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.returncode is None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal; nothing happens when it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    async def stop(self, seconds: float = 5.0, how: signal.Signals | None = None) -> None:
+        """Ask it to end, then end its whole group."""
+        if self.is_running:
+            self.signal(signal.SIGCONT)
+            self.signal(how or self._stop_signal)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._process.wait(), seconds)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        await self._process.wait()
+        await self._reader
+
+
+async def _drain(process: Process, note: Note) -> None:
+    out = process.stdout
+    if out is None:
+        return
+    while True:
+        try:
+            line = await out.readline()
+        except ValueError:  # a line longer than the limit: its rest is read as the next one
+            continue
+        if not line:
+            return
+        note(line.rstrip(b"\r\n"))
+
+
+def _end_with_parent(how: signal.Signals) -> Callable[[], None]:
+    prctl = ctypes.CDLL(None).prctl
+    number = int(how)
+
+    def ask_kernel() -> None:
+        prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+    return ask_kernel

@@ -1,0 +1,133 @@
+"""Prometheus (port 9090): targets that follow the containers, the alerts the platform loads, small queries."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from backends.demo.dockerd.stamps import SECOND, trimmed
+from backends.demo.trading_platform.replies import says, success
+
+_JOBS: Final = {
+    "prometheus": ("prometheus", "localhost:9090"),
+    "execution-gateway": ("execution_gateway", "execution_gateway:8002"),
+    "signal-service": ("signal_service", "signal_service:8001"),
+    "orchestrator": ("orchestrator", "orchestrator:8003"),
+    "market-data-service": ("market_data_service", "market_data_service:8004"),
+    "model-registry": ("", "model_registry:8005"),
+    "web-console-metrics": ("", "web_console_dev:8503"),
+}
+"""Scrape jobs: compose service and target. Without a service the target is down for good."""
+
+_DOWN_ALERTS: Final = {
+    "execution-gateway": ("ExecutionGatewayDown", "critical", 60),
+    "signal-service": ("SignalServiceDown", "high", 120),
+    "orchestrator": ("OrchestratorDown", "high", 60),
+    "market-data-service": ("MarketDataServiceDown", "critical", 60),
+}
+"""Alert, severity and seconds until it fires."""
+
+_ALWAYS: Final = (
+    ("CBMetricMissing", "critical", "Circuit breaker metric missing", "cb_staleness_seconds is absent"),
+    ("SignalServiceRedisDisconnected", "medium", "Signal service Redis disconnected", "gauge is 0"),
+)
+"""Alerts that fire permanently on the platform: known noise."""
+
+Metrics = Callable[[], Awaitable[Mapping[str, float]]]
+
+
+class Prometheus:
+    def __init__(self, is_up: Callable[[str], bool], numbers: Metrics) -> None:
+        """``is_up`` knows compose services; ``numbers`` are metrics without labels."""
+        self._is_up = is_up
+        self._numbers = numbers
+        self._born = time.time()
+        self._down_since: dict[str, float] = {}
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/-/healthy", says("Prometheus Server is Healthy.\n")),
+            Route("/-/ready", says("Prometheus Server is Ready.\n")),
+            Route("/", says("Prometheus\n")),
+            Route("/api/v1/alerts", self._alerts),
+            Route("/api/v1/targets", self._targets),
+            Route("/api/v1/query", self._query, methods=["GET", "POST"]),
+            Route("/api/v1/status/buildinfo", self._build),
+        ]
+
+    def watch(self) -> None:
+        """Look which targets are up, so that alerts know since when one is not."""
+        now = time.time()
+        for job in _JOBS:
+            if self._reaches(job):
+                self._down_since.pop(job, None)
+            else:
+                self._down_since.setdefault(job, now)
+
+    def _reaches(self, job: str) -> bool:
+        service = _JOBS[job][0]
+        return bool(service) and self._is_up(service)
+
+    async def _alerts(self, request: Request) -> Response:
+        self.watch()
+        alerts = [_alert(name, severity, self._born, "firing", {"summary": summary, "description": why})
+                  for name, severity, summary, why in _ALWAYS]  # fmt: skip
+        for job, (name, severity, wait) in _DOWN_ALERTS.items():
+            since = self._down_since.get(job)
+            if since is not None:
+                state = "firing" if time.time() - since >= wait else "pending"
+                notes = {"summary": f"{job} is down", "description": f"up{{job={job!r}}} is 0"}
+                alerts.append(_alert(name, severity, since, state, notes, job=job))
+        return success({"alerts": alerts})
+
+    async def _targets(self, request: Request) -> Response:
+        active = []
+        for job, (service, target) in _JOBS.items():
+            is_up = self._reaches(job)
+            active.append(
+                {"labels": {"job": job, "instance": target, "service": service or job},
+                 "scrapePool": job, "scrapeUrl": f"http://{target}/metrics", "health": "up" if is_up else "down",
+                 "lastError": "" if is_up else f'Get "http://{target}/metrics": connection refused',
+                 "lastScrape": trimmed(time.time_ns() - 4 * SECOND), "lastScrapeDuration": 0.004,
+                 "scrapeInterval": "15s", "scrapeTimeout": "10s"}
+            )  # fmt: skip
+        return success({"activeTargets": active, "droppedTargets": []})
+
+    async def _query(self, request: Request) -> Response:
+        asked = request.query_params.get("query") or (await request.form()).get("query") or ""
+        found = re.fullmatch(r'\s*(\w+)\s*(?:\{\s*(?:job="([^"]*)")?\s*\})?\s*', str(asked))
+        if not asked:
+            why = 'invalid parameter "query": unknown position: parse error: no expression found in input'
+            return JSONResponse({"status": "error", "errorType": "bad_data", "error": why}, 400)
+        series: list[tuple[dict[str, str], float]] = []
+        if found and found[1] == "up":
+            series = [({"__name__": "up", "job": job, "instance": target}, float(self._reaches(job)))
+                      for job, (_, target) in _JOBS.items() if found[2] in (None, job)]  # fmt: skip
+        elif found:
+            numbers = await self._numbers()
+            if found[1] in numbers:
+                series = [({"__name__": found[1]}, numbers[found[1]])]
+        now = round(time.time(), 3)
+        result = [{"metric": labels, "value": [now, f"{value:g}"]} for labels, value in series]
+        return success({"resultType": "vector", "result": result})
+
+    async def _build(self, request: Request) -> Response:
+        return success({"version": "2.51.0", "revision": "demo", "branch": "HEAD", "goVersion": "go1.22"})
+
+
+def _alert(
+    name: str, severity: str, since: float, state: str, notes: Mapping[str, str], **labels: str
+) -> dict[str, Any]:
+    return {
+        "labels": {"alertname": name, "severity": severity, **labels},
+        "annotations": dict(notes),
+        "state": state,
+        "activeAt": trimmed(int(since * SECOND)),
+        "value": "1e+00",
+    }

@@ -1,0 +1,108 @@
+"""A demo: one simulated stack on real sockets, and the config file that points the room at it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from backends.demo import faults as catalogue
+from backends.demo.control import control_app
+from backends.demo.faults import Faults
+from backends.demo.port import HttpPort
+
+CONFIG: Final = "config.toml"
+
+
+class Simulation(Protocol):
+    """One simulated stack."""
+
+    faults: Faults
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Where each source of the stack file is, by its id."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class NoSuchStackError(Exception):
+    """The demo does not simulate that stack; the message lists those it does."""
+
+
+def _trading_platform(folder: Path, seed: int) -> Simulation:
+    from backends.demo.trading_platform.platform import Platform  # noqa: PLC0415 # only the stack that is asked for
+
+    return Platform(folder, seed)
+
+
+STACKS: Final[Mapping[str, Callable[[Path, int], Simulation]]] = {"trading-platform": _trading_platform}
+
+
+async def serve(
+    stack: str,
+    faults: Sequence[str],
+    seed: int,
+    folder: Path,
+    ready: Callable[[dict[str, Any]], None],
+    stop: Callable[[], Awaitable[object]],
+) -> None:
+    """Serve the stack with these faults on, from ``folder``, until ``stop()`` returns.
+
+    ``ready`` is called once with ``stack``, ``config`` (the file's path), ``redis``, ``postgres``,
+    ``docker``, ``http`` (by source id) and ``control``. Raises NoSuchStackError, UnknownFaultError or
+    StartError; whatever was started is ended in every case.
+    """
+    if stack not in STACKS:
+        raise NoSuchStackError(f"no demo of {stack!r}; there is {', '.join(STACKS)}")
+    for name in faults:
+        catalogue.check(name)
+    simulation = STACKS[stack](folder, seed)
+    control = HttpPort(control_app(simulation.faults))
+    try:
+        await simulation.start()
+        await control.open()
+        for name in faults:
+            await simulation.faults.switch(name, True)
+        config = folder / CONFIG
+        write_config(config, stack, control.url, simulation.addresses)
+        ready(_about(stack, config, control.url, simulation.addresses))
+        await stop()
+    finally:
+        await control.close()
+        await asyncio.shield(simulation.close())
+
+
+def write_config(path: Path, stack: str, control: str, addresses: Mapping[str, str]) -> None:
+    """The room's config file for this demo, readable by its user alone."""
+    lines = [
+        "# Written by the demo; gone when it ends.",
+        "[room]",
+        f"state_dir = {json.dumps(str(path.parent / 'state'))}",
+        "",
+        f"[stack.{stack}]",
+        'environment = "demo"',
+        f"demo_control = {json.dumps(control)}",
+    ]
+    for source, url in addresses.items():
+        lines += ["", f"[stack.{stack}.source.{source}]", f"url = {json.dumps(url)}"]
+        if url.startswith("postgresql://"):
+            lines.append('username = "trader"')
+    path.touch(mode=0o600)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _about(stack: str, config: Path, control: str, addresses: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "stack": stack,
+        "config": str(config),
+        "redis": addresses["redis"],
+        "postgres": addresses["postgres"].replace("://", "://trader@"),
+        "docker": addresses["docker"],
+        "http": {source: url for source, url in addresses.items() if url.startswith("http://")},
+        "control": control,
+    }
