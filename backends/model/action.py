@@ -49,7 +49,7 @@ class DockerVerb:
     verb: str
     """``start``, ``stop``, ``restart``, ``kill`` or ``disconnect`` (from ``network``)."""
     service: str
-    """The service's name in the stack file, or ``$service``; aimed at the container's id, never at a pattern."""
+    """The service by its name in the stack file, or ``$service``; aimed at the container id, never a pattern."""
     grace: float = 10.0
     """Seconds between SIGTERM and SIGKILL for stop and restart."""
     network: str | None = None
