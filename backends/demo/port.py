@@ -35,7 +35,7 @@ class HttpPort:
         if self._server is not None:
             return
         config = uvicorn.Config(
-            self._enter, http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
+            self._enter, interface="asgi3", proxy_headers=False, http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
             timeout_keep_alive=120, server_header=False,
         )  # fmt: skip
         config.load()
