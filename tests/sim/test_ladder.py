@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from backends.journal.entry import Kind
 from backends.model.procedure import Run, Verdict
 from tests.sim.virtual import simulate
-from tests.sim.world import FAULTS, Room, intent, now, room
+from tests.sim.world import FAULTS, HALT, Room, intent, now, room
 
 HELD = (Verdict.VERIFIED, Verdict.ALREADY)
 READERS = ("sees", "shares the fault")
@@ -115,6 +116,41 @@ def test_a_fault_in_the_room_itself_does_not_stop_the_stop() -> None:
     assert run.rung == 2
     assert took < 1.5
     assert "secret-4711" not in str(run) + str(made.paper.entries)
+
+
+def test_a_fault_of_the_room_in_one_way_does_not_keep_it_from_being_tried_again() -> None:
+    made = room("bug", "refuse")
+    run, _ = halted(made)
+    assert [source for _, source, _ in made.world.calls].count("redis") == 4
+    assert run.verdict is Verdict.CONTRADICTED
+
+
+def test_a_lost_answer_is_made_up_for_by_reading_back_at_once() -> None:
+    made = room("mute", "ok")
+    run, took = halted(made)
+    assert (run.verdict, run.rung) == (Verdict.VERIFIED, 1)
+    assert took < 0.5
+    assert [source for _, source, _ in made.world.calls] == ["redis"]
+
+
+def test_the_rung_that_answers_a_moment_after_its_effect_is_seen_is_the_one_that_held() -> None:
+    run, took = halted(room("hang", "tardy"))
+    assert (run.verdict, run.rung) == (Verdict.VERIFIED, 2)
+    assert "did not acknowledge" not in run.sentence
+    assert took < 1.0
+
+
+def test_a_witness_that_hangs_delays_the_verdict_a_little_and_no_more() -> None:
+    run, took = halted(room("hang", "ok", {"kill.state": "stuck"}))
+    assert (run.verdict, run.rung) == (Verdict.VERIFIED, 2)
+    assert took < 1.0
+
+
+def test_services_given_a_long_time_do_not_put_the_verdict_off() -> None:
+    patient = replace(HALT, steps=tuple(replace(step, deadline=6.0) for step in HALT.steps))
+    run, took = halted(room("stuck", "hang", procedures=(patient,)))
+    assert run.verdict is Verdict.CONTRADICTED
+    assert 8.0 <= took < 8.5
 
 
 @pytest.mark.parametrize("takes", [0.2, None], ids=["slow disk", "full disk"])

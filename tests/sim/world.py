@@ -32,7 +32,7 @@ from backends.procedures.runner import Procedures
 from tests.building import stack
 from tests.sim.virtual import VirtualClock
 
-FAULTS = ("ok", "refuse", "hang", "stuck", "slow", "reset", "wrong", "lies")
+FAULTS = ("ok", "refuse", "hang", "stuck", "slow", "reset", "wrong", "lies", "mute", "tardy")
 KIM = Identity("kim", 1000, "ops1", "/dev/pts/3", "192.0.2.7")
 
 _ENGAGE = RedisTransition(
@@ -127,6 +127,14 @@ class Service:
                 return Receipt(ReceiptKind.UNKNOWN, SafeText("cut off before it answered"))
             case "wrong":
                 return Receipt(ReceiptKind.UNKNOWN, SafeText("its answer cannot be understood"))
+            case "mute":
+                self.world.engage(self.source)
+                await asyncio.sleep(step.deadline)
+                return Receipt(ReceiptKind.UNKNOWN, SafeText("no answer within 500 ms"))
+            case "tardy":
+                was = self.world.engage(self.source)
+                await asyncio.sleep(0.2)
+                return Receipt(ReceiptKind.ALREADY if was else ReceiptKind.DONE, SafeText("done"))
             case "lies":
                 return Receipt(ReceiptKind.DONE, SafeText("done"))
             case "bug":
