@@ -90,7 +90,7 @@ def test_an_emergency_key_on_the_wall_says_why_it_does_nothing_and_is_journalled
     finally:
         terminal.close()
     assert wire.writes == []
-    refused = [record for record in journal(world.home) if record["kind"] == "refused"]
+    refused = [record for record in journal(world.config.parent) if record["kind"] == "refused"]
     assert [record["mode"] for record in refused][-1:] == ["watch"]
 
 

@@ -59,7 +59,9 @@ def command(
 
 
 def panes_are_filled(text: str) -> bool:
-    """Whether each of the four panes shows what only a real answer brings: see the words."""
-    return all(word in text for word in ("gateway", "ENGAGED") if word != "ENGAGED") and (
-        "ACTIVE" in text or "ENGAGED" in text
-    )
+    """Whether each of the four panes shows what only a real answer brings."""
+    containers = " healthy " in text and "never read" not in text
+    facts = "allowed ACTIVE" in text or "ENGAGED" in text
+    logs = "0 lines kept" not in text and " lines kept" in text
+    alerts = "3 Alerts" in text and "not asked yet" not in text
+    return containers and facts and logs and alerts

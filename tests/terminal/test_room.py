@@ -82,7 +82,7 @@ def test_two_keys_halt_trading_and_the_verdict_is_on_the_screen(world: DemoWorld
         assert terminal.wait_end(10) == 0
     finally:
         terminal.close()
-    kinds = [record["kind"] for record in journal(world.home)]
+    kinds = [record["kind"] for record in journal(world.config.parent)]
     assert kinds.index("intent") < kinds.index("outcome")
 
 
@@ -96,10 +96,12 @@ def test_a_connection_lost_after_the_second_key_does_not_stop_the_stop(
     try:
         halt_by_keys(terminal)
         terminal.popen.kill()  # the client is gone without a word, as with a lost line
-        wait_until(lambda: any(r["kind"] == "outcome" for r in journal(world.home)), 15, "an outcome")
+        wait_until(
+            lambda: any(r["kind"] == "outcome" for r in journal(world.config.parent)), 15, "an outcome"
+        )
     finally:
         terminal.close()
-    outcome = next(record for record in journal(world.home) if record["kind"] == "outcome")
+    outcome = next(record for record in journal(world.config.parent) if record["kind"] == "outcome")
     assert outcome["verdict"] == "VERIFIED"
     assert outcome["session"]["remote"] == "127.0.0.1"
     assert kill_state(world) == "ENGAGED"

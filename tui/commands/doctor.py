@@ -17,7 +17,7 @@ PATIENCE = 15.0
 """Seconds for all sources together; each also has its own deadline."""
 
 _ADVICE = (
-    (("refused", "no such file"), "Nothing listens there. Start it, or correct the address: {setting}."),
+    (("refused", "no such file"), "Start it, or correct the address: {setting}."),
     (
         ("no answer", "timed out", "time-out", "timeout", "deadline", "hang"),
         "Silent. Look at its own log and load; a firewall that drops packets looks the same.",
@@ -30,12 +30,13 @@ _ADVICE = (
         ("password", "auth", "denied", "forbidden", "401", "403", "noperm", "permission"),
         "It answers and does not let us in. Check {credential}; for Docker, who may use the socket.",
     ),
+    (("answered 5",), "It runs and fails by itself: look at its own log."),
     (
         ("certificate", "tls", "ssl"),
         "The secure connection fails: check the certificate, and whether the URL should say TLS.",
     ),
 )
-_OTHERWISE = "Correct the address or the credentials: {setting}, {credential}."
+_OTHERWISE = "See what answers there; if it is not the right place, correct {setting}."
 
 
 def examine(session: Session, wanted: str | None) -> ExitCode:

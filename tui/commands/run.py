@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -137,6 +137,9 @@ def run_data(run: Run | None) -> dict[str, Any]:
 
 def _say(line: str) -> None:
     """Print if there is still somebody to read it; a stop does not depend on that."""
-    with contextlib.suppress(OSError, ValueError):
+    try:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+    except OSError:
+        # Nobody reads any more. What is still buffered must not fail again at exit and spoil its status.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
