@@ -127,7 +127,10 @@ def _connect(source: Source, deadline: float) -> APIClient:
         pair = (str(parts["cert"]), str(parts["key"]))
         tls = TLSConfig(client_cert=pair, ca_cert=str(parts["ca"]), verify=True)
     # Any fixed version keeps the SDK from asking for it here, without bounds.
-    return docker.APIClient(source.url or None, _ANY_VERSION, timeout=ceil(deadline), tls=tls)
+    api = docker.APIClient(source.url or None, _ANY_VERSION, timeout=ceil(deadline), tls=tls)
+    # Proxies, ~/.netrc and REQUESTS_CA_BUNDLE are about the web; the last would outrank the engine's own CA.
+    api.trust_env = False
+    return api
 
 
 def _new_connection(api: APIClient) -> Any:

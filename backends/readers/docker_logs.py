@@ -25,6 +25,9 @@ _BEFORE_START: Final = 2 * _SECOND
 _LAST_WORDS: Final = 0.3
 """Seconds after the end of a log when it is read once more: what a dying container said last counts."""
 
+_PATIENCE: Final = 4
+"""Attempts, about seven seconds, after which a log that stays cut off says so."""
+
 
 class LogFeed(Feed):
     """The log of one container, handed to a ``LogSink``.
@@ -54,7 +57,7 @@ class LogFeed(Feed):
         self._has_data = False
         self._run: object = None
         self._is_running = True
-        self._complaint: str | None = None
+        self._has_complained = False
 
     def set_run(self, run: object, is_running: bool) -> None:
         """What the container list says now; ``run`` differs after each restart. From any thread."""
@@ -79,23 +82,23 @@ class LogFeed(Feed):
         return f"/containers/{self._container}/logs", query
 
     def data(self, body: bytes) -> None:
+        self._has_complained = False
         self._hand_on(self._frames.feed(body))
 
     def ended(self, why: str | None, now: float) -> None:
         if why is None:
             self._hand_on(self._frames.flush())
-            self._complaint = None
             if self._is_running or self._has_data:
                 self.retry_at = now + _LAST_WORDS
             else:
                 self.retry_at = inf
             return
         super().ended(why, now)
-        if why.startswith("Docker answered") and why != self._complaint:
-            self._complaint = why
-            stamp = to_stamp(self._wall_ns())
-            text = f" this log cannot be read: {why}".encode()
-            self._sink.mark(self._source, Marker.EVENT, stamp + text, LogLevel.WARNING)
+        is_refused = why.startswith("Docker answered") and not why.startswith("Docker answered 404")
+        if (is_refused or self.failures >= _PATIENCE) and not self._has_complained:
+            self._has_complained = True
+            line = to_stamp(self._wall_ns()) + f" this log cannot be read: {why}".encode()
+            self._sink.mark(self._source, Marker.EVENT, line, LogLevel.WARNING)
 
     def _hand_on(self, lines: list[bytes]) -> None:
         if lines and self._seen is not None:

@@ -128,12 +128,27 @@ def test_a_restart_wakes_a_log_that_had_ended(feed: LogFeed) -> None:
     assert feed.retry_at == 0.0
 
 
-def test_a_log_that_cannot_be_read_says_why_once(feed: LogFeed, sink: Sink) -> None:
+def test_a_log_the_engine_refuses_says_why_once(feed: LogFeed, sink: Sink) -> None:
     for now in (1.0, 2.0):
         feed.request()
         feed.ended("Docker answered 501: no such log driver", now)
     assert sink.got == [(Marker.EVENT, "this log cannot be read: Docker answered 501: no such log driver")]
     assert feed.retry_at > 2.0
+
+
+def test_a_log_that_stays_cut_off_says_so_once_in_each_outage(feed: LogFeed, sink: Sink) -> None:
+    for _ in range(2):
+        for _ in range(6):
+            feed.ended("Docker cannot be reached", 0.0)
+        feed.failures = 0  # as the pump does when something comes
+        feed.data(frames(at(0, "back")))
+    told = (Marker.EVENT, "this log cannot be read: Docker cannot be reached")
+    assert sink.got == [told, "back", told, "back"]
+
+
+def test_a_container_that_was_removed_is_no_complaint(feed: LogFeed, sink: Sink) -> None:
+    feed.ended("Docker answered 404: No such container: abc", 1.0)
+    assert sink.got == []
 
 
 def test_the_time_between_attempts_grows_to_half_a_minute(feed: LogFeed) -> None:

@@ -1,0 +1,95 @@
+"""Docker over TLS: list and streams go through the SDK's own transport, and a wrong CA is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from backends.logs.ring import LogRing
+from backends.model.fact import SourceError
+from backends.model.stack import LogGrammar, Source, SourceKind
+from backends.readers.docker import DockerServiceReader
+from tests.contract.docker_place import poll_until, spec
+from tests.servers.docker import DockerEngine
+
+
+def openssl(*words: str | Path) -> None:
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+
+def certificates(folder: Path) -> None:
+    """One certificate that is CA, server and client at once."""
+    openssl(
+        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+        "-keyout", folder / "key.pem", "-out", folder / "cert.pem",
+    )  # fmt: skip
+    (folder / "ca.pem").write_bytes((folder / "cert.pem").read_bytes())
+
+
+@pytest.fixture
+async def address(docker_engine: DockerEngine, tmp_path: Path) -> AsyncIterator[str]:
+    """A TLS port in front of the engine that asks for a client certificate; its files are in ``tmp_path``."""
+    certificates(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tmp_path / "ca.pem"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+    async def copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65_536):
+                to.write(data)
+        except (ConnectionError, ssl.SSLError):
+            return
+        finally:
+            to.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner, out = await asyncio.open_unix_connection(docker_engine.socket)
+        await asyncio.gather(copy(reader, out), copy(inner, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+
+
+def source(url: str, folder: Path) -> Source:
+    options = {"cert_path": str(folder)}
+    return Source("docker", SourceKind.DOCKER, "Docker", url, every=1.0, deadline=3.0, options=options)
+
+
+async def test_list_statistics_and_logs_come_over_tls(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the environment says of the web's CAs must not outrank the engine's own.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    ring = LogRing(LogGrammar(()))
+    reader = DockerServiceReader(source(address, tmp_path), [spec("cr-chatty")], logs=ring)
+    try:
+        await poll_until(reader, lambda found: found["cr-chatty"].usage.cpu is not None and ring.end > 5)
+    finally:
+        await reader.close()
+
+
+async def test_an_engine_that_another_ca_signed_is_refused(address: str, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    certificates(other)
+    reader = DockerServiceReader(source(address, other), [spec("cr-chatty")])
+    with pytest.raises(SourceError, match=r"TLS with Docker at tcp://127.0.0.1:\d+ failed: CERTIFICATE"):
+        await reader.services()
+    await reader.close()
+
+
+async def test_a_missing_key_file_is_named(address: str, tmp_path: Path) -> None:
+    (tmp_path / "key.pem").unlink()
+    reader = DockerServiceReader(source(address, tmp_path), [spec("cr-chatty")])
+    with pytest.raises(SourceError, match=r"the TLS file .*/key.pem for Docker does not exist"):
+        await reader.services()
+    await reader.close()
