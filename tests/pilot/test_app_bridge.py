@@ -24,7 +24,7 @@ class Subject:
 
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  what is waited for is not an event
             await asyncio.sleep(0.005)
 
 

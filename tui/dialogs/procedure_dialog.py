@@ -23,7 +23,7 @@ from tui.desk import Desk
 from tui.dialogs.arming import Arming
 from tui.face import EngineFace
 from tui.moment import Moment
-from tui.presenters.plan import Question, plan_lines
+from tui.presenters.plan import Question, brief_lines, plan_lines
 from tui.presenters.progress import failure_lines, is_lost, progress_lines, verdict_lines
 from tui.presenters.state import is_proved, trading_now
 from widgets.band import HeadlineView
@@ -36,7 +36,9 @@ BOX = 104
 TALL = 34
 """Widest and highest the dialog grows, in cells; the style sheet says the same."""
 
-_LEAST = (80, 24)
+_LEAST = (76, 20)
+"""Columns and lines below which there is no frame and only what decides is said."""
+
 _ROOMY = 30
 """Lines from which the header has two of them."""
 
@@ -219,7 +221,8 @@ class ProcedureDialog(ModalScreen[None]):
         it = self._moment
         if self.stage is Stage.QUESTION:
             question = Question(it.stack, self.procedure, it.board, it.now, self._opened_in)
-            return plan_lines(question, width, height)
+            is_small = self.has_class("-small")
+            return brief_lines(question, width) if is_small else plan_lines(question, width, height)
         if self.stage is Stage.NOT_PROVED:
             return failure_lines(self.procedure, self._run, width)
         if self.stage is Stage.PROVED and self._run is not None:

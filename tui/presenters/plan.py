@@ -27,10 +27,6 @@ RULES = {
     RiskClass.ROUTINE: "ROUTINE: no effect on trading or data",
 }
 
-FULL_WIDTH = 72
-FULL_HEIGHT = 16
-"""Cells below which only what decides is said."""
-
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -49,8 +45,6 @@ def plan_lines(it: Question, width: int, height: int) -> tuple[Spans, ...]:
 
     Where even the first line of everything does not fit there are more lines, and the panel scrolls.
     """
-    if width < FULL_WIDTH or height < FULL_HEIGHT:
-        return tuple(_brief(it, width)[:height])
     return tuple(squeeze(_sections(it, width), width, height))
 
 
@@ -115,7 +109,8 @@ def _sections(it: Question, width: int) -> list[Section]:
     ]
 
 
-def _brief(it: Question, width: int) -> list[Spans]:
+def brief_lines(it: Question, width: int) -> list[Spans]:
+    """What decides, for a terminal too small for more: what, where, the state, what will not happen."""
     trading = trading_now(it.board, it.now)
     sign = TRADING[trading.state]
     return [

@@ -1,0 +1,112 @@
+"""A room on a fake engine with time standing still, and what can be read off its screen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from textual.pilot import Pilot
+
+from backends.engine import Mode
+from backends.model.board import Board
+from backends.model.clock import Instant
+from tests.clock import FakeClock
+from tests.pilot.fake_engine import FakeEngine
+from tests.pilot.scenes import SCENES
+from themes.contrast import Depth
+from tui.app import ControlRoom
+from tui.desk import Desk
+from tui.dialogs.procedure_dialog import ProcedureDialog
+
+DEMO_CONTROL = {"trading-platform": "http://127.0.0.1:9"}
+
+
+@dataclass
+class Scene:
+    """What a test holds while the room is open."""
+
+    app: ControlRoom
+    engine: FakeEngine
+    clock: FakeClock
+    pilot: Pilot[None]
+
+    def text(self) -> str:
+        """What is on the screen, line by line."""
+        lines = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in line).rstrip() for line in lines)
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+            await self.pilot.pause()
+
+    async def settle(self) -> None:
+        """Draw what is there now and wait until it is painted."""
+        await self.pilot.pause()
+        self.app.redraw()
+        await self.pilot.pause()
+        await self.pilot.pause()
+
+    async def put(self, board: Board) -> None:
+        self.engine.put(board)
+        await self.settle()
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass and the room's own clock beat."""
+        self.clock.advance(seconds)
+        await self.settle()
+
+    @property
+    def dialog(self) -> ProcedureDialog:
+        screen = self.app.screen
+        assert isinstance(screen, ProcedureDialog), screen
+        return screen
+
+    async def open_dialog(self, key: str = "f9") -> ProcedureDialog:
+        """Press the emergency key and wait until the dialog listens."""
+        await self.press(key)
+        await self.until(lambda: self.dialog.is_listening)
+        return self.dialog
+
+    async def until(self, condition: Callable[[], bool], tries: int = 400) -> None:
+        for _ in range(tries):
+            if condition():
+                return
+            await self.pilot.pause(0.01)
+        raise AssertionError(self.text())
+
+
+def make_room(
+    scene: str | Callable[[Instant], Board] = "fresh",
+    *,
+    mode: Mode = Mode.ARMED,
+    theme: str | None = None,
+    is_demo: bool = False,
+) -> ControlRoom:
+    """A room that no timer moves, on its fake engine; the operation ids are ``op-1``, ``op-2`` …"""
+    clock = FakeClock()
+    make = SCENES[scene] if isinstance(scene, str) else scene
+    engine = FakeEngine(make(clock.now()), clock, mode)
+    numbers = iter(range(1, 1000))
+    return ControlRoom(
+        engine,
+        theme=theme,
+        clock=clock,
+        pulse=0,
+        desk=Desk(engine.operator, lambda: f"op-{next(numbers)}"),
+        demo_control=DEMO_CONTROL if is_demo else None,
+        depth=Depth.TRUE,
+    )
+
+
+@asynccontextmanager
+async def opened(app: ControlRoom, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Scene]:
+    """The room on a terminal of that size."""
+    engine, clock = app.engine, app.clock
+    assert isinstance(engine, FakeEngine)
+    assert isinstance(clock, FakeClock)
+    async with app.run_test(size=size) as pilot:
+        scene = Scene(app, engine, clock, pilot)
+        await scene.settle()
+        yield scene

@@ -1,0 +1,318 @@
+"""The stop dialog: two keys and no third way, whatever is down; then the proof, or a loud absence of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from textual import events
+
+from backends.engine import Mode
+from backends.model.procedure import StepState, Verdict
+from backends.model.trading import TradingState
+from tests.pilot import scenes, world
+from tests.pilot.rooms import make_room, opened
+from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
+from tui.screens.main import MainScreen
+
+NINE_FIELDS = (
+    "Halt trading",
+    "STOP: two keys",
+    "DEMO",
+    "redis://127.0.0.1:6379/0  key kill_switch:state",
+    "read 0.",
+    "1. Engage the kill switch in Redis",
+    "cancel open orders",
+    "by resume",
+    "docker exec -it trading_platform_redis redis-cli",
+)
+"""Action, class, environment, targets, state with its age, steps, what will not happen, undo, fallback."""
+
+
+@pytest.mark.parametrize("scene", ["fresh", "failed", "halted", "conflict", "hostile"])
+async def test_all_nine_things_are_said_at_80x24_without_scrolling(scene: str) -> None:
+    async with opened(make_room(scene)) as room:
+        await room.open_dialog()
+        text = room.text()
+        assert [field for field in NINE_FIELDS if field not in text] == []
+        assert "Open orders" in text
+        assert "H  HALT TRADING" in text
+
+
+async def test_two_keys_and_nothing_else_hand_over_one_intent() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        assert room.dialog.stage is Stage.RUNNING
+        (intent,) = room.engine.submitted
+        assert (intent.procedure, intent.stack, intent.via) == ("halt", "trading-platform", "screen")
+        assert intent.seen == room.engine.board("trading-platform").seq
+        assert intent.operator.user == "kim"
+        await room.press("h", "h", "f9")
+        assert len(room.engine.submitted) == 1
+
+
+async def test_caps_lock_does_not_stand_in_the_way_of_a_stop() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("H")
+        assert len(room.engine.submitted) == 1
+
+
+@pytest.mark.parametrize("scene", ["never", "failed"])
+async def test_it_opens_and_works_with_every_source_down(scene: str) -> None:
+    async with opened(make_room(scene)) as room:
+        await room.open_dialog()
+        assert "UNKNOWN" in room.text()
+        await room.press("h")
+        assert len(room.engine.submitted) == 1
+
+
+@pytest.mark.parametrize("size", [(20, 5), (79, 23), (40, 10)])
+async def test_it_works_in_a_terminal_too_small_for_the_room(size: tuple[int, int]) -> None:
+    async with opened(make_room(), size) as room:
+        await room.open_dialog()
+        text = room.text()
+        assert "Halt" in text
+        assert "TRADING" in text
+        assert "H  " in text
+        await room.press("h")
+        assert len(room.engine.submitted) == 1
+
+
+async def test_no_other_key_confirms_and_enter_least_of_all() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press(*["enter"] * 10, "y", "f9", "f10", "space", "tab", "ctrl+h", "question_mark", "q")
+        assert room.engine.submitted == []
+        assert room.dialog.stage is Stage.QUESTION
+
+
+async def test_what_was_typed_ahead_confirms_nothing() -> None:
+    async with opened(make_room()) as room:
+        await room.pilot.press("f9", "h")
+        await room.settle()
+        await room.press("h")
+        assert room.engine.submitted == []
+        assert room.dialog.stage is Stage.QUESTION
+
+
+async def test_a_key_that_waited_in_the_queue_is_judged_by_when_it_was_read() -> None:
+    async with opened(make_room()) as room:
+        await room.press("f9")
+        early = events.Key("h", "h")
+        await room.until(lambda: room.dialog.is_listening)
+        room.dialog.post_message(early)
+        await room.settle()
+        assert room.engine.submitted == []
+
+
+async def test_pasted_text_confirms_nothing() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        room.app.post_message(events.Paste("h\nhalt\nhh"))
+        await room.settle()
+        assert room.engine.submitted == []
+
+
+async def test_the_mouse_confirms_nothing_wherever_it_clicks() -> None:
+    async with opened(make_room("hostile")) as room:
+        await room.open_dialog()
+        for y in range(24):
+            for x in (3, 5, 20, 40, 60):
+                await room.pilot.click(offset=(x, y))
+        assert room.engine.submitted == []
+        assert room.dialog.stage is Stage.QUESTION
+
+
+async def test_thirty_seconds_without_a_key_close_it_and_the_journal_knows() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.pass_time(29)
+        assert "closes in 1 s" in room.text()
+        await room.press("up")
+        await room.pass_time(29)
+        assert room.dialog.stage is Stage.QUESTION
+        await room.pass_time(1.1)
+        assert isinstance(room.app.screen, MainScreen)
+        assert [event for event, *_ in room.engine.recorded] == ["abandoned"]
+
+
+async def test_escape_leaves_things_as_they_are_and_the_journal_knows() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("escape")
+        await room.settle()
+        assert isinstance(room.app.screen, MainScreen)
+        assert room.engine.recorded[0][:3] == ("cancelled", "trading-platform", "halt")
+        assert room.engine.submitted == []
+
+
+async def test_the_key_pressed_twice_before_it_is_drawn_makes_one_dialog() -> None:
+    async with opened(make_room()) as room:
+        room.app.action_emergency("halt")
+        room.app.action_emergency("halt")
+        await room.settle()
+        assert len([it for it in room.app.screen_stack if isinstance(it, ProcedureDialog)]) == 1
+        assert [event for event, *_ in room.engine.recorded] == ["pressed again"]
+
+
+async def test_it_opens_over_help_and_over_the_filter_being_typed() -> None:
+    async with opened(make_room()) as room:
+        await room.press("question_mark")
+        await room.open_dialog()
+        await room.press("escape", "escape", "slash", "h", "i")
+        await room.open_dialog()
+        await room.press("h")
+        assert len(room.engine.submitted) == 1
+
+
+async def test_nothing_opens_over_it_and_no_key_of_the_room_works_under_it() -> None:
+    async with opened(make_room()) as room:
+        dialog = await room.open_dialog()
+        await room.press("ctrl+p", "colon", "question_mark", "f1", "x", "slash", "z", "t", "q", "r")
+        await room.settle()
+        assert room.app.screen is dialog
+        assert room.app.return_code is None
+        assert room.engine.refreshed == []
+
+
+async def test_the_state_in_it_is_live_and_says_when_it_changed() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.put(scenes.halted(room.clock.now()))
+        assert "HALTED" in room.text()
+        assert "it was TRADING when this was opened" in room.text()
+
+
+async def test_progress_is_shown_step_by_step_and_closing_it_cancels_nothing() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now(), states=(StepState.SENT, StepState.PENDING)))
+        await room.settle()
+        assert "sent" in room.text()
+        await room.press("escape")
+        await room.settle()
+        assert "RUNNING" in room.text()
+        await room.press("f9")
+        await room.settle()
+        assert room.dialog.stage is Stage.RUNNING
+        assert len(room.engine.submitted) == 1
+        assert "attached" in [event for event, *_ in room.engine.recorded]
+
+
+async def test_a_proved_halt_says_by_what_and_its_line_stays_until_noted() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        states = (StepState.VERIFIED, StepState.SKIPPED)
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.VERIFIED, states=states))
+        await room.settle()
+        text = room.text()
+        assert "VERIFIED" in text
+        assert "reads ENGAGED on a second connection" in text
+        assert "cancel open orders" in text
+        await room.press("escape")
+        await room.settle()
+        assert "VERIFIED" in room.text()
+        await room.press("a")
+        await room.settle()
+        assert "VERIFIED" not in room.text()
+
+
+FAILURES = [it for it in Verdict if it not in (Verdict.VERIFIED, Verdict.ALREADY)]
+
+
+@pytest.mark.parametrize("verdict", FAILURES)
+async def test_every_other_verdict_fills_the_screen_and_never_leaves_by_itself(verdict: Verdict) -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now(), verdict))
+        await room.settle()
+        text = room.text()
+        assert "NOT STOPPED" in text
+        assert verdict.value in text
+        assert "curl -X POST http://127.0.0.1:8003/api/v1/kill-switch/engage" in text
+        await room.press("escape", "enter", "q", "space", "h")
+        await room.pass_time(7200)
+        assert room.dialog.stage is Stage.NOT_PROVED
+        await room.press("a")
+        await room.settle()
+        assert isinstance(room.app.screen, MainScreen)
+        assert room.engine.recorded[-1][0] == "noted"
+
+
+async def test_a_failure_comes_forward_although_the_dialog_was_closed() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now()))
+        await room.settle()
+        await room.press("escape", "question_mark")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+
+
+async def test_the_same_key_tries_again_from_there() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        await room.settle()
+        await room.open_dialog()
+        assert room.dialog.stage is Stage.QUESTION
+        await room.press("h")
+        assert [intent.id for intent in room.engine.submitted] == ["op-1", "op-2"]
+
+
+async def test_an_engine_that_does_not_answer_is_not_a_stop() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        await room.pass_time(1)
+        assert "has not answered yet" in room.text()
+        await room.pass_time(5)
+        assert "NOT STOPPED" in room.text()
+        assert "the engine did not take it up" in room.text()
+
+
+async def test_an_already_halted_stack_can_be_halted_again() -> None:
+    async with opened(make_room("halted")) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.ALREADY))
+        await room.settle()
+        assert room.dialog.stage is Stage.PROVED
+        assert "ALREADY" in room.text()
+
+
+async def test_in_watch_mode_the_key_says_why_not_and_is_journalled() -> None:
+    async with opened(make_room(mode=Mode.WATCH)) as room:
+        await room.press("f9", "f9", "h")
+        await room.settle()
+        assert isinstance(room.app.screen, MainScreen)
+        assert "WATCH – READ ONLY: F9 HALT is not possible here" in room.text()
+        assert room.engine.submitted == []
+        assert [event for event, *_ in room.engine.recorded] == ["refused"]
+        await room.pass_time(2)
+        await room.press("f9")
+        assert len(room.engine.recorded) == 2
+
+
+async def test_a_conflict_is_shown_as_one() -> None:
+    async with opened(make_room("conflict")) as room:
+        await room.open_dialog()
+        assert TradingState.CONFLICT.value in room.text()
+
+
+async def test_open_orders_that_cannot_be_read_are_unknown_and_not_none() -> None:
+    async with opened(make_room("failed")) as room:
+        await room.open_dialog()
+        assert "Open orders    UNKNOWN: FAILED 12s, connection refused; was 14 12s ago" in room.text()
+    board = world.fresh
+    async with opened(make_room(lambda now: replace(board(now), readings={}))) as room:
+        await room.open_dialog()
+        assert "Open orders    UNKNOWN: NEVER read" in room.text()
