@@ -33,7 +33,8 @@ from tests.contract.http_server import Answer, HttpServer
 from tests.servers.redis import RedisServer
 
 NOW = Instant(1000.0, 1_790_000_000.0)
-DEADLINE = 0.4
+PATIENCE = 10.0
+"""Seconds a poll may take where an answer comes, however busy the machine is."""
 SCALARS = [kind for kind in ValueType if kind not in (ValueType.TABLE, ValueType.COUNT)]
 
 Readings = dict[str, Reading[Any]]
@@ -89,28 +90,31 @@ def facts_for(which: str, query: type) -> list[Fact]:
     return chosen
 
 
-def source(kind: SourceKind, url: str) -> Source:
-    return Source("s", kind, "S", url, every=1.0, deadline=DEADLINE)
+def source(kind: SourceKind, url: str, deadline: float = PATIENCE) -> Source:
+    return Source("s", kind, "S", url, every=1.0, deadline=deadline)
 
 
 @asynccontextmanager
-async def redis_at(port: int) -> AsyncIterator[FactReader]:
-    reader = RedisFactReader(source(SourceKind.REDIS, f"redis://127.0.0.1:{port}/0"))
+async def redis_at(port: int, deadline: float = PATIENCE) -> AsyncIterator[FactReader]:
+    reader = RedisFactReader(source(SourceKind.REDIS, f"redis://127.0.0.1:{port}/0", deadline))
     yield reader
     await reader.close()
 
 
 @asynccontextmanager
-async def postgres_at(port: int, name: str = "postgres") -> AsyncIterator[FactReader]:
-    reader = PostgresFactReader(source(SourceKind.POSTGRES, f"postgresql://postgres@127.0.0.1:{port}/{name}"))
+async def postgres_at(
+    port: int, deadline: float = PATIENCE, name: str = "postgres"
+) -> AsyncIterator[FactReader]:
+    url = f"postgresql://postgres@127.0.0.1:{port}/{name}"
+    reader = PostgresFactReader(source(SourceKind.POSTGRES, url, deadline))
     yield reader
     await reader.close()
 
 
 @asynccontextmanager
-async def http_at(port: int) -> AsyncIterator[FactReader]:
+async def http_at(port: int, deadline: float = PATIENCE) -> AsyncIterator[FactReader]:
     async with new_client() as client:
-        yield HttpFactReader(source(SourceKind.HTTP, f"http://127.0.0.1:{port}"), client)
+        yield HttpFactReader(source(SourceKind.HTTP, f"http://127.0.0.1:{port}", deadline), client)
 
 
 async def board(reader: FactReader, facts: Sequence[Fact]) -> Readings:
@@ -150,7 +154,7 @@ async def test_a_source_that_does_not_answer_gives_no_value_for_any_fact(
     facts = facts_for(which, query)
     async with Faulty(fault=fault or Fault.CLOSE) as door:
         port = 1 if fault is None else door.port
-        async with DOORS[query](port) as reader:
+        async with DOORS[query](port, 0.4) as reader:
             assert_no_value(facts, await board(reader, facts), FAILED)
 
 
@@ -160,7 +164,8 @@ async def test_a_redis_that_answers_everything_with_one_wrong_thing_gives_no_val
     which: str, said: str
 ) -> None:
     facts = facts_for(which, RedisQuery)
-    async with StubbornRedis(RAW_REPLIES[said]) as server, redis_at(server.port) as reader:
+    deadline = 0.4 if said == "half an answer" else PATIENCE
+    async with StubbornRedis(RAW_REPLIES[said]) as server, redis_at(server.port, deadline) as reader:
         readings = await board(reader, facts)
     if said == "huge number":
         # A number is what these ask for: how large it may be is for the fact's thresholds to say.
@@ -244,7 +249,7 @@ async def test_a_database_without_its_tables_gives_no_value(which: str, postgres
     with psycopg.connect(postgres_dsn, autocommit=True) as link:
         link.execute("DROP DATABASE IF EXISTS bare WITH (FORCE)")
         link.execute("CREATE DATABASE bare")
-        async with postgres_at(link.info.port, "bare") as reader:
+        async with postgres_at(link.info.port, name="bare") as reader:
             assert_no_value(facts, await board(reader, facts), FAILED)
         link.execute("DROP DATABASE bare WITH (FORCE)")
 
