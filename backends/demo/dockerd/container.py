@@ -19,6 +19,8 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 60.0
 SETTLED: Final = 10.0
 """Seconds a container must run for its restart pauses to start over."""
+LAST_BREATH: Final = 0.2
+"""Seconds a process takes to end when it is asked to."""
 
 _PIDS = itertools.count(2_100)
 
@@ -206,11 +208,12 @@ class Container:
         was_alive = self.state != "restarting"
         if self.state == "paused":
             self._thaw()
-        self.state = "exited"
         if was_alive:
+            await asyncio.sleep(0.0 if how == signal.SIGKILL else LAST_BREATH)
             await self.spec.workload.stop(how)
             self.exit_code, self.finished, self.pid = code, time.time_ns(), 0
             self._events.tell(self.spec, "die", exitCode=str(code))
+        self.state = "exited"
         self.log.wake()
 
     def _thaw(self) -> None:
