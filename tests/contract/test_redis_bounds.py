@@ -7,8 +7,9 @@ import json
 import pytest
 import redis
 
-from backends.model.fact import Broken, Found, ValueType
+from backends.model.fact import Broken, Found, RedisQuery, ValueType
 from backends.model.safetext import SafeText
+from backends.stacks.loader import built_in, load_stack
 from tests.contract.faulty import Faulty, redis_commands
 from tests.contract.redis_reading import COUNT, INT, TABLE, fact, fill, reading, value, why
 from tests.servers.redis import RedisServer
@@ -71,6 +72,19 @@ async def test_no_read_of_any_kind_writes_or_asks_for_all_keys(redis_db: RedisSe
     assert all("write" not in said for said in flags.values())
     assert b"KEYS" not in flags
     assert "write" in _flags(redis_db, "SET"), "the check itself can see a write"
+
+
+async def test_all_facts_of_a_built_in_stack_are_two_round_trips_at_the_most(redis_db: RedisServer) -> None:
+    """Sizes and values first; then the entries of collections whose size is known by then."""
+    redis_db.command("RPUSH", "kill_switch:history", '{"event":"ENGAGED"}')
+    for file in built_in().values():
+        asked = [each for each in load_stack(file).facts.values() if isinstance(each.query, RedisQuery)]
+        async with Faulty(redis_db.port) as door, reading(door.port) as reader:
+            assert len(await reader.read(asked)) == len(asked)
+            assert door.bursts <= 2
+            sent = {words[0].decode() for words in redis_commands(bytes(door.sent))}
+        assert all("write" not in _flags(redis_db, command) for command in sent)
+        assert "KEYS" not in sent
 
 
 def _flags(server: RedisServer, command: str) -> list[str]:
