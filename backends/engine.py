@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 TICK = 1.0
 """Seconds between two looks at readings that nothing refreshed."""
 
+_LOADING = threading.Lock()
+"""Held while a client library loads: two threads that import parts of one library see half of it."""
+
 WARM = 20.0
 """Seconds between two looks whether the connections of the stop path still live."""
 
@@ -191,11 +194,14 @@ class _SharedClients:
     """What several sources read through: one HTTP client for all."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._http: httpx.AsyncClient | None = None
 
     def fact_reader(self, source: Source, clock: Clock) -> FactReader:
         """A reader for a source of facts. Loads its client library: call it in a thread."""
+        with _LOADING:
+            return self._fact_reader(source, clock)
+
+    def _fact_reader(self, source: Source, clock: Clock) -> FactReader:
         if source.kind is SourceKind.REDIS:
             from backends.readers.redis import RedisFactReader
 
@@ -207,8 +213,7 @@ class _SharedClients:
         if source.kind is SourceKind.HTTP:
             from backends.readers.http import HttpFactReader, new_client
 
-            with self._lock:
-                self._http = self._http or new_client()
+            self._http = self._http or new_client()
             return HttpFactReader(source, self._http, clock)
         raise ValueError(f"{source.kind.value} holds no facts")
 
@@ -316,7 +321,8 @@ class _Room:
         return lambda: FactTask(source, facts, shared.fact_reader(source, clock), store)
 
     def _service_task(self, source: Source, loop: asyncio.AbstractEventLoop) -> Task:
-        from backends.readers.docker import DockerServiceReader
+        with _LOADING:
+            from backends.readers.docker import DockerServiceReader
 
         expected = [spec for spec in self.stack.services if spec.source == source.id]
 
@@ -336,12 +342,10 @@ class _Room:
 
 def _effectors(_permit: Permit, stack: Stack) -> dict[str, Effector]:
     """The writers this stack's procedures need: made here and nowhere else, and only with a permit."""
+    named = {step.action.source for procedure in stack.procedures.values() for step in procedure.steps}
     made: dict[str, Effector] = {}
-    for procedure in stack.procedures.values():
-        for step in procedure.steps:
-            source = stack.sources.get(step.action.source)
-            if source is None or source.id in made:
-                continue
+    with _LOADING:
+        for source in (stack.sources[name] for name in sorted(named) if name in stack.sources):
             if source.kind is SourceKind.REDIS:
                 from backends.writers.redis import RedisEffector
 

@@ -1,4 +1,4 @@
-"""What a step does to the world beyond one guarded change or one request: each kind is plain data.
+"""What a step does to the world: each kind is plain data.
 
 Any text may name values of the run (``$operator``, ``$reason``, ``$symbol``); see ``substitution``.
 """
@@ -8,6 +8,50 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RedisTransition:
+    """One atomic, guarded change of a JSON object in Redis, with its history entry, as one script.
+
+    Values may name ``$now`` (ISO 8601 UTC, microseconds, ``+00:00``), ``$operator``, ``$reason``,
+    ``$details``, ``$operation`` and the intent's own parameters (see ``model.substitution``).
+    """
+
+    source: str
+    key: str
+    state_field: str
+    """The member that holds the state word."""
+    allowed_from: tuple[str, ...]
+    """States the change may start from; ``*`` stands for any word that is not listed."""
+    target: str
+    """The state it ends in; being there already is ALREADY, not an error."""
+    set: Mapping[str, Any] = field(default_factory=dict)
+    increment: tuple[str, ...] = ()
+    create: Mapping[str, Any] | None = None
+    """The whole object to write when the key is missing or malformed; None refuses."""
+    history_key: str | None = None
+    history_entry: Mapping[str, Any] = field(default_factory=dict)
+    history_limit: int = 1000
+    history_is_ranked: bool = False
+    """The history is a sorted set scored by epoch seconds, not a list."""
+    unchanged: Mapping[str, Any] = field(default_factory=dict)
+    """Members that must still hold these values, checked in the same script; else nothing is changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """One HTTP request that changes something."""
+
+    source: str
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    expect: tuple[int, ...] = (200,)
+    already: Mapping[int, str] = field(default_factory=dict)
+    """Status code to a part of the body that means: it was so already."""
+    auth: str = "none"
+    """``none``, ``bearer``, ``service-jwt`` or ``internal-token``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +93,7 @@ class DockerVerb:
     verb: str
     """``start``, ``stop``, ``restart``, ``kill`` or ``disconnect`` (from ``network``)."""
     service: str
-    """The service by its name in the stack file, or ``$service``; aimed at the container id, never a pattern."""
+    """The service by its name in the stack file, or ``$service``; aimed at its container id."""
     grace: float = 10.0
     """Seconds between SIGTERM and SIGKILL for stop and restart."""
     network: str | None = None
@@ -112,3 +156,45 @@ class Attest:
 
     text: str
     source: str = ""
+
+
+Action = (
+    RedisTransition
+    | HttpCall
+    | RedisWrite
+    | RedisUnit
+    | DockerVerb
+    | SystemdVerb
+    | SqlStatement
+    | Command
+    | Wait
+    | Observe
+    | Attest
+)
+
+
+def aim(action: Action) -> str:
+    """What it acts on and how, short: ``POST /api/v1/orders``, ``SET key``, ``stop orchestrator``."""
+    match action:
+        case RedisTransition():
+            return f"key {action.key}"
+        case HttpCall():
+            return f"{action.method} {action.path}"
+        case RedisWrite():
+            return f"{action.op.upper()} {action.key}".strip()
+        case RedisUnit():
+            return "MULTI " + ", ".join(aim(write) for write in action.writes)
+        case DockerVerb():
+            return f"{action.verb} {action.service}" + (f" from {action.network}" if action.network else "")
+        case SystemdVerb():
+            return f"{action.verb} {action.unit}"
+        case SqlStatement():
+            return " ".join(action.text.split())
+        case Command():
+            return " ".join(action.argv)
+        case Wait():
+            return f"wait {action.seconds:g} s"
+        case Attest():
+            return f"a person confirms: {action.text}"
+        case Observe():
+            return "look"
