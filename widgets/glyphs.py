@@ -150,6 +150,7 @@ VERDICT: Final[Mapping[Verdict, Sign]] = {
     Verdict.CONTRADICTED: _sign("≠", "[/=]", "CONTRADICTED", "state-bad", "badge-bad"),
     Verdict.PARTIAL: _sign("◑", "[/ ]", "PARTIAL", "state-bad", "badge-bad"),
     Verdict.FAILED: _sign("✕", "[X ]", "FAILED", "state-bad", "badge-bad"),
+    Verdict.DRY_RUN: _sign("–", "[- ]", "DRY RUN", "state-warn", "badge-warn"),
     Verdict.REFUSED: _sign("–", "[- ]", "REFUSED", "state-warn", "badge-warn"),
 }
 

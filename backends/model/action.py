@@ -177,24 +177,25 @@ def aim(action: Action) -> str:
     """What it acts on and how, short: ``POST /api/v1/orders``, ``SET key``, ``stop orchestrator``."""
     match action:
         case RedisTransition():
-            return f"key {action.key}"
+            text = f"key {action.key}"
         case HttpCall():
-            return f"{action.method} {action.path}"
+            text = f"{action.method} {action.path}"
         case RedisWrite():
-            return f"{action.op.upper()} {action.key}".strip()
+            text = f"{action.op.upper()} {action.key}".strip()
         case RedisUnit():
-            return "MULTI " + ", ".join(aim(write) for write in action.writes)
+            text = "MULTI " + ", ".join(aim(write) for write in action.writes)
         case DockerVerb():
-            return f"{action.verb} {action.service}" + (f" from {action.network}" if action.network else "")
+            text = f"{action.verb} {action.service}" + (f" from {action.network}" if action.network else "")
         case SystemdVerb():
-            return f"{action.verb} {action.unit}"
+            text = f"{action.verb} {action.unit}"
         case SqlStatement():
-            return " ".join(action.text.split())
+            text = " ".join(action.text.split())
         case Command():
-            return " ".join(action.argv)
+            text = " ".join(action.argv)
         case Wait():
-            return f"wait {action.seconds:g} s"
+            text = f"wait {action.seconds:g} s"
         case Attest():
-            return f"a person confirms: {action.text}"
+            text = f"a person confirms: {action.text}"
         case Observe():
-            return "look"
+            text = "look"
+    return text

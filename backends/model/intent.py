@@ -34,3 +34,15 @@ class Intent:
     via: str
     """``screen`` or ``cli``."""
     params: Mapping[str, str] = field(default_factory=dict)
+    challenge: str | None = None
+    """What was typed where the procedure demands a live value."""
+    phrase: str | None = None
+    """What was typed where the procedure demands its phrase or its target's name."""
+    plan: str | None = None
+    """Hash of the plan that was shown; another plan is refused."""
+    shown: Mapping[str, str] = field(default_factory=dict)
+    """By name of the procedure's ``seen``: the value that was shown."""
+    approval: str | None = None
+    """Id of a second person's approval."""
+    is_dry: bool = False
+    """Make the plan and check everything, and send nothing."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+from backends.model.action import Action
 from backends.model.clock import Instant
+from backends.model.condition import Condition, Each, Param
 from backends.model.reading import Reading
 from backends.model.safetext import NO_TEXT, SafeText
 
@@ -35,6 +37,8 @@ class Verdict(Enum):
     PARTIAL = "PARTIAL"
     FAILED = "FAILED"
     REFUSED = "REFUSED"
+    DRY_RUN = "DRY RUN"
+    """Nothing was sent to anybody; the steps are what would have been done."""
 
 
 class StepState(Enum):
@@ -49,56 +53,24 @@ class StepState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class RedisTransition:
-    """One atomic, guarded change of a JSON object in Redis, with its history entry, as one script.
-
-    Values may name ``$now`` (ISO 8601 UTC, microseconds, ``+00:00``), ``$operator``, ``$reason``,
-    ``$details``, ``$operation`` and the intent's own parameters (see ``model.substitution``).
-    """
-
-    source: str
-    key: str
-    state_field: str
-    """The member that holds the state word."""
-    allowed_from: tuple[str, ...]
-    """States the change may start from; ``*`` stands for any word that is not listed."""
-    target: str
-    """The state it ends in; being there already is ALREADY, not an error."""
-    set: Mapping[str, Any] = field(default_factory=dict)
-    increment: tuple[str, ...] = ()
-    create: Mapping[str, Any] | None = None
-    """The whole object to write when the key is missing or malformed; None refuses."""
-    history_key: str | None = None
-    history_entry: Mapping[str, Any] = field(default_factory=dict)
-    history_limit: int = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class HttpCall:
-    """One HTTP request that changes something."""
-
-    source: str
-    method: str
-    path: str
-    body: Mapping[str, Any] | None = None
-    expect: tuple[int, ...] = (200,)
-    already: Mapping[int, str] = field(default_factory=dict)
-    """Status code to a part of the body that means: it was so already."""
-    auth: str = "none"
-    """``none``, ``bearer``, ``service-jwt`` or ``internal-token``."""
-
-
-Action = RedisTransition | HttpCall
-
-
-@dataclass(frozen=True, slots=True)
 class Proof:
     """What must be read back, over another connection, before a step counts as verified."""
 
     fact: str
-    equals: tuple[str, ...]
+    """A fact's id, or ``service:<name>``: its health while it runs and is checked, else its state."""
+    equals: tuple[str, ...] = ()
     within: float = 1.0
     """Seconds to keep reading until it is so."""
+    at_most: float | None = None
+    """The number, or the rows of a table, must not be above this; 0 for none left."""
+    where: Mapping[str, str] = field(default_factory=dict)
+    """For a table: only rows whose columns read this are counted."""
+    reads: int = 1
+    """How many times in a row it must read so, at least a second apart."""
+    is_restarted: bool = False
+    """For a service: it must have started after the step was sent."""
+    is_missing: bool = False
+    """Its source must say: no such thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +88,14 @@ class Step:
     """For a stop: seconds without a verified rung before this one starts, in parallel."""
     target: str = ""
     """For a stop with several targets: which one. Steps of one target are rungs, any of which will do."""
+    each: Each | None = None
+    """Repeat it for every row; id, title and target may then name the row's columns."""
+    is_idempotent: bool = False
+    """Doing it twice is doing it once: it may be sent again when no answer came. Else it never is."""
+    goes_on: bool = False
+    """The next step is done even when this one fails; the verdict is then PARTIAL at best."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """The columns of the row it was repeated for; filled in by the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +122,23 @@ class Procedure:
     """The word for its failure, ``NOT HALTED``; empty for that of its class."""
     section: str | None = None
     runbook: tuple[str, ...] = ()
+    requires: tuple[Condition, ...] = ()
+    """What must be so, freshly read, for anything but a stop. A stop shows it and is not kept from acting."""
+    held_for: float = 0.0
+    """Seconds ``requires`` must have held without a break before a restore."""
+    params: tuple[Param, ...] = ()
+    challenge: str | None = None
+    """For what moves the market: the fact whose live value must be typed."""
+    phrase: str = ""
+    """For a restore: what must be typed. For what degrades: the name that must be typed."""
+    needs_approval: bool = False
+    """A second person must approve, unless the stack is set to a single operator."""
+    warnings: tuple[str, ...] = ()
+    """Traps, said in the dialog before it is confirmed."""
+    seen: Mapping[str, str] = field(default_factory=dict)
+    """Name to fact: values that must still be what the operator saw; ``$name`` in the steps."""
+    quiet: str | None = None
+    """A count that must not grow for five seconds after a verified stop: orders accepted."""
 
 
 class ReceiptKind(Enum):
@@ -219,3 +216,12 @@ class Run:
     """1 for the first step that held, 2 for the second …; None when none did."""
     journal_degraded: bool = False
     """True when the journal could not be written and a stop went ahead without it."""
+    risk: RiskClass = RiskClass.STOP
+    is_dry: bool = False
+    """Nothing was or will be sent."""
+    plan: str = ""
+    """Hash of what is done, exactly: what a dry run prints and the real run is held to."""
+    blockers: tuple[SafeText, ...] = ()
+    """Why it was refused, or in a dry run would be: one sentence each."""
+    awaits: str | None = None
+    """The step that waits for a person's confirmation now."""

@@ -130,5 +130,7 @@ class Stack:
     alarms: tuple[AlarmRule, ...]
     procedures: Mapping[str, Procedure]
     logs: LogGrammar
+    is_single_operator: bool = False
+    """The local configuration does without a second person; shown and journalled."""
     environment_facts: tuple[tuple[str, str, Environment], ...] = ()
     """(fact id, raw word, environment): live evidence that outranks the configured word."""

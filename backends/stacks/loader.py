@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from backends.model.action import Action, HttpCall, RedisTransition
 from backends.model.alarm import Priority
 from backends.model.fact import Fact, HttpQuery, Level, Query, RedisQuery, SqlQuery, ValueType
-from backends.model.procedure import Action, HttpCall, Procedure, Proof, RedisTransition, RiskClass, Step
+from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.stack import (
     AlarmRule,
     EchoSpec,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from backends.model.action import Action, HttpCall
 from backends.model.clock import Clock, SystemClock
 from backends.model.credential import bearer, internal_token
-from backends.model.procedure import Action, HttpCall, Receipt, ReceiptKind, Step
+from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.safetext import SafeText
 from backends.model.secret import Secret
 from backends.model.stack import Source

@@ -11,7 +11,8 @@ from typing import Final
 import anyio._backends._asyncio  # noqa: F401 (httpx would load it on its first request)
 import httpx
 
-from backends.model.procedure import HttpCall, Receipt, ReceiptKind, Step
+from backends.model.action import HttpCall
+from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.safetext import SafeText
 
 BODY_LIMIT: Final = 65_536

@@ -16,7 +16,8 @@ from redis.asyncio.connection import (
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as LostError
 
-from backends.model.procedure import Action, Receipt, ReceiptKind, RedisTransition, Step
+from backends.model.action import Action, RedisTransition
+from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.safetext import SafeText
 from backends.model.stack import Source
 from backends.writers.transition import command, receipt, understand

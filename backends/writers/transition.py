@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-from backends.model.procedure import Receipt, ReceiptKind, RedisTransition
+from backends.model.action import RedisTransition
+from backends.model.procedure import Receipt, ReceiptKind
 from backends.model.safetext import SafeText
 from backends.model.substitution import fill
 
@@ -54,6 +56,11 @@ if object then
     end
     return {own and 'repeated' or 'already', before, before, ''}
   end
+  for name, value in pairs(plan.unchanged) do
+    if object[name] ~= value then
+      return {'refused', before, before, 'has another ' .. name .. ' than was seen: it changed meanwhile'}
+    end
+  end
   if not plan.allowed[state] and not plan.allowed['*'] then
     return {'refused', before, before, 'reads ' .. state .. ', from which this change may not start'}
   end
@@ -75,9 +82,16 @@ end
 
 redis.call('SET', KEYS[1], after)
 if KEYS[2] then
-  local pushed = redis.pcall('RPUSH', KEYS[2], ARGV[3])
+  local pushed
+  if plan.score then
+    pushed = redis.pcall('ZADD', KEYS[2], plan.score, ARGV[3])
+  else
+    pushed = redis.pcall('RPUSH', KEYS[2], ARGV[3])
+  end
   if type(pushed) == 'table' and pushed.err then
     note = note .. (note == '' and '' or '; ') .. 'the history was not written: ' .. pushed.err
+  elseif plan.score then
+    redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -plan.keep - 1)
   else
     redis.call('LTRIM', KEYS[2], -plan.keep, -1)
   end
@@ -104,8 +118,12 @@ def command(action: RedisTransition, values: Mapping[str, Any]) -> list[str]:
         "stamped": _named(action, "$now"),
         "increment": list(action.increment),
         "keep": action.history_limit,
+        "unchanged": fill(action.unchanged, values),
         "limit": _STATE_LIMIT,
     }
+    if action.history_is_ranked:
+        # As text, so that Redis' JSON codec keeps the microseconds.
+        plan["score"] = f"{datetime.fromisoformat(str(values['now'])).timestamp():.6f}"
     created = "" if action.create is None else _json(fill(action.create, values))
     return ["EVAL", SCRIPT, str(len(keys)), *map(str, keys), _json(plan), created, history]
 

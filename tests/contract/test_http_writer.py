@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from backends.model.action import HttpCall, RedisTransition
 from backends.model.clock import Instant
 from backends.model.credential import internal_token
-from backends.model.procedure import HttpCall, Receipt, ReceiptKind, RedisTransition, Step
+from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
 from backends.model.substitution import values_of

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from backends.model.action import HttpCall, RedisTransition
 from backends.model.clock import Instant
-from backends.model.procedure import HttpCall, Receipt, ReceiptKind, RedisTransition, Step
+from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.safetext import SafeText
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from backends.model.action import HttpCall, RedisTransition
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import SERVICE, Board, SourceHealth
 from backends.model.clock import Instant
 from backends.model.fact import Fact, HttpQuery, Level, RedisQuery, SqlQuery, ValueType
-from backends.model.procedure import HttpCall, Procedure, Proof, RedisTransition, RiskClass, Step
+from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.reading import Good, Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service, Usage

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from backends.journal.entry import Kind
+from backends.model.action import HttpCall
 from backends.model.board import Board
 from backends.model.clock import Instant
-from backends.model.procedure import HttpCall, Procedure, Verdict
+from backends.model.procedure import Procedure, Verdict
 from backends.model.stack import Environment
 from backends.model.substitution import fill, fill_path, names_in, values_of
 from backends.procedures.permit import Permit, arm

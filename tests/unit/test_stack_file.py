@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from backends.model.action import HttpCall, RedisTransition
 from backends.model.fact import Level, RedisQuery
-from backends.model.procedure import HttpCall, RedisTransition
 from backends.model.stack import Environment
 from backends.model.trading import TradingState
 from backends.stacks.loader import load_stack

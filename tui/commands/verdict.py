@@ -43,5 +43,6 @@ _CODES = {
     Verdict.CONTRADICTED: ExitCode.CONFLICT,
     Verdict.PARTIAL: ExitCode.PARTIAL,
     Verdict.FAILED: ExitCode.FAILED,
+    Verdict.DRY_RUN: ExitCode.VERIFIED,
     Verdict.REFUSED: ExitCode.PRECONDITION,
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backends.model.action import HttpCall, aim
 from backends.model.board import Board
 from backends.model.clock import Instant
-from backends.model.procedure import Procedure, RedisTransition, RiskClass, Step
+from backends.model.procedure import Procedure, RiskClass, Step
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
@@ -171,10 +172,12 @@ def _fact_text(it: Question, ident: str) -> tuple[str, Role]:
 def target(stack: Stack, step: Step) -> str:
     """What a step acts on, by address and identity."""
     action = step.action
-    source = stack.sources[action.source]
-    if isinstance(action, RedisTransition):
-        return f"{source.url}  key {action.key}"
-    return f"{action.method} {source.url}{action.path}"
+    source = stack.sources.get(action.source)
+    if source is None:
+        return aim(action)
+    if isinstance(action, HttpCall):
+        return f"{action.method} {source.url}{action.path}"
+    return f"{source.url}  {aim(action)}"
 
 
 def _steps(procedure: Procedure) -> list[str]:
