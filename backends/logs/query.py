@@ -19,7 +19,7 @@ PATTERN_LIMIT: Final = 200
 _CHUNK: Final = 2048
 _REGEX_TEXT: Final = 1024
 """Bytes of a line that a regular expression sees."""
-_CHOICES: Final = 4
+_CHOICES: Final = 3
 
 _MARKERS: Final = (None, *Marker)
 _ALWAYS: Final = (Marker.GAP, Marker.DROP)
@@ -60,6 +60,7 @@ class FilteredLog:
     def advance(self, seconds: float) -> bool:
         """Look through the ring for at most about ``seconds``; True when all of it has been seen."""
         until = perf_counter() + seconds
+        is_slow = self.wanted.is_regex
         self._forget()
         while perf_counter() < until:
             start, lines, tags = self._ring.raw(self._next, _CHUNK)
@@ -70,8 +71,7 @@ class FilteredLog:
                 if self._passes(line, tag):
                     self._found.append(place)
                 self._next = place + 1
-                # A regular expression can be slow, so the clock is looked at more than once a chunk.
-                if place % 64 == 0 and perf_counter() >= until:
+                if is_slow and perf_counter() >= until:
                     break
         return self._next >= self._ring.end
 
