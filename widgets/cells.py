@@ -76,6 +76,14 @@ def window(text: str, start: int, width: int) -> str:
     return "".join(out) + " " * (width - used)
 
 
+def tail(text: str, width: int) -> str:
+    """The end of ``text`` in at most ``width`` cells, without a mark of what is missing."""
+    text = tame(text[-_CHARS_PER_CELL * width :]) if width > 0 else ""
+    while width_of(text) > width:
+        text = text[1:]
+    return text
+
+
 def reaches(text: str, width: int) -> bool:
     """Whether ``text`` needs more than ``width`` cells; as cheap for a long text as for a short one."""
     most = _CHARS_PER_CELL * (width + 1)

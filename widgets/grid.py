@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from backends.model.safetext import NO_TEXT, SafeText
-from widgets.cells import Align, fit, tame, width_of
+from widgets.cells import Align, fit, tail, tame, width_of
 from widgets.grid_layout import Column, Placed, lay_out
 from widgets.line_widget import Line, LineWidget
 from widgets.roles import BADGES
@@ -222,6 +222,8 @@ class Grid(LineWidget, can_focus=True):
                 line.add("•" if cell.is_changed else " ", cell.role if in_gap else "changed")
             if is_badge:
                 self._paint_badge(cell, placed.width, column.align, line)
+            elif column.is_tail:
+                line.add(fit(tail(cell.text, placed.width), placed.width, column.align), cell.role)
             else:
                 line.add(fit(cell.text, placed.width, column.align), cell.role)
 

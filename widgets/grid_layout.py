@@ -24,6 +24,8 @@ class Column:
     """Of the columns that do not fit, the highest goes first. 0 is never dropped, only cut."""
     flex: int = 0
     """Share of the room that is left over."""
+    is_tail: bool = False
+    """Shows the end of a text that does not fit and not its start: a sparkline's newest values."""
 
     @property
     def floor(self) -> int:

@@ -86,6 +86,7 @@ class LogView(LineWidget, can_focus=True):
         self._lines: dict[int, LogLine] = {}
         self._seen: tuple[int, int, int] = (-1, -1, -1)
         self._told = (True, 0)
+        self._is_flooded = False
         self._timer: Timer | None = None
 
     @property
@@ -153,12 +154,21 @@ class LogView(LineWidget, can_focus=True):
         self._tell()
 
     def tick(self) -> None:
-        """Take in what the source has; costs next to nothing when it has nothing new."""
+        """Take in what the source has; costs next to nothing when it has nothing new.
+
+        When the last one replaced every row, nobody could read them: then every other tick is left out,
+        which halves what a flood sends to the terminal.
+        """
         if self._source is None or not self._is_on_screen():
+            return
+        if self._is_flooded:
+            self._is_flooded = False
             return
         seen = (self._source.first, self._source.end, -1 if self._matches is None else len(self._matches))
         if seen != self._seen:
+            before = self._ordinals
             self._replace()
+            self._is_flooded = len(before) == self._body and before[-1:] < self._ordinals[:1]
             if not self._following:
                 self._tell()
 

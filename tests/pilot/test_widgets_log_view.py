@@ -56,6 +56,28 @@ async def test_it_paints_on_its_own_time_and_not_for_each_line() -> None:
         assert texts(it) == [f"line {n}" for n in range(5, 10)]
 
 
+async def test_a_flood_is_painted_half_as_often_and_its_end_is_seen() -> None:
+    ring = Ring()
+    ring.fill(5)
+    app = Stage(view(ring))
+    async with app.run_test(size=(100, 5)):
+        it = app.query_one(LogView)
+        it.tick()
+        seen = []
+        for _ in range(6):
+            ring.fill(1000)
+            it.tick()
+            seen.append(it.ordinals[-1])
+        assert len(set(seen)) == 3
+        it.tick()
+        assert it.ordinals[-1] == ring.end - 1
+        for _ in range(6):
+            ring.fill(1)
+            it.tick()
+            it.tick()
+            assert it.ordinals[-1] == ring.end - 1
+
+
 async def test_a_timer_of_its_own_brings_new_lines_and_rests_while_hidden() -> None:
     ring = Ring()
     app = Stage(LogView(ring, frames=50))

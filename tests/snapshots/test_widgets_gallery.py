@@ -41,7 +41,7 @@ SERVICES = (
     Column("health", S("HEALTH"), 11, least=10),
     Column("restarts", S("RST"), 3, align="right", drop=4),
     Column("memory", S("MEMORY"), 7, align="right", drop=2),
-    Column("trend", S("MEM TREND"), 12, least=8, drop=3),
+    Column("trend", S("TREND"), 12, least=8, drop=3, is_tail=True),
 )
 FACTS = (
     Column("label", S("RISK KEY"), 20, least=12, flex=2),

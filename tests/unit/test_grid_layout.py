@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.model.safetext import SafeText
-from widgets.cells import as_ascii, fit, tame, width_of, window
+from widgets.cells import as_ascii, fit, tail, tame, width_of, window
 from widgets.grid_layout import Column, lay_out
 
 
@@ -110,3 +110,15 @@ def test_letters_that_terminals_measure_differently_are_replaced() -> None:
     assert fit("\U0001f1e9\U0001f1ea", 4) == "DE  "
     assert fit("x\ufe0f", 2) == "x "
     assert fit("\U0001f44d\U0001f3fd", 3) == "\U0001f44d "
+
+
+@given(anything, st.integers(0, 30))
+def test_a_tail_is_the_end_of_the_text_and_fits(raw: str, width: int) -> None:
+    text = tame(SafeText(raw))
+    assert text.endswith(tail(SafeText(raw), width))
+    assert width_of(tail(SafeText(raw), width)) <= width
+
+
+def test_a_tail_keeps_the_newest() -> None:
+    assert tail("▁▂▃▄▅", 3) == "▃▄▅"
+    assert tail("ab", 3) == "ab"
