@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
@@ -346,12 +347,19 @@ def _effectors(_permit: Permit, stack: Stack) -> dict[str, Effector]:
     made: dict[str, Effector] = {}
     with _LOADING:
         for source in (stack.sources[name] for name in sorted(named) if name in stack.sources):
-            if source.kind is SourceKind.REDIS:
-                from backends.writers.redis import RedisEffector
-
-                made[source.id] = RedisEffector(source)
-            elif source.kind is SourceKind.HTTP:
-                from backends.writers.http import HttpEffector
-
-                made[source.id] = HttpEffector(source)
+            # One writer that cannot be made must not take the others with it: its steps will fail, in words.
+            with suppress(Exception):
+                made[source.id] = _effector(source)
     return made
+
+
+def _effector(source: Source) -> Effector:
+    if source.kind is SourceKind.REDIS:
+        from backends.writers.redis import RedisEffector
+
+        return RedisEffector(source)
+    if source.kind is SourceKind.HTTP:
+        from backends.writers.http import HttpEffector
+
+        return HttpEffector(source)
+    raise ValueError(f"nothing can be written to {source.kind.value}")
