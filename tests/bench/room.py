@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import subprocess
 import sys
 import time
-import tomllib
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +14,7 @@ from tests.bench.peers import first_frame, key_to_output
 from tests.bench.table import ROOM, Measure, Results, median, percentile
 from tests.bench.usage import watch
 from tests.servers.between import Between, between
-from tests.servers.demo import DemoWorld
+from tests.servers.demo import DemoWorld, switch
 from tests.terminal.program import CONTROLROOM, panes_are_filled
 from tests.terminal.screen import Terminal
 
@@ -96,7 +93,7 @@ def _at_rest(results: Results, world: DemoWorld) -> None:
 def _under_flood(results: Results, world: DemoWorld, wire: Between) -> None:
     with _room(wire.config, world) as terminal:
         terminal.wait_for(panes_are_filled, 30)
-        _read_for(terminal, RING / 10_000 + 2)
+        terminal.look(RING / 10_000 + 2)
         usage = watch(terminal, REST)
         results.put(CPU_BUSY, ROOM, usage.cpu)
         results.put(BYTES_BUSY, ROOM, usage.bytes_per_second / 1000)
@@ -131,7 +128,7 @@ def _confirm(terminal: Terminal, wire: Between) -> float:
     """Milliseconds from the confirm key to the first write seen in front of Redis."""
     terminal.press("f9")
     terminal.wait_for("Halt trading", 5)
-    _read_for(terminal, 0.4)
+    terminal.look(0.4)
     begun = time.monotonic()
     terminal.press("h")
     deadline = begun + 5
@@ -142,7 +139,7 @@ def _confirm(terminal: Terminal, wire: Between) -> float:
     terminal.wait_for(lambda text: "VERIFIED" in text or "ALREADY" in text, 5)
     terminal.press("escape")
     terminal.wait_for(lambda text: "Halt trading" not in text, 5)
-    _read_for(terminal, 0.1)
+    terminal.look(0.1)
     wire.redis.asked.clear()
     return 1000 * (found[0].at - begun)
 
@@ -156,31 +153,15 @@ def _until(terminal: Terminal, key: str, is_so: Callable[[], bool]) -> float:
             raise AssertionError(f"{key} changed nothing within 5 s\n{terminal.text}")
         terminal.read(0.05)
     took = 1000 * (terminal.came - begun)
-    _read_for(terminal, 0.137)  # out of step with the log's frames
+    terminal.look(0.137)  # out of step with the log's frames
     return took
-
-
-def _read_for(terminal: Terminal, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        terminal.read(left)
 
 
 @contextmanager
 def _flood(world: DemoWorld) -> Iterator[None]:
     """The demo's containers write 10,000 lines a second together."""
-    config = tomllib.loads(world.config.read_text())
-    (stack,) = config["stack"].values()
-    switch(stack["demo_control"], "log-flood", is_on=True)
+    switch(world, "log-flood", is_on=True)
     try:
         yield
     finally:
-        switch(stack["demo_control"], "log-flood", is_on=False)
-
-
-def switch(control: str, fault: str, *, is_on: bool) -> None:
-    """Turn a fault of a running demo on or off."""
-    body = json.dumps({"on": is_on}).encode()
-    request = urllib.request.Request(f"{control}/faults/{fault}", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        answer.read()
+        switch(world, "log-flood", is_on=False)

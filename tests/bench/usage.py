@@ -26,8 +26,7 @@ def watch(terminal: Terminal, seconds: float) -> Usage:
     """Read the terminal for ``seconds`` and say what that took."""
     pids = tree(terminal.popen.pid)
     cpu, written, begun = _cpu(pids), len(terminal.raw), time.monotonic()
-    while (left := begun + seconds - time.monotonic()) > 0:
-        terminal.read(left)
+    terminal.look(seconds)
     took = time.monotonic() - begun
     return Usage(
         cpu=100 * (_cpu(pids) - cpu) / took,

@@ -62,13 +62,13 @@ def test_no_key_and_no_click_of_the_wall_screen_writes_anything(
         for action in pressed:
             for key in (*action.keys, *([action.confirm] if action.confirm else [])):
                 terminal.send(key_bytes(key))
-                terminal.settle(0.3)
+                terminal.look(0.15)
             terminal.send(key_bytes("escape"))
-            terminal.settle(0.2)
+            terminal.look(0.2)
         for column in range(5, 160, 15):
             for row in range(2, 48, 5):
                 terminal.send(b"\x1b[<0;%d;%dM\x1b[<0;%d;%dm" % (column, row, column, row))
-        terminal.settle(0.5)
+        terminal.look(1.0)
         terminal.popen.send_signal(signal.SIGTERM)
         terminal.wait_end(15)
     finally:

@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,15 @@ def start_demo(*options: str, seconds: float = 40.0) -> DemoWorld:
         drop_home(home)
         raise
     return DemoWorld(json.loads(line), home, child)
+
+
+def switch(world: DemoWorld, fault: str, *, is_on: bool) -> None:
+    """Turn a fault of a running demo on or off."""
+    body = json.dumps({"on": is_on}).encode()
+    url = f"{world['control']}/faults/{fault}"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        answer.read()
 
 
 def _first_line(child: Child, seconds: float) -> bytes:

@@ -100,6 +100,12 @@ class Terminal:
         self._stream.feed(_PRIVATE.sub(b"", data[: len(data) - len(self._kept)]))
         return True
 
+    def look(self, seconds: float) -> None:
+        """Read for exactly that long."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.read(left)
+
     def settle(self, seconds: float = 0.3) -> None:
         """Read until nothing came for ``seconds`` or five seconds are over."""
         deadline = time.monotonic() + 5

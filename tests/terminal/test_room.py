@@ -9,14 +9,16 @@ import signal
 import subprocess
 import sys
 import termios
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.bench.usage import tree
 from tests.conftest import need, started
 from tests.servers.between import journal
-from tests.servers.demo import DemoWorld, isolated_env, start_demo
+from tests.servers.demo import DemoWorld, isolated_env, start_demo, switch
 from tests.servers.process import wait_until
 from tests.servers.sshd import SshServer, start_sshd
 from tests.terminal.program import CONTROLROOM, ROOT, panes_are_filled, room
@@ -42,23 +44,22 @@ def ssh() -> Iterator[SshServer]:
 
 
 def kill_state(world: DemoWorld) -> str:
-    """What the platform itself would read."""
-    import redis
-
-    link = redis.Redis.from_url(world["redis"])
-    try:
-        return str(json.loads(link.get("kill_switch:state"))["state"])
-    finally:
-        link.close()
+    """What the platform's own services say."""
+    url = f"{world['http']['orchestrator']}/api/v1/kill-switch/status"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return str(json.load(answer)["state"])
 
 
-def halt_by_keys(terminal: Terminal) -> None:
-    """The two keys, as a person presses them: the second when the dialog is there to be read."""
+def open_dialog(terminal: Terminal) -> None:
+    """The first key, and the time a person needs to read what it will do."""
     terminal.wait_for(panes_are_filled, 30)
     terminal.press("f9")
     terminal.wait_for("Halt trading", 5)
-    terminal.settle(DIALOG_IS_DEAF)
-    terminal.press("h")
+    terminal.look(DIALOG_IS_DEAF)
+
+
+def kinds(world: DemoWorld) -> list[str]:
+    return [record["kind"] for record in journal(world.config.parent)]
 
 
 def is_restored(terminal: Terminal) -> bool:
@@ -73,36 +74,37 @@ def test_two_keys_halt_trading_and_the_verdict_is_on_the_screen(world: DemoWorld
     assert kill_state(world) == "ACTIVE"
     terminal = room(world.config, world.env)
     try:
-        halt_by_keys(terminal)
+        open_dialog(terminal)
+        terminal.press("h")
         terminal.wait_for("VERIFIED", 10)
         assert kill_state(world) == "ENGAGED"
         terminal.press("escape")
-        terminal.wait_for("HALTED", 10)
+        terminal.wait_for(lambda text: "HALTED" in text and "Will NOT" not in text, 10)
         terminal.press("q")
         assert terminal.wait_end(10) == 0
     finally:
         terminal.close()
-    kinds = [record["kind"] for record in journal(world.config.parent)]
-    assert kinds.index("intent") < kinds.index("outcome")
+    assert kinds(world).index("intent") < kinds(world).index("outcome")
 
 
 def test_a_connection_lost_after_the_second_key_does_not_stop_the_stop(
     world: DemoWorld, ssh: SshServer
 ) -> None:
-    xdg = {name: value for name, value in isolated_env(world.home).items() if name.startswith("XDG_")}
-    settings = " ".join(f"{name}={value}" for name, value in xdg.items())
-    remote = f"cd {ROOT} && env {settings} {' '.join(CONTROLROOM)} --config {world.config}"
+    """Redis hangs from the second key on, so that the line is lost while the stop is still at work."""
+    remote = f"cd {ROOT} && {' '.join(CONTROLROOM)} --config {world.config}"
     terminal = Terminal(ssh.command(remote))
     try:
-        halt_by_keys(terminal)
+        open_dialog(terminal)
+        switch(world, "redis-hang", is_on=True)
+        terminal.press("h")
+        wait_until(lambda: "intent" in kinds(world), 10, "an intent", every=0.005)
         terminal.popen.kill()  # the client is gone without a word, as with a lost line
-        wait_until(
-            lambda: any(r["kind"] == "outcome" for r in journal(world.config.parent)), 15, "an outcome"
-        )
+        assert "outcome" not in kinds(world)
+        wait_until(lambda: "outcome" in kinds(world), 15, "an outcome")
     finally:
         terminal.close()
-    outcome = next(record for record in journal(world.config.parent) if record["kind"] == "outcome")
-    assert outcome["verdict"] == "VERIFIED"
+    (outcome,) = (record for record in journal(world.config.parent) if record["kind"] == "outcome")
+    assert (outcome["verdict"], outcome["rung"]) == ("VERIFIED", 2)
     assert outcome["session"]["remote"] == "127.0.0.1"
     assert kill_state(world) == "ENGAGED"
 
@@ -148,8 +150,22 @@ def test_a_crash_ends_with_a_failure_and_a_restored_terminal_and_shows_no_variab
         terminal.press("z")
         assert terminal.wait_end(20) == 1
         assert is_restored(terminal)
-        assert b"broken on purpose" in terminal.raw
+        assert b"RuntimeError" in terminal.raw
         assert b"canary-4711-in-a-local" not in terminal.raw
+    finally:
+        terminal.close()
+
+
+def test_the_demo_starts_its_world_and_takes_it_along_when_it_ends(tmp_path: Path) -> None:
+    terminal = Terminal([*CONTROLROOM, "demo", "--seed", "3"], isolated_env(tmp_path))
+    try:
+        terminal.wait_for(panes_are_filled, 40)
+        assert " DEMO " in terminal.lines[0]
+        family = tree(terminal.popen.pid)
+        assert len(family) > 3, "the demo has no servers of its own: this proves nothing"
+        terminal.press("q")
+        assert terminal.wait_end(20) == 0
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), 5, "all of it gone")
     finally:
         terminal.close()
 
