@@ -6,8 +6,8 @@ be secrets, and exits 0 when the input thread dies; and a terminal that stops re
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 from rich.console import RenderableType
@@ -23,7 +23,7 @@ QUEUED_WRITES_LIMIT = 3
 RETRY = 0.05
 """Seconds until a skipped frame is looked at again."""
 
-_TRACE_LINES = 60
+_FRAMES = 30
 
 
 class SteadyApp(App[None]):
@@ -65,15 +65,14 @@ def queued_writes(app: App[Any]) -> int:
 
 
 def crash_text() -> Text:
-    """The exception being handled: files, lines and its message made safe; no values of variables."""
-    lines = [
-        "Control Room stopped: a fault in this program. Trading goes on as it was.",
-        "",
-    ]
-    lines += list(_trace())[-_TRACE_LINES:]
-    return Text("\n".join(lines))
+    """Where the exception being handled came from: its type, files and lines.
 
-
-def _trace() -> Iterator[str]:
-    for block in traceback.format_exc().splitlines():
-        yield SafeText(block)
+    Neither the values of variables nor the exception's own message: both may hold a secret.
+    """
+    kind, _, trace = sys.exc_info()
+    lines = ["Control Room stopped: a fault in this program. Trading goes on as it was."]
+    for frame in traceback.extract_tb(trace)[-_FRAMES:]:
+        lines.append(f"  {frame.filename}:{frame.lineno} in {frame.name}")
+    if kind is not None:
+        lines.append(f"  {kind.__module__}.{kind.__qualname__}")
+    return Text("\n".join(SafeText(line) for line in lines))

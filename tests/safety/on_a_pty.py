@@ -37,13 +37,10 @@ class OnAPty:
         )
 
     def read(self, seconds: float = 0.05) -> None:
-        """Take what the program wrote, waiting at most ``seconds`` for more."""
+        """Take one piece of what the program wrote, waiting at most ``seconds`` for it."""
         try:
-            while select.select([self.master], [], [], seconds)[0]:
-                piece = os.read(self.master, 65536)
-                if not piece:
-                    return
-                self.written += piece
+            if select.select([self.master], [], [], seconds)[0]:
+                self.written += os.read(self.master, 65536)
         except OSError:
             return
 
@@ -63,7 +60,10 @@ class OnAPty:
     def ends(self, seconds: float = 15) -> int:
         """Its exit status, reading meanwhile so that it can finish writing."""
         self.read_until(lambda: self.process.poll() is not None, seconds)
-        self.read()
+        length = -1
+        while len(self.written) > length:
+            length = len(self.written)
+            self.read()
         assert self.process.returncode is not None
         return self.process.returncode
 

@@ -1,0 +1,75 @@
+"""What we use of the toolkit's private names is still there and still does what we use it for."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+from pathlib import Path
+
+from textual.app import App
+from textual.drivers._writer_thread import WriterThread
+from textual.drivers.linux_driver import LinuxDriver
+
+from tests.safety.on_a_pty import OnAPty
+
+BUSY = """
+import sys
+from pathlib import Path
+from textual.widgets import Static
+from tui.compat import SteadyApp, queued_writes
+
+class Program(SteadyApp):
+    beats = 0
+
+    def compose(self):
+        yield Static("ready to test")
+
+    def on_mount(self):
+        self.set_interval(0.02, self.beat)
+
+    def beat(self):
+        self.beats += 1
+        Path(sys.argv[1]).write_text(str(self.beats))
+        self.query_one(Static).update("\\n".join(f"{self.beats:06d} " * 11 for _ in range(23)))
+
+app = Program()
+app.run()
+sys.exit(app.return_code)
+"""
+
+
+def test_a_frame_passes_through_display() -> None:
+    assert list(inspect.signature(App._display).parameters) == ["self", "screen", "renderable"]
+    assert "_driver.write" in inspect.getsource(App._display)
+
+
+def test_the_driver_writes_through_a_queue_that_can_be_asked_for_its_length() -> None:
+    writer = WriterThread(sys.stdout)
+    assert writer._queue.qsize() == 0
+    assert writer._queue.maxsize > 3 * 3
+    assert "self._writer_thread" in inspect.getsource(LinuxDriver.start_application_mode)
+
+
+def test_a_crash_ends_in_fatal_error_with_the_names_it_uses() -> None:
+    assert "self._fatal_error()" in inspect.getsource(App._handle_exception)
+    assert "self._return_code = 1" in inspect.getsource(App._handle_exception)
+    fatal = inspect.getsource(App._fatal_error)
+    assert "show_locals=True" in fatal, "the crash screen no longer shows locals: the override can go"
+    for name in ("_exit_renderables", "_close_messages_no_wait"):
+        assert name in fatal
+    assert "_return_code" not in inspect.getsource(App.panic), "panic sets the status itself: override can go"
+
+
+def test_a_terminal_that_stops_reading_does_not_stop_the_loop(tmp_path: Path) -> None:
+    beats = tmp_path / "beats"
+    with OnAPty(BUSY.replace("sys.argv[1]", repr(str(beats)))) as program:
+        program.read_until(lambda: beats.exists() and int(beats.read_text() or 0) > 10)
+        start = int(beats.read_text())
+        end = time.monotonic() + 15
+        while int(beats.read_text() or 0) < start + 100:
+            assert time.monotonic() < end, "the event loop stood still behind a full terminal"
+            time.sleep(0.05)
+        stuck_at = int(beats.read_text())
+        program.written = b""
+        program.read_until(lambda: any(program.saw(f"{stuck_at + n:06d}") for n in range(200)))
