@@ -13,7 +13,7 @@ from widgets.log_view import LogView
 
 
 def view(ring: Ring | None, **rest: object) -> LogView:
-    return LogView(ring, SafeText("no log line yet: 3 services are followed"), frames=0, **rest)  # type: ignore[arg-type]
+    return LogView(ring, SafeText("no log line yet: 3 services are followed"), frames=0, **rest)
 
 
 def texts(it: LogView) -> list[str]:
@@ -119,7 +119,7 @@ async def test_holding_still_keeps_the_rows_and_counts_what_comes() -> None:
         it.follow(True)
         await pilot.pause()
         assert texts(it)[-1] == "line 1283"
-        assert [(m.is_following, m.pending) for m in app.heard] == [(False, 0), (False, 1234), (True, 0)]  # type: ignore[attr-defined]
+        assert [(m.is_following, m.pending) for m in app.heard] == [(False, 0), (False, 1234), (True, 0)]
 
 
 async def test_scrolling_up_holds_still_and_past_the_end_follows_again() -> None:

@@ -224,7 +224,7 @@ async def test_text_that_was_never_made_safe_is_still_inert(where: str) -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         it = app.query_one(selector, Widget)
         for name, raw in CORPUS.items():
-            put(app, raw)  # type: ignore[arg-type]  # the mistake this is about
+            put(app, raw)  # a str: the mistake this is about
             await pilot.pause()
             assert [fault for fault in faults(strips(it), it.region.width) if "holds" in fault] == [], name
 

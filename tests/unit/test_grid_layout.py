@@ -11,7 +11,7 @@ from widgets.grid_layout import Column, lay_out
 
 
 def column(ident: str, ideal: int, **rest: int) -> Column:
-    return Column(ident, SafeText(ident), ideal, **rest)  # type: ignore[arg-type]  # only the int fields
+    return Column(ident, SafeText(ident), ideal, **rest)
 
 
 NAME = column("name", 20, least=8, flex=1)
@@ -73,7 +73,7 @@ anything = st.text(st.characters(), max_size=60) | st.text("aé漢🇩🇪👍�
 
 @given(anything, st.integers(0, 40), st.sampled_from(["left", "right", "center"]))
 def test_fitted_text_has_exactly_its_width(raw: str, width: int, align: str) -> None:
-    text = fit(SafeText(raw), width, align)  # type: ignore[arg-type]  # one of the three, from a list
+    text = fit(SafeText(raw), width, align)
     assert width_of(text) == width
 
 
