@@ -39,7 +39,7 @@ def rows(ring: LogRing, service: str, *, marked: bool = False) -> list[LogLine]:
 
 
 async def poll_rows(
-    reader: DockerServiceReader, is_so: Callable[[], T], seconds: float = 12.0, what: str = "a line"
+    reader: DockerServiceReader, is_so: Callable[[], T], seconds: float = 30.0, what: str = "a line"
 ) -> T:
     """Poll, as the engine does, until the ring holds what is waited for."""
     return await poll_until(reader, lambda _: is_so(), seconds, what, forgive=True)
