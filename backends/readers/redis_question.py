@@ -216,6 +216,16 @@ def _time(_: RedisQuery) -> Question:
     return count_in(_text(seconds)) + count_in(_text(micros)) / 1e6
 
 
+def _acl(_: RedisQuery) -> Question:
+    """What the connection's own user may do, as the server's rule says it: ``+@all``, ``-@all +@read``."""
+    (name,) = yield [_small("ACL", "WHOAMI")]
+    (rules,) = yield [Command(("ACL", "GETUSER", _text(name)), VALUE_LIMIT)]
+    # The answer also holds hashes of passwords: nothing but the rule goes on from here.
+    flat = _list(rules)
+    said = {bytes(word): value for word, value in zip(flat[::2], flat[1::2], strict=True)}
+    return _text(said.get(b"commands"))
+
+
 def _kind(query: RedisQuery) -> Command:
     return _small("TYPE", query.key)
 
@@ -290,4 +300,5 @@ _QUESTIONS: Final[dict[str, Callable[[RedisQuery], Question]]] = {
     "scan": _scan,
     "info": _info,
     "time": _time,
+    "acl": _acl,
 }

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from backends.config import Config
 from backends.model.board import SERVICE, Board
 from backends.model.reading import Outcome
-from backends.model.stack import Source, SourceKind, Stack
+from backends.model.stack import Source, Stack
+from tui.commands.ability import ability, is_probe, with_probes
 from tui.commands.grid import grid
 from tui.commands.session import Session, choose, engine_of, wait_asked
 from tui.commands.verdict import ExitCode
@@ -42,7 +43,7 @@ _OTHERWISE = "See what answers there; if it is not the right place, correct {set
 def examine(session: Session, wanted: str | None) -> ExitCode:
     """Print the report; 0 when every source answered completely."""
     config = session.config()
-    stacks = choose(config, wanted)
+    stacks = tuple(with_probes(stack) for stack in choose(config, wanted))
     engine = engine_of(config, stacks, may_act=False)
     engine.start()
     try:
@@ -78,7 +79,7 @@ def report(stack: Stack, board: Board) -> Iterator[str]:
         else:
             word = "DOES NOT WORK"
         yield f"  {ident:<16} {word}"
-        yield from grid(_values(source), indent="      ", widest=90)
+        yield from grid([*_values(source), *ability(source, board)], indent="      ", widest=90)
         if health is not None and health.error is not None:
             yield f"      why: {health.error}"
             yield f"      do:  {advice(stack, source, str(health.error))}"
@@ -108,8 +109,6 @@ def _values(source: Source) -> Iterator[list[str]]:
         yield ["user", source.username or "none", f"password {password}"]
     if source.auth != "none":
         yield ["auth", source.auth, ""]
-    if source.kind is SourceKind.DOCKER and source.url.startswith("unix:"):
-        yield ["note", "whoever reaches this socket is root on its host", ""]
 
 
 def _unread(stack: Stack, board: Board, source: str) -> list[tuple[str, str]]:
@@ -117,7 +116,8 @@ def _unread(stack: Stack, board: Board, source: str) -> list[tuple[str, str]]:
     unread = []
     for fact in stack.facts.values():
         reading = board.readings.get(fact.id)
-        if fact.source == source and reading is not None and reading.outcome is Outcome.FAILED:
+        is_ours = fact.source == source and not is_probe(fact)
+        if is_ours and reading is not None and reading.outcome is Outcome.FAILED:
             unread.append((fact.label, str(reading.error or "no reason given")))
     return unread
 
