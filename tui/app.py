@@ -118,7 +118,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if self._pulse:
             self.set_interval(self._pulse, self._on_pulse)
             if sys.stdin.isatty() and not self.is_headless:
-                self._hangup = Hangup(self._hang_up, sys.stdin.fileno())
+                self._hangup = Hangup(self._hang_up, self.engine.stop, sys.stdin.fileno())
         if self.theme != self._wanted_theme:
             self.say(f"there is no theme {self._wanted_theme!r}; this is {self.theme}")
         for problem in self._shelf.problems:
@@ -128,8 +128,13 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def on_unmount(self) -> None:
         if self._bridge is not None:
             self._bridge.close()
-        if self._hangup is not None:
-            self._hangup.close()
+
+    async def run_async(self, **options: Any) -> None:
+        try:
+            await super().run_async(**options)
+        finally:
+            if self._hangup is not None:
+                self._hangup.ended()
 
     def redraw(self) -> None:
         """Draw the newest moment on the screen on top; one that is covered is drawn when it comes back."""

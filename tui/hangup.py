@@ -8,9 +8,14 @@ file. Procedures are not touched by any of this: they live in the engine.
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import signal
+import threading
 from collections.abc import Callable
+
+PATIENCE = 5.0
+"""Seconds the screen has to leave in good order; a terminal that reads nothing would hold it for ever."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -21,10 +26,18 @@ def exit_code(number: int) -> int:
 
 
 class Hangup:
-    """Calls ``leave(exit status)`` once, on the loop: at SIGTERM, at SIGHUP, or when the terminal is gone."""
+    """Calls ``leave(exit status)`` once, on the loop: at SIGTERM, at SIGHUP, or when the terminal is gone.
 
-    def __init__(self, leave: Callable[[int], None], fd: int = 0) -> None:
+    When the screen has not left ``PATIENCE`` seconds later, ``last_words`` is called on a thread of its
+    own (to let running procedures end) and the process ends without the screen.
+    """
+
+    def __init__(
+        self, leave: Callable[[int], None], last_words: Callable[[], None] = lambda: None, fd: int = 0
+    ) -> None:
         self._leave = leave
+        self._last_words = last_words
+        self._has_ended = threading.Event()
         self._has_left = False
         self._loop = asyncio.get_running_loop()
         self._poll = select.poll()
@@ -39,12 +52,17 @@ class Hangup:
         ):
             self._go(int(signal.SIGHUP))
 
-    def close(self) -> None:
-        """Give the signals back."""
-        for number in SIGNALS:
-            self._loop.remove_signal_handler(number)
+    def ended(self) -> None:
+        """The screen has left; nobody has to insist any more."""
+        self._has_ended.set()
 
     def _go(self, number: int) -> None:
         if not self._has_left:
             self._has_left = True
+            threading.Thread(target=self._insist, args=(exit_code(number),), daemon=True).start()
             self._leave(exit_code(number))
+
+    def _insist(self, status: int) -> None:
+        if not self._has_ended.wait(PATIENCE):
+            self._last_words()
+            os._exit(status)

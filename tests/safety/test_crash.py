@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +76,37 @@ def test_a_panic_is_a_failure_to_the_shell() -> None:
         program.type(b"p")
         assert program.ends() == 1
         assert program.is_restored()
+
+
+STUCK = """
+import sys
+from textual.widgets import Static
+from tui import hangup
+from tui.compat import SteadyApp
+
+hangup.PATIENCE = 0.5
+
+class Program(SteadyApp):
+    def compose(self):
+        yield Static("ready to test")
+
+    def on_mount(self):
+        last = lambda: open(sys.argv[1], "w").write("engine stopped")
+        hangup.Hangup(lambda code: self.exit(return_code=code), last)
+        self.set_interval(0.02, self.paint)
+
+    def paint(self):
+        self.query_one(Static).update("\\n".join([str(id(object())) * 6] * 20))
+
+Program().run()
+"""
+
+
+def test_a_signal_ends_it_also_behind_a_terminal_that_reads_nothing(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    with OnAPty(STUCK.replace("sys.argv[1]", repr(str(said)))) as program:
+        _ready(program)
+        time.sleep(1)  # fills the terminal: nobody reads
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(15) == 128 + signal.SIGTERM
+        assert said.read_text() == "engine stopped"
