@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from backends.model.board import SERVICE
 from backends.model.stack import Environment, Source, Stack
 from backends.secret_file import Credential, CredentialError, from_environment, from_file
 from backends.settings import Setting, Settings, add, read_layers, room_variables, stack_variables
@@ -294,7 +295,9 @@ class _Loading:
             *(evidence.fact for evidence in spec.evidence),
             *(proof.fact for item in spec.procedure for step in item.step for proof in step.proof),
         }
-        return {fact.source for fact in spec.fact if fact.id in facts}
+        facts |= {row.fact for item in spec.procedure for row in item.require}
+        watched = {fact.source for fact in spec.fact if fact.id in facts}
+        return watched | {item.source for item in spec.service if SERVICE + item.name in facts}
 
 
 def _stack_file(ident: str, settings: Settings) -> tuple[Described, str]:

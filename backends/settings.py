@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import field
 
-from backends.stacks.schema import EnvironmentWord, Seconds, Strict
+from backends.stacks.schema_types import EnvironmentWord, Seconds, Strict
 from backends.stacks.toml_file import ConfigError, TomlFile, decode, read_toml
 from backends.stacks.toml_lines import Place
 

@@ -4,55 +4,28 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Sequence
 
-from backends.model.substitution import RESERVED, names_in
 from backends.stacks import address, schema
+from backends.stacks.check_procedure import procedures
+from backends.stacks.naming import LEVELS, Complaint, known, not_said_by, path_objection, source_of, word
 from backends.stacks.statement import objection
 from backends.stacks.toml_file import TomlFile
 from backends.stacks.toml_lines import Place
-
-Complaint = tuple[Place, str]
-"""Where, and what is wrong there."""
 
 _BOUNDED = ("lrange", "zrange", "zrevrange", "xrevrange")
 _ANSWERS = {"redis": "redis", "sql": "postgres", "http": "http"}
 _NUMBERS = ("int", "float", "count", "table")
 _WORDED = ("text", "bool", "int")
-_LEVELS = ("ok", "info", "warn", "crit")
 _LIMITS = ("warn_above", "crit_above", "warn_below", "crit_below")
 NO_PATH = "none"
-_ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
 
 
 def check(file: TomlFile, spec: schema.StackFile) -> None:
     """Raises ConfigError for the first thing in ``spec`` that cannot be meant."""
-    for rule in (_unique, _sources, _services, _facts, _trading, _alarms, _logs, _procedures):
+    for rule in (_unique, _sources, _services, _facts, _trading, _alarms, _logs, procedures):
         for place, text in rule(spec):
             raise file.error(place, text)
-
-
-def word(raw: schema.Word) -> str:
-    """A word as readings show it: flags are ``true`` and ``false``."""
-    return str(raw).lower() if isinstance(raw, bool) else str(raw)
-
-
-def path_objection(path: str) -> str | None:
-    """What is wrong with a request path, or None."""
-    if not path.startswith("/") or path.startswith("//"):
-        return "expected a path that starts with one '/'"
-    if not re.fullmatch(r"[!-~]+", path):
-        return "expected a path without spaces and control characters; write them as %20"
-    return None
-
-
-def _known(name: str, names: Iterable[str], what: str) -> str | None:
-    options = list(names)
-    if name in options:
-        return None
-    near = get_close_matches(name, options, n=1)
-    return f"there is no {what} {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def _unique(spec: schema.StackFile) -> Iterator[Complaint]:
@@ -85,7 +58,7 @@ def _sources(spec: schema.StackFile) -> Iterator[Complaint]:
         if source.url is not None and (why := address.objection(source.kind, source.url)):
             yield (*place, "url"), why
         if source.url_of is not None:
-            if why := _known(source.url_of, spec.source, "source"):
+            if why := known(source.url_of, spec.source, "source"):
                 yield (*place, "url_of"), why
             other = spec.source[source.url_of]
             if other.kind != source.kind or other.url is None:
@@ -98,15 +71,8 @@ def _sources(spec: schema.StackFile) -> Iterator[Complaint]:
 
 def _services(spec: schema.StackFile) -> Iterator[Complaint]:
     for index, service in enumerate(spec.service):
-        if why := _source_of(spec, service.source, "docker"):
+        if why := source_of(spec, service.source, "docker"):
             yield ("service", index, "source"), why
-
-
-def _source_of(spec: schema.StackFile, name: str, kind: str) -> str | None:
-    if why := _known(name, spec.source, "source"):
-        return why
-    found = spec.source[name].kind
-    return None if found == kind else f"source {name!r} is of kind {found}; expected kind {kind}"
 
 
 def _facts(spec: schema.StackFile) -> Iterator[Complaint]:
@@ -121,7 +87,7 @@ def _query(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint]
     if len(asked) != 1:
         yield (), f"expected exactly one of redis, sql, http, got {' and '.join(asked) or 'none'}"
         return
-    if why := _source_of(spec, fact.source, _ANSWERS[asked[0]]):
+    if why := source_of(spec, fact.source, _ANSWERS[asked[0]]):
         yield ("source",), why
     if fact.redis is not None:
         yield from ((("redis", *key), text) for key, text in _redis(fact.redis))
@@ -180,7 +146,7 @@ def _thresholds(fact: schema.FactSpec) -> Iterator[Complaint]:
 
 def _words(fact: schema.FactSpec) -> Iterator[Complaint]:
     seen: dict[str, str] = {}
-    for level in _LEVELS:
+    for level in LEVELS:
         words = getattr(fact, level)
         if words and fact.type not in _WORDED:
             yield (level,), f"words need a fact of type {', '.join(_WORDED)}, but this one is {fact.type}"
@@ -201,14 +167,14 @@ def _trading(spec: schema.StackFile) -> Iterator[Complaint]:
     facts = {fact.id: fact for fact in spec.fact}
     gates = [gate.fact for gate in spec.trading.gate]
     for index, echo in enumerate(spec.trading.echo):
-        if why := _known(echo.gate, gates, "gate"):
+        if why := known(echo.gate, gates, "gate"):
             yield ("trading", "echo", index, "gate"), why
-        if why := _known(echo.fact, facts, "fact"):
+        if why := known(echo.fact, facts, "fact"):
             yield ("trading", "echo", index, "fact"), why
     for index, evidence in enumerate(spec.evidence):
-        if why := _known(evidence.fact, facts, "fact"):
+        if why := known(evidence.fact, facts, "fact"):
             yield ("evidence", index, "fact"), why
-        for text in _not_said_by(facts[evidence.fact], [evidence.word]):
+        for text in not_said_by(facts[evidence.fact], [evidence.word]):
             yield ("evidence", index, "word"), text
 
 
@@ -219,7 +185,7 @@ def _halt_path(spec: schema.StackFile) -> Iterator[Complaint]:
         yield place, "'none' goes with no [[trading.gate]], and only with that"
     if path != NO_PATH:
         procedures = {procedure.id: procedure for procedure in spec.procedure}
-        if why := _known(path, procedures, "procedure"):
+        if why := known(path, procedures, "procedure"):
             yield place, why
         if procedures[path].risk != "stop":
             yield place, f"procedure {path!r} is of risk {procedures[path].risk}; expected risk stop"
@@ -230,7 +196,7 @@ def _gates(spec: schema.StackFile) -> Iterator[Complaint]:
     names = [gate.fact for gate in spec.trading.gate]
     for index, gate in enumerate(spec.trading.gate):
         place: Place = ("trading", "gate", index)
-        if why := _known(gate.fact, facts, "fact"):
+        if why := known(gate.fact, facts, "fact"):
             yield (*place, "fact"), why
         if gate.fact in names[:index]:
             yield (*place, "fact"), f"{gate.fact!r} is a gate already"
@@ -238,27 +204,17 @@ def _gates(spec: schema.StackFile) -> Iterator[Complaint]:
         if both:
             yield (*place, "halted"), f"{sorted(both)[0]!r} means trading already; expected another word"
         for key in ("trading", "halted"):
-            for text in _not_said_by(facts[gate.fact], getattr(gate, key)):
+            for text in not_said_by(facts[gate.fact], getattr(gate, key)):
                 yield (*place, key), text
-
-
-def _not_said_by(fact: schema.FactSpec, words: Iterable[schema.Word]) -> Iterator[str]:
-    """A word that the fact does not list: a slip that would make a switch or a proof never match."""
-    known = [word(raw) for level in _LEVELS for raw in getattr(fact, level)]
-    if not known and fact.type == "bool":
-        known = ["true", "false"]
-    for raw in words:
-        if known and word(raw) not in known:
-            yield f"{word(raw)!r} is no word of fact {fact.id!r}; expected one of: {', '.join(known)}"
 
 
 def _alarms(spec: schema.StackFile) -> Iterator[Complaint]:
     facts = {fact.id: fact for fact in spec.fact}
     for index, alarm in enumerate(spec.alarm):
-        if why := _known(alarm.fact, facts, "fact"):
+        if why := known(alarm.fact, facts, "fact"):
             yield ("alarm", index, "fact"), why
         fact = facts[alarm.fact]
-        has_words = any(getattr(fact, level) for level in _LEVELS)
+        has_words = any(getattr(fact, level) for level in LEVELS)
         has_limit = fact.crit_above is not None or fact.crit_below is not None
         if alarm.at == "crit" and not (has_words or has_limit or fact.missing == "crit"):
             yield (
@@ -276,94 +232,3 @@ def _logs(spec: schema.StackFile) -> Iterator[Complaint]:
             continue
         if "level" not in groups:
             yield ("logs", "patterns", index), "expected a group (?P<level>…)"
-
-
-def _procedures(spec: schema.StackFile) -> Iterator[Complaint]:
-    facts = {fact.id: fact for fact in spec.fact}
-    for index, procedure in enumerate(spec.procedure):
-        place: Place = ("procedure", index)
-        if not procedure.step:
-            yield place, "expected at least one [[procedure.step]]"
-        if procedure.risk != "routine" and not procedure.fallback.strip():
-            yield place, "fallback is missing; expected what to do by hand when this cannot be proved"
-        for name in named_sources(procedure.fallback):
-            if why := _known(name, spec.source, "source"):
-                yield (*place, "fallback"), why
-        if procedure.risk == "stop" and not procedure.will_not:
-            yield place, "will_not is missing; expected what a stop leaves as it is"
-        for number, name in enumerate(procedure.shows):
-            if why := _known(name, facts, "fact"):
-                yield (*place, "shows", number), why
-        others = [other.id for other in spec.procedure if other.id != procedure.id]
-        if procedure.reversible_by and (why := _known(procedure.reversible_by, others, "procedure")):
-            yield (*place, "reversible_by"), why
-        for number, step in enumerate(procedure.step):
-            for key, text in _step(spec, procedure, step):
-                yield (*place, "step", number, *key), text
-
-
-def _step(
-    spec: schema.StackFile, procedure: schema.ProcedureSpec, step: schema.StepSpec
-) -> Iterator[Complaint]:
-    if not step.proof:
-        yield (), "proof is missing; expected a fact that is read back, such as {fact = …, equals = …}"
-    for number, proof in enumerate(step.proof):
-        for key, text in _proof(spec, proof, procedure.risk == "stop"):
-            yield ("proof", number, *key), text
-    do = step.do
-    wanted = ", ".join(f"${name}" for name in sorted(RESERVED))
-    for part in ("path", "body", "set", "create", "history_entry"):
-        for name in sorted(names_in(getattr(do, part, None)) - RESERVED):
-            yield ("do", part), f"${name} has no value; expected one of: {wanted}"
-    if isinstance(do, schema.HttpCallSpec):
-        if why := _source_of(spec, do.source, "http"):
-            yield ("do", "source"), why
-        if why := path_objection(do.path):
-            yield ("do", "path"), why
-    else:
-        if why := _source_of(spec, do.source, "redis"):
-            yield ("do", "source"), why
-        yield from _transition(do)
-
-
-def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Iterator[Complaint]:
-    facts = {fact.id: fact for fact in spec.fact}
-    if why := _known(proof.fact, facts, "fact"):
-        yield ("fact",), why
-    words = words_of(proof)
-    if not words:
-        yield ("equals",), "expected a word to read back, got nothing"
-    for text in _not_said_by(facts[proof.fact], words):
-        yield ("equals",), text
-    # Through an echo too: it speaks the words of its gate.
-    gates = {proof.fact, *(echo.gate for echo in spec.trading.echo if echo.fact == proof.fact)}
-    trading = {word(raw) for gate in spec.trading.gate if gate.fact in gates for raw in gate.trading}
-    for text in sorted(trading & set(words)):
-        if is_stop:
-            yield ("equals",), f"{text!r} allows trading; a stop cannot be proved by it"
-
-
-def _transition(do: schema.RedisTransitionSpec) -> Iterator[Complaint]:
-    if do.target in do.allowed_from:
-        yield ("do", "allowed_from"), f"holds the target {do.target!r}; being there already is no change"
-    for key in ("set", "create"):
-        written = (getattr(do, key) or {}).get(do.state_field, do.target)
-        if written != do.target:
-            yield ("do", key, do.state_field), f"{written!r} is not the target {do.target!r}"
-    if do.create is not None and do.state_field not in do.create:
-        yield ("do", "create"), f"{do.state_field} is missing; expected the whole object"
-
-
-def named_sources(text: str) -> list[str]:
-    """The sources whose address ``text`` names: ``{orchestrator.url}``."""
-    return _ADDRESS.findall(text)
-
-
-def with_addresses(text: str, urls: Mapping[str, str]) -> str:
-    """``text`` with ``{NAME.url}`` replaced by the address that is in use."""
-    return _ADDRESS.sub(lambda found: urls[found[1]].rstrip("/"), text)
-
-
-def words_of(proof: schema.ProofRow) -> list[str]:
-    """The words a proof accepts."""
-    return [word(raw) for raw in (proof.equals if isinstance(proof.equals, list) else [proof.equals])]

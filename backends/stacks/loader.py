@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from backends.model.action import Action, HttpCall, RedisTransition
 from backends.model.alarm import Priority
 from backends.model.fact import Fact, HttpQuery, Level, Query, RedisQuery, SqlQuery, ValueType
-from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.stack import (
     AlarmRule,
     EchoSpec,
@@ -24,7 +22,9 @@ from backends.model.stack import (
 )
 from backends.model.trading import TradingState
 from backends.stacks import schema
-from backends.stacks.check import check, with_addresses, word, words_of
+from backends.stacks.build_procedure import build_procedure
+from backends.stacks.check import check
+from backends.stacks.naming import word
 from backends.stacks.toml_file import TomlFile, decode, read_toml
 
 FOLDER: Final = Path(__file__).parent
@@ -78,7 +78,7 @@ class Described:
             gates=tuple(_gate(item) for item in spec.trading.gate),
             echoes=tuple(EchoSpec(item.gate, item.fact, item.label) for item in spec.trading.echo),
             alarms=tuple(_alarm(item) for item in spec.alarm),
-            procedures={item.id: _procedure(item, urls) for item in spec.procedure},
+            procedures={item.id: build_procedure(item, urls) for item in spec.procedure},
             logs=LogGrammar(tuple(spec.logs.patterns), tuple(spec.logs.drop)),
             environment_facts=tuple(
                 (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
@@ -181,57 +181,4 @@ def _alarm(item: schema.AlarmSpec) -> AlarmRule:
         response=item.response,
         section=item.section,
         runbook=tuple(item.runbook),
-    )
-
-
-def _procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Procedure:
-    return Procedure(
-        id=item.id,
-        title=item.title,
-        risk=RiskClass(item.risk),
-        summary=item.summary,
-        will_not=tuple(item.will_not),
-        fallback=with_addresses(item.fallback, urls),
-        steps=tuple(_step(step) for step in item.step),
-        shows=tuple(item.shows),
-        reversible_by=item.reversible_by,
-        note=item.note,
-        done=item.done,
-        not_done=item.not_done,
-        section=item.section,
-        runbook=tuple(item.runbook),
-    )
-
-
-def _step(item: schema.StepSpec) -> Step:
-    return Step(
-        id=item.id,
-        title=item.title,
-        action=_action(item.do),
-        proof=tuple(Proof(row.fact, tuple(words_of(row)), row.within) for row in item.proof),
-        connect=item.connect,
-        deadline=item.deadline,
-        after=item.after,
-        target=item.target,
-    )
-
-
-def _action(do: schema.RedisTransitionSpec | schema.HttpCallSpec) -> Action:
-    if isinstance(do, schema.HttpCallSpec):
-        return HttpCall(do.source, do.method, do.path, do.body, tuple(do.expect), do.already, do.auth)
-    create: dict[str, Any] | None = None
-    if do.create is not None:
-        create = do.create | dict.fromkeys(do.create_null)
-    return RedisTransition(
-        source=do.source,
-        key=do.key,
-        state_field=do.state_field,
-        allowed_from=tuple(do.allowed_from),
-        target=do.target,
-        set=do.set | dict.fromkeys(do.set_null),
-        increment=tuple(do.increment),
-        create=create,
-        history_key=do.history_key,
-        history_entry=do.history_entry,
-        history_limit=do.history_limit,
     )

@@ -3,31 +3,30 @@
 ``python -m backends.stacks.schema`` writes the JSON Schema that editors use beside this module.
 """
 
+# ruff: noqa: RUF012 (msgspec gives every struct a copy of its own)
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 from msgspec.json import schema
 
+from backends.stacks.schema_do import Do
+from backends.stacks.schema_types import (
+    EnvironmentWord,
+    Id,
+    Label,
+    LevelWord,
+    Rows,
+    Seconds,
+    Strict,
+    Text,
+    Word,
+)
+
 SCHEMA_FILE = Path(__file__).with_name("stack.schema.json")
-
-Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
-Label = Annotated[str, Meta(min_length=1, max_length=22)]
-Text = Annotated[str, Meta(min_length=1)]
-Seconds = Annotated[float, Meta(gt=0, le=3600)]
-Word = str | bool | int
-"""A raw word; a flag is written ``true`` or ``false``."""
-LevelWord = Literal["ok", "info", "warn", "crit", "unknown"]
-EnvironmentWord = Literal["live", "paper", "demo"]
-Rows = list[Text]
-"""Ids of the runbook rows an item realises."""
-
-
-class Strict(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A table in which an unknown key is an error."""
 
 
 class Head(Strict):
@@ -189,47 +188,61 @@ class LogSpec(Strict):
 
 class ProofRow(Strict):
     fact: str
-    equals: Word | list[Word]
+    """A fact, or ``service:NAME``."""
+    equals: Word | list[Word] = []
     within: Seconds = 1.0
+    zero: bool = False
+    at_most: float | None = None
+    where: dict[str, str] = {}
+    """For a table: only rows whose columns read this are counted."""
+    reads: Annotated[int, Meta(ge=1, le=10)] = 1
+    """How many times in a row, at least a second apart."""
+    restarted: bool = False
+    missing: bool = False
 
 
-class RedisTransitionSpec(Strict, tag_field="kind", tag="redis-transition"):
-    source: str
-    key: Text
-    state_field: Text
-    allowed_from: Annotated[list[str], Meta(min_length=1)]
-    target: Text
-    set: dict[str, Any] = {}
-    set_null: list[str] = []
-    """Members set to null, which TOML cannot write."""
-    increment: list[str] = []
-    create: dict[str, Any] | None = None
-    create_null: list[str] = []
-    """Members of ``create`` that are null."""
-    history_key: str | None = None
-    history_entry: dict[str, Any] = {}
-    history_limit: Annotated[int, Meta(ge=1, le=100_000)] = 1000
-
-
-class HttpCallSpec(Strict, tag_field="kind", tag="http"):
-    source: str
-    method: Literal["POST", "PUT", "PATCH", "DELETE"]
-    path: str
-    body: dict[str, Any] | None = None
-    expect: list[Annotated[int, Meta(ge=100, le=599)]] = field(default_factory=lambda: [200])
-    already: dict[int, str] = {}
-    auth: Literal["none", "bearer", "service-jwt", "internal-token"] = "none"
+class EachSpec(Strict):
+    fact: str
+    columns: Annotated[list[Text], Meta(min_length=1)]
 
 
 class StepSpec(Strict):
     id: Id
     title: Text
-    do: RedisTransitionSpec | HttpCallSpec
+    do: Do
     proof: list[ProofRow] = []
     connect: Seconds = 0.25
     deadline: Seconds = 0.5
     after: Annotated[float, Meta(ge=0, le=60)] = 0.0
     target: str = ""
+    each: EachSpec | None = None
+    idempotent: bool = False
+    on_failure: Literal["stop", "continue"] = "stop"
+
+
+class RequireRow(Strict):
+    id: Id
+    fact: str
+    """A fact, or ``service:NAME``."""
+    because: Text
+    equals: Word | list[Word] = []
+    ok: bool = False
+    missing: bool = False
+    zero: bool = False
+    at_most: float | None = None
+    max_age: Annotated[float, Meta(gt=0)] | None = None
+    min_age: Annotated[float, Meta(gt=0)] | None = None
+    where: dict[str, str] = {}
+
+
+class ParamRow(Strict):
+    name: Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]*$")]
+    label: Label
+    fact: str | None = None
+    column: str | None = None
+    service: bool = False
+    one_of: list[Text] = []
+    pattern: Text | None = None
 
 
 class ProcedureSpec(Strict):
@@ -247,6 +260,15 @@ class ProcedureSpec(Strict):
     not_done: str = ""
     section: str | None = None
     runbook: Rows = []
+    require: list[RequireRow] = []
+    held_for: Annotated[float, Meta(ge=0, le=600)] = 0.0
+    param: list[ParamRow] = []
+    challenge: str | None = None
+    phrase: str = ""
+    needs_approval: bool = False
+    warnings: list[Text] = []
+    seen: dict[str, str] = {}
+    quiet: str | None = None
 
 
 class StackFile(Strict):

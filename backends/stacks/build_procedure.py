@@ -1,0 +1,169 @@
+"""A procedure of a stack file becomes the model's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backends.model.action import (
+    Action,
+    Attest,
+    Command,
+    DockerVerb,
+    HttpCall,
+    Observe,
+    RedisTransition,
+    RedisUnit,
+    RedisWrite,
+    SqlStatement,
+    SystemdVerb,
+    Wait,
+)
+from backends.model.condition import Condition, Each, Param
+from backends.model.procedure import Procedure, Proof, RiskClass, Step
+from backends.stacks import schema
+from backends.stacks import schema_do as do
+from backends.stacks.check_procedure import with_addresses, words_of
+
+
+def build_procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Procedure:
+    """``urls`` are the addresses in use, by source, for what is done by hand."""
+    return Procedure(
+        id=item.id,
+        title=item.title,
+        risk=RiskClass(item.risk),
+        summary=item.summary,
+        will_not=tuple(item.will_not),
+        fallback=with_addresses(item.fallback, urls),
+        steps=tuple(_step(step) for step in item.step),
+        shows=tuple(item.shows),
+        reversible_by=item.reversible_by,
+        note=item.note,
+        done=item.done,
+        not_done=item.not_done,
+        section=item.section,
+        runbook=tuple(item.runbook),
+        requires=tuple(_condition(row) for row in item.require),
+        held_for=item.held_for,
+        params=tuple(_param(row) for row in item.param),
+        challenge=item.challenge,
+        phrase=item.phrase,
+        needs_approval=item.needs_approval,
+        warnings=tuple(item.warnings),
+        seen=item.seen,
+        quiet=item.quiet,
+    )
+
+
+def _condition(row: schema.RequireRow) -> Condition:
+    return Condition(
+        id=row.id,
+        fact=row.fact,
+        because=row.because,
+        equals=tuple(words_of(row)),
+        is_ok=row.ok,
+        is_missing=row.missing,
+        at_most=0.0 if row.zero else row.at_most,
+        max_age=row.max_age,
+        min_age=row.min_age,
+        where=row.where,
+    )
+
+
+def _param(row: schema.ParamRow) -> Param:
+    made = Param(row.name, row.label, row.fact, row.column, row.service, tuple(row.one_of))
+    if row.pattern is None:
+        return made
+    return Param(
+        made.name, made.label, made.fact, made.column, made.is_service, made.one_of, pattern=row.pattern
+    )
+
+
+def _step(item: schema.StepSpec) -> Step:
+    return Step(
+        id=item.id,
+        title=item.title,
+        action=_action(item.do),
+        proof=tuple(_proof(row) for row in item.proof),
+        connect=item.connect,
+        deadline=item.deadline,
+        after=item.after,
+        target=item.target,
+        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns)),
+        is_idempotent=item.idempotent,
+        goes_on=item.on_failure == "continue",
+    )
+
+
+def _proof(row: schema.ProofRow) -> Proof:
+    return Proof(
+        fact=row.fact,
+        equals=tuple(words_of(row)),
+        within=row.within,
+        at_most=0.0 if row.zero else row.at_most,
+        where=row.where,
+        reads=row.reads,
+        is_restarted=row.restarted,
+        is_missing=row.missing,
+    )
+
+
+def _action(what: do.Do) -> Action:  # noqa: PLR0911 (one line for each kind of step)
+    match what:
+        case do.HttpCallSpec():
+            return HttpCall(
+                what.source, what.method, what.path, what.body, tuple(what.expect), what.already, what.auth
+            )
+        case do.RedisTransitionSpec():
+            return _transition(what)
+        case do.RedisWriteSpec():
+            return _write(what, what.source)
+        case do.RedisUnitSpec():
+            return RedisUnit(what.source, tuple(_write(part, what.source) for part in what.writes))
+        case do.DockerVerbSpec():
+            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network)
+        case do.SystemdVerbSpec():
+            return SystemdVerb(what.source, what.verb, what.unit)
+        case do.SqlStatementSpec():
+            return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
+        case do.CommandSpec():
+            return Command(
+                what.source, tuple(what.argv), what.timeout, what.folder, tuple(what.env), tuple(what.ok)
+            )
+        case do.WaitSpec():
+            return Wait(what.seconds)
+        case do.AttestSpec():
+            return Attest(what.text)
+        case do.ObserveSpec():
+            return Observe()
+
+
+def _transition(what: do.RedisTransitionSpec) -> RedisTransition:
+    return RedisTransition(
+        source=what.source,
+        key=what.key,
+        state_field=what.state_field,
+        allowed_from=tuple(what.allowed_from),
+        target=what.target,
+        set=what.set | dict.fromkeys(what.set_null),
+        increment=tuple(what.increment),
+        create=None if what.create is None else what.create | dict.fromkeys(what.create_null),
+        history_key=what.history_key,
+        history_entry=what.history_entry | dict.fromkeys(what.history_null),
+        history_limit=what.history_limit,
+        history_is_ranked=what.history_is_ranked,
+        unchanged=what.unchanged,
+    )
+
+
+def _write(what: do.RedisPart, source: str) -> RedisWrite:
+    return RedisWrite(
+        source=source,
+        op=what.op,
+        key=what.key,
+        value=what.value,
+        fields=what.fields,
+        if_absent=what.if_absent,
+        if_value=what.if_value,
+        min_receivers=what.min_receivers,
+        max_length=what.max_length,
+    )

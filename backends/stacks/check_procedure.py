@@ -1,0 +1,255 @@
+"""What the types cannot say about a procedure in a stack file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import to_builtins
+
+from backends.model.board import SERVICE
+from backends.model.substitution import RESERVED, names_in
+from backends.stacks import schema
+from backends.stacks import schema_do as do
+from backends.stacks.naming import Complaint, known, not_said_by, path_objection, source_of, word
+from backends.stacks.toml_lines import Place
+
+_ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
+_COUNTED = ("int", "float", "count", "table")
+_UNPROVED = (do.WaitSpec, do.AttestSpec)
+_KINDS: Mapping[type, str] = {
+    do.RedisTransitionSpec: "redis",
+    do.RedisWriteSpec: "redis",
+    do.RedisUnitSpec: "redis",
+    do.HttpCallSpec: "http",
+    do.DockerVerbSpec: "docker",
+    do.SqlStatementSpec: "postgres",
+}
+
+
+def procedures(spec: schema.StackFile) -> Iterator[Complaint]:
+    """Everything that is wrong with the file's procedures."""
+    for index, procedure in enumerate(spec.procedure):
+        for key, text in (*_whole(spec, procedure), *_asks(spec, procedure), *_class(procedure)):
+            yield ("procedure", index, *key), text
+        for number, step in enumerate(procedure.step):
+            for key, text in _step(spec, procedure, step):
+                yield ("procedure", index, "step", number, *key), text
+
+
+def _whole(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
+    facts = {fact.id: fact for fact in spec.fact}
+    if not procedure.step:
+        yield (), "expected at least one [[procedure.step]]"
+    names = [step.id for step in procedure.step]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            yield ("step", number, "id"), f"{name!r} is used twice; expected a name of its own"
+    if procedure.risk != "routine" and not procedure.fallback.strip():
+        yield (), "fallback is missing; expected what to do by hand when this cannot be proved"
+    for name in named_sources(procedure.fallback):
+        if why := known(name, spec.source, "source"):
+            yield ("fallback",), why
+    if procedure.risk == "stop" and not procedure.will_not:
+        yield (), "will_not is missing; expected what a stop leaves as it is"
+    for number, name in enumerate(procedure.shows):
+        if why := known(name, facts, "fact"):
+            yield ("shows", number), why
+    others = [other.id for other in spec.procedure if other.id != procedure.id]
+    if procedure.reversible_by and (why := known(procedure.reversible_by, others, "procedure")):
+        yield ("reversible_by",), why
+
+
+def _class(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
+    """What a class of risk cannot do without, and what it must not ask for."""
+    if procedure.risk == "market" and procedure.challenge is None:
+        yield (), "challenge is missing; expected a fact whose live value is typed before the market is moved"
+    if procedure.risk in ("restore", "market") and not procedure.require:
+        yield (
+            (),
+            f"expected a [[procedure.require]]: nothing of risk {procedure.risk} runs blindly",
+        )
+    if procedure.risk != "market" and procedure.challenge is not None:
+        yield ("challenge",), f"goes with risk market, but this is {procedure.risk}"
+    if procedure.phrase and procedure.risk not in ("restore", "degrade"):
+        yield ("phrase",), f"goes with risk restore or degrade, but this is {procedure.risk}"
+    if procedure.risk == "stop" and (procedure.require or procedure.needs_approval):
+        yield (), "a stop waits for nothing; expected neither require nor needs_approval"
+    if procedure.quiet is not None and procedure.risk != "stop":
+        yield ("quiet",), f"goes with risk stop, but this is {procedure.risk}"
+
+
+def _asks(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
+    facts = {fact.id: fact for fact in spec.fact}
+    for number, row in enumerate(procedure.require):
+        for key, text in _require(spec, procedure, row):
+            yield ("require", number, *key), text
+    yield from _params(facts, procedure)
+    for role, counted in (("challenge", procedure.challenge), ("quiet", procedure.quiet)):
+        if counted is None:
+            continue
+        if why := known(counted, facts, "fact"):
+            yield (role,), why
+        elif facts[counted].type not in ("int", "count"):
+            yield (role,), f"fact {counted!r} is of type {facts[counted].type}; expected a count"
+    for name, fact in procedure.seen.items():
+        if not re.fullmatch(r"[a-z_][a-z0-9_]*", name) or name in RESERVED:
+            yield ("seen", name), "expected a name of small letters that is not taken"
+        if why := known(fact, facts, "fact"):
+            yield ("seen", name), why
+
+
+def _params(facts: Mapping[str, schema.FactSpec], procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
+    for number, param in enumerate(procedure.param):
+        place: Place = ("param", number)
+        if param.name in RESERVED:
+            yield (*place, "name"), f"{param.name!r} has a meaning already; expected another name"
+        if (param.fact is None) != (param.column is None):
+            yield place, "fact and column go together"
+        if param.fact is not None and (why := _table(facts, param.fact)):
+            yield (*place, "fact"), why
+        try:
+            re.compile(param.pattern or "")
+        except re.error as error:
+            yield (*place, "pattern"), f"not a regular expression: {error}"
+
+
+def _require(
+    spec: schema.StackFile, procedure: schema.ProcedureSpec, row: schema.RequireRow
+) -> Iterator[Complaint]:
+    demands = (row.equals != [], row.ok, row.missing, row.zero, row.at_most, row.max_age, row.min_age)
+    if not any(demand is not None and demand is not False for demand in demands):
+        yield (), "expected a demand: equals, ok, missing, zero, at_most, max_age or min_age"
+    yield from _read(spec, row, words_of(row))
+    fact = next((fact for fact in spec.fact if fact.id == row.fact), None)
+    if fact is not None:
+        if row.min_age is not None and fact.type != "time":
+            yield ("min_age",), f"needs a fact of type time, but {fact.id!r} is {fact.type}"
+        if row.max_age is not None and fact.type != "time" and fact.observed is None:
+            yield ("max_age",), f"fact {fact.id!r} says no time; expected type time or observed"
+    yield from _names(procedure, None, row.where, ("where",))
+
+
+def _step(
+    spec: schema.StackFile, procedure: schema.ProcedureSpec, step: schema.StepSpec
+) -> Iterator[Complaint]:
+    if not step.proof and not isinstance(step.do, _UNPROVED):
+        yield (), "proof is missing; expected a fact that is read back, such as {fact = …, equals = …}"
+    if isinstance(step.do, _UNPROVED) and procedure.risk == "stop":
+        yield ("do",), "a stop waits for nobody"
+    for number, proof in enumerate(step.proof):
+        for key, text in _proof(spec, proof, procedure.risk == "stop"):
+            yield ("proof", number, *key), text
+        yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
+    if step.each is not None and (why := _table({fact.id: fact for fact in spec.fact}, step.each.fact)):
+        yield ("each", "fact"), why
+    for key, value in to_builtins(step.do).items():
+        if key != "text" or not isinstance(step.do, do.SqlStatementSpec):
+            yield from _names(procedure, step.each, value, ("do", key))
+    yield from _names(procedure, step.each, step.target, ("target",))
+    for key, text in _action(spec, procedure, step.do):
+        yield ("do", *key), text
+
+
+def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do) -> Iterator[Complaint]:
+    kind = _KINDS.get(type(what))
+    source = getattr(what, "source", "")
+    if kind is not None and (why := source_of(spec, source, kind)):
+        yield ("source",), why
+    if isinstance(what, do.HttpCallSpec) and (why := path_objection(what.path)):
+        yield ("path",), why
+    if isinstance(what, do.RedisTransitionSpec):
+        yield from _transition(what)
+    if isinstance(what, do.DockerVerbSpec):
+        services = [service.name for service in spec.service]
+        chosen = [f"${param.name}" for param in procedure.param if param.service]
+        if what.service not in chosen and (why := known(what.service, services, "service")):
+            yield ("service",), why
+        if (what.verb == "disconnect") != (what.network is not None):
+            yield ("network",), "goes with disconnect, and disconnect needs it"
+
+
+def _names(
+    procedure: schema.ProcedureSpec, each: schema.EachSpec | None, template: Any, place: Place
+) -> Iterator[Complaint]:
+    """Names in ``template`` that nothing gives a value."""
+    wanted = {*RESERVED, *(param.name for param in procedure.param), *procedure.seen}
+    wanted |= set(each.columns if each is not None else ())
+    for name in sorted(names_in(template) - wanted):
+        options = ", ".join(f"${option}" for option in sorted(wanted))
+        yield place, f"${name} has no value; expected one of: {options}"
+
+
+def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Iterator[Complaint]:
+    words = words_of(proof)
+    if not (words or proof.zero or proof.at_most is not None or proof.restarted or proof.missing):
+        yield ("equals",), "expected a word to read back, got nothing"
+    if proof.restarted and not proof.fact.startswith(SERVICE):
+        yield ("restarted",), f"needs a service: fact = {SERVICE}NAME"
+    yield from _read(spec, proof, words)
+    # Through an echo too: it speaks the words of its gate.
+    gates = {proof.fact, *(echo.gate for echo in spec.trading.echo if echo.fact == proof.fact)}
+    trading = {word(raw) for gate in spec.trading.gate if gate.fact in gates for raw in gate.trading}
+    for text in sorted(trading & set(words)):
+        if is_stop:
+            yield ("equals",), f"{text!r} allows trading; a stop cannot be proved by it"
+
+
+def _read(
+    spec: schema.StackFile, row: schema.ProofRow | schema.RequireRow, words: list[str]
+) -> Iterator[Complaint]:
+    """What is wrong with what a proof and a precondition have in common."""
+    facts = {fact.id: fact for fact in spec.fact}
+    if row.fact.startswith(SERVICE):
+        name = row.fact.removeprefix(SERVICE)
+        if not name.startswith("$") and (
+            why := known(name, [service.name for service in spec.service], "service")
+        ):
+            yield ("fact",), why
+        return
+    if why := known(row.fact, facts, "fact"):
+        yield ("fact",), why
+        return
+    fact = facts[row.fact]
+    for text in not_said_by(fact, words):
+        yield ("equals",), text
+    if (row.zero or row.at_most is not None) and fact.type not in _COUNTED:
+        yield ("zero" if row.zero else "at_most",), f"needs a number, but {fact.id!r} is {fact.type}"
+    if row.zero and row.at_most is not None:
+        yield ("zero",), "expected either zero or at_most, got both"
+    if row.where and fact.type != "table":
+        yield ("where",), f"needs a table, but {fact.id!r} is {fact.type}"
+
+
+def _table(facts: Mapping[str, schema.FactSpec], name: str) -> str | None:
+    if why := known(name, facts, "fact"):
+        return why
+    kind = facts[name].type
+    return None if kind == "table" else f"fact {name!r} is of type {kind}; expected a table"
+
+
+def _transition(what: do.RedisTransitionSpec) -> Iterator[Complaint]:
+    if what.target in what.allowed_from:
+        yield ("allowed_from",), f"holds the target {what.target!r}; being there already is no change"
+    for key in ("set", "create"):
+        written = (getattr(what, key) or {}).get(what.state_field, what.target)
+        if written != what.target:
+            yield (key, what.state_field), f"{written!r} is not the target {what.target!r}"
+    if what.create is not None and what.state_field not in what.create:
+        yield ("create",), f"{what.state_field} is missing; expected the whole object"
+
+
+def named_sources(text: str) -> list[str]:
+    """The sources whose address ``text`` names: ``{orchestrator.url}``."""
+    return _ADDRESS.findall(text)
+
+
+def with_addresses(text: str, urls: Mapping[str, str]) -> str:
+    """``text`` with ``{NAME.url}`` replaced by the address that is in use."""
+    return _ADDRESS.sub(lambda found: urls[found[1]].rstrip("/"), text)
+
+
+def words_of(row: schema.ProofRow | schema.RequireRow) -> list[str]:
+    """The words a proof or a precondition accepts."""
+    return [word(raw) for raw in (row.equals if isinstance(row.equals, list) else [row.equals])]

@@ -1,0 +1,57 @@
+"""Names in a stack file: whether they are known, and how a raw word is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+
+from backends.stacks import schema
+from backends.stacks.schema_types import Word
+from backends.stacks.toml_lines import Place
+
+Complaint = tuple[Place, str]
+"""Where, and what is wrong there."""
+
+LEVELS = ("ok", "info", "warn", "crit")
+
+
+def word(raw: Word) -> str:
+    """A word as readings show it: flags are ``true`` and ``false``."""
+    return str(raw).lower() if isinstance(raw, bool) else str(raw)
+
+
+def path_objection(path: str) -> str | None:
+    """What is wrong with a request path, or None."""
+    if not path.startswith("/") or path.startswith("//"):
+        return "expected a path that starts with one '/'"
+    if not re.fullmatch(r"[!-~]+", path):
+        return "expected a path without spaces and control characters; write them as %20"
+    return None
+
+
+def known(name: str, names: Iterable[str], what: str) -> str | None:
+    """What is wrong with a name that should be one of ``names``, or None."""
+    options = list(names)
+    if name in options:
+        return None
+    near = get_close_matches(name, options, n=1)
+    return f"there is no {what} {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def source_of(spec: schema.StackFile, name: str, kind: str) -> str | None:
+    """What is wrong with the name of a source that should be of this kind, or None."""
+    if why := known(name, spec.source, "source"):
+        return why
+    found = spec.source[name].kind
+    return None if found == kind else f"source {name!r} is of kind {found}; expected kind {kind}"
+
+
+def not_said_by(fact: schema.FactSpec, words: Iterable[Word]) -> Iterator[str]:
+    """A word that the fact does not list: a slip that would make a switch or a proof never match."""
+    known = [word(raw) for level in LEVELS for raw in getattr(fact, level)]
+    if not known and fact.type == "bool":
+        known = ["true", "false"]
+    for raw in words:
+        if known and word(raw) not in known:
+            yield f"{word(raw)!r} is no word of fact {fact.id!r}; expected one of: {', '.join(known)}"

@@ -1,0 +1,118 @@
+"""What a step of a stack file may do: one table for each kind."""
+
+# ruff: noqa: RUF012 (msgspec gives every struct a copy of its own)
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, field
+
+from backends.stacks.schema_types import Seconds, Strict, Text
+
+
+class RedisTransitionSpec(Strict, tag_field="kind", tag="redis-transition"):
+    source: str
+    key: Text
+    state_field: Text
+    allowed_from: Annotated[list[str], Meta(min_length=1)]
+    target: Text
+    set: dict[str, Any] = {}
+    set_null: list[str] = []
+    """Members set to null, which TOML cannot write."""
+    increment: list[str] = []
+    create: dict[str, Any] | None = None
+    create_null: list[str] = []
+    """Members of ``create`` that are null."""
+    history_key: str | None = None
+    history_entry: dict[str, Any] = {}
+    history_null: list[str] = []
+    history_limit: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    history_is_ranked: bool = False
+    unchanged: dict[str, Any] = {}
+
+
+class HttpCallSpec(Strict, tag_field="kind", tag="http"):
+    source: str
+    method: Literal["POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    body: dict[str, Any] | None = None
+    expect: list[Annotated[int, Meta(ge=100, le=599)]] = field(default_factory=lambda: [200])
+    already: dict[int, str] = {}
+    auth: Literal["none", "bearer", "service-jwt", "internal-token"] = "none"
+
+
+class RedisPart(Strict):
+    op: Literal["set", "del", "hset", "hdel", "xadd", "publish", "rpush", "bgsave"]
+    key: str = ""
+    value: Any = None
+    fields: dict[str, Any] = {}
+    if_absent: bool = False
+    if_value: str | None = None
+    min_receivers: Annotated[int, Meta(ge=0)] = 0
+    max_length: Annotated[int, Meta(ge=1)] | None = None
+
+
+class RedisWriteSpec(RedisPart, tag_field="kind", tag="redis", kw_only=True):
+    source: str
+
+
+class RedisUnitSpec(Strict, tag_field="kind", tag="redis-unit"):
+    source: str
+    writes: Annotated[list[RedisPart], Meta(min_length=1)]
+
+
+class DockerVerbSpec(Strict, tag_field="kind", tag="docker"):
+    verb: Literal["start", "stop", "restart", "kill", "disconnect"]
+    service: Text
+    source: str = "docker"
+    grace: Seconds = 10.0
+    network: str | None = None
+
+
+class SystemdVerbSpec(Strict, tag_field="kind", tag="systemd"):
+    source: str
+    verb: Literal["start", "stop", "restart"]
+    unit: Text
+
+
+class SqlStatementSpec(Strict, tag_field="kind", tag="sql"):
+    source: str
+    text: Text
+    params: dict[str, Any] = {}
+    rows: Annotated[int, Meta(ge=0)] | None = None
+
+
+class CommandSpec(Strict, tag_field="kind", tag="command"):
+    argv: Annotated[list[Text], Meta(min_length=1)]
+    source: str = ""
+    timeout: Seconds = 60.0
+    folder: str | None = None
+    env: list[Text] = []
+    ok: list[int] = field(default_factory=lambda: [0])
+
+
+class WaitSpec(Strict, tag_field="kind", tag="wait"):
+    seconds: Seconds
+
+
+class ObserveSpec(Strict, tag_field="kind", tag="observe"):
+    """Nothing is done: the step's proof must hold."""
+
+
+class AttestSpec(Strict, tag_field="kind", tag="attest"):
+    text: Text
+
+
+Do = (
+    RedisTransitionSpec
+    | HttpCallSpec
+    | RedisWriteSpec
+    | RedisUnitSpec
+    | DockerVerbSpec
+    | SystemdVerbSpec
+    | SqlStatementSpec
+    | CommandSpec
+    | WaitSpec
+    | ObserveSpec
+    | AttestSpec
+)
