@@ -13,7 +13,7 @@ from backends.model.board import SERVICE, Board
 from backends.model.clock import Instant, SystemClock
 from backends.model.fact import Fact
 from backends.model.judge import judge
-from backends.model.reading import Reading
+from backends.model.reading import Outcome, Reading
 from backends.model.service import Service
 from backends.model.stack import Stack
 from backends.model.trading import TradingState
@@ -112,10 +112,10 @@ def _service_row(key: str, reading: Reading[Service] | None, now: Instant, is_re
     if reading is None or service is None:
         error = "" if reading is None or reading.error is None else str(reading.error)
         return [name, level, words.outcome(reading, now), error]
-    memory = words.size(service.usage.memory)
     up = words.NOTHING if service.started_wall is None else words.span(now.wall - service.started_wall)
     restarts = "?" if service.restarts is None else str(service.restarts)
-    facts = f"up {up}, restarts {restarts}, memory {memory}"
+    memory = "" if service.usage.memory is None else f", memory {words.size(service.usage.memory)}"
+    facts = f"up {up}, restarts {restarts}{memory}"
     return [name, level, f"{service.state.value}, {service.health.value}", facts]
 
 
@@ -125,6 +125,8 @@ def _fact_row(fact: Fact, reading: Reading[Any] | None, now: Instant) -> list[st
         shown = str(words.shown(fact, reading.value, now))
     elif good is not None:
         shown = f"was {words.shown(fact, good.value, now)} {words.age(now.since(good.at))} ago"
+    elif reading is not None and reading.outcome is Outcome.MISSING:
+        shown = fact.missing_note or "?"
     else:
         shown = "?"
     level = "UNKNOWN" if reading is None else words.level_word(judge(fact, reading, now))
