@@ -27,8 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 when it was asked to end, 2 for a wrong argument, 1 when a server did not start."""
     options = _options(arguments)
     _sweep()
-    # Short, because unix sockets live in it and their paths may have 100 bytes.
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))  # noqa: S108 # made for this user alone
+    # For this user alone; short, because unix sockets live in it and their paths may have 100 bytes.
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
     (folder / _OWNER).write_text(str(os.getpid()))
     try:
         asyncio.run(_run(options, folder))

@@ -13,7 +13,7 @@ from backends.demo.faults import Faults, UnknownFaultError
 def control_app(faults: Faults) -> Starlette:
     """``GET /faults``; ``POST /faults/NAME`` with ``{"on": true}`` or ``{"on": false}``."""
 
-    async def listed(request: Request) -> Response:
+    async def listed(_request: Request) -> Response:
         return JSONResponse({"faults": faults.table()})
 
     async def switched(request: Request) -> Response:

@@ -35,8 +35,8 @@ class HttpPort:
         if self._server is not None:
             return
         config = uvicorn.Config(
-            self._enter, interface="asgi3", proxy_headers=False, http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
-            timeout_keep_alive=120, server_header=False,
+            self._enter, interface="asgi3", http="h11", ws="none", lifespan="off", log_config=None,
+            access_log=False, proxy_headers=False, server_header=False, timeout_keep_alive=120,
         )  # fmt: skip
         config.load()
         server = uvicorn.Server(config)

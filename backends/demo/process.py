@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import ctypes
 import os
-import signal
 import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 
 Note = Callable[[bytes], None]
 """Takes one line of output, without its end."""
@@ -34,7 +34,7 @@ def free_port() -> int:
 class Child:
     """One running server process. On Linux the kernel ends it when the thread that started it dies."""
 
-    def __init__(self, process: Process, stop_signal: signal.Signals, reader: asyncio.Task[None]) -> None:
+    def __init__(self, process: Process, stop_signal: Signals, reader: asyncio.Task[None]) -> None:
         self._process = process
         self._stop_signal = stop_signal
         self._reader = reader
@@ -46,7 +46,7 @@ class Child:
         note: Note,
         *,
         user: str | None = None,
-        stop_signal: signal.Signals = signal.SIGTERM,
+        stop_signal: Signals = SIGTERM,
         env: Mapping[str, str] | None = None,
     ) -> Child:
         process = await asyncio.create_subprocess_exec(
@@ -70,20 +70,20 @@ class Child:
     def is_running(self) -> bool:
         return self._process.returncode is None
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: Signals) -> None:
         """Send a signal; nothing happens when it has ended."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
-    async def stop(self, seconds: float = 5.0, how: signal.Signals | None = None) -> None:
+    async def stop(self, seconds: float = 5.0, how: Signals | None = None) -> None:
         """Ask it to end, then end its whole group."""
         if self.is_running:
-            self.signal(signal.SIGCONT)
+            self.signal(SIGCONT)
             self.signal(how or self._stop_signal)
-            with contextlib.suppress(asyncio.TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), seconds)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self.pid, SIGKILL)
         await self._process.wait()
         await self._reader
 
@@ -102,7 +102,7 @@ async def _drain(process: Process, note: Note) -> None:
         note(line.rstrip(b"\r\n"))
 
 
-def _end_with_parent(how: signal.Signals) -> Callable[[], None]:
+def _end_with_parent(how: Signals) -> Callable[[], None]:
     prctl = ctypes.CDLL(None).prctl
     number = int(how)
 

@@ -96,7 +96,7 @@ class _Link(asyncio.Protocol):
         else:
             self._server.write(data)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self.front.left(self)
         if self._server is not None:
             self._server.abort()
@@ -159,5 +159,5 @@ class _Back(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._link.answer(data)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._link.abort()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -29,8 +29,9 @@ VERSION: Final = "20.10.24"
 KERNEL: Final = "6.1.0-demo"
 
 _LIST_FILTERS: Final = frozenset(
-    "ancestor before expose exited health id is-task isolation label name network publish since status volume".split()
-)
+    ("ancestor", "before", "expose", "exited", "health", "id", "is-task", "isolation", "label", "name",
+     "network", "publish", "since", "status", "volume")
+)  # fmt: skip
 _VERSIONED: Final = re.compile(r"^/v(\d+\.\d+)(/.*)$")
 
 
@@ -73,11 +74,11 @@ class _Api:
 
     async def ping(self, request: Request) -> Response:
         headers = {"Api-Version": API, "Docker-Experimental": "false", "Ostype": "linux",
-                   "Server": f"Docker/{VERSION} (linux)", "Cache-Control": "no-cache, no-store, must-revalidate",
-                   "Pragma": "no-cache"}  # fmt: skip
+                   "Server": f"Docker/{VERSION} (linux)", "Pragma": "no-cache",
+                   "Cache-Control": "no-cache, no-store, must-revalidate"}  # fmt: skip
         return PlainTextResponse("" if request.method == "HEAD" else "OK", headers=headers)
 
-    async def version(self, request: Request) -> Response:
+    async def version(self, _request: Request) -> Response:
         about = {"ApiVersion": API, "Arch": "amd64", "BuildTime": "2024-01-01T00:00:00.000000000+00:00",
                  "Experimental": "false", "GitCommit": "0000000", "GoVersion": "go1.19.8",
                  "KernelVersion": KERNEL, "MinAPIVersion": OLDEST, "Os": "linux"}  # fmt: skip
@@ -88,7 +89,7 @@ class _Api:
              "Os": "linux", "Arch": "amd64", "KernelVersion": KERNEL, "BuildTime": about["BuildTime"]}
         )  # fmt: skip
 
-    async def info(self, request: Request) -> Response:
+    async def info(self, _request: Request) -> Response:
         states = [one.state for one in self._engine.containers.values()]
         running = sum(state in ("running", "restarting") for state in states)
         paused = states.count("paused")
@@ -174,13 +175,13 @@ class _Api:
 
 
 def _error(status: int) -> Any:
-    async def answer(request: Request, error: Exception) -> Response:
+    async def answer(_request: Request, error: Exception) -> Response:
         return JSONResponse({"message": str(error)}, status)
 
     return answer
 
 
-async def _no_page(request: Request, error: Exception) -> Response:
+async def _no_page(_request: Request, _error: Exception) -> Response:
     return JSONResponse({"message": "page not found"}, 404)
 
 
@@ -212,22 +213,18 @@ def _filters(request: Request, known: frozenset[str]) -> dict[str, tuple[str, ..
 
 def _fits(container: Container, name: str, wanted: tuple[str, ...]) -> bool:
     spec = container.spec
-    match name:
-        case "label":
-            return all(has_label(spec.all_labels(), word) for word in wanted)
-        case "name":
-            return any(re.search(word.removeprefix("/"), spec.name) for word in wanted)
-        case "id":
-            return any(spec.id.startswith(word) for word in wanted)
-        case "status":
-            return container.state in wanted
-        case "health":
-            return container.health in wanted
-        case "exited":
-            return container.state == "exited" and str(container.exit_code) in wanted
-        case "ancestor":
-            return any(word in (spec.image, spec.image.partition(":")[0], spec.image_id) for word in wanted)
-    return True
+    images = (spec.image, spec.image.partition(":")[0], spec.image_id)
+    tests: Mapping[str, Callable[[str], object]] = {
+        "name": lambda word: re.search(word.removeprefix("/"), spec.name),
+        "id": spec.id.startswith,
+        "status": lambda word: container.state == word,
+        "health": lambda word: container.health == word,
+        "exited": lambda word: container.state == "exited" and str(container.exit_code) == word,
+        "ancestor": lambda word: word in images,
+    }
+    if name == "label":
+        return all(has_label(spec.all_labels(), word) for word in wanted)
+    return name not in tests or any(tests[name](word) for word in wanted)
 
 
 def _signal(text: str) -> signal.Signals:

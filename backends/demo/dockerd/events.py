@@ -59,7 +59,7 @@ class Events:
                 left = None if until is None else (until - time.time_ns()) / SECOND
                 try:
                     event = await asyncio.wait_for(queue.get(), left)
-                except asyncio.TimeoutError:
+                except TimeoutError:
                     return
                 if _fits(event, filters):
                     yield _line(event)
@@ -99,8 +99,9 @@ def has_label(labels: Mapping[str, str], word: str) -> bool:
 
 
 KNOWN_FILTERS: Final = frozenset(
-    "config container daemon event image label network node plugin scope secret service type volume".split()
-)
+    ("config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope",
+     "secret", "service", "type", "volume")
+)  # fmt: skip
 
 
 def words(filters: object, known: frozenset[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -110,8 +111,7 @@ def words(filters: object, known: frozenset[str]) -> Iterator[tuple[str, tuple[s
     for name, values in filters.items():
         if name not in known:
             raise ValueError(f"Invalid filter '{name}'")
-        if isinstance(values, dict):
-            values = [word for word, is_on in values.items() if is_on]
-        if not isinstance(values, list) or not all(isinstance(word, str) for word in values):
+        listed = [word for word, is_on in values.items() if is_on] if isinstance(values, dict) else values
+        if not isinstance(listed, list) or not all(isinstance(word, str) for word in listed):
             raise ValueError("invalid filter")
-        yield name, tuple(values)
+        yield name, tuple(listed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from backends.demo.dockerd.stamps import fixed
+from backends.demo.dockerd.stamps import SECOND, fixed
 
 STDOUT: Final = 1
 STDERR: Final = 2
@@ -44,9 +44,9 @@ class LogStore:
         self.end = 0
         """Ordinal after the newest entry."""
 
-    def write(self, lines: Iterable[bytes], stream: int = STDOUT) -> None:
-        """Take lines, in order; each gets a moment of its own."""
-        at = max(time.time_ns(), self._last + 1)
+    def write(self, lines: Iterable[bytes], stream: int = STDOUT, ago: float = 0.0) -> None:
+        """Take lines written ``ago`` seconds back, in order; each gets a moment of its own."""
+        at = max(time.time_ns() - int(ago * SECOND), self._last + 1)
         for line in lines:
             for part in _parts(line):
                 self._entries.append(Entry(at, stream, part))

@@ -32,10 +32,10 @@ class Idle:
     async def start(self) -> None:
         return
 
-    async def stop(self, how: signal.Signals) -> None:
+    async def stop(self, how: signal.Signals) -> None:  # noqa: ARG002 # nothing runs, nothing ends
         return
 
-    def freeze(self, is_on: bool) -> None:
+    def freeze(self, is_on: bool) -> None:  # noqa: ARG002 # as above
         return
 
     async def check(self) -> tuple[bool, str]:

@@ -30,7 +30,7 @@ class Stream(Response):
         self.raw_headers = [(b"content-type", kind.encode())]
         self._chunks = chunks
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
         sending = asyncio.create_task(self._send(send))
         leaving = asyncio.create_task(_gone(receive))
         try:

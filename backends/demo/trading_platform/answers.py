@@ -51,7 +51,7 @@ class InvalidError(Exception):
 
 
 async def body_of(request: Request, required: Mapping[str, type]) -> dict[str, Any]:
-    """The JSON object of a request. Raises InvalidError when a required member is absent or of another type."""
+    """The JSON object of a request. Raises InvalidError when a member is absent or of another type."""
     try:
         body = json.loads(await request.body() or b"null")
     except ValueError:
@@ -71,7 +71,7 @@ async def body_of(request: Request, required: Mapping[str, type]) -> dict[str, A
 def service_app(routes: Sequence[Route], voice: Voice) -> Starlette:
     """A service's application, with its answers to what goes wrong."""
 
-    async def not_well(request: Request, error: Exception) -> Response:
+    async def not_well(_request: Request, error: Exception) -> Response:
         voice.trace("Traceback (most recent call last):", f"{type(error).__name__}: {error}")
         return Response("Internal Server Error", 500, media_type="text/plain")
 
@@ -95,18 +95,18 @@ async def metrics(request: Request) -> Response:
     return Response(status_code=307, headers={"location": f"{request.url.path}/"})
 
 
-async def _refused(request: Request, error: Any) -> Response:
+async def _refused(_request: Request, error: Any) -> Response:
     return fail(error.status, error.detail)
 
 
-async def _invalid(request: Request, error: Any) -> Response:
+async def _invalid(_request: Request, error: Any) -> Response:
     return fail(422, error.errors)
 
 
 _NO_ROUTE: Final = {404: "Not Found", 405: "Method Not Allowed"}
 
 
-async def _no_route(request: Request, error: Any) -> Response:
+async def _no_route(_request: Request, error: Any) -> Response:
     return fail(error.status_code, _NO_ROUTE.get(error.status_code, error.detail))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from backends.demo.trading_platform.market import Market
 
-PATIENCE: Final = 90.0
+PATIENCE: Final = 45.0
 """Seconds a resting limit order waits before the broker lets it expire."""
 
 
@@ -80,7 +80,7 @@ class PaperBroker:
         self.market.quote(symbol)
         order = BrokerOrder(
             str(uuid.UUID(int=self.rng.getrandbits(128), version=4)), client_id, symbol, side, qty, limit,
-            fills_at=self.rng.uniform(0.4, 2.5),
+            fills_at=self.rng.uniform(0.1, 0.35),
         )  # fmt: skip
         self.open[client_id] = order
         return order.broker_id

@@ -14,6 +14,8 @@ from backends.demo.trading_platform.voice import line_of
 
 _PAUSE: Final = 1.6
 """Seconds between two lines, on average."""
+_PAST: Final = 240.0
+_PAST_LINES: Final = 120
 
 _PLAIN: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
     "alert_worker": (
@@ -30,6 +32,19 @@ _PLAIN: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
         ("rq.worker", "INFO", "*** Listening on backtest_high, backtest_normal, backtest_low..."),
     ),
 }
+_WORKING: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
+    "execution_gateway": (
+        ("apps.execution_gateway.reconciliation.service", "INFO", "Reconciliation completed: 3 open orders"),
+        ("apps.execution_gateway.routes.webhooks", "INFO", "Webhook received: fill"),
+    ),
+    "signal_service": (("apps.signal_service.signal_generator", "INFO", "Generated 6 signals with v1.1.0"),),
+    "orchestrator": (("apps.orchestrator.orchestrator", "INFO", "Orchestration run completed: 4 accepted"),),
+    "market_data_service": (
+        ("apps.market_data_service.alpaca_stream", "INFO", "Published 120 price updates"),
+        ("apps.market_data_service.alpaca_stream", "WARNING", "Quote for TSLA is 1.2 s old"),
+    ),
+}
+"""Services with work of their own speak for themselves; this is only what they said before."""
 _LOGFMT: Final[Mapping[str, tuple[str, ...]]] = {
     "prometheus": (
         'ts={iso} caller=head.go:1293 level=info component=tsdb msg="Head GC completed" duration=4.1ms',
@@ -41,11 +56,11 @@ _LOGFMT: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "promtail": (
         'level=info ts={iso} caller=target_group.go:128 msg="added Docker target"',
-        'level=warn ts={iso} caller=client.go:419 component=client msg="error sending batch, will retry" status=429',
+        'level=warn ts={iso} caller=client.go:419 msg="error sending batch, will retry" status=429',
     ),
     "grafana": (
         'logger=cleanup t={iso} level=info msg="Completed cleanup jobs" duration=4.7ms',
-        'logger=live t={iso} level=info msg="Initialized channel handler" channel=grafana/dashboard/uid/track7-slo',
+        'logger=live t={iso} level=info msg="Initialized channel handler" channel=grafana/track7-slo',
     ),
 }
 
@@ -57,11 +72,24 @@ async def chatter(logs: Mapping[str, LogStore], is_up: Callable[[str], bool], rn
         await asyncio.sleep(_PAUSE * rng.uniform(0.5, 1.5))
         name = rng.choice(names)
         if is_up(name):
-            logs[name].write([_line(name, rng).encode()])
+            logs[name].write([_line(name, rng, time.time()).encode()])
 
 
-def _line(name: str, rng: random.Random) -> str:
+def _line(name: str, rng: random.Random, at: float) -> str:
     if name in _PLAIN:
-        return line_of(time.time(), *rng.choice(_PLAIN[name]))
-    iso = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return line_of(at, *rng.choice(_PLAIN[name]))
+    iso = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return rng.choice(_LOGFMT[name]).format(iso=iso)
+
+
+def write_history(logs: Mapping[str, LogStore], rng: random.Random) -> None:
+    """What every program said in the minutes before the demo began, oldest first."""
+    now = time.time()
+    moments = sorted((rng.uniform(2.0, _PAST) for _ in range(_PAST_LINES)), reverse=True)
+    for ago in moments:
+        name = rng.choice(sorted({*_PLAIN, *_LOGFMT, *_WORKING}))
+        if name in _WORKING:
+            line = line_of(now - ago, *rng.choice(_WORKING[name]))
+        else:
+            line = _line(name, rng, now - ago)
+        logs[name].write([line.encode()], ago=ago)

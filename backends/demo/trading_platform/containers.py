@@ -60,8 +60,9 @@ SERVICES: Final = tuple(_WORDS)
 """Compose services of profiles ``dev`` and, for alerts, ``workers``."""
 
 _RESTARTED: Final = frozenset(
-    "execution_gateway signal_service market_data_service model_registry orchestrator alert_worker".split()
-)
+    ("execution_gateway", "signal_service", "market_data_service", "model_registry", "orchestrator",
+     "alert_worker")
+)  # fmt: skip
 _PORTS: Final = {
     "postgres": (_ME, 5433, 5432), "redis": (_ME, 6379, 6379), "prometheus": (_ALL, 9090, 9090),
     "grafana": (_ALL, 3000, 3000), "loki_server": (_ALL, 3100, 3100), "execution_gateway": (_ALL, 8002, 8002),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -70,8 +70,11 @@ class Gateway:
 
     async def recover(self) -> None:
         """Test again what is unavailable, and nothing else, as GET /health does."""
-        tests = {"kill_switch": self.kill.status, "circuit_breaker": self._breaker,
-                 "position_reservation": self.redis.ping}  # fmt: skip
+        tests: Mapping[str, Callable[[], Awaitable[object]]] = {
+            "kill_switch": self.kill.status,
+            "circuit_breaker": self._breaker,
+            "position_reservation": self._ping,
+        }
         for part in SAFETY & self.unavailable:
             try:
                 await tests[part]()
@@ -83,6 +86,9 @@ class Gateway:
 
     async def _breaker(self) -> dict[str, Any]:
         return await breaker.status(self.redis)
+
+    async def _ping(self) -> None:
+        await self.redis.ping()
 
     async def is_database_up(self) -> bool:
         try:
@@ -188,8 +194,8 @@ class Gateway:
         # The asterisk is part of the key: the platform's own oddity.
         found = await self.redis.mget(f"quarantine:*:{symbol}", f"quarantine:{strategy}:{symbol}")
         if why := next((value for value in found if value), None):
-            self.voice.warning(f"Order blocked by quarantine: {symbol} ({why})")
-            raise RefusedError(503, "symbol_quarantined", f"{symbol} is quarantined: {why}")
+            self.voice.warning(f"Order blocked by quarantine: {symbol} ({why!s})")
+            raise RefusedError(503, "symbol_quarantined", f"{symbol} is quarantined: {why!s}")
 
     async def _reserve(self, order: Mapping[str, Any], ident: str, what: str, voice: Voice) -> None:
         delta = int(order["qty"]) * (1 if order["side"] == "buy" else -1)

@@ -57,11 +57,11 @@ class _Api:
         self._gateway = gateway
         self._authority = authority
 
-    async def root(self, request: Request) -> Response:
+    async def root(self, _request: Request) -> Response:
         about = {"service": "execution_gateway", "version": "0.1.0", "status": "running"}
         return Json({**about, "dry_run": self._gateway.dry_run})
 
-    async def health(self, request: Request) -> Response:
+    async def health(self, _request: Request) -> Response:
         gateway = self._gateway
         await gateway.recover()
         is_database_up = await gateway.is_database_up()
@@ -72,7 +72,7 @@ class _Api:
              "details": {"strategy_id": "alpha_baseline", "alpaca_base_url": "https://paper-api.alpaca.markets"}}
         )  # fmt: skip
 
-    async def metrics(self, request: Request) -> Response:
+    async def metrics(self, _request: Request) -> Response:
         gateway = self._gateway
         numbers = {
             "execution_gateway_dry_run_mode": int(gateway.dry_run),
@@ -85,7 +85,7 @@ class _Api:
         lines = [f"# TYPE {name} gauge\n{name} {value}" for name, value in numbers.items()]
         return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
-    async def config(self, request: Request) -> Response:
+    async def config(self, _request: Request) -> Response:
         gateway = self._gateway
         return Json(
             {"service": "execution_gateway", "version": "0.1.0", "environment": "development",
@@ -122,7 +122,8 @@ class _Api:
         total = sum((row["unrealized_pl"] for row in shown), Decimal(0))
         return Json(
             {"positions": shown, "total_positions": len(shown), "total_unrealized_pl": total,
-             "total_unrealized_pl_pct": None, "realtime_prices_available": len(shown), "timestamp": now_text()}
+             "total_unrealized_pl_pct": None, "realtime_prices_available": len(shown),
+             "timestamp": now_text()}
         )  # fmt: skip
 
     async def account(self, request: Request) -> Response:
@@ -152,12 +153,13 @@ class _Api:
         if not request.headers.get("x-user-strategies", "").strip():
             return fail(403, "No strategy access")
         pending = await self._gateway.ledger.pending()
-        one = {"strategy_id": "alpha_baseline", "name": "Alpha Baseline", "status": "active" if pending else "idle",
+        one = {"strategy_id": "alpha_baseline", "name": "Alpha Baseline",
+               "status": "active" if pending else "idle",
                "positions_count": len({row["symbol"] for row in pending}), "open_orders_count": len(pending),
                "today_pnl": "0", "last_signal_at": None}  # fmt: skip
         return Json({"strategies": [one], "total_count": 1, "timestamp": now_text()})
 
-    async def thresholds(self, request: Request) -> Response:
+    async def thresholds(self, _request: Request) -> Response:
         return Json(
             {"default_thresholds": self._gateway.thresholds, "symbol_overrides": {}, "updated_at": now_text()}
         )
@@ -169,7 +171,7 @@ class _Api:
             self._gateway.thresholds = {name: limits.get(name) for name in _LIMITS}
         return await self.thresholds(request)
 
-    async def reconciliation(self, request: Request) -> Response:
+    async def reconciliation(self, _request: Request) -> Response:
         gateway = self._gateway
         is_open = gateway.is_reconciled or gateway.override is not None
         return Json(

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from starlette.requests import Request
 
 from backends.demo.trading_platform.kill_switch import now_text
+from backends.demo.trading_platform.service_token import ServiceTokens, TokenError
 from backends.demo.trading_platform.voice import Voice
 from backends.model.credential import internal_token, user_context
 from backends.model.secret import Secret
@@ -44,8 +45,9 @@ class AuthError(Exception):
 class Authority:
     """Decides who may ask. ``nonces`` is a client of Redis DB 2."""
 
-    def __init__(self, secret: Secret, nonces: Redis, voice: Voice) -> None:
+    def __init__(self, secret: Secret, nonces: Redis, tokens: ServiceTokens, voice: Voice) -> None:
         self._secret = secret
+        self._tokens = tokens
         self._nonces = nonces
         self._voice = voice.named("libs.core.common.api_auth_dependency")
         self.enforces = False
@@ -68,9 +70,15 @@ class Authority:
             raise AuthError(401, "Invalid or missing internal authentication token")
 
     async def api(self, request: Request, permission: str) -> None:
-        """Class A: an internal token of a service that has ``permission``. Raises AuthError."""
+        """Class A: a service token, or the internal token of a service with ``permission``.
+
+        Raises AuthError.
+        """
         names = ("x-internal-token", "x-internal-timestamp", "x-internal-nonce", "x-service-id")
         token, stamp, nonce, service = (request.headers.get(name, "") for name in names)
+        if user_token := _bearer(request):
+            await self._token_user(user_token, request.headers.get("x-user-id", ""))
+            return
         if not (token and stamp and nonce and service):
             self._unproven("authentication_required", "Authentication required", request)
             return
@@ -91,16 +99,26 @@ class Authority:
             raise AuthError(403, {"error": "permission_denied", "message": f"{service} may not {permission}"})
 
     async def manual(self, request: Request) -> str:
-        """Class J: who it is. Nothing mints the platform's user tokens, so only ``log_only`` lets in.
+        """Class J: who it is, by a service token; ``log_only`` takes whoever has none for a developer.
 
         Raises AuthError.
         """
+        claimed = request.headers.get("x-user-id", "")
+        token = _bearer(request)
+        if token:
+            return await self._token_user(token, claimed)
         if self.enforces:
-            raise AuthError(
-                401, {"error": "unauthorized", "message": "Missing bearer token", "timestamp": now_text()}
-            )
+            raise AuthError(401, _told("unauthorized", "Missing bearer token"))
         self._voice.debug(f"auth_mode_log_only_paper_allowed: {request.url.path}")
-        return request.headers.get("x-user-id") or "dev-user"
+        return claimed or "dev-user"
+
+    async def _token_user(self, token: str, claimed: str) -> str:
+        try:
+            return await self._tokens.user_of(token, claimed)
+        except TokenError as error:
+            raise AuthError(401, _told("invalid_token", str(error))) from None
+        except RedisError:
+            raise AuthError(503, _told("auth_unavailable", "Redis does not answer")) from None
 
     def _unproven(self, error: str, message: str, request: Request) -> None:
         if self.enforces:
@@ -125,3 +143,12 @@ class Authority:
 
 def _is_current(stamp: str) -> bool:
     return stamp.isdecimal() and abs(time.time() - int(stamp)) <= SKEW
+
+
+def _bearer(request: Request) -> str:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def _told(error: str, message: str) -> dict[str, str]:
+    return {"error": error, "message": message, "timestamp": now_text()}

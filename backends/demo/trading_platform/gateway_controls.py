@@ -46,7 +46,7 @@ class _Controls:
         self._authority = authority
 
     async def pending(self, request: Request) -> Response:
-        await self._enter(request, "orders_pending")
+        await self._enter(request, "orders_pending", None)
         query = request.query_params
         rows = await self._gateway.ledger.pending(query.get("symbol"))
         limit, offset = min(int(query.get("limit", 100)), 1000), int(query.get("offset", 0))
@@ -59,13 +59,12 @@ class _Controls:
         )  # fmt: skip
 
     async def recent_fills(self, request: Request) -> Response:
-        await self._enter(request, "recent_fills")
+        await self._enter(request, "recent_fills", None)
         limit = min(int(request.query_params.get("limit", 50)), 200)
         return Json({"events": await self._gateway.ledger.fills(limit)})
 
     async def cancel_all(self, request: Request) -> Response:
-        user = await self._enter(request, "cancel_all")
-        body = await _manual(request, {"symbol": str})
+        user, body = await self._enter(request, "cancel_all", {"symbol": str})
         symbol = body["symbol"].upper()
         if not (symbol.isalnum() and len(symbol) <= 5):
             raise InvalidError(("symbol", "Symbol must be 1-5 alphanumerics"))
@@ -82,8 +81,7 @@ class _Controls:
         )  # fmt: skip
 
     async def cancel(self, request: Request) -> Response:
-        user = await self._enter(request, "cancel")
-        body = await _manual(request, {})
+        user, body = await self._enter(request, "cancel", {})
         ident = request.path_params["id"]
         row = await self._gateway.ledger.one(ident)
         if row is None:
@@ -93,8 +91,7 @@ class _Controls:
         return Json({"status": "cancelled", "order_id": ident, "cancelled_at": now_text()})
 
     async def close(self, request: Request) -> Response:
-        user = await self._enter(request, "close")
-        body = await _manual(request, {})
+        user, body = await self._enter(request, "close", {})
         symbol = request.path_params["symbol"].upper()
         held = self._gateway.broker.holdings.get(symbol)
         if held is None:
@@ -111,17 +108,23 @@ class _Controls:
         return Json({"status": "closing", "order_id": order, "qty_to_close": int(qty)})
 
     async def flatten_all(self, request: Request) -> Response:
-        user = await self._enter(request, "flatten_all")  # the one call in 300 s is spent here, before MFA
-        body = await _manual(request, {"id_token": str}, shortest=20)
-        raise _Refused(
-            503,
-            "mfa_unavailable",
-            f"MFA verification is not configured ({len(body['id_token'])} characters given)",
-        )
+        # The one call in 300 s is spent before MFA is looked at, as on the platform.
+        await self._enter(request, "flatten_all", {"id_token": str}, shortest=20)
+        raise _Refused(503, "mfa_unavailable", "MFA verification is not configured")
 
-    async def _enter(self, request: Request, action: str) -> str:
-        """Who asks, within the rate. Raises AuthError."""
+    async def _enter(
+        self, request: Request, action: str, body: dict[str, type] | None, shortest: int = 10
+    ) -> tuple[str, dict[str, Any]]:
+        """Who asks and for what: proven, well-formed and within the rate; spends one call of it.
+
+        Raises AuthError or InvalidError.
+        """
         user = await self._authority.manual(request)
+        given = {} if body is None else await _manual(request, body, shortest)
+        await self._spend(action, user)
+        return user, given
+
+    async def _spend(self, action: str, user: str) -> None:
         most, seconds = _RATES[action]
         key, now = f"rl:{action}:{user}", time.time()
         try:
@@ -138,7 +141,6 @@ class _Controls:
                 await pipe.execute()
         except RedisError:
             raise _Refused(503, "rate_limiter_unavailable", "Redis does not answer") from None
-        return user
 
     async def _cancel(self, row: dict[str, Any]) -> None:
         gateway = self._gateway
@@ -148,7 +150,7 @@ class _Controls:
         await gateway.ledger.set_status(ident, "pending_cancel" if is_asked else "canceled")
 
     async def _send(self, symbol: str, held: int, qty: int, strategy: str, user: str) -> str:
-        """A market order against a position. It is written down without the broker's id, as the platform does."""
+        """A market order against a position, written down without the broker's id as the platform does."""
         gateway = self._gateway
         minute = int(time.time() // 60)
         ident = hashlib.sha256(f"{strategy} {symbol} {qty} {user} {minute}".encode()).hexdigest()[:24]
@@ -173,7 +175,7 @@ class _Refused(AuthError):  # noqa: N818 # answered like any other refusal of th
         super().__init__(status, {"error": error, "message": message, "timestamp": now_text(), **more})
 
 
-async def _manual(request: Request, also: dict[str, type], shortest: int = 10) -> dict[str, Any]:
+async def _manual(request: Request, also: dict[str, type], shortest: int) -> dict[str, Any]:
     """The body of a manual control, its reason at least ``shortest`` characters. Raises InvalidError."""
     body = await body_of(request, {**_MANUAL, **also})
     if len(body["reason"]) < shortest:

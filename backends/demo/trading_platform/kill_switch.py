@@ -103,7 +103,7 @@ class KillSwitch:
         self, allowed: str, change: Mapping[str, Any], *, counts: bool, refusal: str
     ) -> dict[str, Any]:
         try:
-            text = await self._redis.eval(  # type: ignore[misc]  # redis-py types it for both worlds
+            text = await self._redis.eval(
                 _CHANGE, 1, KEY, allowed, json.dumps(dict(change)), "1" if counts else "0"
             )
         except ResponseError as error:

@@ -9,9 +9,9 @@ from backends.demo.trading_platform.broker import Holding
 from backends.demo.trading_platform.database import Database
 
 TERMINAL: Final = frozenset(
-    "filled canceled expired failed rejected replaced done_for_day "
-    "blocked_kill_switch blocked_circuit_breaker".split()
-)
+    ("filled", "canceled", "expired", "failed", "rejected", "replaced", "done_for_day",
+     "blocked_kill_switch", "blocked_circuit_breaker")
+)  # fmt: skip
 _RANK: Final = {
     "pending_new": 1,
     "accepted": 3,

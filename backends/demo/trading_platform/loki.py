@@ -32,10 +32,10 @@ class Loki:
             Route("/loki/api/v1/query_range", self._query),
         ]
 
-    async def _labels(self, request: Request) -> Response:
+    async def _labels(self, _request: Request) -> Response:
         return success(["compose_project", "compose_service", "container", "service", "service_name"])
 
-    async def _values(self, request: Request) -> Response:
+    async def _values(self, _request: Request) -> Response:
         return success(sorted(self._lines()))
 
     async def _query(self, request: Request) -> Response:
@@ -64,7 +64,7 @@ class Loki:
         for service, entries in self._lines().items():
             if not wanted.fullmatch(service):
                 continue
-            values = []
+            values: list[list[str]] = []
             for entry in reversed(entries):
                 text = entry.text.decode("utf-8", "replace").rstrip("\n")
                 fits = all(bool(word.search(text)) == (kind[0] == "|") for kind, word in filters)

@@ -38,7 +38,7 @@ class Market:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._mids = dict(OPENING)
-        self.sizes = {symbol: (3, 4) for symbol in OPENING}
+        self.sizes = dict.fromkeys(OPENING, (3, 4))
 
     def step(self) -> None:
         for symbol, mid in self._mids.items():

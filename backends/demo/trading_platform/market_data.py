@@ -103,10 +103,10 @@ class _Api:
         self._service = service
         self._authority = authority
 
-    async def root(self, request: Request) -> Response:
+    async def root(self, _request: Request) -> Response:
         return Json({"service": "market_data_service", "version": "0.1.0", "status": "running"})
 
-    async def health(self, request: Request) -> Response:
+    async def health(self, _request: Request) -> Response:
         service = self._service
         return Json(
             {"status": "healthy" if service.is_connected else "degraded", "service": "market_data_service",
@@ -114,7 +114,7 @@ class _Api:
              "reconnect_attempts": service.reconnects, "max_reconnect_attempts": 10, "data_feed": "iex"}
         )  # fmt: skip
 
-    async def metrics(self, request: Request) -> Response:
+    async def metrics(self, _request: Request) -> Response:
         service = self._service
         text = (
             "# TYPE market_data_websocket_connection_status gauge\n"
@@ -124,13 +124,16 @@ class _Api:
         )
         return Response(text, media_type="text/plain; version=0.0.4")
 
-    async def subscriptions(self, request: Request) -> Response:
+    async def subscriptions(self, _request: Request) -> Response:
         symbols = sorted(self._service.market.sizes)
         return Json({"symbols": symbols, "count": len(symbols)})
 
-    async def stats(self, request: Request) -> Response:
+    async def stats(self, _request: Request) -> Response:
         count = len(self._service.market.sizes)
-        return Json({"total_subscriptions": count, "by_source": {"manual": 0, "position": count}})
+        return Json(
+            {"auto_subscription_enabled": True, "total_subscriptions": count, "manual_subscriptions": 0,
+             "position_subscriptions": count, "last_position_sync": now_text()}
+        )  # fmt: skip
 
     async def subscribe(self, request: Request) -> Response:
         await self._authority.api(request, "market_data")

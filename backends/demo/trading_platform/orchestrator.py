@@ -1,4 +1,4 @@
-"""The orchestrator: runs that turn signals into orders, and a kill-switch API that asks nobody who they are."""
+"""The orchestrator: runs from signals to orders, and a kill-switch API that asks nobody who they are."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ from backends.demo.trading_platform.voice import Voice
 STRATEGY: Final = "alpha_baseline"
 PAUSE: Final = 6.0
 """Seconds between two runs."""
+_FIRST: Final = 1.0
 _BETWEEN_ORDERS: Final = (0.8, 2.4)
-_MOST: Final = 160
-"""Shares of one symbol the strategy wants at most."""
+_WANTED: Final = (3_000.0, 12_000.0)
+"""Dollars of one symbol the strategy wants."""
+_RESTING: Final = 0.3
+"""Share of orders that wait at a limit."""
 
 Submit = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 Answers = Callable[[], Awaitable[bool]]
@@ -76,8 +79,10 @@ class Orchestrator:
 
     async def keep_running(self) -> None:
         """A run after the other until cancelled, while the container is up."""
+        pause = _FIRST
         while True:
-            await asyncio.sleep(PAUSE * self._rng.uniform(0.6, 1.4))
+            await asyncio.sleep(pause)
+            pause = PAUSE * self._rng.uniform(0.6, 1.4)
             if not self.is_up():
                 continue
             symbols = self._rng.sample(sorted(self._broker.market.sizes), 4)
@@ -150,12 +155,12 @@ class Orchestrator:
 
     def _order(self, symbol: str, run_id: str) -> dict[str, Any]:
         held = self._broker.holdings.get(symbol)
-        gap = self._rng.randint(20, _MOST) - (held.qty if held else 0)
+        quote = self._broker.market.quote(symbol)
+        gap = int(self._rng.uniform(*_WANTED) / quote.mid) - (held.qty if held else 0)
         qty = min(max(abs(gap), 1), 60)
         side = "buy" if gap > 0 else "sell"
-        quote = self._broker.market.quote(symbol)
-        is_resting = self._rng.random() < 0.4
-        away = 1 - self._rng.uniform(0.0005, 0.004) * (1 if side == "buy" else -1)
+        is_resting = self._rng.random() < _RESTING
+        away = 1 - self._rng.uniform(0.0005, 0.003) * (1 if side == "buy" else -1)
         return {
             "client_order_id": f"{uuid.UUID(int=self._rng.getrandbits(128)).hex[:24]}",
             "strategy_id": STRATEGY, "symbol": symbol, "side": side, "qty": qty,
@@ -186,10 +191,10 @@ class _Api:
         self._db = database
         self._runs: set[asyncio.Task[str]] = set()
 
-    async def root(self, request: Request) -> Response:
+    async def root(self, _request: Request) -> Response:
         return Json({"service": "orchestrator", "version": "0.1.0", "status": "running"})
 
-    async def health(self, request: Request) -> Response:
+    async def health(self, _request: Request) -> Response:
         signal, gateway = (
             await self._orchestrator.signal_answers(),
             await self._orchestrator.gateway_answers(),
@@ -207,7 +212,7 @@ class _Api:
              "details": {"capital": 100000.0, "max_position_size": 20000.0, "strategy_id": STRATEGY}}
         )  # fmt: skip
 
-    async def metrics(self, request: Request) -> Response:
+    async def metrics(self, _request: Request) -> Response:
         rows = await self._db.rows(
             "SELECT count(*) FILTER (WHERE status = 'failed') AS bad, count(*) AS n FROM orchestration_runs"
         )
@@ -218,7 +223,7 @@ class _Api:
         )
         return Response(text, media_type="text/plain; version=0.0.4")
 
-    async def config(self, request: Request) -> Response:
+    async def config(self, _request: Request) -> Response:
         return Json(
             {"service": "orchestrator", "version": "0.1.0", "environment": "development", "dry_run": True,
              "alpaca_paper": True, "circuit_breaker_enabled": True, "timestamp": now_text()}

@@ -22,7 +22,7 @@ from backends.demo.redis_front import RedisFront
 from backends.demo.redis_server import RedisServer
 from backends.demo.trading_platform.answers import service_app
 from backends.demo.trading_platform.broker import PaperBroker, Report
-from backends.demo.trading_platform.chatter import chatter
+from backends.demo.trading_platform.chatter import chatter, write_history
 from backends.demo.trading_platform.containers import SERVICES, container_specs
 from backends.demo.trading_platform.database import Database
 from backends.demo.trading_platform.flood import RATE
@@ -37,8 +37,10 @@ from backends.demo.trading_platform.market import Market
 from backends.demo.trading_platform.market_data import MarketData, market_data_routes
 from backends.demo.trading_platform.orchestrator import Orchestrator, orchestrator_routes
 from backends.demo.trading_platform.prometheus import Prometheus
+from backends.demo.trading_platform.promql import Store, Vector
 from backends.demo.trading_platform.seed import holdings, seed_database, seed_redis
 from backends.demo.trading_platform.service import HttpService
+from backends.demo.trading_platform.service_token import ServiceTokens
 from backends.demo.trading_platform.signal_service import SignalService, signal_routes
 from backends.demo.trading_platform.small_services import Registry, console_routes, grafana_routes
 from backends.demo.trading_platform.storage import PostgresWork, RedisWork
@@ -51,7 +53,7 @@ RECONCILE: Final = 10.0
 """Seconds between two reconciliations, as compose sets them."""
 _AGE: Final = 3 * 3600.0
 """Seconds the containers have been running when the demo begins."""
-_BROKER_STEP: Final = 0.5
+_BROKER_STEP: Final = 0.2
 
 _SOURCES: Final = {
     "gateway": "execution_gateway", "orchestrator": "orchestrator", "signal": "signal_service",
@@ -67,6 +69,7 @@ class Platform:
     def __init__(self, folder: Path, seed: int) -> None:
         self.rng = random.Random(seed)  # noqa: S311 # a world to look at, no secrets
         self.flood_rate = RATE
+        self._folder = folder
         self.logs = {service: LogStore() for service in SERVICES}
         self._redis_server = RedisServer(folder, lambda line: self.logs["redis"].write([line]))
         self._postgres_server = PostgresServer(folder, lambda line: self.logs["postgres"].write([line]))
@@ -97,9 +100,18 @@ class Platform:
         )
         self.signals = SignalService(self.database, self.rng, self.voice("signal_service", "main"))
         self.registry = Registry()
-        self.authority = Authority(Secret(secrets.token_hex(32)), self._limits, self.gateway.voice)
+        self.tokens = ServiceTokens(self._folder, self.redis)
+        self.authority = Authority(self._secret(), self._limits, self.tokens, self.gateway.voice)
         self.prometheus = Prometheus(self.is_up, self._numbers)
         self._services = self._http_services()
+
+    def _secret(self) -> Secret:
+        """INTERNAL_TOKEN_SECRET of this demo, also in a file, for whoever wants to sign requests."""
+        text = secrets.token_hex(32)
+        path = self._folder / "internal_token_secret"
+        path.touch(mode=0o600)
+        path.write_text(text + "\n")
+        return Secret(text)
 
     def voice(self, service: str, module: str) -> Voice:
         """The log of a service, under the logger its main module has."""
@@ -137,6 +149,7 @@ class Platform:
         await seed_redis(self.redis, self._sessions, self._limits, held)
         await seed_database(self.database, self.rng, held)
         await self.engine.boot([name for name in SERVICES if name not in ("redis", "postgres")])
+        write_history(self.logs, self.rng)
         await self.gateway.reconcile()
         await self.market_data.publish()
         await self._docker.open()
@@ -253,11 +266,19 @@ class Platform:
             except psycopg.OperationalError:
                 self.gateway.voice.error("Startup reconciliation failed: database unavailable")
 
-    async def _numbers(self) -> dict[str, float]:
-        return {
-            "execution_gateway_dry_run_mode": float(self.gateway.dry_run),
-            "market_data_websocket_connection_status": float(self.market_data.is_connected),
-            "signal_service_model_loaded_status": float(self.signals.model is not None),
-            "signal_service_redis_connection_status": 0.0,
-            "signal_service_database_connection_status": 1.0,
-        }
+    async def _numbers(self) -> Store:
+        """Metrics of the services that are up, with the names the platform gives them."""
+        gauges: dict[str, float] = {}
+        store: dict[str, Vector] = {}
+        if self.is_up("execution_gateway"):
+            gauges["execution_gateway_dry_run_mode"] = float(self.gateway.dry_run)
+        if self.is_up("market_data_service"):
+            gauges["market_data_websocket_connection_status"] = float(self.market_data.is_connected)
+        if self.is_up("signal_service"):
+            gauges["signal_service_model_loaded_status"] = float(self.signals.model is not None)
+            # Set once at import, before the client exists, and constant: the platform's own oddities.
+            gauges["signal_service_redis_connection_status"] = 0.0
+            gauges["signal_service_database_connection_status"] = 1.0
+            store["signal_service_signal_generation_duration_seconds_bucket:rate"] = self.signals.buckets()
+        store.update({name: [({"__name__": name}, value)] for name, value in gauges.items()})
+        return store

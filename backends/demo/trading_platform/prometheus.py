@@ -1,8 +1,7 @@
-"""Prometheus (port 9090): targets that follow the containers, the alerts the platform loads, small queries."""
+"""Prometheus (port 9090): targets that follow the containers, the platform's alerts, small queries."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -12,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from backends.demo.dockerd.stamps import SECOND, trimmed
+from backends.demo.trading_platform.promql import QueryError, Store, evaluate
 from backends.demo.trading_platform.replies import says, success
 
 _JOBS: Final = {
@@ -39,12 +39,12 @@ _ALWAYS: Final = (
 )
 """Alerts that fire permanently on the platform: known noise."""
 
-Metrics = Callable[[], Awaitable[Mapping[str, float]]]
+Metrics = Callable[[], Awaitable[Store]]
 
 
 class Prometheus:
     def __init__(self, is_up: Callable[[str], bool], numbers: Metrics) -> None:
-        """``is_up`` knows compose services; ``numbers`` are metrics without labels."""
+        """``is_up`` knows compose services; ``numbers`` are the services' metrics."""
         self._is_up = is_up
         self._numbers = numbers
         self._born = time.time()
@@ -74,25 +74,31 @@ class Prometheus:
         service = _JOBS[job][0]
         return bool(service) and self._is_up(service)
 
-    async def _alerts(self, request: Request) -> Response:
+    async def _alerts(self, _request: Request) -> Response:
+        return success({"alerts": self._active()})
+
+    def _active(self) -> list[dict[str, Any]]:
         self.watch()
-        alerts = [_alert(name, severity, self._born, "firing", {"summary": summary, "description": why})
-                  for name, severity, summary, why in _ALWAYS]  # fmt: skip
+        alerts = [
+            _alert(name, severity, self._born, "firing", {"summary": summary, "description": why})
+            for name, severity, summary, why in _ALWAYS
+        ]
         for job, (name, severity, wait) in _DOWN_ALERTS.items():
             since = self._down_since.get(job)
             if since is not None:
                 state = "firing" if time.time() - since >= wait else "pending"
                 notes = {"summary": f"{job} is down", "description": f"up{{job={job!r}}} is 0"}
                 alerts.append(_alert(name, severity, since, state, notes, job=job))
-        return success({"alerts": alerts})
+        return alerts
 
-    async def _targets(self, request: Request) -> Response:
+    async def _targets(self, _request: Request) -> Response:
         active = []
         for job, (service, target) in _JOBS.items():
             is_up = self._reaches(job)
             active.append(
                 {"labels": {"job": job, "instance": target, "service": service or job},
-                 "scrapePool": job, "scrapeUrl": f"http://{target}/metrics", "health": "up" if is_up else "down",
+                 "scrapePool": job, "scrapeUrl": f"http://{target}/metrics",
+                 "health": "up" if is_up else "down",
                  "lastError": "" if is_up else f'Get "http://{target}/metrics": connection refused',
                  "lastScrape": trimmed(time.time_ns() - 4 * SECOND), "lastScrapeDuration": 0.004,
                  "scrapeInterval": "15s", "scrapeTimeout": "10s"}
@@ -100,24 +106,30 @@ class Prometheus:
         return success({"activeTargets": active, "droppedTargets": []})
 
     async def _query(self, request: Request) -> Response:
-        asked = request.query_params.get("query") or (await request.form()).get("query") or ""
-        found = re.fullmatch(r'\s*(\w+)\s*(?:\{\s*(?:job="([^"]*)")?\s*\})?\s*', str(asked))
-        if not asked:
-            why = 'invalid parameter "query": unknown position: parse error: no expression found in input'
+        asked = request.query_params.get("query")
+        if asked is None and request.method == "POST":
+            asked = str((await request.form()).get("query", ""))
+        try:
+            vector = evaluate(asked or "", await self._store())
+        except QueryError as error:
+            why = f'invalid parameter "query": parse error: {error}'
             return JSONResponse({"status": "error", "errorType": "bad_data", "error": why}, 400)
-        series: list[tuple[dict[str, str], float]] = []
-        if found and found[1] == "up":
-            series = [({"__name__": "up", "job": job, "instance": target}, float(self._reaches(job)))
-                      for job, (_, target) in _JOBS.items() if found[2] in (None, job)]  # fmt: skip
-        elif found:
-            numbers = await self._numbers()
-            if found[1] in numbers:
-                series = [({"__name__": found[1]}, numbers[found[1]])]
         now = round(time.time(), 3)
-        result = [{"metric": labels, "value": [now, f"{value:g}"]} for labels, value in series]
+        result = [{"metric": labels, "value": [now, f"{value:.12g}"]} for labels, value in vector]
         return success({"resultType": "vector", "result": result})
 
-    async def _build(self, request: Request) -> Response:
+    async def _store(self) -> Store:
+        up = [
+            ({"__name__": "up", "job": job, "instance": target}, float(self._reaches(job)))
+            for job, (_, target) in _JOBS.items()
+        ]
+        alerts = [
+            ({"__name__": "ALERTS", "alertstate": alert["state"], **alert["labels"]}, 1.0)
+            for alert in self._active()
+        ]
+        return {**await self._numbers(), "up": up, "ALERTS": alerts}
+
+    async def _build(self, _request: Request) -> Response:
         return success({"version": "2.51.0", "revision": "demo", "branch": "HEAD", "goVersion": "go1.22"})
 
 

@@ -29,7 +29,7 @@ async def reserve(redis: Redis, symbol: str, delta: int, token: str, owned: int)
     ``owned`` is the database's quantity, which counts where there is no total yet.
     """
     key = f"position_reservation:{symbol}"
-    answer: Any = await redis.eval(  # type: ignore[misc]  # redis-py types it for both worlds
+    answer: Any = await redis.eval(
         _RESERVE, 2, key, f"{key}:token:{token}", str(delta), str(LIMIT), str(_TOKEN_SECONDS), str(owned)
     )
     return bool(int(answer[0]))

@@ -35,8 +35,9 @@ async def seed_redis(redis: Redis, sessions: Redis, limits: Redis, held: Mapping
         pipe.set(breaker.KEY, json.dumps(breaker.FRESH), nx=True)
         tripped = (now - timedelta(days=3)).isoformat(timespec="microseconds")
         reset = (now - timedelta(days=3) + timedelta(minutes=30)).isoformat(timespec="microseconds")
-        past = {"tripped_at": tripped, "reason": "MANUAL", "details": {"tripped_by": "kim"}, "reset_at": reset,
-                "reset_by": "lee", "reset_reason": "drill ended, all positions verified"}  # fmt: skip
+        past = {"tripped_at": tripped, "reason": "MANUAL", "details": {"tripped_by": "kim"},
+                "reset_at": reset, "reset_by": "lee",
+                "reset_reason": "drill ended, all positions verified"}  # fmt: skip
         pipe.zadd(breaker.HISTORY, {json.dumps(past): (now - timedelta(days=3)).timestamp()})
         for symbol, one in held.items():
             pipe.set(f"position_reservation:{symbol}", one.qty)
@@ -60,7 +61,8 @@ async def seed_database(database: Database, rng: random.Random, held: Mapping[st
     now = datetime.now(UTC)
     await database.rows(
         "INSERT INTO strategies (strategy_id, name, active, updated_by) VALUES"
-        " ('alpha_baseline', 'Alpha Baseline', TRUE, 'kim'), ('mean_reversion', 'Mean Reversion', FALSE, 'lee')"
+        " ('alpha_baseline', 'Alpha Baseline', TRUE, 'kim'),"
+        " ('mean_reversion', 'Mean Reversion', FALSE, 'lee')"
     )
     await database.rows(
         "INSERT INTO model_registry (strategy_name, version, model_path, status, performance_metrics,"
@@ -89,9 +91,9 @@ async def seed_database(database: Database, rng: random.Random, held: Mapping[st
         orders,
     )
     await database.many(
-        "INSERT INTO trades (trade_id, client_order_id, broker_order_id, strategy_id, symbol, side, qty, price,"
-        " executed_at, realized_pnl) VALUES (%(trade)s, %(id)s, %(broker)s, %(strategy)s, %(symbol)s, %(side)s,"
-        " %(qty)s, %(price)s, %(done)s, %(profit)s)",
+        "INSERT INTO trades (trade_id, client_order_id, broker_order_id, strategy_id, symbol, side, qty,"
+        " price, executed_at, realized_pnl) VALUES (%(trade)s, %(id)s, %(broker)s, %(strategy)s, %(symbol)s,"
+        " %(side)s, %(qty)s, %(price)s, %(done)s, %(profit)s)",
         [order for order in orders if order["status"] == "filled"],
     )
     await database.rows(
@@ -99,22 +101,42 @@ async def seed_database(database: Database, rng: random.Random, held: Mapping[st
         " VALUES ('orders', now()), ('alpaca_fills', now())"
     )
     await database.rows(
-        "INSERT INTO audit_log (timestamp, user_id, action, event_type, resource_type, resource_id, outcome,"
-        " reason) VALUES (now() - interval '3 days', 'kim', 'trip_circuit_breaker', 'admin', 'circuit_breaker',"
-        " 'global', 'success', 'quarterly drill'), (now() - interval '2 hours', 'lee', 'login', 'auth',"
-        " 'session', 'demo-1', 'success', NULL)"
+        "INSERT INTO audit_log (timestamp, user_id, action, event_type, resource_type, resource_id,"
+        " outcome, reason) VALUES (now() - interval '3 days', 'kim', 'trip_circuit_breaker', 'admin',"
+        " 'circuit_breaker', 'global', 'success', 'quarterly drill'),"
+        " (now() - interval '2 hours', 'lee', 'login', 'auth', 'session', 'demo-1', 'success', NULL)"
     )
     await database.rows(
         "INSERT INTO auth_audit_log (timestamp, event_type, user_id, client_ip, auth_type, outcome) VALUES"
         " (now() - interval '2 hours', 'login', 'lee', '10.0.4.12', 'dev', 'success')"
     )
     await _seed_alerts(database, rng)
+    await _seed_runs(database, rng, now)
     await database.rows(
         "INSERT INTO data_sync_logs (dataset, level, message) VALUES ('prices', 'info', 'sync completed')"
     )
     await database.rows(
         "INSERT INTO system_config (config_key, config_type, config_value, updated_by) VALUES"
         " ('risk_limits', 'risk', '{\"daily_loss_limit\": 5000}', 'kim')"
+    )
+
+
+async def _seed_runs(database: Database, rng: random.Random, now: datetime) -> None:
+    starts = [now - timedelta(minutes=20 * number + 4) for number in range(8)]
+    await database.many(
+        "INSERT INTO orchestration_runs (run_id, strategy_id, as_of_date, status, capital, num_signals,"
+        " num_orders_submitted, num_orders_accepted, started_at, completed_at, duration_seconds)"
+        " VALUES (%s, %s, %s, 'completed', 100000, 4, 4, 4, %s, %s, 6.2)",
+        [
+            (
+                uuid.UUID(int=rng.getrandbits(128), version=4),
+                STRATEGY,
+                at.date(),
+                at,
+                at + timedelta(seconds=6.2),
+            )
+            for at in starts
+        ],
     )
 
 
@@ -126,8 +148,9 @@ async def _seed_alerts(database: Database, rng: random.Random) -> None:
         rule,
     )
     await database.rows(
-        "INSERT INTO alert_events (id, rule_id, triggered_at, trigger_value, acknowledged_at, acknowledged_by)"
-        " VALUES (%s, %s, now() - interval '4 days', -3120.5, now() - interval '4 days', 'lee')",
+        "INSERT INTO alert_events (id, rule_id, triggered_at, trigger_value, acknowledged_at,"
+        " acknowledged_by) VALUES"
+        " (%s, %s, now() - interval '4 days', -3120.5, now() - interval '4 days', 'lee')",
         event, rule,
     )  # fmt: skip
     await database.rows(
@@ -143,7 +166,7 @@ def _order(rng: random.Random, at: datetime) -> dict[str, Any]:
     ident = hashlib.sha256(f"{rng.random()}".encode()).hexdigest()[:24]
     is_filled = status == "filled"
     qty = rng.randint(5, 60)
-    done = min(at + timedelta(seconds=rng.uniform(0.3, 40)), datetime.now(UTC))
+    done = at + timedelta(seconds=rng.uniform(0.1, 0.45))
     return {
         "id": ident, "trade": f"t{ident}", "strategy": STRATEGY, "symbol": symbol,
         "side": rng.choice(("buy", "sell")), "qty": qty, "status": status,

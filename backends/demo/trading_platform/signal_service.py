@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from backends.demo.trading_platform.answers import Json, fail, metrics
 from backends.demo.trading_platform.database import Database
 from backends.demo.trading_platform.kill_switch import now_text
+from backends.demo.trading_platform.promql import Vector
 from backends.demo.trading_platform.voice import Voice
 
 STRATEGY: Final = "alpha_baseline"
@@ -49,6 +51,11 @@ class SignalService:
         self.model = rows[0] if rows else None
         return before
 
+    def buckets(self) -> Vector:
+        """How long rounds take, as the rates of a histogram's buckets."""
+        edges = ((0.05, 0.04), (0.1, 0.15), (0.5, 0.2), (5.0, 0.2), (math.inf, 0.2))
+        return [({"le": "+Inf" if math.isinf(le) else f"{le:g}"}, rate) for le, rate in edges]
+
     async def keep_generating(self, symbols: tuple[str, ...]) -> None:
         """A round of signals now and then, in the log, until cancelled."""
         voice = self.voice.named("apps.signal_service.signal_generator")
@@ -79,17 +86,17 @@ class _Api:
     def __init__(self, service: SignalService) -> None:
         self._service = service
 
-    async def root(self, request: Request) -> Response:
+    async def root(self, _request: Request) -> Response:
         return Json({"service": "signal_service", "version": "1.0.0", "status": "running"})
 
-    async def health(self, request: Request) -> Response:
+    async def health(self, _request: Request) -> Response:
         return Json(self._health())
 
-    async def ready(self, request: Request) -> Response:
+    async def ready(self, _request: Request) -> Response:
         is_ready = self._service.model is not None
         return Json({**self._health(), "ready": is_ready}, 200 if is_ready else 503)
 
-    async def metrics(self, request: Request) -> Response:
+    async def metrics(self, _request: Request) -> Response:
         # The Redis gauge is set once at import, before the client exists: always 0 on the platform.
         text = (
             f"signal_service_model_loaded_status {int(self._service.model is not None)}\n"
@@ -97,13 +104,13 @@ class _Api:
         )
         return Response(text, media_type="text/plain; version=0.0.4")
 
-    async def info(self, request: Request) -> Response:
+    async def info(self, _request: Request) -> Response:
         model = self._service.model
         if model is None:
             return fail(503, "Model not loaded")
         return Json({**model, "strategy": model["strategy_name"], "status": "active"})
 
-    async def reload(self, request: Request) -> Response:
+    async def reload(self, _request: Request) -> Response:
         service = self._service
         service.voice.info("Manual model reload requested")
         before = await service.load()
@@ -113,7 +120,7 @@ class _Api:
         return Json({"reloaded": is_new, "version": version, "previous_version": before,
                      "pending_validation": False, "message": said})  # fmt: skip
 
-    async def generate(self, request: Request) -> Response:
+    async def generate(self, _request: Request) -> Response:
         return fail(401, {"error": "authentication_required", "message": "Authentication required"})
 
     def _health(self) -> dict[str, Any]:

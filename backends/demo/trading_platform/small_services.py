@@ -29,34 +29,34 @@ class Registry:
     async def check(self) -> tuple[bool, str]:
         return self.is_well, "" if self.is_well else "curl: (22) The requested URL returned error: 503"
 
-    async def _health(self, request: Request) -> Response:
+    async def _health(self, _request: Request) -> Response:
         if not self.is_well:
             return fail(503, "Registry locked: manifest checksum mismatch")
         return Json(
             {"status": "healthy", "service": "model_registry", "version": "1.0.0", "timestamp": now_text()}
         )
 
-    async def _closed(self, request: Request) -> Response:
+    async def _closed(self, _request: Request) -> Response:
         return fail(503, "Registry authentication is not configured")  # compose gives it no token
 
 
 def console_routes(redis: Redis) -> list[Route]:
     """What a probe from outside may ask the console."""
 
-    async def alive(request: Request) -> Response:
+    async def alive(_request: Request) -> Response:
         return Json({"status": "alive", "timestamp": now_text()})
 
-    async def ready(request: Request) -> Response:
+    async def ready(_request: Request) -> Response:
         try:
             await redis.ping()
         except RedisError:
             return Json({"status": "not_ready"}, 503)
         return Json({"status": "ready"})
 
-    async def hidden(request: Request) -> Response:
+    async def hidden(_request: Request) -> Response:
         return fail(403, "Forbidden")
 
-    async def login(request: Request) -> Response:
+    async def login(_request: Request) -> Response:
         return Response(status_code=307, headers={"location": "/login"})
 
     return [
@@ -69,10 +69,10 @@ def console_routes(redis: Redis) -> list[Route]:
 
 
 def grafana_routes() -> list[Route]:
-    async def health(request: Request) -> Response:
+    async def health(_request: Request) -> Response:
         return JSONResponse({"commit": "demo", "database": "ok", "version": "10.4.2"})
 
-    async def login(request: Request) -> Response:
+    async def login(_request: Request) -> Response:
         return Response(status_code=302, headers={"location": "/login"})
 
     return [Route("/api/health", health), Route("/", login), Route("/login", says("Grafana\n"))]

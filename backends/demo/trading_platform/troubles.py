@@ -45,6 +45,7 @@ class Troubles:
             "drawdown": self._drawdown,
             "stale-prices": self._stale_prices,
             "quarantine": self._quarantine,
+            "auth-enforced": self._auth_enforced,
             "log-flood": self._log_flood,
         }
 
@@ -82,7 +83,8 @@ class Troubles:
     async def _kill_key_missing(self, is_on: bool) -> None:
         redis = self._platform.redis
         if is_on:
-            self._kept = await redis.getdel(KEY)
+            kept = await redis.getdel(KEY)
+            self._kept = str(kept) if kept else None
         elif self._kept:
             await redis.set(KEY, self._kept, nx=True)
 
@@ -119,9 +121,9 @@ class Troubles:
                 f"Webhook received: fill {ident} sell 120 {symbol}, realized P&L {loss:.2f}"
             )
         await database.many(
-            "INSERT INTO trades (trade_id, client_order_id, strategy_id, symbol, side, qty, price, executed_at,"
-            " realized_pnl, source) VALUES (%s, %s, 'alpha_baseline', %s, 'sell', %s, %s, now(), %s,"
-            " 'demo_drawdown')",
+            "INSERT INTO trades (trade_id, client_order_id, strategy_id, symbol, side, qty, price,"
+            " executed_at, realized_pnl, source)"
+            " VALUES (%s, %s, 'alpha_baseline', %s, 'sell', %s, %s, now(), %s, 'demo_drawdown')",
             trades,
         )
 
@@ -146,6 +148,11 @@ class Troubles:
         )  # fmt: skip
         what = json.dumps({"symbol": _QUARANTINED, "broker_order_id": broker_id})
         self._platform.gateway.voice.error(f"Orphan order detected and quarantined {what}")
+
+    async def _auth_enforced(self, is_on: bool) -> None:
+        if is_on:
+            await asyncio.to_thread(self._platform.tokens.make_keys)
+        self._platform.authority.enforces = is_on
 
     async def _log_flood(self, is_on: bool) -> None:
         task, self._flood = self._flood, None
