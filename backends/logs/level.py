@@ -62,6 +62,7 @@ class LevelFinder:
         for pattern in self._patterns:
             if "level" not in pattern.groupindex:
                 raise ValueError(f"the log pattern {pattern.pattern.decode()!r} has no group named level")
+        self._bodies = tuple(pattern for pattern in self._patterns if "text" in pattern.groupindex)
         self._last: dict[int, int] = {}
 
     def code(self, source: int, line: bytes) -> int:
@@ -74,6 +75,16 @@ class LevelFinder:
             found = self._by_habit(source, head)
         self._last[source] = found
         return found
+
+    def body(self, text: bytes) -> bytes:
+        """A line's text without what its row says already (time, level), where the grammar names the rest."""
+        for pattern in self._bodies:
+            if match := pattern.search(text[:_HEAD]):
+                logger = (
+                    match["logger"].rpartition(b".")[2] + b": " if "logger" in pattern.groupindex else b""
+                )
+                return logger + text[match.start("text") :]
+        return text
 
     def _by_habit(self, source: int, head: bytes) -> int:
         last = self._last.get(source, _UNKNOWN)

@@ -214,17 +214,19 @@ class LogRing:
             service="" if marker is Marker.DROP else self._names[tag >> 8],
             at=to_ns(line[:STAMP]) / 1e9 if has_time else None,
             level=LEVELS[tag & _LEVEL_BITS],
-            text=self._text(line[TEXT:] if has_time else line),
+            text=self._text(line[TEXT:] if has_time else line, is_plain=marker in (None, Marker.LATE)),
             marker=marker,
             count=count,
         )
 
-    def _text(self, raw: bytes) -> SafeText:
+    def _text(self, raw: bytes, is_plain: bool) -> SafeText:
         over = 0
         if cut := _CUT.search(raw) if len(raw) > LINE_LIMIT else None:
             over, raw = int(cut[1]), raw[: cut.start()]
         if b"\x1b" in raw:
             raw = SGR.sub(b"", raw)
+        if is_plain:
+            raw = self._finder.body(raw)
         text = raw.rstrip(b"\r").decode("utf-8", "backslashreplace")
         if self._redact is not None:
             # Before cutting: half a secret is still a secret.

@@ -109,7 +109,11 @@ class AlarmRule:
 
 @dataclass(frozen=True, slots=True)
 class LogGrammar:
-    """How to find the level in a line, tried in order; each pattern has a group ``level``."""
+    """How to find the level in a line, tried in order; each pattern has a group ``level``.
+
+    A pattern may also have a group ``text``, where what is worth showing begins, and a group ``logger``,
+    whose last part is shown before it.
+    """
 
     patterns: tuple[str, ...]
     drop: tuple[str, ...] = ()

@@ -87,3 +87,13 @@ def test_streams_do_not_lend_each_other_their_level() -> None:
     finder.code(0, STAMP + b"ERROR mine")
     assert LEVELS[finder.code(1, STAMP + b"  continued")] is U
     assert LEVELS[finder.code(0, STAMP + b"  continued")] is E
+
+
+def test_a_row_shows_the_message_and_not_its_time_and_level_again():
+    grammar = LogGrammar((r"^\S+ - (?P<logger>[\w.]+) - (?P<level>INFO|ERROR) - (?P<text>)",))
+    finder = LevelFinder(grammar)
+    assert (
+        finder.body(b"12:00:01 - apps.gateway.orders - ERROR - no - INFO - here")
+        == b"orders: no - INFO - here"
+    )
+    assert finder.body(b"Traceback (most recent call last):") == b"Traceback (most recent call last):"
