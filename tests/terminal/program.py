@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -61,7 +62,7 @@ def command(
 def panes_are_filled(text: str) -> bool:
     """Whether each of the four panes shows what only a real answer brings."""
     containers = " healthy " in text and "never read" not in text
-    facts = "allowed ACTIVE" in text or "ENGAGED" in text
-    logs = "0 lines kept" not in text and " lines kept" in text
+    facts = re.search(r"Kill switch +(trading allowed|allowed|TRADING HALTED|HALTED)", text)
+    logs = re.search(r"\b[1-9]\d* lines kept", text)
     alerts = "3 Alerts" in text and "not asked yet" not in text
-    return containers and facts and logs and alerts
+    return bool(containers and facts and logs and alerts)
