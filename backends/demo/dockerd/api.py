@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from backends.demo.dockerd.container import ConflictError, Container
+from backends.demo.dockerd.container import ConflictError, Container, UnexpectedError
 from backends.demo.dockerd.engine import Engine, NoSuchContainerError
 from backends.demo.dockerd.events import KNOWN_FILTERS, has_label, words
 from backends.demo.dockerd.meter import CPUS, MEMORY
@@ -28,6 +28,12 @@ OLDEST: Final = "1.12"
 VERSION: Final = "20.10.24"
 KERNEL: Final = "6.1.0-demo"
 
+_ABOUT: Final = (
+    (b"api-version", API.encode()),
+    (b"docker-experimental", b"false"),
+    (b"ostype", b"linux"),
+    (b"server", f"Docker/{VERSION} (linux)".encode()),
+)
 _LIST_FILTERS: Final = frozenset(
     ("ancestor", "before", "expose", "exited", "health", "id", "is-task", "isolation", "label", "name",
      "network", "publish", "since", "status", "volume")
@@ -54,6 +60,7 @@ def engine_app(engine: Engine) -> Asgi:
         NoSuchContainerError: _error(404),
         ConflictError: _error(409),
         ValueError: _error(400),
+        UnexpectedError: _error(500),
     }
     inner = Starlette(routes=routes, exception_handlers=handlers)
 
@@ -63,7 +70,13 @@ def engine_app(engine: Engine) -> Asgi:
                 await JSONResponse({"message": why}, 400)(scope, receive, send)
                 return
             scope = {**scope, "path": found[2], "raw_path": found[2].encode()}
-        await inner(scope, receive, send)
+
+        async def signed(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_ABOUT]
+            await send(message)
+
+        await inner(scope, receive, signed)
 
     return app
 
@@ -73,9 +86,7 @@ class _Api:
         self._engine = engine
 
     async def ping(self, request: Request) -> Response:
-        headers = {"Api-Version": API, "Docker-Experimental": "false", "Ostype": "linux",
-                   "Server": f"Docker/{VERSION} (linux)", "Pragma": "no-cache",
-                   "Cache-Control": "no-cache, no-store, must-revalidate"}  # fmt: skip
+        headers = {"Pragma": "no-cache", "Cache-Control": "no-cache, no-store, must-revalidate"}
         return PlainTextResponse("" if request.method == "HEAD" else "OK", headers=headers)
 
     async def version(self, _request: Request) -> Response:
@@ -113,7 +124,7 @@ class _Api:
             for one in self._engine.containers.values()
             if (wants_all or one.is_running) and all(_fits(one, name, of) for name, of in filters.items())
         ]
-        limit = int(query.get("limit") or 0)
+        limit = _number(query.get("limit") or "0")
         return JSONResponse([listed(one) for one in (found[:limit] if limit > 0 else found)])
 
     async def inspect(self, request: Request) -> Response:
@@ -143,7 +154,7 @@ class _Api:
             since=_moment(query.get("since")),
             until=_moment(query.get("until")),
         )
-        return Stream(frames, "application/vnd.docker.raw-stream")
+        return Stream(frames)
 
     async def events(self, request: Request) -> Response:
         since, until = (_moment(request.query_params.get(name)) for name in ("since", "until"))
@@ -152,14 +163,15 @@ class _Api:
 
     async def act(self, request: Request) -> Response:
         container = self._find(request)
-        is_changed: bool | None = True
+        is_changed = True
+        is_patient = request.query_params.get("t") != "0"
         match request.path_params["verb"]:
             case "start":
                 is_changed = await container.start()
             case "stop":
-                is_changed = await container.stop()
+                is_changed = await container.stop(is_patient=is_patient)
             case "restart":
-                await container.restart()
+                await container.restart(is_patient=is_patient)
             case "kill":
                 await container.kill(_signal(request.query_params.get("signal") or "SIGKILL"))
             case "pause":
@@ -202,13 +214,24 @@ def _flag(text: str | None) -> bool:
     return (text or "").strip().lower() not in ("", "0", "no", "false", "none")
 
 
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UnexpectedError(f"strconv.Atoi: parsing {json.dumps(text)}: invalid syntax") from None
+
+
 def _moment(text: str | None) -> int | None:
     return parse(text) if text and text != "0" else None
 
 
 def _filters(request: Request, known: frozenset[str]) -> dict[str, tuple[str, ...]]:
     text = request.query_params.get("filters")
-    return dict(words(json.loads(text), known)) if text else {}
+    try:
+        filters = json.loads(text) if text else {}
+    except ValueError:
+        raise UnexpectedError(f"invalid character {str(text)[0]!r} looking for beginning of value") from None
+    return dict(words(filters, known))
 
 
 def _fits(container: Container, name: str, wanted: tuple[str, ...]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from backends.demo.dockerd.events import Events
+from backends.demo.dockerd.log_store import STDERR
 from backends.demo.dockerd.meter import Meter
 from backends.demo.dockerd.spec import ContainerSpec, digest
 from backends.demo.dockerd.stamps import SECOND
@@ -19,14 +20,22 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 60.0
 SETTLED: Final = 10.0
 """Seconds a container must run for its restart pauses to start over."""
+KILLED: Final = 137
+"""Exit code after SIGKILL."""
 LAST_BREATH: Final = 0.2
 """Seconds a process takes to end when it is asked to."""
+HURRIED: Final = 1.0
+"""Seconds between checks while health is not settled; Docker itself would keep to the interval."""
 
 _PIDS = itertools.count(2_100)
 
 
 class ConflictError(Exception):
     """The container's state does not allow it; the message is Docker's."""
+
+
+class UnexpectedError(Exception):
+    """What Docker's own handlers do not expect and answer with 500; the message is Docker's."""
 
 
 class Container:
@@ -49,6 +58,8 @@ class Container:
         self.checks: deque[dict[str, Any]] = deque(maxlen=5)
         self.crashes_after: float | None = None
         """Seconds of life at each start while something makes it crash."""
+        self.last_words: tuple[str, ...] = ()
+        """What it prints when it crashes."""
         self._events = events
         self._pause = FIRST_PAUSE
         self._moving = asyncio.Lock()
@@ -80,20 +91,21 @@ class Container:
             await self._launch()
             return True
 
-    async def stop(self) -> bool:
-        """End it and keep it down. False when it is down already."""
+    async def stop(self, *, is_patient: bool = True) -> bool:
+        """End it and keep it down; at once by SIGKILL without patience. False when it is down already."""
         async with self._moving:
             if not self.is_running:
                 return False
+            how, code = (signal.SIGTERM, 0) if is_patient else (signal.SIGKILL, KILLED)
             if self.state != "restarting":
-                self._events.tell(self.spec, "kill", signal="15")
-            await self._end(signal.SIGTERM, 0)
+                self._events.tell(self.spec, "kill", signal=str(int(how)))
+            await self._end(how, code)
             self._events.tell(self.spec, "stop")
             return True
 
-    async def restart(self) -> None:
+    async def restart(self, *, is_patient: bool = True) -> None:
         """Stop it when it runs, and start it."""
-        await self.stop()
+        await self.stop(is_patient=is_patient)
         async with self._moving:
             await self._launch()
             self._events.tell(self.spec, "restart")
@@ -107,7 +119,7 @@ class Container:
                 )
             self._events.tell(self.spec, "kill", signal=str(int(how)))
             if how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-                await self._end(how, 128 + how if how == signal.SIGKILL else 0)
+                await self._end(how, KILLED if how == signal.SIGKILL else 0)
 
     async def pause(self) -> None:
         """Freeze it. Raises ConflictError when it is frozen or does not run."""
@@ -121,10 +133,10 @@ class Container:
             self._events.tell(self.spec, "pause")
 
     async def unpause(self) -> None:
-        """Let it go on. Raises ConflictError when it is not frozen."""
+        """Let it go on. Raises UnexpectedError when it is not frozen."""
         async with self._moving:
             if self.state != "paused":
-                raise ConflictError(f"Container {self.spec.id} is not paused")
+                raise UnexpectedError(f"Container {self.spec.id} is not paused")
             self._thaw()
             self._events.tell(self.spec, "unpause")
 
@@ -134,6 +146,7 @@ class Container:
             if self.state != "running":
                 return
             lived = (time.time_ns() - self.started) / SECOND
+            self.log.write([line.encode() for line in self.last_words], STDERR)
             await self._end(signal.SIGKILL, code)
             if self.spec.restart == "no":
                 return
@@ -146,18 +159,17 @@ class Container:
         check = self.spec.check
         if check is None or self.state != "running" or now < self._next_check:
             return
-        if self.streak or self.health == "starting":
-            self._next_check = now + min(1.0, check.interval)
-        else:
-            self._next_check = now + check.interval
         exec_id = digest(f"{self.spec.name} {now}")
-        words = " ".join(check.command)
+        words = " ".join(("/bin/sh", "-c") if check.command[0] == "CMD-SHELL" else ())
+        words = f"{words} {' '.join(check.command[1:])}".strip()
         self._events.tell(self.spec, f"exec_create: {words}", execID=exec_id)
         self._events.tell(self.spec, f"exec_start: {words}", execID=exec_id)
         is_well, output = await self.spec.workload.check()
         self._events.tell(self.spec, "exec_die", execID=exec_id, exitCode="0" if is_well else "1")
         if self.state == "running":
             self._judge(is_well, output, (time.time_ns() - self.started) / SECOND)
+        is_settled = is_well and self.health == "healthy"
+        self._next_check = now + (check.interval if is_settled else min(HURRIED, check.interval))
 
     def hurry(self) -> None:
         """Let the next health check be due at once."""
@@ -213,6 +225,8 @@ class Container:
             await self.spec.workload.stop(how)
             self.exit_code, self.finished, self.pid = code, time.time_ns(), 0
             self._events.tell(self.spec, "die", exitCode=str(code))
+            if self.spec.check:
+                self.health = "unhealthy"  # Docker's word for a check that has ended
         self.state = "exited"
         self.log.wake()
 

@@ -22,12 +22,12 @@ _BATCH: Final = 256 * 1024
 class Stream(Response):
     """Sends chunks as they come. It ends when they end or the client has gone, whichever is first."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], kind: str) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], kind: str | None = None) -> None:
         self.status_code = 200
         self.background = None
         self.media_type = kind
         self.body = b""
-        self.raw_headers = [(b"content-type", kind.encode())]
+        self.raw_headers = [(b"content-type", kind.encode())] if kind else []
         self._chunks = chunks
 
     async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 _LIFE: Final = 1.2
 """Seconds a container lives at each turn of its crash loop."""
+_LAST_WORDS: Final = (
+    "Traceback (most recent call last):",
+    '  File "/app/apps/signal_service/main.py", line 212, in lifespan',
+    "    model_registry.reload_if_changed()",
+    "lightgbm.basic.LightGBMError: Model format error, expect a tree here. met artifacts/models/alpha",
+    "ERROR:    Application startup failed. Exiting.",
+)
 _QUARANTINED: Final = "TSLA"
 _LOSSES: Final = (-1480.0, -2210.5, -1725.25, -1190.0)
 """Dollars; together past the platform's configured limits of 5,000 a day."""
@@ -55,6 +63,7 @@ class Troubles:
     async def _crash_loop(self, is_on: bool) -> None:
         container = self._platform.engine.service("signal_service")
         container.crashes_after = _LIFE if is_on else None
+        container.last_words = _LAST_WORDS if is_on else ()
         if is_on:
             await container.crash(1)
         elif container.state == "restarting":
@@ -65,17 +74,17 @@ class Troubles:
         self._platform.engine.service("model_registry").hurry()
 
     async def _gateway_down(self, is_on: bool) -> None:
-        await self._down("execution_gateway", is_on)
+        await self._down("execution_gateway", is_on, signal.SIGKILL)
 
     async def _postgres_down(self, is_on: bool) -> None:
-        await self._down("postgres", is_on)
+        await self._down("postgres", is_on, signal.SIGTERM)
 
-    async def _down(self, service: str, is_on: bool) -> None:
+    async def _down(self, service: str, is_on: bool, how: signal.Signals) -> None:
         container = self._platform.engine.service(service)
-        if is_on:
-            await container.stop()
-        else:
+        if not is_on:
             await container.start()
+        elif container.state in ("running", "paused"):
+            await container.kill(how)
 
     async def _redis_hang(self, is_on: bool) -> None:
         self._platform.front.hang(is_on)
