@@ -119,7 +119,7 @@ def _dialog(terminal: Terminal) -> float:
 
 def _focus(terminal: Terminal, number: int) -> float:
     """Milliseconds from a key that moves the focus to the title that changes colour."""
-    key, title = (("1", "1 Containers"), ("2", "2 Risk keys"))[number % 2]
+    key, title = (("2", "2 Risk keys"), ("1", "1 Containers"))[number % 2]
     before = terminal.style(title)
     return _until(terminal, key, lambda: terminal.style(title) != before)
 
