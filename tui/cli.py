@@ -25,12 +25,31 @@ app = typer.Typer(
     help="A control room for trading stacks: see whether trading is alive and allowed, and stop it.",
 )
 
+audit = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="The journal: prove that it is unchanged, look things up, hand on a copy.",
+)
+app.add_typer(audit, name="audit")
+
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="A config file, over those of the system and the user.")
 ]
 StackOption = Annotated[str | None, typer.Option("--stack", help="Only this stack, by its id.")]
 ThemeOption = Annotated[str | None, typer.Option("--theme", help="A colour theme, by its name.")]
 JsonOption = Annotated[bool | None, typer.Option("--json/--table", help="JSON, or a table for people.")]
+
+
+JournalOption = Annotated[
+    Path | None, typer.Option("--journal", help="A journal's folder or file; else this operator's own.")
+]
+SinceOption = Annotated[
+    str | None, typer.Option("--since", help="30m, 2h, 7d, or a date and time, UTC unless it says otherwise.")
+]
+OperationOption = Annotated[str | None, typer.Option("--operation", help="An operation's id, or its start.")]
+KindOption = Annotated[str | None, typer.Option("--kind", help="intent, step, outcome, refused, note…")]
+LastOption = Annotated[int | None, typer.Option("--last", min=1, help="Only the newest so many.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -155,6 +174,53 @@ def schema() -> None:
     from tui.commands.describe import schema as show
 
     raise typer.Exit(show())
+
+
+@audit.command("verify")
+def audit_verify(ctx: typer.Context, journal: JournalOption = None, config: ConfigOption = None) -> None:
+    """Check every record: 0 whole, 7 changed or cut off, 5 it cannot be told."""
+    from tui.commands.audit import check
+
+    raise typer.Exit(check(_session(ctx, config), journal))
+
+
+@audit.command("show")
+def audit_show(
+    ctx: typer.Context,
+    since: SinceOption = None,
+    operation: OperationOption = None,
+    stack: StackOption = None,
+    kind: KindOption = None,
+    last: LastOption = None,
+    json: JsonOption = None,
+    journal: JournalOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print records, oldest first: a table on a terminal, JSON lines otherwise."""
+    from tui.commands.audit import query_of, show
+
+    as_json = not sys.stdout.isatty() if json is None else json
+    query = query_of(since, operation, stack, kind, last)
+    raise typer.Exit(show(_session(ctx, config), journal, query, as_json=as_json))
+
+
+@audit.command("export")
+def audit_export(
+    ctx: typer.Context,
+    target: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
+    since: SinceOption = None,
+    operation: OperationOption = None,
+    stack: StackOption = None,
+    kind: KindOption = None,
+    last: LastOption = None,
+    journal: JournalOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write records, the head and the result of the check to a new file, made safe to show anywhere."""
+    from tui.commands.audit import export, query_of
+
+    query = query_of(since, operation, stack, kind, last)
+    raise typer.Exit(export(_session(ctx, config), journal, query, target))
 
 
 def _session(ctx: typer.Context, config: Path | None, theme: str | None = None) -> Session:

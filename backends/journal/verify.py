@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from backends.journal.chain import START, BrokenError, Head, head_of, unseal
 from backends.journal.chain_file import files_of
+from backends.model.anchor import Mark
+
+BREATH: Final = 256
+"""Records between two pauses of a check that must not be felt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +41,40 @@ class Verification:
     head: Head
     """The last record that holds: compare it with an anchor to see whether the end was cut off."""
     damage: Damage | None
+    astray: Mark | None = None
+    """The first anchored head that is not in the chain: its end was cut off, or all of it was rebuilt."""
 
     @property
     def is_whole(self) -> bool:
-        return self.damage is None
+        return self.damage is None and self.astray is None
+
+    def __str__(self) -> str:
+        """The result in one sentence."""
+        if self.damage is not None:
+            return f"DAMAGED: {self.damage}"
+        if self.astray is not None and self.astray.seq > self.head.seq:
+            return (
+                f"CUT OFF: it ends at record {self.head.seq}, and record {self.astray.seq} was anchored"
+                f" at {self.astray.at}"
+            )
+        if self.astray is not None:
+            return f"REBUILT: record {self.astray.seq} is not the one that was anchored at {self.astray.at}"
+        repaired = f", {self.repairs} cut off by a crash and marked" if self.repairs else ""
+        return f"whole: {self.records} records{repaired}"
 
 
-def verify(path: Path) -> Verification:
+def verify(path: Path, marks: Iterable[Mark] = (), pause: Callable[[], None] | None = None) -> Verification:
     """Check a journal: its folder, or one file standing for all of it. Raises OSError if it cannot be read.
 
-    A journal that does not exist is whole and empty.
+    A journal that does not exist is whole and empty. Every one of ``marks`` must be in the chain.
+    ``pause`` is called after every ``BREATH`` records, for a check beside other work.
     """
     head, repairs = START, 0
     suspect: tuple[Damage, bytes] | None = None
+    anchored: defaultdict[int, list[Mark]] = defaultdict(list)
+    for mark in marks:
+        anchored[mark.seq].append(mark)
+    astray: Mark | None = None
     for file, number, line in _lines(path):
         try:
             if not line.endswith(b"\n"):
@@ -64,7 +90,14 @@ def verify(path: Path) -> Verification:
                 break
             suspect, repairs = None, repairs + 1
         head = head_of(record)
-    return Verification(head.seq, repairs, head, None if suspect is None else suspect[0])
+        for mark in anchored.pop(head.seq, ()):
+            astray = astray or (mark if mark.hash != head.hash else None)
+        if pause is not None and head.seq % BREATH == 0:
+            pause()
+    if suspect is None and astray is None:
+        # What is left was anchored and never met: the newest says best how much is gone.
+        astray = anchored[max(anchored)][0] if anchored else None
+    return Verification(head.seq, repairs, head, None if suspect is None else suspect[0], astray)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,138 @@
+"""``controlroom audit``: prove that the journal is unchanged, look things up in it, hand on a copy."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backends.journal.export import bundle, safe, write_private
+from backends.journal.identity import identify
+from backends.journal.query import Query, moment
+from backends.journal.redact import Redactor
+from backends.journal.verify import Verification, read, verify
+from backends.model.clock import Clock, SystemClock
+from backends.model.safetext import SafeText
+from tui.commands.grid import grid
+from tui.commands.session import Session, UsageError
+from tui.commands.verdict import ExitCode
+
+SETTLE = 0.3
+"""Seconds after which a last line that is only half there is looked at again: a room may be writing it."""
+
+
+def check(session: Session, folder: Path | None) -> ExitCode:
+    """Check the chain: 0 when it is whole, 7 when it is not, 5 when that cannot be told."""
+    place = _place(session, folder)
+    try:
+        found = settled(place)
+    except OSError as error:
+        _say(f"UNKNOWN: {place} cannot be read: {error.strerror}")
+        return ExitCode.UNKNOWN
+    _say(f"{place}: {found}")
+    _say(f"head: {found.head.seq}:{found.head.hash}")
+    return ExitCode.VERIFIED if found.is_whole else ExitCode.CONFLICT
+
+
+def show(session: Session, folder: Path | None, query: Query, *, as_json: bool) -> ExitCode:
+    """Print records: a table for people, or JSON lines."""
+    place = _place(session, folder)
+    records = _records(place, query)
+    if as_json:
+        lines = [json.dumps(safe(record), ensure_ascii=True, allow_nan=False) for record in records]
+    else:
+        lines = grid((_row(record) for record in records), indent="", widest=24)
+    for line in lines:
+        _say(line)
+    if not lines and not as_json:
+        _say(f"{place}: no such record")
+    return ExitCode.VERIFIED
+
+
+def export(session: Session, folder: Path | None, query: Query, target: Path) -> ExitCode:
+    """Write the records, the head and the result of the check to a new file for its owner's eyes only."""
+    place = _place(session, folder)
+    records = _records(place, query)
+    found = settled(place)
+    who = identify()
+    about = {"exported": SystemClock().now().iso(), "by": who.user, "host": who.host, "journal": str(place)}
+    try:
+        write_private(target, bundle(records, found, Redactor(), about))
+    except FileExistsError:
+        raise UsageError(f"{target} exists already; name a new file") from None
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror}") from None
+    _say(f"{len(records)} records in {target}; the journal is {found}")
+    return ExitCode.VERIFIED if found.is_whole else ExitCode.CONFLICT
+
+
+def query_of(
+    since: str | None,
+    operation: str | None,
+    stack: str | None,
+    kind: str | None,
+    last: int | None,
+    clock: Clock | None = None,
+) -> Query:
+    """The options as a query. Raises UsageError."""
+    try:
+        begin = "" if since is None else moment(since, (clock or SystemClock()).now())
+    except ValueError as error:
+        raise UsageError(f"--since: {error}") from None
+    return Query(begin, operation or "", stack or "", kind or "", last)
+
+
+def settled(place: Path) -> Verification:
+    """The result of the check; a line that is being written at this moment is no damage."""
+    found = verify(place)
+    if found.damage is not None and found.damage.why == "was cut off":
+        time.sleep(SETTLE)
+        found = verify(place)
+    return found
+
+
+def _place(session: Session, folder: Path | None) -> Path:
+    """The journal to look at: the one named, which must be there, or this operator's own."""
+    if folder is None:
+        return session.config().state_dir / "journal"
+    if not folder.exists():
+        raise UsageError(f"there is no journal at {folder}")
+    return folder
+
+
+def _records(place: Path, query: Query) -> list[Mapping[str, Any]]:
+    try:
+        return query.select(read(place))
+    except OSError as error:
+        raise UsageError(f"{place} cannot be read: {error.strerror}") from None
+
+
+def _row(record: Mapping[str, Any]) -> list[str]:
+    operator = record.get("operator")
+    who = operator.get("user", "") if isinstance(operator, Mapping) else ""
+    cells = (
+        record.get("seq", ""),
+        record.get("at", ""),
+        record.get("kind", ""),
+        record.get("mode", ""),
+        record.get("stack", ""),
+        record.get("procedure", ""),
+        str(record.get("operation", ""))[:8],
+        who,
+        record.get("text", ""),
+    )
+    return [str(SafeText(cell)) for cell in cells]
+
+
+def _say(text: str) -> None:
+    """Print one line. What came from a record has been made safe, paths and errors have not."""
+    try:
+        sys.stdout.write(str(SafeText(text, len(text))) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # ``| head`` has seen enough. What is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
