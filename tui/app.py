@@ -29,6 +29,7 @@ from tui.presenters.headline import headline
 from tui.presenters.help import help_lines
 from tui.presenters.progress import notice_line
 from tui.screens.main import MainScreen
+from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
 from widgets.band import HeadlineView
 from widgets.roles import Role
@@ -129,9 +130,9 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if self._bridge is not None:
             self._bridge.close()
 
-    async def run_async(self, **options: Any) -> None:
+    async def run_async(self, **options: Any) -> Any:
         try:
-            await super().run_async(**options)
+            return await super().run_async(**options)
         finally:
             if self._hangup is not None:
                 self._hangup.ended()
@@ -145,8 +146,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if isinstance(screen, ProcedureDialog):
             of_dialog = self.moment(screen.stack_id)
             screen.show(of_dialog, self._headline(of_dialog))
-        elif isinstance(screen, TextScreen):
-            screen.show(moment)
+        elif isinstance(screen, Overlay):
+            screen.show(moment, self._headline(moment))
         elif isinstance(screen, MainScreen):
             screen.show(moment, self._headline(moment), self._notice(moment))
 
@@ -184,11 +185,12 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         def lines(at: Moment, width: int) -> tuple[Spans, ...]:
             return detail_lines(at.stack, at.board, key, at.now, width, is_alarm=pane == "alerts")
 
-        self.put_on_top(TextScreen(title, moment, lines))
+        self.put_on_top(TextScreen(title, moment, lines, is_watch=self.is_watch))
 
     def action_help(self) -> None:
         lines = help_lines(self.actions, is_watch=self.is_watch)
-        self.put_on_top(TextScreen(SafeText("Keys"), self.moment(), lambda *_: lines))
+        title, moment = SafeText("Keys"), self.moment()
+        self.put_on_top(TextScreen(title, moment, lambda *_: lines, is_watch=self.is_watch))
 
     def action_faults(self) -> None:
         control = self._control.get(self.stack.id)
@@ -197,7 +199,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         from tui.demo_faults import FAILURES, DemoFaults  # noqa: PLC0415  only a demo needs it
         from tui.screens.faults import FaultScreen  # noqa: PLC0415
 
-        self.put_on_top(FaultScreen(DemoFaults(control), FAILURES))
+        faults = DemoFaults(control)
+        self.put_on_top(FaultScreen(faults, FAILURES, self.moment(), is_watch=self.is_watch))
 
     def action_palette(self) -> None:
         from textual.command import CommandPalette  # noqa: PLC0415  costs too much for the first frame
@@ -277,10 +280,10 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def _notice(self, moment: Moment) -> Spans:
         under_way = running(moment.board)
         if under_way is not None:
-            return notice_line(under_way, is_ended=False)
+            return notice_line(under_way, self.size.width)
         verdict = self.desk.open_verdict(moment.board)
         if verdict is not None:
-            return notice_line(verdict, is_ended=True)
+            return notice_line(verdict, self.size.width)
         if self._message is not None and moment.now.mono < self._message[1]:
             return self._message[0]
         return ()

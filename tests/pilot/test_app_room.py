@@ -262,14 +262,14 @@ async def test_watch_mode_says_so_on_every_screen() -> None:
 
 async def test_a_theme_changes_colours_and_never_words() -> None:
     async with opened(make_room("failed"), (120, 40)) as room:
-        words, first = room.text(), room.app.theme
-        for name in set(room.app.available_themes) & {"light", "contrast", "mono"}:
+        words = room.text()
+        for name in ("light", "contrast", "mono"):
             room.app.theme = name
             await room.settle()
             assert room.text() == words
         await room.press("t")
         await room.settle()
-        assert room.app.theme != first
+        assert room.app.theme != "mono"
         assert f"theme {room.app.theme}" in room.text()
 
 

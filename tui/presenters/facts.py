@@ -49,7 +49,7 @@ def columns(width: int) -> tuple[Column, ...]:
     if width < WIDE:
         return (sign, label, value, age)
     raw = Column("raw", SafeText("RAW"), 12, least=8, flex=1)
-    return (sign, label, value, raw, age, Column("note", SafeText("NOTE"), 40, least=28, drop=1, flex=2))
+    return (sign, label, value, raw, age, Column("note", SafeText("NOTE"), 40, least=24, drop=1, flex=2))
 
 
 def rows(stack: Stack, board: Board, now: Instant, width: int) -> tuple[AnyRow, ...]:

@@ -7,7 +7,9 @@ from backends.model.safetext import SafeText
 from tui.presenters import words
 from tui.presenters.block import block, line
 from tui.presenters.state import is_proved
+from widgets.cells import fit
 from widgets.glyphs import VERDICT
+from widgets.roles import Role
 from widgets.span import Span, Spans
 from widgets.step_list import run_lines, step_lines
 
@@ -86,21 +88,23 @@ def by_hand(procedure: Procedure, width: int) -> list[Spans]:
     return lines
 
 
-def notice_line(run: Run, is_ended: bool) -> Spans:
+def notice_line(run: Run, width: int) -> Spans:
     """One line for the main screen: a run under way, or a verdict nobody has taken note of."""
-    if not is_ended or run.verdict is None:
-        return (
-            Span(SafeText(" RUNNING "), "badge-key"),
-            Span(SafeText(f" {run.title}"), "strong"),
-            Span(SafeText("   p shows the steps"), "muted"),
-        )
+    if run.verdict is None:
+        return _notice("RUNNING", "badge-key", run.title, "p shows the steps", width)
     sign = VERDICT[run.verdict]
     at = "" if run.ended is None else f" at {words.clock(run.ended.wall)}Z"
-    role = "badge-key" if is_proved(run) else sign.badge
+    role: Role = "badge-key" if is_proved(run) else sign.badge
+    return _notice(sign.label, role, f"{run.title}{at}: {run.sentence}", "p shows it, a takes note", width)
+
+
+def _notice(badge: str, role: Role, text: str, keys: str, width: int) -> Spans:
+    """The badge and the keys are always there; the text gives way."""
+    room = width - len(badge) - len(keys) - 7
     return (
-        Span(SafeText(f" {sign.label} "), role),
-        Span(SafeText(f" {run.title}{at}: {run.sentence}"), "strong"),
-        Span(SafeText("   p shows it, a takes note"), "muted"),
+        Span(SafeText(f" {badge} "), role),
+        Span(SafeText(f" {fit(text, max(0, room))}  "), "strong"),
+        Span(SafeText(keys), "accent"),
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar, Protocol
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
+from textual.widget import Widget
 
 from backends.model.safetext import NO_TEXT, SafeText
+from tui.moment import Moment
+from tui.screens.overlay import Overlay
 from widgets.glyphs import is_ascii
 from widgets.grid import Grid
 from widgets.grid_layout import Column
@@ -36,33 +37,33 @@ class Faults(Protocol):
     async def switch(self, name: str, is_on: bool) -> Sequence[Fault]: ...
 
 
-class FaultScreen(ModalScreen[None]):
+class FaultScreen(Overlay):
     """A row for each fault; Enter or Space switches it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,x", "close", "close", show=False),
+        Binding("x", "close", "close", show=False),
         Binding("space", "switch", "switch", show=False),
     ]
 
-    def __init__(self, faults: Faults, failures: tuple[type[Exception], ...]) -> None:
+    OTHER_KEYS = (("Enter", "switch"), ("Esc", "close"))
+
+    def __init__(
+        self, faults: Faults, failures: tuple[type[Exception], ...], moment: Moment, *, is_watch: bool
+    ) -> None:
         """``failures`` are the errors that ``faults`` raises; any other is a fault of this program."""
-        super().__init__()
+        super().__init__(SafeText("Faults of the demo"), moment, is_watch=is_watch)
         self._source = faults
         self._failures = failures
         self._known: dict[str, Fault] = {}
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> Sequence[Widget]:
         columns = (
             Column("sign", NO_TEXT, 4 if is_ascii() else 1),
             Column("state", SafeText("STATE"), 5),
             Column("title", SafeText("WHAT IS WRONG WHILE IT IS ON"), 40, least=10, flex=1),
             Column("name", SafeText("NAME"), 22, drop=1),
         )
-        yield Pane(
-            SafeText("Faults of the demo"),
-            Grid(columns, SafeText("asking the demo …"), id="faults"),
-            subtitle=SafeText("Enter switches, Esc closes"),
-        )
+        return [Grid(columns, SafeText("asking the demo …"), id="faults")]
 
     def on_mount(self) -> None:
         self._ask(self._source.list)
@@ -75,9 +76,6 @@ class FaultScreen(ModalScreen[None]):
         key = self.query_one(Grid).cursor
         if key is not None:
             self._switch(key)
-
-    def action_close(self) -> None:
-        self.dismiss()
 
     def _switch(self, name: str) -> None:
         fault = self._known.get(name)
@@ -97,7 +95,7 @@ class FaultScreen(ModalScreen[None]):
         self._known = {fault.name: fault for fault in faults}
         self.query_one(Grid).show([_row(fault) for fault in faults], SafeText("this demo knows no faults"))
         on = sum(fault.is_on for fault in faults)
-        self._say(SafeText(f"{on} on; Enter switches, Esc closes"))
+        self._say(SafeText(f"{on} on"))
 
     def _say(self, text: SafeText) -> None:
         self.query_one(Pane).label(SafeText("Faults of the demo"), text)

@@ -12,12 +12,13 @@ from textual.widget import Widget
 
 from backends.model.alarm import Priority
 from backends.model.safetext import SafeText
-from tui.actions import action, available, key_text, room_bindings
+from tui.actions import action, available, room_bindings
 from tui.moment import Moment
 from tui.presenters import alerts, containers, facts
+from tui.screens.hints import hints
 from tui.screens.logs import LogPane
 from widgets.band import LEAST_HEIGHT, LEAST_WIDTH, HeadlineView
-from widgets.footer import Footer, Hint
+from widgets.footer import Footer
 from widgets.grid import Grid
 from widgets.headline import Headline
 from widgets.pane import Pane
@@ -220,15 +221,5 @@ class MainScreen(Screen[None]):
         self.query_one(f"#{name}-pane", Pane).label(SafeText(title), SafeText(subtitle))
 
     def _draw_footer(self) -> None:
-        hints = []
-        for it in self._actions:
-            if not it.in_footer:
-                continue
-            label = self.log_pane.follow_word if it is action("follow") else it.label
-            if it.is_emergency and self._is_watch:
-                label = f"{it.label}: not here"
-            is_loud = it.is_emergency and not self._is_watch
-            hints.append(
-                Hint(SafeText(key_text(it.keys[0])), SafeText(label), is_loud, keep=it.id in ("help", "quit"))
-            )
-        self.query_one(Footer).show(hints)
+        labels = {"follow": self.log_pane.follow_word}
+        self.query_one(Footer).show(hints(self._actions, is_watch=self._is_watch, labels=labels))

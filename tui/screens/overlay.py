@@ -1,0 +1,63 @@
+"""What lies over the room and closes again. The header and the kill key stay in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+from textual.widget import Widget
+
+from backends.model.safetext import SafeText
+from tui.actions import EMERGENCIES
+from tui.moment import Moment
+from tui.screens.hints import hints
+from widgets.band import HeadlineView
+from widgets.footer import Footer, Hint
+from widgets.headline import Headline
+from widgets.pane import Pane
+
+
+class Overlay(ModalScreen[None]):
+    """A pane over the room, with the room's header above and the emergency keys below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "close", "close", show=False)]
+
+    OTHER_KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("Esc", "close"),)
+    """What else the footer names."""
+
+    def __init__(self, title: SafeText, moment: Moment, *, is_watch: bool) -> None:
+        super().__init__()
+        self.moment = moment
+        self._title_text = title
+        self._is_watch = is_watch
+
+    def body(self) -> Sequence[Widget]:
+        """What the pane holds."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        yield Headline(id="headline")
+        yield Pane(self._title_text, *self.body())
+        yield Footer()
+
+    def on_mount(self) -> None:
+        shown = hints(EMERGENCIES, is_watch=self._is_watch, labels={})
+        shown += [Hint(SafeText(key), SafeText(label)) for key, label in self.OTHER_KEYS]
+        self.query_one(Footer).show(shown)
+        self.show_body()
+
+    def show(self, moment: Moment, headline: HeadlineView) -> None:
+        """Draw the newest moment."""
+        self.moment = moment
+        if self.is_mounted:
+            self.query_one(Headline).show(headline)
+            self.show_body()
+
+    def show_body(self) -> None:
+        """Draw what the pane holds from the newest moment."""
+
+    def action_close(self) -> None:
+        self.dismiss()
