@@ -71,9 +71,17 @@ def start_demo(*options: str, seconds: float = 40.0) -> DemoWorld:
 
 def switch(world: DemoWorld, fault: str, *, is_on: bool) -> None:
     """Turn a fault of a running demo on or off."""
-    body = json.dumps({"on": is_on}).encode()
-    url = f"{world['control']}/faults/{fault}"
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    _post(f"{world['control']}/faults/{fault}", {"on": is_on})
+
+
+def resume(world: DemoWorld) -> None:
+    """Let the demo trade again, by the platform's own endpoint; the room has no such thing yet."""
+    url = f"{world['http']['orchestrator']}/api/v1/kill-switch/disengage"
+    _post(url, {"operator": "test", "notes": "next trial"})
+
+
+def _post(url: str, body: Mapping[str, Any]) -> None:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         answer.read()
 
