@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -16,10 +16,11 @@ from redis.asyncio.connection import (
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as LostError
 
-from backends.model.action import Action, RedisTransition
-from backends.model.procedure import Receipt, ReceiptKind, Step
-from backends.model.safetext import SafeText
+from backends.model.action import Action, RedisTransition, RedisUnit, RedisWrite
+from backends.model.procedure import Receipt, Step
 from backends.model.stack import Source
+from backends.writers.answer import failed, reason, unknown
+from backends.writers.redis_write import Writes
 from backends.writers.transition import command, receipt, understand
 
 Link = Connection | SSLConnection | UnixDomainSocketConnection
@@ -36,7 +37,8 @@ class RedisEffector:
     """Makes guarded changes in one Redis database over connections nothing else uses.
 
     It never retries a call by itself, with one exception: a warm connection that turns out to be dead
-    is replaced within the same deadlines, which is safe because the change is guarded.
+    is replaced within the same deadlines. That is safe because a transition is guarded, and because of a
+    plain write only the look before it is repeated.
     """
 
     def __init__(self, source: Source) -> None:
@@ -45,14 +47,23 @@ class RedisEffector:
 
     async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
         """Make the change once. FAILED means it was not made; UNKNOWN means it may have been."""
-        if not isinstance(action, RedisTransition):
-            return _failed("does not take this kind of step")
         try:
-            return await self._perform(action, command(action, values), step)
+            if isinstance(action, RedisTransition):
+                words = command(action, values)
+                return await self._perform(lambda link: self._change(link, action, words, step), step)
+            if isinstance(action, (RedisWrite, RedisUnit)):
+                writes = Writes(action, values)
+                return await self._perform(lambda link: self._write(link, writes, step), step)
         except (NotSentError, ValueError) as error:
-            return _failed(str(error))
+            return failed(str(error))
         except LostError as error:
-            return _unknown(f"cut off before it answered: {_reason(error)}")
+            text = f"cut off before it answered: {reason(error)}"
+            return (
+                unknown(text)
+                if isinstance(action, RedisTransition)
+                else failed(f"{text}; nothing was changed")
+            )
+        return failed("does not take this kind of step")
 
     async def warm(self) -> None:
         """Have one connection that answered just now; without success there is none, and act will tell."""
@@ -75,11 +86,11 @@ class RedisEffector:
             link, self._idle = self._idle, None
             await link.disconnect(nowait=True)
 
-    async def _perform(self, action: RedisTransition, words: list[str], step: Step) -> Receipt:
+    async def _perform(self, talk: Callable[[Link], Awaitable[Receipt]], step: Step) -> Receipt:
         link, self._idle = self._idle, None
         if link is not None:
             with suppress(LostError):
-                return await self._call(link, action, words, step)
+                return await _closing(link, talk)
         try:
             link = await self._open(step.connect)
         except TimeoutError as error:
@@ -88,10 +99,10 @@ class RedisEffector:
         except AuthenticationError as error:
             raise NotSentError("did not accept the credentials, nothing was sent") from error
         except (RedisError, OSError) as error:
-            raise NotSentError(f"no connection, nothing was sent: {_reason(error)}") from error
-        return await self._call(link, action, words, step)
+            raise NotSentError(f"no connection, nothing was sent: {reason(error)}") from error
+        return await _closing(link, talk)
 
-    async def _call(self, link: Link, action: RedisTransition, words: list[str], step: Step) -> Receipt:
+    async def _change(self, link: Link, action: RedisTransition, words: list[str], step: Step) -> Receipt:
         """Raises LostError when the connection ends before an answer came."""
         try:
             async with asyncio.timeout(step.deadline):
@@ -99,21 +110,49 @@ class RedisEffector:
                 raw = await link.read_response()
         except TimeoutError:
             await link.disconnect(nowait=True)
-            return _unknown(f"no answer within {step.deadline * 1000:.0f} ms")
+            return unknown(f"no answer within {step.deadline * 1000:.0f} ms")
         except (ResponseError, AuthenticationError, BusyLoadingError) as error:
             await link.disconnect(nowait=True)
-            return _failed(f"refused: {_reason(error)}")
+            return failed(f"refused: {reason(error)}")
         except LostError:
-            await link.disconnect(nowait=True)
             raise
         except (RedisError, OSError) as error:
             await link.disconnect(nowait=True)
-            return _unknown(f"its answer is damaged: {_reason(error)}")
+            return unknown(f"its answer is damaged: {reason(error)}")
         await self._keep(link)
         try:
             return receipt(action, understand(raw))
         except ValueError as error:
-            return _unknown(str(error))
+            return unknown(str(error))
+
+    async def _write(self, link: Link, writes: Writes, step: Step) -> Receipt:
+        """Raises LostError when the connection ends while nothing can have been changed."""
+        is_sent = False
+        try:
+            async with asyncio.timeout(step.deadline):
+                answer = writes.objection(await _ask(link, writes.questions))
+                if answer is None:
+                    commands, is_sent = writes.commands, True
+                    answer = writes.receipt(await _ask(link, commands))
+                elif writes.is_watching:
+                    await _ask(link, [["UNWATCH"]])
+        except TimeoutError:
+            await link.disconnect(nowait=True)
+            text = f"no answer within {step.deadline * 1000:.0f} ms"
+            return unknown(text) if is_sent else failed(f"{text}; nothing was changed")
+        except (AuthenticationError, BusyLoadingError) as error:
+            await link.disconnect(nowait=True)
+            return failed(f"refused: {reason(error)}")
+        except LostError as error:
+            if not is_sent:
+                raise
+            return unknown(f"cut off before it answered: {reason(error)}")
+        except (RedisError, OSError) as error:
+            await link.disconnect(nowait=True)
+            text = f"its answer is damaged: {reason(error)}"
+            return unknown(text) if is_sent else failed(f"{text}; nothing was changed")
+        await self._keep(link)
+        return answer
 
     async def _open(self, limit: float) -> Link:
         options: dict[str, Any] = dict(parse_url(self._source.url))
@@ -143,14 +182,25 @@ class RedisEffector:
             await link.disconnect(nowait=True)
 
 
-def _failed(text: str) -> Receipt:
-    return Receipt(ReceiptKind.FAILED, SafeText(text, 400))
+async def _closing(link: Link, talk: Callable[[Link], Awaitable[Receipt]]) -> Receipt:
+    """What ``talk`` returns; a conversation that is broken off leaves no connection behind."""
+    try:
+        return await talk(link)
+    except BaseException:
+        await link.disconnect(nowait=True)
+        raise
 
 
-def _unknown(text: str) -> Receipt:
-    return Receipt(ReceiptKind.UNKNOWN, SafeText(text, 400))
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, short; a name of the error where it says nothing."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+async def _ask(link: Link, commands: Sequence[Sequence[str]]) -> list[Any]:
+    """The replies in order, a refusal among them as the error it is. Raises LostError."""
+    if not link.is_connected:
+        # It would connect by itself, and forget what it watches.
+        raise LostError("the connection ended")
+    await link.send_packed_command(link.pack_commands(commands), check_health=False)
+    replies: list[Any] = []
+    for _ in commands:
+        try:
+            replies.append(await link.read_response())
+        except ResponseError as error:
+            replies.append(error)
+    return replies
