@@ -87,6 +87,8 @@ class Entry:
     """Seconds from the start of the run."""
     is_degraded: bool = False
     """The journal could not be written in time and a stop went ahead."""
+    mode: str = ""
+    """When it is not the session's own: ``dry``."""
 
 
 def body(entry: Entry, session: Session, at: Instant) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def body(entry: Entry, session: Session, at: Instant) -> dict[str, Any]:
         "mono": round(at.mono, 6),
         "kind": entry.kind.value,
         "text": entry.text,
-        "mode": session.mode,
+        "mode": entry.mode or session.mode,
         "build": session.build,
         "host": who.host,
         "boot": session.boot,

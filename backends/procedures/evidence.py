@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from backends.model.board import SERVICE
 from backends.model.clock import Clock, Instant
 from backends.model.fact import Fact, Table
 from backends.model.procedure import Proof, Verifier
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import SafeText
+from backends.model.service import Health, RunState, Service
 
 _GRACE: Final = 0.1
 """Seconds a verifier may be late before it is not waited for."""
+
+_LEFT: Final = 3
+"""Rows that are named when there should be none."""
 
 
 class Sight(Enum):
@@ -35,10 +40,18 @@ class Evidence:
     text: SafeText
     """``Kill switch reads ENGAGED``."""
     value: SafeText | None = None
+    started: float | None = None
+    """For a service: when it started, by its runtime's clock."""
 
     def as_record(self) -> Mapping[str, Any]:
         """For the journal."""
         return {"fact": self.proof.fact, "sight": self.sight.value, "text": str(self.text)}
+
+
+Before = Mapping[str, float | None]
+"""When each service had started before a step was sent, by its key."""
+
+NOTHING_BEFORE: Final[Before] = {}
 
 
 class Eyes:
@@ -49,43 +62,94 @@ class Eyes:
         self._facts = facts
         self._clock = clock
 
-    async def look(self, proofs: Iterable[Proof], within: float) -> tuple[Evidence, ...]:
+    async def look(
+        self, proofs: Iterable[Proof], within: float, before: Before = NOTHING_BEFORE
+    ) -> tuple[Evidence, ...]:
         """One look at each, all at once, none longer than ``within`` seconds."""
-        return tuple(await asyncio.gather(*(self._look(proof, within) for proof in proofs)))
+        return tuple(await asyncio.gather(*(self._look(proof, within, before) for proof in proofs)))
 
-    async def _look(self, proof: Proof, within: float) -> Evidence:
-        fact = self._facts.get(proof.fact)
-        label = fact.label if fact is not None else proof.fact
+    async def read(self, fact: str, within: float) -> Reading[Any]:
+        """The fact as it is now; a FAILED reading when it could not be read, or only something old."""
         asked = self._clock.now()
         try:
             async with asyncio.timeout(within + _GRACE):
-                reading = await self._verifier.look(proof.fact, within)
+                reading = await self._verifier.look(fact, within)
         except TimeoutError:
-            text = f"{label} could not be read: no answer within {within * 1000:.0f} ms"
-            return Evidence(proof, Sight.UNSEEN, SafeText(text, 300))
+            return self._unread(fact, f"no answer within {within * 1000:.0f} ms")
         except Exception as error:
             # A fault in reading back must not end a stop: it is evidence like any other.
-            text = f"{label} could not be read: {type(error).__name__}"
-            return Evidence(proof, Sight.UNSEEN, SafeText(text, 300))
-        return _judge(proof, label, reading, asked, self._clock.now())
+            return self._unread(fact, type(error).__name__)
+        if reading.received.mono < asked.mono and reading.outcome in (Outcome.OK, Outcome.MISSING):
+            return self._unread(fact, "it gave an old answer")
+        return reading
+
+    def _unread(self, fact: str, why: str) -> Reading[Any]:
+        known = self._facts.get(fact)
+        source = known.source if known is not None else ""
+        return Reading(fact, source, Outcome.FAILED, self._clock.now(), 1.0, error=SafeText(why, 300))
+
+    async def _look(self, proof: Proof, within: float, before: Before) -> Evidence:
+        reading = await self.read(proof.fact, within)
+        return _judge(proof, self.label(proof.fact), reading, self._clock.now(), before)
+
+    def label(self, fact: str) -> str:
+        """What people call it."""
+        known = self._facts.get(fact)
+        return known.label if known is not None else fact.removeprefix(SERVICE)
 
 
-def _judge(proof: Proof, label: str, reading: Reading[Any], asked: Instant, now: Instant) -> Evidence:
+def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before: Before) -> Evidence:
     if reading.outcome is Outcome.MISSING:
-        return Evidence(proof, Sight.UNSEEN, SafeText(f"{label} is missing", 300))
+        sight = Sight.HOLDS if proof.is_missing else Sight.UNSEEN
+        return Evidence(proof, sight, SafeText(f"{label} is missing", 300))
     if reading.outcome is not Outcome.OK:
-        return Evidence(
-            proof, Sight.UNSEEN, SafeText(f"{label} could not be read: {reading.error or '?'}", 300)
-        )
-    word = _word(reading.value)
-    is_fresh = reading.received.mono >= asked.mono and reading.quality(now) in (Quality.FRESH, Quality.AGEING)
-    if not is_fresh:
-        return Evidence(proof, Sight.UNSEEN, SafeText(f"{label} gave an old answer, {word}", 300))
-    sight = Sight.HOLDS if word in proof.equals else Sight.CONTRARY
-    return Evidence(proof, sight, SafeText(f"{label} reads {word}", 300), SafeText(word))
+        text = f"{label} could not be read: {reading.error or '?'}"
+        return Evidence(proof, Sight.UNSEEN, SafeText(text, 300))
+    shown = word_of(reading.value)
+    if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
+        return Evidence(proof, Sight.UNSEEN, SafeText(f"{label} gave an old answer, {shown}", 300))
+    text = f"{label} reads {shown}"
+    sight = Sight.HOLDS if not proof.is_missing and shown in (proof.equals or (shown,)) else Sight.CONTRARY
+    if proof.at_most is not None:
+        number, left = counted(reading.value, proof.where)
+        if number is None:
+            return Evidence(proof, Sight.UNSEEN, SafeText(f"{text}, which is no complete count", 300))
+        sight = sight if number <= proof.at_most else Sight.CONTRARY
+        text = f"{label} reads {number:g}" + (f": {left}" if left else "")
+    started = reading.value.started_wall if isinstance(reading.value, Service) else None
+    if proof.is_restarted and sight is Sight.HOLDS:
+        was = before.get(proof.fact)
+        if started is None or was is None:
+            return Evidence(proof, Sight.UNSEEN, SafeText(f"{text}; not known since when", 300))
+        sight = Sight.HOLDS if started > was else Sight.CONTRARY
+        text += ", started anew" if started > was else ", and has not started anew"
+    return Evidence(proof, sight, SafeText(text, 300), SafeText(shown), started)
 
 
-def _word(value: Any) -> str:
+def word_of(value: Any) -> str:
+    """A value in one word, as proofs and preconditions name it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Service):
+        is_checked = value.state is RunState.RUNNING and value.health is not Health.NO_CHECK
+        return value.health.value if is_checked else value.state.value
     return str(value.total if isinstance(value, Table) else value)
+
+
+def counted(value: Any, where: Mapping[str, str]) -> tuple[float | None, str]:
+    """The number a value is, or the rows of a table that read as ``where`` says, and the first of them.
+
+    None when it is no number, and when the rows that were read cannot tell.
+    """
+    if isinstance(value, bool):
+        return None, ""
+    if isinstance(value, (int, float)):
+        return float(value), ""
+    if not isinstance(value, Table) or not set(where) <= set(value.columns):
+        return None, ""
+    demands = [(value.columns.index(column), text) for column, text in where.items()]
+    rows = [row for row in value.rows if all(row[index] == text for index, text in demands)]
+    left = ", ".join(row[0] for row in rows[:_LEFT]) + (" …" if len(rows) > _LEFT else "")
+    if not where:
+        return float(value.total), left
+    return (None, "") if not rows and value.total > len(value.rows) else (float(len(rows)), left)

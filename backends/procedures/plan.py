@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from backends.model.clock import Instant
+from backends.model.fact import Table
 from backends.model.intent import Intent
-from backends.model.procedure import Procedure, Step
+from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.stack import Stack
 from backends.model.substitution import RESERVED, fill, names_in, values_of
+
+NO_TABLES: Final[Mapping[str, Table]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,10 @@ class Ladder:
 class Plan:
     intent: Intent
     procedure: Procedure
+    steps: tuple[Step, ...]
+    """Every step, repeated for the rows there are, its title and proofs filled in."""
     ladders: tuple[Ladder, ...]
+    """The same steps by target: what a stop climbs."""
     values: Mapping[str, Any]
     """What ``$name`` in the steps stands for; the same for every try."""
     hash: str
@@ -38,31 +44,89 @@ class Plan:
     @property
     def sources(self) -> frozenset[str]:
         """Every source something will be written to."""
-        return frozenset(step.action.source for step in self.procedure.steps)
+        return frozenset(step.action.source for step in self.steps if step.action.source)
+
+    def values_for(self, step: Step) -> Mapping[str, Any]:
+        """The values of one step: those of the run, and of the row it was repeated for."""
+        return {**self.values, **step.values} if step.values else self.values
 
 
-def make_plan(intent: Intent, procedure: Procedure, stack: Stack, now: Instant) -> Plan:
-    """The plan as of ``now``. Never raises: a step that lacks a value will say so when it is tried."""
-    targets = dict.fromkeys(step.target for step in procedure.steps)
+def make_plan(
+    intent: Intent,
+    procedure: Procedure,
+    stack: Stack,
+    now: Instant,
+    tables: Mapping[str, Table] = NO_TABLES,
+    seen: Mapping[str, str] | None = None,
+) -> Plan:
+    """The plan as of ``now``. Never raises: a step that lacks a value will say so when it is tried.
+
+    ``tables`` are the rows that steps are repeated for, by fact; without one its steps vanish. ``seen`` are
+    the live values of what the operator saw, by name.
+    """
+    values = {**(intent.shown if seen is None else seen), **values_of(intent, now)}
+    steps = tuple(_expanded(procedure.steps, values, tables))
+    targets = dict.fromkeys(step.target for step in steps)
     ladders = tuple(
-        Ladder(target, tuple(step for step in procedure.steps if step.target == target)) for target in targets
+        Ladder(target, tuple(step for step in steps if step.target == target)) for target in targets
     )
-    return Plan(intent, procedure, ladders, values_of(intent, now), _hash(intent, procedure, stack))
+    return Plan(intent, procedure, steps, ladders, values, _hash(procedure, steps, values, stack))
 
 
-def _hash(intent: Intent, procedure: Procedure, stack: Stack) -> str:
-    steps = _plain(procedure.steps)
+def _expanded(
+    steps: tuple[Step, ...], values: Mapping[str, Any], tables: Mapping[str, Table]
+) -> Iterator[Step]:
+    for step in steps:
+        if step.each is None:
+            yield _filled(step, values, {})
+            continue
+        table = tables.get(step.each.fact)
+        rows: dict[tuple[str, ...], None] = {}
+        if table is not None and set(step.each.columns) <= set(table.columns):
+            where = [table.columns.index(column) for column in step.each.columns]
+            rows = dict.fromkeys(tuple(str(row[index]) for index in where) for row in table.rows)
+        for row in rows:
+            own = dict(zip(step.each.columns, row, strict=True))
+            yield _filled(replace(step, id=f"{step.id}:{row[0]}"), {**values, **own}, own)
+
+
+def _filled(step: Step, values: Mapping[str, Any], own: Mapping[str, str]) -> Step:
+    return replace(
+        step,
+        title=_text(step.title, values),
+        target=_text(step.target, values),
+        proof=tuple(_proof(proof, values) for proof in step.proof),
+        values=own,
+    )
+
+
+def _proof(proof: Proof, values: Mapping[str, Any]) -> Proof:
+    where = {column: _text(text, values) for column, text in proof.where.items()}
+    return replace(proof, fact=_text(proof.fact, values), where=where)
+
+
+def _text(template: str, values: Mapping[str, Any]) -> str:
+    return str(fill(template, values)) if names_in(template) <= values.keys() else template
+
+
+def _hash(procedure: Procedure, steps: tuple[Step, ...], values: Mapping[str, Any], stack: Stack) -> str:
     # Who, when and why are left as names: they change from the dry run to the real one.
-    kept = {name: f"${name}" for name in names_in(steps) | RESERVED}
-    addresses = {step.action.source for step in procedure.steps}
+    named = {name: f"${name}" for name in names_in(_plain(steps)) | RESERVED}
+    fixed = {name: str(value) for name, value in values.items() if name not in RESERVED}
     plain = {
         "stack": stack.id,
         "environment": stack.environment.value,
         "procedure": procedure.id,
-        "steps": fill(steps, {**kept, **intent.params, **{name: kept[name] for name in RESERVED}}),
-        "params": dict(intent.params),
-        "addresses": {name: stack.sources[name].url for name in addresses if name in stack.sources},
+        "steps": [fill(_plain(step), {**named, **fixed, **step.values}) for step in steps],
+        "values": fixed,
+        "addresses": {
+            name: stack.sources[name].url
+            for name in {step.action.source for step in steps}
+            if name in stack.sources
+        },
     }
+    if procedure.risk is not RiskClass.STOP:
+        plain["demands"] = _plain(procedure.requires)
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -5,27 +5,44 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import Recorder
 from backends.model.board import Board
 from backends.model.clock import Clock
-from backends.model.intent import Intent
+from backends.model.intent import Identity, Intent
 from backends.model.procedure import Effector, Procedure, RiskClass, Run, Verdict, Verifier
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.model.substitution import names_in
+from backends.procedures.admission import Admission, Gatekeeper, in_one
+from backends.procedures.approval import ApprovalBook
+from backends.procedures.conditions import Holding, weigh
+from backends.procedures.dry_run import PlanBook
 from backends.procedures.evidence import Eyes
 from backends.procedures.permit import Permit
-from backends.procedures.plan import make_plan
 from backends.procedures.preflight import preflight
+from backends.procedures.sequence_runner import SequenceRunner
 from backends.procedures.stop_runner import StopRunner
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A procedure on its way to its verdict."""
+
+    operation: str
+    risk: RiskClass
+    task: asyncio.Task[Run]
 
 
 class Procedures:
     """Runs the procedures of one stack, on the engine's loop.
 
     ``effectors`` are the writers by source id: none without a permit. ``verifier`` reads back over its own
-    connections. ``on_change`` gets every change of every run and must return at once.
+    connections. ``on_change`` gets every change of every run and must return at once. ``state`` is the
+    folder of dry runs and approvals; without it neither is known.
     """
 
     def __init__(
@@ -38,6 +55,7 @@ class Procedures:
         clock: Clock,
         on_change: Callable[[Run], None],
         jitter: Callable[[], float] = random.random,
+        state: Path | None = None,
     ) -> None:
         if permit is None and effectors:
             raise ValueError("writers exist only for an armed session")
@@ -49,17 +67,34 @@ class Procedures:
         self._clock = clock
         self._on_change = on_change
         self._jitter = jitter
-        self._running: dict[str, tuple[str, asyncio.Task[Run]]] = {}
+        self._running: dict[str, _Running] = {}
+        self._sequences: dict[str, SequenceRunner] = {}
         self._settling: dict[str, tuple[StopRunner, asyncio.Task[None]]] = {}
+        self._holding = Holding()
+        self._plans = None if state is None else PlanBook(state / "plans", clock)
+        self.approvals = None if state is None else ApprovalBook(state / "approvals", clock)
+        """Where a second person's consent is asked for and kept; None without a folder."""
+        self._gate = Gatekeeper(stack, self._eyes, clock, self._holding, self.approvals, self._plans)
 
     def running(self, procedure: str) -> str | None:
         """The operation that is running this procedure now, up to its verdict."""
         found = self._running.get(procedure)
-        return None if found is None else found[0]
+        return None if found is None else found.operation
 
     async def warm(self) -> None:
         """Open every writer's connection ahead of need."""
         await asyncio.gather(*(each.warm() for each in self._effectors.values()), return_exceptions=True)
+
+    def watch(self, board: Board) -> None:
+        """Look at the preconditions of what demands that they have held for a while. Cheap; every board."""
+        now = self._clock.now()
+        for procedure in self._stack.procedures.values():
+            if procedure.held_for > 0:
+                # What depends on a choice is not known before it is made.
+                fixed = [each for each in procedure.requires if not names_in((each.fact, dict(each.where)))]
+                facts, readings = self._stack.facts, board.readings
+                weighed = [weigh(e, facts.get(e.fact), readings.get(e.fact), now) for e in fixed]
+                self._holding.note(procedure.id, weighed, now)
 
     async def execute(self, intent: Intent, board: Board | None = None) -> Run:
         """Run the intent's procedure to its verdict; cancelling the caller does not cancel the run.
@@ -68,22 +103,40 @@ class Procedures:
         to it: the run returned is the first one's. What may not be done comes back REFUSED.
         """
         procedure = self._stack.procedures.get(intent.procedure)
-        refusal = self._refusal(intent, procedure)
-        if refusal is not None or procedure is None:
-            return await self._refuse(intent, procedure, refusal or "")
+        if procedure is None or (self._permit is None and not intent.is_dry):
+            why = (
+                f"{self._stack.title} has no procedure {intent.procedure}"
+                if self._permit is not None
+                else "this room only watches: it holds no code that writes"
+            )
+            return await self._refuse(intent, procedure, why)
+        if intent.is_dry:
+            return await self._dry(intent, procedure, board)
         found = self._running.get(intent.procedure)
         if found is not None:
-            text = f"{intent.operator.user} asked for it again; attached to {found[0]}"
+            text = f"{intent.operator.user} asked for it again; attached to {found.operation}"
             self._journal.post(self._entry(Kind.NOTE, text, intent, procedure))
-            return await asyncio.shield(found[1])
-        task = asyncio.create_task(self._stop(intent, procedure, board))
-        self._running[intent.procedure] = (intent.id, task)
+            return await asyncio.shield(found.task)
+        is_stop = procedure.risk is RiskClass.STOP
+        if is_stop:
+            self._halt_others(procedure)
+        what = self._stop(intent, procedure, board) if is_stop else self._sequence(intent, procedure, board)
+        task = asyncio.create_task(what)
+        self._running[intent.procedure] = _Running(intent.id, procedure.risk, task)
         task.add_done_callback(lambda _: self._running.pop(intent.procedure, None))
         return await asyncio.shield(task)
 
+    def attest(self, operation: str, step: str, by: Identity) -> None:
+        """A person confirms the step that the run waits for; without effect when nothing waits."""
+        runner = self._sequences.get(operation)
+        if runner is not None:
+            runner.attest(step, by.user)
+
     async def close(self, grace: float = 2.0) -> None:
         """Let running procedures reach their verdict, at most ``grace`` seconds; then end everything."""
-        running = [task for _, task in self._running.values()]
+        for runner in self._sequences.values():
+            runner.interrupt("the room was closed")
+        running = [each.task for each in self._running.values()]
         if running:
             await asyncio.wait(running, timeout=grace)
         for task in running:
@@ -93,12 +146,19 @@ class Procedures:
             await self._end_settling(procedure)
         await asyncio.gather(*(each.close() for each in self._effectors.values()), return_exceptions=True)
 
+    def _halt_others(self, stop: Procedure) -> None:
+        """A stop wins: nothing that could start trading or move the market goes a step further."""
+        for each in self._sequences.values():
+            each.interrupt(f"{stop.title} was pressed meanwhile")
+
     async def _stop(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
         now = self._clock.now()
-        plan = make_plan(intent, procedure, self._stack, now)
+        admission = await self._admit(intent, procedure, board)
+        if admission.blockers:
+            return await self._refuse(intent, procedure, in_one(admission.blockers))
         known = preflight(self._stack, procedure, board, now)
         runner = StopRunner(
-            plan,
+            admission.plan,
             self._stack,
             self._effectors,
             self._eyes,
@@ -116,6 +176,50 @@ class Procedures:
         self._settling[procedure.id] = (runner, asyncio.create_task(runner.settle()))
         return run
 
+    async def _sequence(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
+        admission = await self._admit(intent, procedure, board)
+        if admission.blockers:
+            return await self._refuse(intent, procedure, in_one(admission.blockers), admission)
+        return await self._run_sequence(admission, board)
+
+    async def _dry(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
+        admission = await self._admit(intent, procedure, board)
+        run = await self._run_sequence(admission, board)
+        if self._plans is not None:
+            try:
+                await asyncio.to_thread(self._plans.note, admission.plan.hash)
+            except OSError as error:
+                text = f"the dry run could not be noted: {error.strerror}"
+                self._journal.post(self._entry(Kind.NOTE, text, intent, procedure))
+        return run
+
+    async def _admit(self, intent: Intent, procedure: Procedure, board: Board | None) -> Admission:
+        others = [ident for ident in self._running if ident != procedure.id]
+        return await self._gate.admit(intent, procedure, board, others)
+
+    async def _run_sequence(self, admission: Admission, board: Board | None) -> Run:
+        plan = admission.plan
+        runner = SequenceRunner(
+            plan,
+            self._stack,
+            self._effectors,
+            self._eyes,
+            self._journal,
+            self._clock,
+            self._on_change,
+            lambda: self._gate.weigh_now(plan.intent, plan.procedure),
+            admission.approver,
+        )
+        if any(each.risk is RiskClass.STOP for each in self._running.values()) and not plan.intent.is_dry:
+            runner.interrupt("a stop is running")
+        known = preflight(self._stack, plan.procedure, board, self._clock.now())
+        before = [*(each.as_record() for each in known), *(each.as_record() for each in admission.weighed)]
+        self._sequences[plan.intent.id] = runner
+        try:
+            return await runner.run(before, admission.blockers)
+        finally:
+            self._sequences.pop(plan.intent.id, None)
+
     async def _end_settling(self, procedure: str) -> None:
         runner, task = self._settling.pop(procedure, (None, None))
         if runner is None or task is None:
@@ -124,16 +228,9 @@ class Procedures:
         await asyncio.gather(task, return_exceptions=True)
         await runner.stop()
 
-    def _refusal(self, intent: Intent, procedure: Procedure | None) -> str | None:
-        if self._permit is None:
-            return "this room only watches: it holds no code that writes"
-        if procedure is None:
-            return f"{self._stack.title} has no procedure {intent.procedure}"
-        if procedure.risk is not RiskClass.STOP:
-            return "this room runs stop procedures only"
-        return None
-
-    async def _refuse(self, intent: Intent, procedure: Procedure | None, why: str) -> Run:
+    async def _refuse(
+        self, intent: Intent, procedure: Procedure | None, why: str, admission: Admission | None = None
+    ) -> Run:
         text = SafeText(f"REFUSED: {why}", 400)
         now = self._clock.now()
         run = Run(
@@ -146,6 +243,9 @@ class Procedures:
             verdict=Verdict.REFUSED,
             sentence=text,
             ended=now,
+            risk=procedure.risk if procedure is not None else RiskClass.STOP,
+            plan=admission.plan.hash if admission is not None else "",
+            blockers=tuple(SafeText(each, 400) for each in (admission.blockers if admission else (why,))),
         )
         self._on_change(run)
         await self._journal.record(self._entry(Kind.REFUSED, text, intent, procedure))

@@ -16,6 +16,7 @@ from backends.procedures.climb import Climb
 from backends.procedures.evidence import Eyes
 from backends.procedures.plan import Plan
 from backends.procedures.preflight import Known
+from backends.procedures.record import entry_of, intent_of, step_of
 from backends.procedures.rung import Rung, Try
 from backends.procedures.sentence import sentence
 
@@ -51,7 +52,8 @@ class StopRunner:
         for ladder in plan.ladders:
             rungs = []
             for step in ladder.rungs:
-                rung = Rung(step, effectors.get(step.action.source), plan.values, eyes, clock, jitter)
+                values = plan.values_for(step)
+                rung = Rung(step, effectors.get(step.action.source), values, eyes, clock, jitter)
                 rung.on_change, rung.on_try = self._rung_changed, self._rung_tried
                 self._rungs[step.id] = rung
                 rungs.append(rung)
@@ -63,6 +65,8 @@ class StopRunner:
             title=plan.procedure.title,
             started=clock.now(),
             steps=self._results(),
+            risk=plan.procedure.risk,
+            plan=plan.hash,
         )
 
     @property
@@ -73,7 +77,8 @@ class StopRunner:
     async def run(self, known: Sequence[Known]) -> Run:
         """Journal the intent, act, read back, journal the outcome. Only the journal's thread can be slow."""
         self._publish()
-        await self._record(self._intent(known), BUDGET)
+        before = [each.as_record() for each in known]
+        await self._record(intent_of(self._plan, self._stack, before, approver=None), BUDGET)
         await asyncio.gather(*(climb.reach() for climb in self._climbs))
         self._conclude()
         await self._record_outcome()
@@ -143,38 +148,14 @@ class StopRunner:
         self._post(self._step_entry(rung, f"{rung.step.title}: {receipt.text}", detail))
 
     def _step_entry(self, rung: Rung, text: str, detail: Mapping[str, object]) -> Entry:
-        step = {"id": rung.step.id, "source": rung.step.action.source, "state": rung.state.value}
-        more = {name: value for name, value in detail.items() if value is not None}
-        return replace(self._entry(Kind.STEP, text), step={**step, **more})
-
-    def _intent(self, known: Sequence[Known]) -> Entry:
-        plan, intent = self._plan, self._plan.intent
-        return replace(
-            self._entry(Kind.INTENT, f"{intent.operator.user} starts: {plan.procedure.title}"),
-            reason=intent.reason,
-            via=intent.via,
-            seen=intent.seen,
-            targets=sorted(plan.sources),
-            before=[each.as_record() for each in known],
-        )
+        return step_of(self._entry(Kind.STEP, text), rung.step, rung.state, detail)
 
     def _entry(self, kind: Kind, text: str) -> Entry:
-        plan, intent = self._plan, self._plan.intent
-        return Entry(
-            kind,
-            text,
-            stack=self._stack.id,
-            environment=self._stack.environment.value,
-            procedure=plan.procedure.id,
-            risk=plan.procedure.risk.value,
-            operation=intent.id,
-            operator=intent.operator,
-            plan=plan.hash,
-            duration=self._clock.now().since(self._run.started),
-        )
+        duration = self._clock.now().since(self._run.started)
+        return entry_of(self._plan, self._stack, kind, text, duration)
 
     def _results(self) -> tuple[StepResult, ...]:
-        return tuple(self._rungs[step.id].result() for step in self._plan.procedure.steps)
+        return tuple(self._rungs[step.id].result() for step in self._plan.steps)
 
     def _publish(self, run: Run | None = None) -> None:
         self._run = replace(run or self._run, steps=self._results())

@@ -238,7 +238,7 @@ def test_the_screen_sees_every_state_in_its_order() -> None:
     ("procedure", "risk", "words"),
     [
         ("flatten", RiskClass.STOP, "has no procedure flatten"),
-        ("halt", RiskClass.RESTORE, "stop procedures only"),
+        ("halt", RiskClass.RESTORE, "RESUME tiny was not typed exactly"),
     ],
 )
 def test_what_this_room_cannot_run_is_refused_and_journalled(

@@ -1,0 +1,182 @@
+"""May it start: everything an intent is held to, read afresh, before anything is sent to anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backends.model.board import Board
+from backends.model.clock import Clock
+from backends.model.fact import Table
+from backends.model.intent import Intent
+from backends.model.procedure import Procedure, RiskClass
+from backends.model.reading import Outcome, Reading
+from backends.model.safetext import SafeText
+from backends.model.stack import Stack
+from backends.procedures import confirm
+from backends.procedures.approval import ApprovalBook, ApprovalError
+from backends.procedures.conditions import Holding, Weighed, filled, needed, weigh
+from backends.procedures.dry_run import PlanBook
+from backends.procedures.evidence import Eyes, word_of
+from backends.procedures.plan import Plan, make_plan
+
+READ: Final = 2.0
+"""Seconds one fact may take to be read before something is decided by it."""
+
+STOP_READ: Final = 0.5
+"""The same for the rows a stop repeats its steps for; then what the board knows has to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What was found. Without blockers it may start."""
+
+    plan: Plan
+    blockers: tuple[str, ...]
+    weighed: tuple[Weighed, ...]
+    approver: str | None = None
+
+
+class Gatekeeper:
+    """Reads what an intent rests on, and says what keeps it from starting."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        eyes: Eyes,
+        clock: Clock,
+        holding: Holding,
+        approvals: ApprovalBook | None,
+        plans: PlanBook | None,
+    ) -> None:
+        self._stack = stack
+        self._eyes = eyes
+        self._clock = clock
+        self._holding = holding
+        self._approvals = approvals
+        self._plans = plans
+
+    async def admit(
+        self, intent: Intent, procedure: Procedure, board: Board | None, running: Iterable[str]
+    ) -> Admission:
+        """Everything checked once. A stop is kept back by nothing but a value that is not allowed."""
+        is_stop = procedure.risk is RiskClass.STOP
+        readings = await self._read(intent, procedure, STOP_READ if is_stop else READ)
+        now = self._clock.now()
+        tables = dict(self._tables(procedure, readings, board if is_stop else None))
+        live = {
+            name: word_of(readings[fact].value)
+            for name, fact in procedure.seen.items()
+            if fact in readings and readings[fact].outcome is Outcome.OK
+        }
+        plan = make_plan(intent, procedure, self._stack, now, tables, live)
+        blockers = list(confirm.params_wrong(intent, procedure, self._stack, readings))
+        if is_stop:
+            return Admission(plan, tuple(blockers), ())
+        weighed = self.weigh(intent, procedure, readings)
+        blockers += [str(each.sentence) for each in weighed if not each.holds]
+        blockers += self._held(procedure)
+        blockers += self._alone(procedure, running)
+        blockers += self._unread(procedure, tables)
+        if intent.is_dry:
+            return Admission(plan, tuple(blockers), weighed)
+        blockers += confirm.seen_wrong(intent, procedure, self._stack, readings)
+        blockers += confirm.typed_wrong(intent, procedure, self._stack, readings)
+        blockers += self._planned(intent, plan)
+        if blockers or not procedure.needs_approval or self._stack.is_single_operator:
+            return Admission(plan, tuple(blockers), weighed)
+        try:
+            approver = await asyncio.to_thread(self._approver, intent, plan)
+        except (ApprovalError, OSError) as error:
+            return Admission(plan, (f"a second person must approve: {error}",), weighed)
+        return Admission(plan, (), weighed, approver)
+
+    async def weigh_now(self, intent: Intent, procedure: Procedure) -> tuple[Weighed, ...]:
+        """The preconditions, read once more."""
+        readings = await self._gather(self._conditions(intent, procedure), READ)
+        return self.weigh(intent, procedure, readings)
+
+    def weigh(
+        self, intent: Intent, procedure: Procedure, readings: Mapping[str, Reading[Any]]
+    ) -> tuple[Weighed, ...]:
+        """The preconditions against readings there are."""
+        now = self._clock.now()
+        return tuple(
+            weigh(each, self._stack.facts.get(each.fact), readings.get(each.fact), now)
+            for each in (filled(condition, intent.params) for condition in procedure.requires)
+        )
+
+    def _conditions(self, intent: Intent, procedure: Procedure) -> Sequence[str]:
+        return needed(filled(condition, intent.params) for condition in procedure.requires)
+
+    async def _read(self, intent: Intent, procedure: Procedure, within: float) -> dict[str, Reading[Any]]:
+        names = [step.each.fact for step in procedure.steps if step.each is not None]
+        names += [param.fact for param in procedure.params if param.fact is not None]
+        names += procedure.seen.values()
+        if procedure.risk is not RiskClass.STOP:
+            names += self._conditions(intent, procedure)
+            names += [procedure.challenge] if procedure.challenge is not None else []
+        return await self._gather(list(dict.fromkeys(names)), within)
+
+    async def _gather(self, names: Sequence[str], within: float) -> dict[str, Reading[Any]]:
+        return dict(
+            zip(names, await asyncio.gather(*(self._eyes.read(n, within) for n in names)), strict=True)
+        )
+
+    @staticmethod
+    def _tables(
+        procedure: Procedure, readings: Mapping[str, Reading[Any]], board: Board | None
+    ) -> Iterator[tuple[str, Table]]:
+        """The rows as read now; for a stop, what the board knew last where they could not be read."""
+        for step in procedure.steps:
+            if step.each is None:
+                continue
+            value = readings[step.each.fact].value
+            known = board.readings.get(step.each.fact) if board is not None else None
+            if not isinstance(value, Table) and known is not None:
+                value = known.value if known.value is not None else known.last_good and known.last_good.value
+            if isinstance(value, Table):
+                yield step.each.fact, value
+
+    def _unread(self, procedure: Procedure, tables: Mapping[str, Table]) -> Iterator[str]:
+        for step in procedure.steps:
+            if step.each is not None and step.each.fact not in tables:
+                yield f"{self._eyes.label(step.each.fact)} cannot be read, and says what to do"
+            elif step.each is not None and tables[step.each.fact].total > len(tables[step.each.fact].rows):
+                yield f"{self._eyes.label(step.each.fact)} is longer than what was read of it"
+
+    def _held(self, procedure: Procedure) -> Iterator[str]:
+        if procedure.held_for > 0:
+            held = self._holding.held(procedure.id, self._clock.now())
+            if held < procedure.held_for:
+                yield (
+                    f"everything must have been well for {procedure.held_for:.0f} s without a break"
+                    f" and has been for {held:.0f} s"
+                )
+
+    @staticmethod
+    def _alone(procedure: Procedure, running: Iterable[str]) -> Iterator[str]:
+        for other in running:
+            if other != procedure.id:
+                yield f"{other} is running; wait for its end"
+
+    def _planned(self, intent: Intent, plan: Plan) -> Iterator[str]:
+        if intent.plan is not None and intent.plan != plan.hash:
+            yield "the situation has changed since this plan was shown; look at it again"
+        elif intent.via == "cli" and plan.procedure.risk in confirm.PLANNED:
+            if intent.plan is None:
+                yield "make a dry run first and give the hash of the plan it prints"
+            elif self._plans is None or (why := self._plans.objection(intent.plan)):
+                yield "no dry run is known here" if self._plans is None else str(why)
+
+    def _approver(self, intent: Intent, plan: Plan) -> str:
+        if self._approvals is None or intent.approval is None:
+            raise ApprovalError("ask for it, and have somebody else run: controlroom approve")
+        return self._approvals.take(intent.approval, intent, plan.hash)
+
+
+def in_one(blockers: Iterable[str]) -> SafeText:
+    """All of them in a sentence."""
+    return SafeText("; ".join(blockers), 800)

@@ -1,0 +1,150 @@
+"""A second person's consent: asked for, given once, by somebody else, and not for long."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from backends.model.clock import Clock
+from backends.model.intent import Identity, Intent
+
+VALID: Final = 300.0
+"""Seconds a request may be approved, and an approval used."""
+
+_AHEAD: Final = 5.0
+"""Seconds a file's time may lie ahead of this host's clock."""
+
+_CODE: Final = re.compile(r"[0-9a-f]{8}")
+
+
+class ApprovalError(ValueError):
+    """It cannot be approved or used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody wants to do and needs a second person for."""
+
+    code: str
+    stack: str
+    procedure: str
+    params: Mapping[str, str]
+    plan: str
+    """Hash of exactly what is approved."""
+    reason: str
+    user: str
+    uid: int
+    host: str
+    at: float
+    """Epoch seconds."""
+
+
+class ApprovalBook:
+    """Requests and approvals as files in one folder that all operators of a host can write to.
+
+    An approval counts only when the file belongs to the user it names: nobody can approve as another.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    def request(self, intent: Intent, plan: str) -> Request:
+        """Ask for an approval of exactly this plan. Raises OSError when it cannot be written."""
+        who = intent.operator
+        made = Request(
+            secrets.token_hex(4), intent.stack, intent.procedure, dict(intent.params), plan,
+            str(intent.reason), who.user, who.uid, who.host, self._clock.now().wall,
+        )  # fmt: skip
+        self._write(made.code, "request", asdict(made))
+        return made
+
+    def pending(self) -> list[Request]:
+        """Requests that still can be approved, oldest first."""
+        files = self._folder.glob("*.request") if self._folder.is_dir() else ()
+        found = []
+        for file in files:
+            try:
+                found.append(self._request(file.stem))
+            except ApprovalError:
+                continue
+        waiting = (each for each in found if not self._path(each.code, "approval").exists())
+        return sorted(waiting, key=lambda request: request.at)
+
+    def approve(self, code: str, approver: Identity) -> Request:
+        """Consent as ``approver``. Raises ApprovalError, and OSError when it cannot be written."""
+        request = self._request(code)
+        if request.uid == approver.uid or request.user == approver.user:
+            raise ApprovalError(f"{approver.user} asked for it: another person must approve")
+        if approver.uid != os.getuid():
+            raise ApprovalError(f"this process does not run as {approver.user}")
+        try:
+            self._write(
+                code, "approval", {"user": approver.user, "uid": approver.uid, "at": self._clock.now().wall}
+            )
+        except FileExistsError:
+            raise ApprovalError("it is approved already") from None
+        return request
+
+    def take(self, code: str, intent: Intent, plan: str) -> str:
+        """Use an approval up for this intent; the approver's name. Raises ApprovalError and OSError."""
+        request = self._request(code)
+        if (request.stack, request.procedure, request.plan) != (intent.stack, intent.procedure, plan):
+            raise ApprovalError("the approval is for something else, or the situation has changed since")
+        if request.uid != intent.operator.uid:
+            raise ApprovalError(f"the approval was asked for by {request.user}")
+        given = self._load(code, "approval")
+        owner = self._path(code, "approval").stat().st_uid
+        if owner != given.get("uid") or owner == request.uid or given.get("user") == request.user:
+            raise ApprovalError("the approval does not come from a second person")
+        self._fresh(given)
+        try:
+            self._write(code, "used", {"operation": intent.id, "at": self._clock.now().wall})
+        except FileExistsError:
+            raise ApprovalError("the approval was used already") from None
+        return str(given["user"])
+
+    def _request(self, code: str) -> Request:
+        data = self._load(code, "request")
+        self._fresh(data)
+        try:
+            return Request(**data)
+        except TypeError:
+            raise ApprovalError(f"{code} cannot be understood") from None
+
+    def _fresh(self, data: Mapping[str, Any]) -> None:
+        at = data.get("at")
+        age = self._clock.now().wall - at if isinstance(at, (int, float)) else VALID + 1
+        if not -_AHEAD <= age <= VALID:
+            raise ApprovalError(f"it is older than {VALID / 60:.0f} minutes")
+
+    def _load(self, code: str, kind: str) -> dict[str, Any]:
+        if not _CODE.fullmatch(code):
+            raise ApprovalError(f"{code!r} is no code of a request")
+        try:
+            data = json.loads(self._path(code, kind).read_text("utf-8"))
+        except FileNotFoundError:
+            raise ApprovalError(f"there is no {kind} {code}") from None
+        except (OSError, ValueError) as error:
+            raise ApprovalError(f"{kind} {code} cannot be read: {type(error).__name__}") from None
+        if not isinstance(data, dict):
+            raise ApprovalError(f"{kind} {code} cannot be understood")
+        return data
+
+    def _path(self, code: str, kind: str) -> Path:
+        return self._folder / f"{code}.{kind}"
+
+    def _write(self, code: str, kind: str, data: Mapping[str, Any]) -> None:
+        """Raises FileExistsError when it is there: a file is made once and never changed."""
+        self._folder.mkdir(mode=0o770, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(self._path(code, kind), flags, 0o640), "w", encoding="utf-8") as file:
+            json.dump(data, file)
+            file.flush()
+            os.fsync(file.fileno())

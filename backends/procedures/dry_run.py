@@ -1,0 +1,66 @@
+"""A dry run: the same way through everything, with nothing at its end that could write."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from backends.model.action import Action, aim
+from backends.model.clock import Clock
+from backends.model.procedure import Receipt, ReceiptKind, Step
+from backends.model.safetext import SafeText
+from backends.model.substitution import fill
+
+VALID: Final = 120.0
+"""Seconds for which the hash of a dry run stands for its plan."""
+
+
+class RecordingEffector:
+    """A writer that only says what it would have done."""
+
+    async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
+        """DONE, or FAILED where a value is missing that the real step would need; nothing is sent."""
+        try:
+            what = fill(aim(action), values)
+        except ValueError as error:
+            return Receipt(ReceiptKind.FAILED, SafeText(f"DRY RUN: {error}", 400))
+        return Receipt(ReceiptKind.DONE, SafeText(f"DRY RUN, nothing was sent for {step.id}: {what}", 400))
+
+    async def warm(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+class PlanBook:
+    """Which plans were shown by a dry run, and when: one empty file for each, in one folder."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    def note(self, plan: str) -> None:
+        """Remember that this plan was shown now. Raises OSError."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file, at = self._folder / plan, self._clock.now().wall
+        file.touch(mode=0o600)
+        os.utime(file, (at, at))
+        for old in self._folder.iterdir():
+            if at - old.stat().st_mtime > 10 * VALID:
+                old.unlink(missing_ok=True)
+
+    def objection(self, plan: str) -> str | None:
+        """Why this hash is not that of a fresh dry run; None when it is."""
+        if not re.fullmatch(r"[0-9a-f]{64}", plan):
+            return "the plan's hash is not one; make a dry run and give the one it prints"
+        try:
+            age = self._clock.now().wall - (self._folder / plan).stat().st_mtime
+        except OSError:
+            return "no dry run has shown this plan; make one and give the hash it prints"
+        if not -1.0 <= age <= VALID:
+            return f"the dry run is {age:.0f} s old, and holds for {VALID:.0f} s; make another"
+        return None

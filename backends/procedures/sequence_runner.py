@@ -1,0 +1,349 @@
+"""One step after the other, each proved before the next; it ends at the first failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from backends.journal.entry import Entry, Kind
+from backends.journal.journal import Recorder
+from backends.model.action import Attest, Observe, Wait
+from backends.model.clock import Clock
+from backends.model.procedure import (
+    Effector,
+    Proof,
+    Receipt,
+    ReceiptKind,
+    RiskClass,
+    Run,
+    Step,
+    StepResult,
+    StepState,
+    Verdict,
+)
+from backends.model.safetext import SafeText
+from backends.model.stack import Stack
+from backends.procedures.conditions import Weighed
+from backends.procedures.dry_run import RecordingEffector
+from backends.procedures.evidence import NOTHING_BEFORE, Before, Evidence, Eyes, Sight
+from backends.procedures.plan import Plan
+from backends.procedures.record import entry_of, intent_of, step_of
+from backends.procedures.sequence_sentence import sequence_sentence
+
+INTENT_BUDGET: Final = 2.0
+"""Seconds the intent has to get to the disk; nothing is sent before."""
+
+TRIES: Final = 3
+PAUSE: Final = 0.3
+"""Seconds between two tries of a step that may be repeated."""
+
+LOOK: Final = 2.0
+LOOK_EVERY: Final = 0.2
+APART: Final = 1.0
+"""Seconds between two reads that must say the same."""
+
+ACT_GRACE: Final = 0.5
+PASSED: Final = (StepState.VERIFIED, StepState.ACKNOWLEDGED)
+
+
+class SequenceRunner:
+    """One run of one procedure that is no stop. ``run`` ends with the verdict and leaves nothing behind.
+
+    ``recheck`` reads the preconditions once more, after the intent is on the disk and right before the
+    first step. A step without an answer is UNKNOWN until a read-back shows its effect; it is sent again
+    only if it is idempotent, and never when it moves the market.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        stack: Stack,
+        effectors: Mapping[str, Effector],
+        eyes: Eyes,
+        recorder: Recorder,
+        clock: Clock,
+        on_change: Callable[[Run], None],
+        recheck: Callable[[], Awaitable[tuple[Weighed, ...]]],
+        approver: str | None = None,
+    ) -> None:
+        self._plan = plan
+        self._stack = stack
+        # Without writers there is nothing a dry run could do by mistake.
+        self._effectors = {} if plan.intent.is_dry else effectors
+        self._eyes = eyes
+        self._recorder = recorder
+        self._clock = clock
+        self._on_change = on_change
+        self._recheck = recheck
+        self._approver = approver
+        self._steps = {step.id: StepResult(step.id, step.title, StepState.PENDING) for step in plan.steps}
+        self._evidence: dict[str, tuple[Evidence, ...]] = {}
+        self._interrupted: str | None = None
+        self._attested: dict[str, str] = {}
+        self._nudge = asyncio.Event()
+        self._run = Run(
+            operation=plan.intent.id,
+            stack=stack.id,
+            procedure=plan.procedure.id,
+            title=plan.procedure.title,
+            started=clock.now(),
+            steps=tuple(self._steps.values()),
+            risk=plan.procedure.risk,
+            is_dry=plan.intent.is_dry,
+            plan=plan.hash,
+        )
+
+    @property
+    def current(self) -> Run:
+        """The run as it stands."""
+        return self._run
+
+    def interrupt(self, why: str) -> None:
+        """Send nothing more; what was sent is still read back."""
+        self._interrupted = self._interrupted or why
+        self._nudge.set()
+
+    def attest(self, step: str, by: str) -> None:
+        """A person confirms the step that waits for it."""
+        self._attested[step] = by
+        self._nudge.set()
+
+    async def run(self, before: Sequence[Mapping[str, Any]], blockers: Sequence[str] = ()) -> Run:
+        """Journal the intent, do the steps in order, journal the outcome. ``blockers``: of a dry run."""
+        self._publish()
+        if not await self._journal(intent_of(self._plan, self._stack, before, self._approver), INTENT_BUDGET):
+            return await self._conclude(Verdict.REFUSED, ["the journal cannot be written; nothing was sent"])
+        if self._plan.intent.is_dry:
+            return await self._dry(blockers)
+        failing = [str(each.sentence) for each in await self._recheck() if not each.holds]
+        if failing:
+            return await self._conclude(Verdict.REFUSED, failing)
+        for step in self._plan.steps:
+            if self._interrupted is not None:
+                break
+            state = await self._do(step)
+            self._post_step(step)
+            if state not in PASSED and not step.goes_on:
+                break
+        for ident, result in self._steps.items():
+            if result.state is StepState.PENDING:
+                self._set(ident, StepState.SKIPPED)
+        return await self._conclude(self._verdict(), [self._interrupted] if self._interrupted else [])
+
+    async def _dry(self, blockers: Sequence[str]) -> Run:
+        port = RecordingEffector()
+        for step in self._plan.steps:
+            receipt = await port.act(step.action, self._plan.values_for(step), step)
+            self._steps[step.id] = replace(self._steps[step.id], state=StepState.SKIPPED, receipt=receipt)
+        return await self._conclude(Verdict.DRY_RUN, list(blockers))
+
+    async def _do(self, step: Step) -> StepState:
+        began = self._clock.now()
+        self._set(step.id, StepState.SENT)
+        match step.action:
+            case Wait(seconds=seconds):
+                await self._idle(seconds)
+                state = await self._settled(step)
+            case Attest():
+                state = await self._wait_for_person(step)
+            case Observe():
+                state = await self._settled(step)
+            case _:
+                state = await self._act(step)
+        self._steps[step.id] = replace(self._steps[step.id], took=self._clock.now().since(began))
+        self._set(step.id, state)
+        return state
+
+    async def _act(self, step: Step) -> StepState:
+        before = await self._started(step)
+        is_repeatable = step.is_idempotent and self._plan.procedure.risk is not RiskClass.MARKET
+        state = StepState.PENDING
+        for number in range(1, (TRIES if is_repeatable else 1) + 1):
+            receipt = await self._send(step)
+            self._steps[step.id] = replace(self._steps[step.id], receipt=receipt)
+            self._post_try(step, number, receipt)
+            if receipt.kind is ReceiptKind.FAILED:
+                # It certainly did nothing; only somebody else can have.
+                is_so = await self._look(step, before)
+                state = StepState.VERIFIED if is_so and not _needs_own(step) else StepState.FAILED
+            else:
+                is_told = receipt.kind is not ReceiptKind.UNKNOWN
+                self._set(step.id, StepState.ACKNOWLEDGED if is_told else StepState.UNKNOWN)
+                if await self._proved(step, before):
+                    state = StepState.VERIFIED
+                else:
+                    is_contrary = is_told and self._is_contrary(step)
+                    state = StepState.FAILED if is_contrary else StepState.UNKNOWN
+                if is_told:
+                    return state
+            if state is StepState.VERIFIED or self._interrupted is not None:
+                return state
+            if number < TRIES and is_repeatable:
+                await self._idle(PAUSE)
+        return state
+
+    async def _send(self, step: Step) -> Receipt:
+        effector = self._effectors.get(step.action.source)
+        if effector is None:
+            return Receipt(ReceiptKind.FAILED, SafeText("there is no way to write to it in this session"))
+        limit = step.connect + step.deadline + ACT_GRACE
+        try:
+            async with asyncio.timeout(limit):
+                return await effector.act(step.action, self._plan.values_for(step), step)
+        except TimeoutError:
+            return Receipt(ReceiptKind.UNKNOWN, SafeText(f"no answer within {limit:g} s"))
+        except Exception as error:
+            # A fault in a writer may have struck after sending.
+            return Receipt(ReceiptKind.UNKNOWN, SafeText(f"a fault in this program: {type(error).__name__}"))
+
+    async def _settled(self, step: Step) -> StepState:
+        """The state of a step that sends nothing, by its proof if it has one."""
+        if not step.proof:
+            return StepState.ACKNOWLEDGED
+        if await self._proved(step, NOTHING_BEFORE):
+            return StepState.VERIFIED
+        return StepState.FAILED if self._is_contrary(step) else StepState.UNKNOWN
+
+    async def _wait_for_person(self, step: Step) -> StepState:
+        self._publish(replace(self._run, awaits=step.id))
+        ends = self._clock.now().mono + step.deadline
+        while step.id not in self._attested and self._interrupted is None:
+            left = ends - self._clock.now().mono
+            if left <= 0:
+                break
+            await self._idle(left)
+        by = self._attested.get(step.id)
+        self._publish(replace(self._run, awaits=None))
+        text = f"confirmed by {by}" if by else "nobody confirmed it"
+        self._steps[step.id] = replace(self._steps[step.id], evidence=SafeText(text, 200))
+        return await self._settled(step) if by else StepState.FAILED
+
+    async def _idle(self, seconds: float) -> None:
+        """Let time pass, and wake early when somebody says something."""
+        self._nudge.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._nudge.wait()
+        except TimeoutError:
+            return
+
+    async def _started(self, step: Step) -> Before:
+        """Since when the services run that the step must start anew."""
+        wanted = [Proof(proof.fact) for proof in step.proof if proof.is_restarted]
+        return {each.proof.fact: each.started for each in await self._eyes.look(wanted, LOOK)}
+
+    async def _proved(self, step: Step, before: Before) -> bool:
+        """Keep looking until the proofs hold as often as they must, or their time is over."""
+        ends = self._clock.now().mono + max((proof.within for proof in step.proof), default=0.0)
+        again = max((proof.reads for proof in step.proof), default=1) - 1
+        while True:
+            if await self._look(step, before) and await self._stays(step, before, again):
+                return True
+            if self._clock.now().mono >= ends:
+                return False
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _stays(self, step: Step, before: Before, times: int) -> bool:
+        for _ in range(times):
+            await asyncio.sleep(APART)
+            if not await self._look(step, before):
+                return False
+        return True
+
+    async def _look(self, step: Step, before: Before) -> bool:
+        seen = await self._eyes.look(step.proof, LOOK, before)
+        if seen != self._evidence.get(step.id):
+            self._evidence[step.id] = seen
+            words = SafeText("; ".join(each.text for each in seen), 600)
+            self._steps[step.id] = replace(self._steps[step.id], evidence=words)
+            self._publish()
+        # Nothing read back proves nothing.
+        return bool(seen) and all(each.sight is Sight.HOLDS for each in seen)
+
+    def _is_contrary(self, step: Step) -> bool:
+        return any(each.sight is Sight.CONTRARY for each in self._evidence.get(step.id, ()))
+
+    def _verdict(self) -> Verdict:
+        results = [result for result in self._steps.values() if result.state is not StepState.SKIPPED]
+        missed = [result for result in results if result.state not in PASSED]
+        is_whole = not missed and len(results) == len(self._steps)
+        said = [result.receipt.kind for result in results if result.receipt is not None]
+        did = any(kind in (ReceiptKind.DONE, ReceiptKind.UNKNOWN) for kind in said)
+        if is_whole:
+            return Verdict.ALREADY if said and not did else Verdict.VERIFIED
+        told = (ReceiptKind.DONE, ReceiptKind.ALREADY)
+        if any(
+            each.state is StepState.FAILED and each.receipt and each.receipt.kind in told for each in missed
+        ):
+            return Verdict.CONTRADICTED
+        if any(each.state is StepState.UNKNOWN and each.receipt for each in missed):
+            return Verdict.UNCONFIRMED
+        return Verdict.PARTIAL if did else Verdict.FAILED
+
+    async def _conclude(self, verdict: Verdict, why: Sequence[str]) -> Run:
+        gates: list[str] = []
+        is_restore = self._plan.procedure.risk is RiskClass.RESTORE
+        if is_restore and verdict not in (Verdict.VERIFIED, Verdict.REFUSED, Verdict.DRY_RUN):
+            # Whoever reads that a resume went wrong must know at once whether trading is on.
+            wanted = [Proof(gate.fact) for gate in self._stack.gates]
+            gates = [str(each.text) for each in await self._eyes.look(wanted, LOOK)]
+        now = self._clock.now()
+        text = sequence_sentence(
+            self._plan, verdict, tuple(self._steps.values()), self._stack.sources, why, gates,
+            now.since(self._run.started),
+        )  # fmt: skip
+        blockers = tuple(SafeText(each, 400) for each in why)
+        self._publish(replace(self._run, verdict=verdict, sentence=text, ended=now, blockers=blockers))
+        kind = Kind.REFUSED if verdict is Verdict.REFUSED else Kind.OUTCOME
+        seen = [each.as_record() for looks in self._evidence.values() for each in looks]
+        entry = replace(self._entry(kind, text), verdict=verdict.value, after=seen)
+        if not await self._journal(entry, INTENT_BUDGET):
+            self._publish(replace(self._run, journal_degraded=True))
+        return self._run
+
+    def _post_try(self, step: Step, number: int, receipt: Receipt) -> None:
+        detail = {
+            "try": number,
+            "receipt": receipt.kind.value,
+            "before": receipt.before,
+            "after": receipt.after,
+        }
+        entry = self._entry(Kind.STEP, f"{step.title}: {receipt.text}")
+        self._recorder.post(step_of(entry, step, self._steps[step.id].state, detail))
+
+    def _post_step(self, step: Step) -> None:
+        result = self._steps[step.id]
+        text = f"{step.title}: {result.state.value}" + (f", {result.evidence}" if result.evidence else "")
+        evidence = [each.as_record() for each in self._evidence.get(step.id, ())]
+        self._recorder.post(step_of(self._entry(Kind.STEP, text), step, result.state, {"evidence": evidence}))
+
+    def _entry(self, kind: Kind, text: str) -> Entry:
+        duration = self._clock.now().since(self._run.started)
+        return entry_of(self._plan, self._stack, kind, text, duration)
+
+    async def _journal(self, entry: Entry, budget: float) -> bool:
+        try:
+            return await self._recorder.record(entry, budget)
+        except Exception as error:
+            self._recorder.post(self._entry(Kind.NOTE, f"the journal failed: {type(error).__name__}"))
+            return False
+
+    def _set(self, step: str, state: StepState) -> None:
+        if self._steps[step].state is not state:
+            self._steps[step] = replace(self._steps[step], state=state)
+        self._publish()
+
+    def _publish(self, run: Run | None = None) -> None:
+        self._run = replace(run or self._run, steps=tuple(self._steps.values()))
+        try:
+            self._on_change(self._run)
+        except Exception as error:
+            # Whoever watches may fail; the run goes on.
+            self._recorder.post(self._entry(Kind.NOTE, f"the run could not be shown: {type(error).__name__}"))
+
+
+def _needs_own(step: Step) -> bool:
+    """Whether the effect can only be that of this very step."""
+    return any(proof.is_restarted for proof in step.proof)
