@@ -29,7 +29,9 @@ from backends.model.intent import Identity, Intent
 from backends.model.port import FactReader, LogSource
 from backends.model.procedure import Effector, Proof, Run
 from backends.model.stack import Source, SourceKind, Stack
+from backends.procedures.evidence import Eyes
 from backends.procedures.permit import Permit, arm
+from backends.procedures.restart import reconcile
 from backends.procedures.runner import Procedures
 
 if TYPE_CHECKING:
@@ -183,6 +185,7 @@ class Engine:
         tasks = [asyncio.create_task(room.arm(self._permit, self._journal, self._observe)) for room in rooms]
         if self._observe:
             tasks += [asyncio.create_task(room.observe()) for room in rooms]
+            tasks += [asyncio.create_task(room.reconcile(self._permit, self._journal)) for room in rooms]
         await self._stopping.wait()
         await asyncio.gather(*(room.close(self._grace) for room in rooms))
         for task in tasks:
@@ -267,6 +270,12 @@ class _Room:
                 poller = Poller(source, self._maker(source, loop), self.store, self._clock)
                 self._pollers[source.id] = poller
                 group.create_task(poller.run())
+
+    async def reconcile(self, permit: Permit | None, journal: Journal) -> None:
+        """Tell of runs that a former process left unfinished; only an armed room closes them."""
+        eyes = Eyes(self._verifier, self.stack.facts, self._clock)
+        is_armed = permit is not None
+        await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=is_armed)
 
     def poke(self) -> None:
         """Poll everything now."""

@@ -55,6 +55,7 @@ class Journal:
 
     def __init__(self, folder: Path, session: Session, clock: Clock, redactor: Redactor) -> None:
         self.folder = folder
+        self.host = session.operator.host
         self._session = session
         self._clock = clock
         self._redactor = redactor

@@ -1,0 +1,179 @@
+"""A room killed in the middle of a stop: the next one says so, says what is true now, and repeats nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.engine import Engine, Mode
+from backends.journal.chain_file import ChainFile
+from backends.journal.entry import boot_id
+from backends.journal.unfinished import TAIL, is_running, unfinished
+from backends.journal.verify import read, verify
+from backends.model.procedure import Run, Verdict
+from tests.safety.dying_room import POINTS, redis_stack
+from tests.servers.process import wait_until
+from tests.servers.redis import RedisServer
+from tests.sim.world import KIM
+
+ROOT = Path(__file__).parents[2]
+KEY = "kill_switch:state"
+TRUTH = 5.0
+"""Seconds within which the restarted room must have told the truth."""
+
+
+def killed_at(point: str, folder: Path, server: RedisServer) -> None:
+    server.command("SET", KEY, json.dumps({"state": "ACTIVE"}))
+    words = [sys.executable, "-m", "tests.safety.dying_room", str(folder), server.url, point]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def stored(server: RedisServer) -> bytes:
+    return server.command("GET", KEY)
+
+
+@contextmanager
+def room(folder: Path, server: RedisServer, mode: Mode = Mode.ARMED) -> Iterator[Engine]:
+    engine = Engine([redis_stack(server.url)], mode, folder, KIM)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+def told(engine: Engine) -> Run:
+    began = time.monotonic()
+    wait_until(lambda: engine.run("op-4711") is not None, TRUTH)
+    assert time.monotonic() - began < TRUTH
+    run = engine.run("op-4711")
+    assert run is not None
+    return run
+
+
+def outcomes(folder: Path) -> list[dict[str, Any]]:
+    return [record for record in read(folder / "journal") if record["kind"] == "outcome"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_after_a_kill_at_any_step_the_next_room_tells_what_is_true_and_repeats_nothing(
+    tmp_path: Path, redis_db: RedisServer, point: str
+) -> None:
+    killed_at(point, tmp_path, redis_db)
+    before = stored(redis_db)
+    is_over = point == "after outcome"
+    with room(tmp_path, redis_db) as engine:
+        if point == "before intent" or is_over:
+            # Nothing had begun, or all had been said: there is nothing to tell.
+            assert engine.wait_asked("tiny", TRUTH)
+            assert not unfinished(tmp_path / "journal", KIM.host)
+            assert (b"ENGAGED" in before) is is_over
+        else:
+            run = told(engine)
+            assert run.verdict is Verdict.UNCONFIRMED
+            word = "ENGAGED" if b"ENGAGED" in before else "ACTIVE"
+            assert "cut off at" in run.sentence
+            assert f"true now: kill.state reads {word}" in run.sentence
+            assert [step.evidence for step in run.steps] == [f"kill.state reads {word}"]
+            wait_until(lambda: len(outcomes(tmp_path)) == 1, TRUTH)
+    assert stored(redis_db) == before
+    assert verify(tmp_path / "journal").damage is None
+    ended = outcomes(tmp_path)
+    assert [each["operation"] for each in ended] == ["op-4711"] * (point != "before intent")
+    if point not in ("before intent", "after outcome"):
+        assert ended[0]["text"].startswith("reconciled by reading")
+        assert ended[0]["verdict"] == Verdict.UNCONFIRMED.value
+    assert not unfinished(tmp_path / "journal", KIM.host)
+
+
+def test_a_wall_screen_tells_of_it_and_leaves_it_open_for_an_operator(
+    tmp_path: Path, redis_db: RedisServer
+) -> None:
+    killed_at("before act", tmp_path, redis_db)
+    with room(tmp_path, redis_db, Mode.WATCH) as engine:
+        assert told(engine).verdict is Verdict.UNCONFIRMED
+    assert outcomes(tmp_path) == []
+    with room(tmp_path, redis_db) as engine:
+        told(engine)
+
+
+def test_what_cannot_be_read_is_told_as_unreadable(tmp_path: Path, redis_db: RedisServer) -> None:
+    killed_at("after act", tmp_path, redis_db)
+    redis_db.pause()
+    with room(tmp_path, redis_db) as engine:
+        assert "kill.state could not be read" in told(engine).sentence
+
+
+def body(kind: str, operation: str, **more: Any) -> dict[str, Any]:
+    plain = {"v": 1, "kind": kind, "operation": operation, "host": "ops1", "mode": "live", "stack": "tiny"}
+    return plain | {"boot": "of another day", "pid": 1, "mono": 1.0} | more
+
+
+def cut_off(folder: Path, *bodies: dict[str, Any], limit: int = TAIL) -> list[str]:
+    chain = ChainFile(folder)
+    for each in bodies:
+        chain.append(each, is_synced=False)
+    return [each.operation for each in unfinished(folder, "ops1", limit=limit)]
+
+
+def test_only_what_a_dead_process_of_this_host_left_open_counts(tmp_path: Path) -> None:
+    here = {"boot": boot_id(), "pid": os.getpid(), "mono": time.monotonic()}
+    found = cut_off(
+        tmp_path,
+        body("intent", "ended"), body("outcome", "ended"),
+        body("intent", "refused"), body("refused", "refused"),
+        body("intent", "elsewhere", host="ops2"),
+        body("intent", "tried dry", mode="dry"),
+        body("intent", "going on", **here),
+        body("intent", "open"), body("step", "open"),
+        body("intent", "again"), body("outcome", "again"), body("intent", "again"),
+    )  # fmt: skip
+    assert found == ["open", "again"]
+
+
+def test_a_new_process_with_an_old_ones_number_is_not_that_process() -> None:
+    now = {"boot": boot_id(), "pid": os.getpid(), "mono": time.monotonic()}
+    assert is_running(now)
+    assert not is_running({**now, "mono": 1.0})
+    assert not is_running({**now, "boot": "another"})
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_running({**now, "pid": child.pid}), "a zombie does nothing any more"
+    child.wait()
+    assert not is_running({**now, "pid": child.pid})
+
+
+def test_a_long_journal_is_looked_through_from_its_end_and_across_files(tmp_path: Path) -> None:
+    many = [body("note", "", text="x" * 500) for _ in range(200)]
+    assert cut_off(tmp_path, body("intent", "long ago"), *many, body("intent", "new"), limit=20_000) == [
+        "new"
+    ]
+    chain = ChainFile(tmp_path, limit=1)
+    chain.append(body("intent", "in the next file"), is_synced=False)
+    found = [each.operation for each in unfinished(tmp_path, "ops1")]
+    assert found == ["long ago", "new", "in the next file"]
+
+
+def test_a_procedure_the_stack_no_longer_has_is_told_with_what_trading_rests_on(
+    tmp_path: Path, redis_db: RedisServer
+) -> None:
+    killed_at("after act", tmp_path, redis_db)
+    bare = replace(redis_stack(redis_db.url), procedures={})
+    engine = Engine([bare], Mode.ARMED, tmp_path, KIM)
+    engine.start()
+    try:
+        assert "true now: kill.state reads ENGAGED" in told(engine).sentence
+    finally:
+        engine.stop()
