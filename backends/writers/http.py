@@ -12,11 +12,12 @@ from uuid import uuid4
 from backends.model.action import Action, HttpCall
 from backends.model.clock import Clock, SystemClock
 from backends.model.credential import bearer, internal_token
-from backends.model.procedure import Receipt, ReceiptKind, Step
-from backends.model.safetext import SafeText
+from backends.model.procedure import Receipt, Step
 from backends.model.secret import Secret
 from backends.model.stack import Source
 from backends.model.substitution import fill, fill_path
+from backends.writers import service_jwt
+from backends.writers.answer import failed
 
 if TYPE_CHECKING:
     from backends.writers.http_client import HttpClient
@@ -37,20 +38,22 @@ class HttpEffector:
     async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
         """Send the request once. FAILED means it was not done; UNKNOWN means it may have been."""
         if not isinstance(action, HttpCall):
-            return _failed("does not take this kind of step")
+            return failed("does not take this kind of step")
         try:
             path = fill_path(action.path, values)
             body = None if action.body is None else json.dumps(fill(action.body, values)).encode()
-            headers = self._headers(action, path, body or b"")
+            headers = await self._headers(action, path, body or b"", values)
         except ValueError as error:
-            return _failed(str(error))
+            return failed(str(error))
         headers["Idempotency-Key"] = str(values.get("operation", ""))
         client = await self._ready()
         return await client.call(action, path, body, headers, step)
 
     async def warm(self) -> None:
-        """Load the library and make the client; no request is sent."""
+        """Load the libraries and make the client; no request is sent."""
         await self._ready()
+        if service_jwt.has_key(self._source):
+            await asyncio.to_thread(service_jwt.warm)
 
     async def close(self) -> None:
         """Drop the client and its connections."""
@@ -58,12 +61,19 @@ class HttpEffector:
             client, self._client = self._client, None
             await client.close()
 
-    def _headers(self, action: HttpCall, path: str, body: bytes) -> dict[str, str]:
+    async def _headers(
+        self, action: HttpCall, path: str, body: bytes, values: Mapping[str, Any]
+    ) -> dict[str, str]:
         """Raises ValueError when the request cannot be signed."""
         headers = {"Content-Type": "application/json"} if body else {}
         secret = self._source.password
         if action.auth == "none":
             return headers
+        if action.auth == "service-jwt":
+            now = self._clock.now().wall
+            # In a thread: it may load a library, reads a file, and signs for a millisecond.
+            signed = await asyncio.to_thread(service_jwt.service_jwt, self._source, values, now)
+            return headers | signed
         if secret is None:
             raise ValueError(f"needs a credential ({action.auth}) and none is configured; nothing was sent")
         if action.auth == "bearer":
@@ -100,7 +110,3 @@ def _load(url: str) -> HttpClient:
     from backends.writers.http_client import HttpClient  # noqa: PLC0415 (loads here, not at a stop's start)
 
     return HttpClient(url)
-
-
-def _failed(text: str) -> Receipt:
-    return Receipt(ReceiptKind.FAILED, SafeText(text, 400))

@@ -12,14 +12,18 @@ import anyio._backends._asyncio  # noqa: F401 (httpx would load it on its first 
 import httpx
 
 from backends.model.action import HttpCall
-from backends.model.procedure import Receipt, ReceiptKind, Step
+from backends.model.procedure import Receipt, Step
 from backends.model.safetext import SafeText
+from backends.writers.answer import already, done, failed, reason, unknown
 
 BODY_LIMIT: Final = 65_536
 """Bytes of an answer that are read."""
 
-_AMBIGUOUS: Final = frozenset({502, 504})
-"""A proxy's word that the service behind it did not answer: it may have acted."""
+_AMBIGUOUS: Final = frozenset({500, 502, 504})
+"""The service fell over while it acted, or a proxy heard nothing of it: it may have acted."""
+
+_SIGNED: Final = ("Authorization", "X-Internal-Token")
+"""Headers that an answer might quote and nobody must read."""
 
 
 class HttpClient:
@@ -45,14 +49,14 @@ class HttpClient:
             ):
                 text = await _text(answer)
         except (httpx.ConnectTimeout, httpx.PoolTimeout):
-            return _failed(f"no connection within {step.connect * 1000:.0f} ms, nothing was sent")
+            return failed(f"no connection within {step.connect * 1000:.0f} ms, nothing was sent")
         except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            return _failed(f"no connection, nothing was sent: {_reason(error)}")
+            return failed(f"no connection, nothing was sent: {reason(error)}")
         except (httpx.TimeoutException, TimeoutError):
-            return _unknown(f"no answer within {step.deadline * 1000:.0f} ms")
+            return unknown(f"no answer within {step.deadline * 1000:.0f} ms")
         except (httpx.HTTPError, OSError) as error:
-            return _unknown(f"cut off before it answered: {_reason(error)}")
-        return _receipt(action, answer.status_code, text)
+            return unknown(f"cut off before it answered: {reason(error)}")
+        return _receipt(action, answer.status_code, _without_secrets(text, headers))
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -73,12 +77,20 @@ def _receipt(action: HttpCall, status: int, text: str) -> Receipt:
     said = _said(text)
     mark = action.already.get(status)
     if mark is not None and mark.casefold() in text.casefold():
-        return Receipt(ReceiptKind.ALREADY, SafeText(f"it was so already{said}", 400), after=after)
+        return already(f"it was so already{said}", after=after)
     if status in action.expect:
-        return Receipt(ReceiptKind.DONE, SafeText("done"), after=after)
+        return done("done", after=after)
     if status in _AMBIGUOUS:
-        return _unknown(f"answered {status}{said}")
-    return _failed(f"refused: answered {status}{said}")
+        return unknown(f"answered {status}{said}")
+    return failed(f"refused: answered {status}{said}")
+
+
+def _without_secrets(text: str, headers: Mapping[str, str]) -> str:
+    for name in _SIGNED:
+        secret = headers.get(name, "").removeprefix("Bearer ")
+        if secret:
+            text = text.replace(secret, "****")
+    return text
 
 
 def _said(text: str) -> str:
@@ -90,15 +102,3 @@ def _said(text: str) -> str:
     detail = body.get("detail", body) if isinstance(body, dict) else body
     words = " ".join((detail if isinstance(detail, str) else json.dumps(detail)).split())
     return f": {words[:200]}" if words else ""
-
-
-def _failed(text: str) -> Receipt:
-    return Receipt(ReceiptKind.FAILED, SafeText(text, 400))
-
-
-def _unknown(text: str) -> Receipt:
-    return Receipt(ReceiptKind.UNKNOWN, SafeText(text, 400))
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

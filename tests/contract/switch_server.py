@@ -95,6 +95,8 @@ class SwitchServer:
                     await writer.drain()
             case "redirect":
                 await self._say(writer, 307, {}, "Location: /elsewhere\r\n")
+            case "quote":
+                await self._say(writer, 401, {"detail": f"not valid: {headers.get('authorization')}"})
             case "none":
                 await self._engage(writer)
             case status:

@@ -86,6 +86,7 @@ async def test_already_engaged_is_told_apart_from_other_refusals() -> None:
         ("half", UNKNOWN, "cut off"),
         ("noise", UNKNOWN, "cut off"),
         ("drip", UNKNOWN, "no answer within"),
+        ("500", UNKNOWN, "answered 500"),
         ("502", UNKNOWN, "answered 502"),
         ("504", UNKNOWN, "answered 504"),
         ("401", FAILED, "refused: answered 401: status 401"),
