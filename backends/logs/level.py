@@ -80,9 +80,8 @@ class LevelFinder:
         """A line's text without what its row says already (time, level), where the grammar names the rest."""
         for pattern in self._bodies:
             if match := pattern.search(text[:_HEAD]):
-                logger = (
-                    match["logger"].rpartition(b".")[2] + b": " if "logger" in pattern.groupindex else b""
-                )
+                named = match["logger"] if "logger" in pattern.groupindex else None
+                logger = named.rpartition(b".")[2] + b": " if named else b""
                 return logger + text[match.start("text") :]
         return text
 
