@@ -173,7 +173,8 @@ class _Api:
             case "restart":
                 await container.restart(is_patient=is_patient)
             case "kill":
-                await container.kill(_signal(request.query_params.get("signal") or "SIGKILL"))
+                how = _signal(request.query_params.get("signal") or "SIGKILL")
+                await container.kill(how, request.path_params["id"])
             case "pause":
                 await container.pause()
             case "unpause":

@@ -110,13 +110,12 @@ class Container:
             await self._launch()
             self._events.tell(self.spec, "restart")
 
-    async def kill(self, how: signal.Signals) -> None:
-        """Send a signal. Raises ConflictError when it does not run."""
+    async def kill(self, how: signal.Signals, called: str = "") -> None:
+        """Send a signal to what the caller calls ``called``. Raises ConflictError unless it runs."""
         async with self._moving:
             if self.state not in ("running", "paused"):
-                raise ConflictError(
-                    f"Cannot kill container: {self.spec.name}: Container {self.spec.id} is not running"
-                )
+                name = called or self.spec.name
+                raise ConflictError(f"Cannot kill container: {name}: Container {self.spec.id} is not running")
             self._events.tell(self.spec, "kill", signal=str(int(how)))
             if how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
                 await self._end(how, KILLED if how == signal.SIGKILL else 0)
