@@ -107,6 +107,15 @@ async def test_a_key_that_waited_in_the_queue_is_judged_by_when_it_was_read() ->
         assert room.engine.submitted == []
 
 
+async def test_d_shows_every_word_and_confirms_nothing() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        assert "operator" not in room.text()
+        await room.press("d", "end")
+        assert '-d \'{"reason": "manual", "operator": "NAME"}\'' in room.text()
+        assert room.engine.submitted == []
+
+
 async def test_pasted_text_confirms_nothing() -> None:
     async with opened(make_room()) as room:
         await room.open_dialog()

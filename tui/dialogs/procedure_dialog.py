@@ -39,6 +39,12 @@ TALL = 34
 _LEAST = (76, 20)
 """Columns and lines below which there is no frame and only what decides is said."""
 
+_SCROLLING = frozenset({"up", "down", "pageup", "pagedown", "home", "end"})
+"""Keys left to the text; every other one ends in the dialog."""
+
+_WHOLE = 10_000
+"""Lines: nothing is cut, and what does not fit is scrolled to."""
+
 _ROOMY = 30
 """Lines from which the header has two of them."""
 
@@ -79,6 +85,7 @@ class ProcedureDialog(ModalScreen[None]):
         self._submitted: Instant = moment.now if run is None else run.started
         self._run = run
         self._was_pressed_again = False
+        self._is_whole = False
         self._headline: HeadlineView | None = None
 
     @property
@@ -104,9 +111,8 @@ class ProcedureDialog(ModalScreen[None]):
         """The line that says what the keys do while it runs and when it has ended."""
 
     def compose(self) -> ComposeResult:
-        title = (
-            f"{self.procedure.title} · {self._moment.board.environment.value} · {self._moment.stack.title}"
-        )
+        it = self._moment
+        title = f"{it.board.environment.value} · {self.procedure.title} · {it.stack.id}"
         prompt = TextPanel(id="prompt")
         prompt.can_focus = False
         yield Headline(id="headline")
@@ -160,14 +166,18 @@ class ProcedureDialog(ModalScreen[None]):
         self._close("noted", f"operator took note of the verdict {self._verdict_word()}")
 
     def on_key(self, event: events.Key) -> None:
+        self._arming.touched(self._moment.now)
+        if event.key in _SCROLLING:
+            return
         event.stop()
         event.prevent_default()
         if self.stage is not Stage.QUESTION:
             self._after_key(event)
-            return
-        self._arming.touched(self._moment.now)
-        if event.key == "escape":
+        elif event.key == "escape":
             self._close("cancelled", "dialog closed by the operator; nothing was done")
+        elif event.key == "d":
+            self._is_whole = not self._is_whole
+            self.show(self._moment, self._headline)
         elif self._arming.hears(event.time) and self.confirms(event):
             self._confirm()
 
@@ -221,8 +231,9 @@ class ProcedureDialog(ModalScreen[None]):
         it = self._moment
         if self.stage is Stage.QUESTION:
             question = Question(it.stack, self.procedure, it.board, it.now, self._opened_in)
-            is_small = self.has_class("-small")
-            return brief_lines(question, width) if is_small else plan_lines(question, width, height)
+            if self.has_class("-small") and not self._is_whole:
+                return brief_lines(question, width)
+            return plan_lines(question, width, _WHOLE if self._is_whole else height)
         if self.stage is Stage.NOT_PROVED:
             return failure_lines(self.procedure, self._run, width)
         if self.stage is Stage.PROVED and self._run is not None:

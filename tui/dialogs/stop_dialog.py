@@ -23,6 +23,7 @@ class StopDialog(ProcedureDialog):
             [
                 (key, self.procedure.title.partition(":")[0].upper()),
                 ("Esc", "leave it as it is"),
+                ("D", "every word"),
             ],
             f"closes in {seconds_left:.0f} s",
             width,

@@ -123,7 +123,9 @@ def summary(stack: Stack, board: Board, now: Instant) -> SafeText:
 
 
 def _weight(item: Item) -> int:
-    """Urgency; a service without a check is not worse than a healthy one, a stranger a little."""
+    """Urgency. A service without a check is not worse than a healthy one; what is not used comes last."""
+    if item.is_current and item.service is None and item.level is Level.INFO:
+        return -1
     rank = 0 if item.level is Level.INFO else item.level.rank
     return rank * 2 + (item.spec is None)
 

@@ -22,7 +22,7 @@ def headline(
     halt = EMERGENCIES[0]
     return HeadlineView(
         environment=board.environment,
-        stack=SafeText(stack.title),
+        stack=SafeText(stack.id),
         trading=trading.state,
         because=trading.because,
         trading_age=trading.age,

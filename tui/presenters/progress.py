@@ -5,7 +5,7 @@ from __future__ import annotations
 from backends.model.procedure import Procedure, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from tui.presenters import words
-from tui.presenters.block import block, line
+from tui.presenters.block import block, line, listing
 from tui.presenters.state import is_proved
 from widgets.cells import fit
 from widgets.glyphs import VERDICT
@@ -45,10 +45,10 @@ def verdict_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ..
         Span(SafeText(f" {sign.label}"), sign.role),
         Span(SafeText(f"  {procedure.done or procedure.title}{rung}"), "strong"),
     )
-    lines: list[Spans] = [head, *block("", run.sentence, width, "strong"), ()]
+    lines: list[Spans] = [head, line(f" {run.sentence}", "strong"), ()]
     lines += [_indented(it) for it in step_lines(run.steps)]
     lines.append(())
-    lines += block("Will NOT", "; ".join(procedure.will_not) or "nothing named", width)
+    lines += listing("It did NOT do", procedure.will_not, width)
     if run.journal_degraded:
         lines += block("Journal", "could not be written: note this action by hand", width, "state-bad")
     return tuple(lines)
@@ -90,12 +90,13 @@ def by_hand(procedure: Procedure, width: int) -> list[Spans]:
 
 def notice_line(run: Run, width: int) -> Spans:
     """One line for the main screen: a run under way, or a verdict nobody has taken note of."""
+    title = run.title.partition(":")[0]
     if run.verdict is None:
-        return _notice("RUNNING", "badge-key", run.title, "p shows the steps", width)
+        return _notice("RUNNING", "badge-key", title, "p shows the steps", width)
     sign = VERDICT[run.verdict]
     at = "" if run.ended is None else f" at {words.clock(run.ended.wall)}Z"
     role: Role = "badge-key" if is_proved(run) else sign.badge
-    return _notice(sign.label, role, f"{run.title}{at}: {run.sentence}", "p shows it, a takes note", width)
+    return _notice(sign.label, role, f"{title}{at}: {run.sentence}", "p shows it, a takes note", width)
 
 
 def _notice(badge: str, role: Role, text: str, keys: str, width: int) -> Spans:
