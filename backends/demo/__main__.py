@@ -45,28 +45,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(options: argparse.Namespace, folder: Path) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    is_ready = False
+
+    def ready(about: dict[str, Any]) -> None:
+        nonlocal is_ready
+        is_ready = True
+        sys.stdout.write(json.dumps(about) + "\n")
+        sys.stdout.flush()
+
+    def end() -> None:
+        stop.set()
+        if not is_ready:
+            serving.cancel()
+
+    serving = asyncio.create_task(serve(options.stack, options.fault, options.seed, folder, ready, stop.wait))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(
-        serve(options.stack, options.fault, options.seed, folder, _print_line, stop.wait)
-    )
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if not serving.done() and not _is_ready.is_set():
-        serving.cancel()
+        asyncio.get_running_loop().add_signal_handler(number, end)
     with contextlib.suppress(asyncio.CancelledError):
         await serving
-    stopping.cancel()
-
-
-_is_ready = asyncio.Event()
-
-
-def _print_line(about: dict[str, Any]) -> None:
-    _is_ready.set()
-    sys.stdout.write(json.dumps(about) + "\n")
-    sys.stdout.flush()
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

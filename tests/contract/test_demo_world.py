@@ -8,7 +8,9 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -191,6 +193,22 @@ def test_asked_to_end_it_leaves_nothing_behind(how: signal.Signals) -> None:
         assert remains(world) == []
     finally:
         world.stop()
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.6, 1.0])
+def test_ended_while_it_starts_it_leaves_nothing_behind_either(seconds: float) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "backends.demo"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    time.sleep(seconds)  # somewhere in its start: there is nothing to wait for from outside
+    child.terminate()
+    _, complaints = child.communicate(timeout=15)
+    assert complaints == b""
+    assert [
+        mark
+        for mark in Path("/tmp").glob("controlroom-demo-*/owner.pid")
+        if mark.read_text() == str(child.pid)
+    ] == []
 
 
 def test_killed_it_takes_its_servers_along_and_the_next_one_sweeps_up() -> None:

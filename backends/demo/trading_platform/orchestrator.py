@@ -31,6 +31,7 @@ _FIRST: Final = 1.0
 _BETWEEN_ORDERS: Final = (0.8, 2.4)
 _WANTED: Final = (3_000.0, 12_000.0)
 """Dollars of one symbol the strategy wants."""
+_RESTING_QTY: Final = 5
 _RESTING: Final = 0.3
 """Share of orders that wait at a limit."""
 
@@ -160,6 +161,9 @@ class Orchestrator:
         qty = min(max(abs(gap), 1), 60)
         side = "buy" if gap > 0 else "sell"
         is_resting = self._rng.random() < _RESTING
+        if is_resting:
+            # What is reserved for an order that expires is never given back: large ones would fill the limit.
+            qty = min(qty, _RESTING_QTY)
         away = 1 - self._rng.uniform(0.0005, 0.003) * (1 if side == "buy" else -1)
         return {
             "client_order_id": f"{uuid.UUID(int=self._rng.getrandbits(128)).hex[:24]}",

@@ -67,7 +67,8 @@ class Platform:
     """Started by ``start``, ended by ``close``; ``faults`` changes it in between."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.rng = random.Random(seed)  # noqa: S311 # a world to look at, no secrets
+        self._seed = seed
+        self.rng = self._dice("troubles")
         self.flood_rate = RATE
         self._folder = folder
         self.logs = {service: LogStore() for service in SERVICES}
@@ -85,20 +86,27 @@ class Platform:
         self._troubles = Troubles(self)
         self.faults = Faults(self._troubles.switches())
 
+    def _dice(self, part: str) -> random.Random:
+        """Each part has its own, so that what one does leaves the others' course alone."""
+        return random.Random(f"{self._seed} {part}")  # noqa: S311 # a world to look at, no secrets
+
     def _build(self) -> None:
-        market = Market(self.rng)
-        self.broker = PaperBroker(market, self.rng, self._deliver, holdings=holdings())
+        market = Market(self._dice("market"))
+        self.broker = PaperBroker(market, self._dice("broker"), self._deliver, holdings=holdings())
         self.gateway = Gateway(
             self.redis, Ledger(self.database), self.broker, self.voice("execution_gateway", "main")
         )
         self.orchestrator = Orchestrator(
-            KillSwitch(self.redis), self.database, self.broker, self._submit, self.rng,
+            KillSwitch(self.redis), self.database, self.broker, self._submit,
+            self._dice("orchestrator"),
             self.voice("orchestrator", "orchestrator"),
         )  # fmt: skip
         self.market_data = MarketData(
-            self.redis, market, self.rng, self.voice("market_data_service", "alpaca_stream")
+            self.redis, market, self._dice("feed"), self.voice("market_data_service", "alpaca_stream")
         )
-        self.signals = SignalService(self.database, self.rng, self.voice("signal_service", "main"))
+        self.signals = SignalService(
+            self.database, self._dice("signals"), self.voice("signal_service", "main")
+        )
         self.registry = Registry()
         self.tokens = ServiceTokens(self._folder, self.redis)
         self.authority = Authority(self._secret(), self._limits, self.tokens, self.gateway.voice)
@@ -147,9 +155,9 @@ class Platform:
         await self._postgres_server.create("trader", "trader", schema)
         held = self.broker.holdings
         await seed_redis(self.redis, self._sessions, self._limits, held)
-        await seed_database(self.database, self.rng, held)
+        await seed_database(self.database, self._dice("past"), held)
         await self.engine.boot([name for name in SERVICES if name not in ("redis", "postgres")])
-        write_history(self.logs, self.rng)
+        write_history(self.logs, self._dice("log"))
         await self.gateway.reconcile()
         await self.market_data.publish()
         await self._docker.open()
@@ -162,7 +170,7 @@ class Platform:
                 self.orchestrator.keep_running(),
                 self._keep_broking(),
                 self._keep_reconciling(),
-                chatter(self.logs, self.is_up, self.rng),
+                chatter(self.logs, self.is_up, self._dice("chatter")),
             )
         ]
 
