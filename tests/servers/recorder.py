@@ -22,6 +22,9 @@ REDIS_READS = frozenset(
 )  # fmt: skip
 """Commands that cannot change data by themselves. Anything else counts as a write."""
 
+SHOWN = 80
+"""Bytes of each word that are kept: scripts are long and failures are read by people."""
+
 _READS_OF = {
     "acl": {"whoami", "getuser", "list", "dryrun", "cat"},
     "client": {"setname", "setinfo", "getname", "id", "info", "maint_notifications"},
@@ -183,7 +186,7 @@ def _one_command(data: bytearray) -> tuple[tuple[str, ...], int] | None:
         at = end + 2 + size + 2
         if at > len(data):
             return None
-        words.append(bytes(data[at - 2 - size : at - 2]).decode("latin-1").lower())
+        words.append(bytes(data[at - 2 - size : at - 2][:SHOWN]).decode("latin-1").lower())
     return tuple(words), at
 
 
