@@ -7,15 +7,18 @@ ask; what is safe is said by the stack file alone. See ``docs/stack-file.md``.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from backends.anchor_setting import anchor_place
+from backends.model.anchor import AnchorPlace
 from backends.model.board import SERVICE
 from backends.model.stack import Environment, Source, Stack
-from backends.secret_file import Credential, CredentialError, from_environment, from_file
+from backends.secret_file import Credential, CredentialError, from_environment
 from backends.settings import Setting, Settings, add, read_layers, room_variables, stack_variables
 from backends.stacks.address import Address, AddressError, take_apart
 from backends.stacks.loader import Described, built_in, describe
@@ -46,6 +49,13 @@ class Config:
     """By stack id: where the demo's faults are switched."""
     origins: Mapping[str, str]
     """By dotted key: the value, credentials masked, and where it came from."""
+    anchor: AnchorPlace | None = None
+    """Where the journal's head is kept besides the journal."""
+
+    @property
+    def digest(self) -> str:
+        """Of everything in force and where it came from; another one means another configuration."""
+        return hashlib.sha256(repr(sorted(self.origins.items())).encode()).hexdigest()
 
 
 def search_paths(path: Path | None = None, env: Mapping[str, str] | None = None) -> list[Path]:
@@ -78,6 +88,8 @@ def load(
     for one in loaded:
         origins |= one.origins
         names |= one.secret_names
+    anchor, anchor_names = anchor_place(settings, env)
+    names |= anchor_names
     if env is os.environ:
         for name in names:
             os.environ.pop(name, None)
@@ -89,6 +101,7 @@ def load(
         watch=bool(watch and watch.value),
         demo_control={one.ident: one.demo_control for one in loaded if one.demo_control is not None},
         origins=origins,
+        anchor=anchor,
     )
 
 
@@ -251,18 +264,7 @@ class _Loading:
         return found
 
     def _credential(self, setting: Setting) -> Credential:
-        """The text behind ``*_env`` or ``*_file``, which must be there because somebody asked for it."""
-        try:
-            if setting.key.endswith("_file"):
-                return from_file(setting.path())
-            found = from_environment(str(setting.value), self._env)
-        except CredentialError as error:
-            raise setting.error(str(error)) from None
-        if found is None:
-            raise setting.error(
-                f"environment variable {setting.value} is not set, nor is {setting.value}_FILE"
-            )
-        return found
+        return setting.credential(self._env)
 
     def _optional(self, name: str) -> Credential | None:
         """The text behind a variable that the stack file names, if it is set."""

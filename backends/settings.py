@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from msgspec import field
 
+from backends.secret_file import Credential, CredentialError, from_environment, from_file
 from backends.stacks.schema_types import EnvironmentWord, Seconds, Strict
 from backends.stacks.toml_file import ConfigError, TomlFile, decode, read_toml
 from backends.stacks.toml_lines import Place
@@ -31,10 +32,24 @@ _TRUE: Final = ("1", "true", "yes", "on")
 _FALSE: Final = ("0", "false", "no", "off", "")
 
 
+class AnchorTable(Strict):
+    """Where the journal's head is kept besides the journal."""
+
+    kind: Literal["redis", "postgres", "syslog"]
+    url: str | None = None
+    url_env: str | None = None
+    url_file: str | None = None
+    username: str | None = None
+    password_env: str | None = None
+    password_file: str | None = None
+    name: str | None = None
+
+
 class RoomTable(Strict):
     theme: str | None = None
     state_dir: str | None = None
     watch: bool | None = None
+    anchor: AnchorTable | None = None
 
 
 class SourceTable(Strict):
@@ -85,6 +100,18 @@ class Setting:
         """The error about this value, at its place."""
         return self.file.error(self.place, text) if self.file else ConfigError(f"{self.origin}: {text}")
 
+    def credential(self, env: Mapping[str, str]) -> Credential:
+        """The text behind ``*_env`` or ``*_file``, which must be there. Raises ConfigError."""
+        try:
+            if self.key.endswith("_file"):
+                return from_file(self.path())
+            found = from_environment(str(self.value), env)
+        except CredentialError as error:
+            raise self.error(str(error)) from None
+        if found is None:
+            raise self.error(f"environment variable {self.value} is not set, nor is {self.value}_FILE")
+        return found
+
     def path(self) -> Path:
         """The value as a path; a relative one starts at the folder of the file it stands in."""
         path = Path(self.value).expanduser()
@@ -120,6 +147,8 @@ def _merge(settings: Settings, found: Iterable[tuple[Place, Setting]]) -> None:
 
 def _settings_of(file: TomlFile, config: ConfigFile) -> Iterator[tuple[Place, Setting]]:
     yield from _table(file, ("room",), config.room)
+    if config.room.anchor is not None:
+        yield from _table(file, ("room", "anchor"), config.room.anchor)
     for ident, stack in config.stack.items():
         place: Place = ("stack", ident)
         yield place, Setting("stack", ident, _origin(file, place), file, place)
@@ -133,7 +162,7 @@ def _table(file: TomlFile, place: Place, table: Strict) -> Iterator[tuple[Place,
     seen: dict[str, str] = {}
     for key in table.__struct_fields__:
         value = getattr(table, key)
-        if value is None or key == "source":
+        if value is None or key in ("source", "anchor"):
             continue
         group = groups.get(key, key)
         if group in seen:

@@ -107,6 +107,15 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.jsonl") if path.stem.isdigit())
 
 
+def end_of(folder: Path) -> Head:
+    """The newest whole record's head, whoever wrote it. Raises OSError."""
+    for path in reversed(files_of(folder)):
+        size = path.stat().st_size
+        if size:
+            return _read_end(_tail(path, size))[0]
+    return START
+
+
 def _next(path: Path) -> Path:
     return path.with_name(f"{int(path.stem) + 1:06d}.jsonl")
 

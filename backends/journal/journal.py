@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +57,8 @@ class Journal:
     def __init__(self, folder: Path, session: Session, clock: Clock, redactor: Redactor) -> None:
         self.folder = folder
         self.host = session.operator.host
+        self.on_outcome: Callable[[], None] | None = None
+        """Called on the journal's thread when an outcome is on the disk; must return at once."""
         self._session = session
         self._clock = clock
         self._redactor = redactor
@@ -139,3 +142,5 @@ class Journal:
                 self._lost -= lost
                 self._waiting.popleft()
             item.tell(True)
+            if self.on_outcome is not None and item.body["kind"] == Kind.OUTCOME.value:
+                self.on_outcome()

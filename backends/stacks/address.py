@@ -13,6 +13,7 @@ SCHEMES: Final = {
     "redis": ("redis", "rediss", "unix"),
     "postgres": ("postgresql", "postgres"),
     "http": ("http", "https"),
+    "syslog": ("unix", "udp"),
 }
 _SECRET_NAMES: Final = frozenset({"password", "passwd", "pass", "sslpassword", "token", "api_key", "secret"})
 
