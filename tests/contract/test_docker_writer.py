@@ -6,9 +6,10 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -202,9 +203,9 @@ async def test_no_engine_means_nothing_happened() -> None:
         assert "nothing was sent" in receipt.text
 
 
-@pytest.mark.parametrize(("fault", "kind"), [("cut", UNKNOWN), ("500", UNKNOWN), ("404", FAILED)])
-async def test_an_order_whose_answer_is_lost_may_have_happened(fault: str, kind: ReceiptKind) -> None:
-    """An engine that answers questions as it should, and orders badly."""
+@asynccontextmanager
+async def odd_engine(fault: str) -> AsyncIterator[tuple[str, list[str]]]:
+    """The url of an engine that answers badly, and the orders it got."""
     orders: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -217,16 +218,36 @@ async def test_an_order_whose_answer_is_lost_may_have_happened(fault: str, kind:
                     break
                 answer, status = {"message": "\x1b[31mno"}, int(fault)
             raw = json.dumps(answer).encode()
-            writer.write(f"HTTP/1.1 {status} So\r\nContent-Length: {len(raw)}\r\n\r\n".encode() + raw)
+            writer.write(f"HTTP/1.1 {status} So\r\nContent-Length: {len(raw)}\r\n\r\n".encode())
+            for byte in raw:
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.02 if fault == "drip" and "containers" in target else 0)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
-        url = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", orders
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("cut", UNKNOWN), ("500", UNKNOWN), ("404", FAILED)])
+async def test_an_order_whose_answer_is_lost_may_have_happened(fault: str, kind: ReceiptKind) -> None:
+    async with odd_engine(fault) as (url, orders):
         receipt = await act(url, [spec("one", "x")], "restart", "one", grace=3.0)
     assert receipt.kind is kind, receipt.text
     assert orders == [f"/v1.41/containers/{'f' * 64}/restart?t=3"]
     assert "\x1b" not in receipt.text
+
+
+async def test_an_order_that_was_given_up_never_goes_out() -> None:
+    """The engine answers byte by byte, for longer than anybody waits."""
+    async with odd_engine("drip") as (url, orders):
+        receipt = await act(url, [spec("one", "x")], "kill", "one", deadline=0.5)
+        assert receipt.kind is FAILED
+        assert "no answer within 1000 ms; nothing was sent" in receipt.text
+        for thread in threading.enumerate():
+            if thread.name == "docker-order":
+                await asyncio.to_thread(thread.join, 10.0)
+    assert orders == []
 
 
 def test_the_sdk_loads_with_the_first_order() -> None:
