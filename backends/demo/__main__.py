@@ -75,7 +75,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _sweep() -> None:
     """Remove what a killed demo left behind: folders whose owner is gone."""
-    for mark in Path("/tmp").glob(f"{PREFIX}*/{_OWNER}"):  # noqa: S108 # as above
+    for mark in Path("/tmp").glob(f"{PREFIX}*/{_OWNER}"):  # noqa: S108 # only folders this module made
         with contextlib.suppress(OSError, ValueError):
             if not _is_alive(int(mark.read_text())):
                 shutil.rmtree(mark.parent, ignore_errors=True)

@@ -35,7 +35,7 @@ class Idle:
     async def stop(self, how: signal.Signals) -> None:  # noqa: ARG002 # nothing runs, nothing ends
         return
 
-    def freeze(self, is_on: bool) -> None:  # noqa: ARG002 # as above
+    def freeze(self, is_on: bool) -> None:  # noqa: ARG002 # nothing runs, nothing freezes
         return
 
     async def check(self) -> tuple[bool, str]:

@@ -32,7 +32,7 @@ class ServiceTokens:
     def make_keys(self) -> None:
         """Write the key pair, the private one readable by this user alone; blocks for a while."""
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 # only when it is asked for
-        from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 # as above
+        from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 # only when it is asked for
 
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         private = key.private_bytes(
