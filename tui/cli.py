@@ -177,11 +177,19 @@ def schema() -> None:
 
 
 @audit.command("verify")
-def audit_verify(ctx: typer.Context, journal: JournalOption = None, config: ConfigOption = None) -> None:
+def audit_verify(
+    ctx: typer.Context,
+    anchor: Annotated[
+        bool, typer.Option("--anchor", help="Also ask the anchor: shows an end that was cut off.")
+    ] = False,
+    head: Annotated[str, typer.Option(help="A head kept elsewhere, NUMBER:HASH, that must be in it.")] = "",
+    journal: JournalOption = None,
+    config: ConfigOption = None,
+) -> None:
     """Check every record: 0 whole, 7 changed or cut off, 5 it cannot be told."""
     from tui.commands.audit import check
 
-    raise typer.Exit(check(_session(ctx, config), journal))
+    raise typer.Exit(check(_session(ctx, config), journal, with_anchor=anchor, head=head))
 
 
 @audit.command("show")

@@ -36,6 +36,10 @@ class Kind(Enum):
     REFUSED = "refused"
     ABANDONED = "abandoned"
     """A dialog was closed or left alone."""
+    SESSION = "session"
+    """An operator opened the room; with the digest of its configuration."""
+    CLOCK = "clock"
+    """The host's clock was set."""
     NOTE = "note"
     REPAIR = "repair"
     """The record before this one was cut off; written by the journal itself."""
@@ -85,6 +89,8 @@ class Entry:
     verdict: str = ""
     duration: float | None = None
     """Seconds from the start of the run."""
+    config: str = ""
+    """Digest of the configuration in force."""
     is_degraded: bool = False
     """The journal could not be written in time and a stop went ahead."""
     mode: str = ""
@@ -124,6 +130,7 @@ def body(entry: Entry, session: Session, at: Instant) -> dict[str, Any]:
         "step": entry.step,
         "rung": entry.rung,
         "verdict": entry.verdict,
+        "config": entry.config,
         "duration": None if entry.duration is None else round(entry.duration, 4),
         "audit_degraded": entry.is_degraded or None,
     }

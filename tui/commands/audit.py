@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from backends.journal.identity import identify
 from backends.journal.query import Query, moment
 from backends.journal.redact import Redactor
 from backends.journal.verify import Verification, read, verify
+from backends.model.anchor import AnchorError, Mark
 from backends.model.clock import Clock, SystemClock
 from backends.model.safetext import SafeText
 from tui.commands.grid import grid
@@ -25,15 +26,24 @@ SETTLE = 0.3
 """Seconds after which a last line that is only half there is looked at again: a room may be writing it."""
 
 
-def check(session: Session, folder: Path | None) -> ExitCode:
-    """Check the chain: 0 when it is whole, 7 when it is not, 5 when that cannot be told."""
+def check(session: Session, folder: Path | None, *, with_anchor: bool = False, head: str = "") -> ExitCode:
+    """Check the chain: 0 when it is whole, 7 when it is not, 5 when that cannot be told.
+
+    With ``with_anchor`` every head the configured anchor holds must be in it; so must ``head``
+    (``NUMBER:HASH``), for an anchor that cannot be asked.
+    """
     place = _place(session, folder)
     try:
-        found = settled(place)
-    except OSError as error:
-        _say(f"UNKNOWN: {place} cannot be read: {error.strerror}")
+        marks = [_mark(head)] if head else []
+        if with_anchor:
+            marks += _anchored(session, place)
+        found = settled(place, marks)
+    except (OSError, AnchorError) as error:
+        why = f"{place} cannot be read: {error.strerror}" if isinstance(error, OSError) else error
+        _say(f"UNKNOWN: {why}")
         return ExitCode.UNKNOWN
-    _say(f"{place}: {found}")
+    anchors = f"; all {len(marks)} anchored heads are in it" if marks and found.is_whole else ""
+    _say(f"{place}: {found}{anchors}")
     _say(f"head: {found.head.seq}:{found.head.hash}")
     return ExitCode.VERIFIED if found.is_whole else ExitCode.CONFLICT
 
@@ -86,13 +96,33 @@ def query_of(
     return Query(begin, operation or "", stack or "", kind or "", last)
 
 
-def settled(place: Path) -> Verification:
+def settled(place: Path, marks: Sequence[Mark] = ()) -> Verification:
     """The result of the check; a line that is being written at this moment is no damage."""
-    found = verify(place)
+    found = verify(place, marks)
     if found.damage is not None and found.damage.why == "was cut off":
         time.sleep(SETTLE)
-        found = verify(place)
+        found = verify(place, marks)
     return found
+
+
+def _anchored(session: Session, place: Path) -> list[Mark]:
+    """The heads the configured anchor holds of this journal. Raises AnchorError, also when it holds none."""
+    anchor = session.config().anchor
+    if anchor is None:
+        raise UsageError("no anchor is configured: name one at [room.anchor] in a config file")
+    from backends.anchored import anchored
+
+    marks = anchored(anchor, identify().host, str(place.absolute()))
+    if not marks:
+        raise AnchorError(f"the anchor holds no head of {place}")
+    return marks
+
+
+def _mark(head: str) -> Mark:
+    number, _, digest = head.partition(":")
+    if not number.isdecimal() or len(digest) != 64:
+        raise UsageError("--head: expected the number and hash of a record, as in 17:0a1b…")
+    return Mark("", "", int(number), digest.lower(), "a time that --head does not tell")
 
 
 def _place(session: Session, folder: Path | None) -> Path:

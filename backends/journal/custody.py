@@ -1,0 +1,180 @@
+"""The journal's keeper beside the engine: checks the chain, notices the clock being set, tells of trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Protocol
+
+from backends.journal.anchorage import Anchor, Anchorage
+from backends.journal.entry import Entry, Kind
+from backends.journal.journal import Journal
+from backends.journal.unfinished import recent
+from backends.journal.verify import verify
+from backends.model.alarm import Alarm, Priority
+from backends.model.board import Board
+from backends.model.clock import Clock, Instant
+from backends.model.safetext import SafeText
+
+TICK: Final = 1.0
+STEP: Final = 1.0
+"""Seconds by which the wall clock must move against the monotonic one to have been set."""
+
+SETTLED: Final = 5.0
+"""Seconds after the start until the first check: the first boards come first."""
+
+DAILY: Final = 86_400.0
+_REST: Final = 0.02
+"""Seconds to rest after each few hundred records of a check, so that nothing else feels it."""
+
+SUBJECT: Final = "journal"
+
+
+class Book(Protocol):
+    """Turns a board into the alarms that are active on it."""
+
+    def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]: ...
+
+
+class Custody:
+    """Lives on the engine's loop. Without ``make_anchor`` the head is not anchored by this process."""
+
+    def __init__(self, journal: Journal, clock: Clock, make_anchor: Callable[[], Anchor] | None) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._anchorage = None if make_anchor is None else Anchorage(journal, make_anchor, clock)
+        self._damage: str | None = None
+        self._since: dict[str, Instant] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def keep(self) -> None:
+        """Check the chain soon and daily, and watch the clock, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._check())
+            group.create_task(self._watch_clock())
+
+    def welcome(self, config: str) -> None:
+        """Journal that an operator opened the room; ``config`` is the digest of what is in force."""
+        task = asyncio.get_running_loop().create_task(self._welcome(config))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        """Anchor the last head, briefly."""
+        if self._anchorage is not None:
+            self._anchorage.close()
+
+    def over(self, book: Book) -> Book:
+        """``book`` with the journal's own alarms."""
+        return _WithJournal(book, self)
+
+    def alarms(self, now: Instant) -> tuple[Alarm, ...]:
+        """What is wrong with the journal itself."""
+        found = []
+        if self._damage is not None:
+            found.append(_damaged(self._damage, now))
+        if self._journal.trouble is not None:
+            found.append(_unwritable(self._journal.trouble, self._journal.unwritten, now))
+        if self._anchorage is not None and self._anchorage.trouble is not None:
+            found.append(_adrift(self._anchorage.trouble, now))
+        self._since = {alarm.id: self._since.get(alarm.id, now) for alarm in found}
+        return tuple(replace(alarm, since=self._since[alarm.id]) for alarm in found)
+
+    async def _check(self) -> None:
+        await asyncio.sleep(SETTLED)
+        while True:
+            self._damage = await asyncio.to_thread(self._look)
+            await asyncio.sleep(DAILY)
+
+    def _look(self) -> str | None:
+        """What is wrong with the chain; a last line that another room is writing just now is not."""
+        for _ in range(3):
+            try:
+                found = verify(self._journal.folder, pause=lambda: time.sleep(_REST))
+            except OSError as error:
+                return f"it cannot be read: {error.strerror}"
+            if found.damage is None or found.damage.why != "was cut off":
+                break
+            time.sleep(_REST)
+        return None if found.is_whole else str(found)
+
+    async def _watch_clock(self) -> None:
+        now = self._clock.now()
+        offset = now.wall - now.mono
+        while True:
+            await asyncio.sleep(TICK)
+            now = self._clock.now()
+            moved = now.wall - now.mono - offset
+            if abs(moved) > STEP:
+                offset += moved
+                text = f"the clock was set {abs(moved):.1f} s {'forward' if moved > 0 else 'back'}"
+                self._journal.post(Entry(Kind.CLOCK, text + (", or the host slept" if moved > 0 else "")))
+
+    async def _welcome(self, config: str) -> None:
+        try:
+            before = await asyncio.to_thread(self._last_config)
+        except OSError:
+            before = None  # That the journal cannot be read is an alarm of its own.
+        changed = before is not None and before != config
+        text = "opened the room" + ("; its configuration is another than last time" if changed else "")
+        self._journal.post(Entry(Kind.SESSION, text, config=config, via="screen"))
+
+    def _last_config(self) -> str | None:
+        last = None
+        for record in recent(self._journal.folder):
+            if record.get("kind") == Kind.SESSION.value:
+                last = record.get("config")
+        return None if last is None else str(last)
+
+
+class _WithJournal:
+    def __init__(self, book: Book, custody: Custody) -> None:
+        self._book = book
+        self._custody = custody
+
+    def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
+        found = (*self._book.evaluate(board, now), *self._custody.alarms(now))
+        return tuple(sorted(found, key=lambda alarm: (alarm.priority.rank, alarm.since, alarm.id)))
+
+
+def _damaged(why: str, since: Instant) -> Alarm:
+    return Alarm(
+        "journal-damaged",
+        Priority.HIGH,
+        SafeText(f"The journal does not verify: {why}", 300),
+        SafeText("somebody or something changed its files, or the disk is failing"),
+        SafeText("what it says from there on proves nothing"),
+        SafeText(
+            "Keep a copy of its folder as it is. Run `controlroom audit verify`, and ask who was there."
+        ),
+        since,
+        SUBJECT,
+    )
+
+
+def _unwritable(why: str, waiting: int, since: Instant) -> Alarm:
+    return Alarm(
+        "journal-unwritable",
+        Priority.HIGH,
+        SafeText(f"The journal cannot be written: {why}; {waiting} records wait in memory", 300),
+        SafeText("the disk is full, read-only or gone"),
+        SafeText("a stop works and is marked; everything else is refused; leaving the room loses what waits"),
+        SafeText("Make room on the disk of the state folder (`controlroom paths`) before closing this room."),
+        since,
+        SUBJECT,
+    )
+
+
+def _adrift(why: str, since: Instant) -> Alarm:
+    return Alarm(
+        "journal-not-anchored",
+        Priority.LOW,
+        SafeText(f"The journal's head is not anchored: {why}", 300),
+        SafeText("the anchor's address, credentials or server"),
+        SafeText("nobody could prove that its end was not cut off since the last anchored head"),
+        SafeText("See what answers at [room.anchor] of the configuration."),
+        since,
+        SUBJECT,
+    )

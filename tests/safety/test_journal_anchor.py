@@ -1,0 +1,202 @@
+"""Cutting off the journal's end, or rebuilding all of it, is seen by heads kept in another place."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from backends.anchored import anchored
+from backends.journal.anchorage import Anchorage
+from backends.journal.chain_file import ChainFile, end_of, files_of
+from backends.journal.entry import Entry, Kind, Session
+from backends.journal.identity import identify
+from backends.journal.journal import Journal
+from backends.journal.redact import Redactor
+from backends.journal.verify import verify
+from backends.model.anchor import AnchorError, AnchorKind, AnchorPlace, Mark
+from backends.model.clock import SystemClock
+from backends.writers.anchor import make_anchor
+from tests.servers.process import free_port, wait_until
+from tests.servers.redis import RedisServer
+from tui.cli import app
+from tui.commands.verdict import ExitCode
+
+ME = identify()
+RUNNER = CliRunner()
+
+
+@pytest.fixture(params=["redis", "postgres"])
+def place(request: pytest.FixtureRequest) -> AnchorPlace:
+    """A real server that keeps the heads."""
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis_db")
+        return AnchorPlace(AnchorKind.REDIS, server.url, "controlroom:journal")
+    dsn: str = request.getfixturevalue("postgres_dsn")
+    with psycopg.connect(dsn, autocommit=True) as link:
+        link.execute("DROP TABLE IF EXISTS controlroom_journal")
+    return AnchorPlace(AnchorKind.POSTGRES, dsn, "controlroom_journal")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    made = Journal(tmp_path / "journal", Session(ME, "0.1.0"), SystemClock(), Redactor())
+    yield made
+    made.close()
+
+
+def held(place: AnchorPlace, journal: Journal) -> list[Mark]:
+    return anchored(place, journal.host, str(journal.folder))
+
+
+def config(tmp_path: Path, place: AnchorPlace) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f'[room]\nstate_dir = "{tmp_path}"\n[room.anchor]\nkind = "{place.kind.value}"\nurl = "{place.url}"\n'
+    )
+    return path
+
+
+def checked(tmp_path: Path, place: AnchorPlace, *more: str) -> tuple[int, str]:
+    done = RUNNER.invoke(
+        app, ["--config", str(config(tmp_path, place)), "audit", "verify", *(more or ("--anchor",))]
+    )
+    return done.exit_code, done.stdout
+
+
+def rewritten(folder: Path, texts: list[str]) -> None:
+    """All of it made anew, without a flaw."""
+    shutil.rmtree(folder)
+    chain = ChainFile(folder)
+    for text in texts:
+        chain.append({"v": 1, "kind": "note", "text": text}, is_synced=False)
+
+
+async def filled(journal: Journal, place: AnchorPlace, outcomes: int = 3) -> None:
+    """Runs with their outcomes, each head anchored when it was written."""
+    anchorage = Anchorage(journal, lambda: make_anchor(place), SystemClock())
+    for number in range(outcomes):
+        await journal.record(Entry(Kind.INTENT, "begins"), budget=5)
+        await journal.record(Entry(Kind.OUTCOME, "ends"), budget=5)
+        wait_until(lambda: len(held(place, journal)) > number, 5)  # noqa: B023 (called in this turn only)
+    anchorage.close()
+    assert anchorage.trouble is None
+
+
+async def test_the_head_is_anchored_after_every_outcome_and_a_whole_journal_agrees_with_it(
+    tmp_path: Path, journal: Journal, place: AnchorPlace
+) -> None:
+    assert checked(tmp_path, place)[0] == ExitCode.UNKNOWN, "an anchor that holds nothing proves nothing"
+    await filled(journal, place)
+    assert [mark.seq for mark in held(place, journal)] == [6, 4, 2]
+    code, text = checked(tmp_path, place)
+    assert code == ExitCode.VERIFIED, text
+    assert "all 3 anchored heads are in it" in text
+
+
+async def test_an_end_that_was_cut_off_is_found_also_when_the_journal_went_on(
+    tmp_path: Path, journal: Journal, place: AnchorPlace
+) -> None:
+    await filled(journal, place)
+    (path,) = files_of(journal.folder)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:3]))
+    assert verify(journal.folder).is_whole, "without an anchor nobody can tell"
+    code, text = checked(tmp_path, place)
+    assert code == ExitCode.CONFLICT
+    assert "CUT OFF: it ends at record 3, and record 6 was anchored" in text
+    await journal.record(Entry(Kind.NOTE, "as if nothing had happened"), budget=5)
+    await filled(journal, place, outcomes=4)
+    code, text = checked(tmp_path, place)
+    assert code == ExitCode.CONFLICT
+    assert "REBUILT: record" in text
+
+
+async def test_a_journal_rebuilt_from_its_first_record_is_found(
+    tmp_path: Path, journal: Journal, place: AnchorPlace
+) -> None:
+    await filled(journal, place)
+    rewritten(journal.folder, [f"nothing happened {number}" for number in range(9)])
+    assert verify(journal.folder).is_whole
+    code, text = checked(tmp_path, place)
+    assert code == ExitCode.CONFLICT
+    assert "REBUILT" in text
+
+
+async def test_an_anchor_that_does_not_answer_is_unknown_and_never_whole(
+    tmp_path: Path, journal: Journal
+) -> None:
+    await journal.record(Entry(Kind.NOTE, "x"), budget=5)
+    nobody = AnchorPlace(AnchorKind.REDIS, f"redis://127.0.0.1:{free_port()}/0", "controlroom:journal")
+    code, text = checked(tmp_path, nobody)
+    assert code == ExitCode.UNKNOWN
+    assert "UNKNOWN: Redis did not tell the heads" in text
+    syslog = AnchorPlace(AnchorKind.SYSLOG, "unix:///dev/log", "controlroom")
+    assert checked(tmp_path, syslog)[0] == ExitCode.UNKNOWN
+
+
+async def test_an_anchor_that_is_down_is_trouble_in_words_until_it_takes_the_newest_head(
+    journal: Journal, redis_db: RedisServer
+) -> None:
+    class Flaky:
+        is_down = True
+
+        def put(self, mark: Mark) -> None:
+            if self.is_down:
+                raise AnchorError("the anchor is away")
+            make_anchor(there).put(mark)
+
+    there = AnchorPlace(AnchorKind.REDIS, redis_db.url, "controlroom:journal")
+    flaky = Flaky()
+    anchorage = Anchorage(journal, lambda: flaky, SystemClock(), every=0.05)
+    for _ in range(3):
+        await journal.record(Entry(Kind.OUTCOME, "x"), budget=5)
+    wait_until(lambda: anchorage.trouble == "the anchor is away", 5)
+    flaky.is_down = False
+    wait_until(lambda: anchorage.trouble is None, 5)
+    assert [mark.seq for mark in held(there, journal)] == [3]
+    anchorage.close()
+
+
+async def test_what_does_not_answer_at_all_holds_up_nobody(journal: Journal) -> None:
+    release = threading.Event()
+
+    class Hanging:
+        def put(self, mark: Mark) -> None:
+            release.wait(30)
+
+    anchorage = Anchorage(journal, Hanging, SystemClock())
+    assert await journal.record(Entry(Kind.OUTCOME, "x"), budget=5)
+    began = time.monotonic()
+    assert await journal.record(Entry(Kind.OUTCOME, "y"), budget=5)
+    anchorage.close(0.1)
+    assert time.monotonic() - began < 1.0
+    release.set()
+
+
+async def test_a_syslog_gets_the_head_and_a_head_taken_from_it_is_checked_by_hand(
+    tmp_path: Path, journal: Journal
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        log.settimeout(5)
+        there = AnchorPlace(AnchorKind.SYSLOG, f"unix://{tmp_path}/log", "controlroom")
+        anchorage = Anchorage(journal, lambda: make_anchor(there), SystemClock())
+        await journal.record(Entry(Kind.OUTCOME, "x"), budget=5)
+        line = log.recv(2000).decode()
+        anchorage.close()
+    head = end_of(journal.folder)
+    assert line.startswith("<133>controlroom[")
+    assert f"journal head {head.seq}:{head.hash} of {journal.folder}" in line
+    assert checked(tmp_path, there, "--head", f"{head.seq}:{head.hash}")[0] == ExitCode.VERIFIED
+    code, text = checked(tmp_path, there, "--head", f"{head.seq + 5}:{head.hash}")
+    assert code == ExitCode.CONFLICT
+    assert "CUT OFF" in text
+    assert checked(tmp_path, there, "--head", f"{head.seq}:{'0' * 64}")[0] == ExitCode.CONFLICT
