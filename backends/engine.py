@@ -8,43 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backends.alarms.book import AlarmBook
-from backends.board.fresh import FreshReader
-from backends.board.poll import FactTask, Poller, ServiceTask, Task
-from backends.board.store import Store, is_all_asked
+from backends.board.store import is_all_asked
 from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
-from backends.logs.ring import LogRing
+from backends.model.action import Action
 from backends.model.board import Board
 from backends.model.clock import Clock, SystemClock
 from backends.model.intent import Identity, Intent
-from backends.model.port import FactReader, LogSource
-from backends.model.procedure import Effector, Proof, Run
+from backends.model.port import FactReader, LogSink, LogSource, ServiceReader
+from backends.model.procedure import Effector, Receipt, ReceiptKind, Run, Step
+from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
-from backends.procedures.evidence import Eyes
+from backends.procedures.approval import ApprovalBook
 from backends.procedures.permit import Permit, arm
-from backends.procedures.restart import reconcile
-from backends.procedures.runner import Procedures
+from backends.room import Room
 
 if TYPE_CHECKING:
     import httpx
 
-TICK = 1.0
-"""Seconds between two looks at readings that nothing refreshed."""
-
 _LOADING = threading.Lock()
 """Held while a client library loads: two threads that import parts of one library see half of it."""
-
-WARM = 20.0
-"""Seconds between two looks whether the connections of the stop path still live."""
 
 
 class Mode(Enum):
@@ -70,6 +60,7 @@ class Engine:
         self.operator = operator
         self.clock = clock or SystemClock()
         self._observe = observe
+        self._state_dir = state_dir
         self._permit = arm(operator, is_watch=mode is Mode.WATCH)
         passwords = [source.password for stack in stacks for source in stack.sources.values()]
         redactor = Redactor(password for password in passwords if password is not None)
@@ -82,7 +73,8 @@ class Engine:
         self._grace = 0.0
         self._shared = _SharedClients()
         self._rooms = {
-            stack.id: _Room(stack, self.clock, self._shared, redactor, self._changed) for stack in stacks
+            stack.id: Room(stack, self.clock, self._shared, redactor, self._changed, self._journal, state_dir)
+            for stack in stacks
         }
 
     @property
@@ -145,6 +137,19 @@ class Engine:
         kind = {"abandoned": Kind.ABANDONED, "refused": Kind.REFUSED}.get(event, Kind.NOTE)
         environment = self.board(stack).environment.value
         self._journal.post(Entry(kind, detail, stack, environment, procedure, via="screen"))
+
+    def attest(self, stack: str, operation: str, step: str) -> None:
+        """Confirm, as this session's operator, the step that a run waits for (``Run.awaits``)."""
+        self._call(self._rooms[stack].attest, operation, step, self.operator)
+
+    def acknowledge_resume(self, stack: str) -> None:
+        """Take note of an unexplained resume: its alarm ends, and the journal says who saw it."""
+        self.record("acknowledged", stack, "", f"{self.operator.user} has seen the unexplained resume")
+        self._call(self._rooms[stack].acknowledge)
+
+    def approvals(self) -> ApprovalBook:
+        """Where a second person's consent is asked for and given; safe from any thread."""
+        return ApprovalBook(self._state_dir / "approvals", self.clock)
 
     def refresh(self, stack: str) -> None:
         """Poll every source of the stack now."""
@@ -221,133 +226,45 @@ class _SharedClients:
             return HttpFactReader(source, self._http, clock)
         raise ValueError(f"{source.kind.value} holds no facts")
 
+    def service_reader(
+        self,
+        stack: Stack,
+        source: Source,
+        clock: Clock,
+        poke: Callable[[], None] | None = None,
+        logs: LogSink | None = None,
+    ) -> ServiceReader:
+        """A reader of the stack's services: with ``poke`` it streams, without it is for single looks."""
+        with _LOADING:
+            from backends.readers.docker import DockerServiceReader
+
+        expected = [spec for spec in stack.services if spec.source == source.id]
+        streams = poke is not None
+        return DockerServiceReader(source, expected, poke=poke, logs=logs, clock=clock, is_streaming=streams)
+
+    def effectors(self, permit: Permit, stack: Stack) -> dict[str, Effector]:
+        """The writers of an armed session."""
+        return _effectors(permit, stack)
+
     async def close(self) -> None:
         if self._http is not None:
             await self._http.aclose()
 
 
-class _Room:
-    """One stack: its store, its pollers, its logs, and what acts on it. Lives on the engine's loop."""
+class _Unmade:
+    """In place of a writer that could not be made: each of its steps fails and says so."""
 
-    def __init__(
-        self,
-        stack: Stack,
-        clock: Clock,
-        shared: _SharedClients,
-        redactor: Redactor,
-        changed: Callable[[], None],
-    ) -> None:
-        self.stack = stack
-        self._clock = clock
-        self._shared = shared
-        self.store = Store(stack, clock, AlarmBook(stack, clock.now()), changed)
-        self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
-        self._pollers: dict[str, Poller] = {}
-        self._verifier = FreshReader(stack, lambda source: shared.fact_reader(source, clock), clock)
-        self._procedures: asyncio.Future[Procedures] | None = None
-        self._running: set[asyncio.Task[Any]] = set()
+    def __init__(self, why: str) -> None:
+        self._why = why
 
-    async def arm(self, permit: Permit | None, journal: Journal, keep_warm: bool) -> None:
-        """Make ready what acts, then keep its connections warm until cancelled."""
-        ready = self._ready()
-        effectors = {} if permit is None else await asyncio.to_thread(_effectors, permit, self.stack)
-        ready.set_result(
-            Procedures(self.stack, permit, effectors, self._verifier, journal, self._clock, self._show)
-        )
-        while keep_warm and permit is not None:
-            await ready.result().warm()
-            await self._verifier.warm(sorted({proof.fact for proof in self._proofs()}))
-            await asyncio.sleep(WARM)
+    async def act(self, _action: Action, _values: Mapping[str, Any], _step: Step) -> Receipt:
+        return Receipt(ReceiptKind.FAILED, SafeText(f"its writer could not be made: {self._why}"))
 
-    async def observe(self) -> None:
-        """Watch every source until cancelled."""
-        gates = {self.stack.facts[gate.fact].source for gate in self.stack.gates}
-        ordered = sorted(self.stack.sources.values(), key=lambda source: source.id not in gates)
-        loop = asyncio.get_running_loop()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._tick())
-            for source in ordered:
-                poller = Poller(source, self._maker(source, loop), self.store, self._clock)
-                self._pollers[source.id] = poller
-                group.create_task(poller.run())
+    async def warm(self) -> None:
+        return
 
-    async def reconcile(self, permit: Permit | None, journal: Journal) -> None:
-        """Tell of runs that a former process left unfinished; only an armed room closes them."""
-        eyes = Eyes(self._verifier, self.stack.facts, self._clock)
-        is_armed = permit is not None
-        await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=is_armed)
-
-    def poke(self) -> None:
-        """Poll everything now."""
-        for poller in self._pollers.values():
-            poller.poke()
-
-    def begin(self, intent: Intent) -> None:
-        """Start the intent's procedure, or attach to the run there is."""
-        task = asyncio.get_running_loop().create_task(self._execute(intent))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-    async def close(self, grace: float) -> None:
-        """End what acts: a running procedure may reach its verdict within ``grace`` seconds."""
-        ready = self._ready()
-        if ready.done():
-            await ready.result().close(grace)
-        await self._verifier.close()
-
-    def _show(self, run: Run) -> None:
-        self.store.show_run(run)
-        if run.verdict is not None:
-            # The board must show the effect by its ordinary way, and soon.
-            self.poke()
-
-    async def _execute(self, intent: Intent) -> None:
-        procedures = await asyncio.shield(self._ready())
-        await procedures.execute(intent, self.store.board)
-
-    def _ready(self) -> asyncio.Future[Procedures]:
-        if self._procedures is None:
-            self._procedures = asyncio.get_running_loop().create_future()
-        return self._procedures
-
-    def _proofs(self) -> list[Proof]:
-        return [
-            proof
-            for procedure in self.stack.procedures.values()
-            for step in procedure.steps
-            for proof in step.proof
-        ]
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(TICK)
-            self.store.tick()
-
-    def _maker(self, source: Source, loop: asyncio.AbstractEventLoop) -> Callable[[], Task]:
-        if source.kind is SourceKind.DOCKER:
-            return lambda: self._service_task(source, loop)
-        facts = [fact for fact in self.stack.facts.values() if fact.source == source.id]
-        shared, clock, store = self._shared, self._clock, self.store
-        return lambda: FactTask(source, facts, shared.fact_reader(source, clock), store)
-
-    def _service_task(self, source: Source, loop: asyncio.AbstractEventLoop) -> Task:
-        with _LOADING:
-            from backends.readers.docker import DockerServiceReader
-
-        expected = [spec for spec in self.stack.services if spec.source == source.id]
-
-        def poke() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._pollers[source.id].poke)
-
-        reader = DockerServiceReader(
-            source,
-            expected,
-            poke=poke,
-            logs=self.ring,
-            clock=self._clock,
-        )
-        return ServiceTask(source, reader, self.store)
+    async def close(self) -> None:
+        return
 
 
 def _effectors(_permit: Permit, stack: Stack) -> dict[str, Effector]:
@@ -357,12 +274,14 @@ def _effectors(_permit: Permit, stack: Stack) -> dict[str, Effector]:
     with _LOADING:
         for source in (stack.sources[name] for name in sorted(named) if name in stack.sources):
             # One writer that cannot be made must not take the others with it: its steps will fail, in words.
-            with suppress(Exception):
-                made[source.id] = _effector(source)
+            try:
+                made[source.id] = _effector(source, stack)
+            except Exception as error:
+                made[source.id] = _Unmade(type(error).__name__)
     return made
 
 
-def _effector(source: Source) -> Effector:
+def _effector(source: Source, stack: Stack) -> Effector:
     if source.kind is SourceKind.REDIS:
         from backends.writers.redis import RedisEffector
 
@@ -371,4 +290,8 @@ def _effector(source: Source) -> Effector:
         from backends.writers.http import HttpEffector
 
         return HttpEffector(source)
+    if source.kind is SourceKind.DOCKER:
+        from backends.writers.docker import DockerEffector
+
+        return DockerEffector(source, stack.services)
     raise ValueError(f"nothing can be written to {source.kind.value}")

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from backends.board.ingest import ingest_facts, ingest_failure, never, period_of
+from backends.board.ingest import ingest_facts, ingest_failure, ingest_services, never, period_of
+from backends.model.board import SERVICE
 from backends.model.clock import Clock
 from backends.model.fact import SourceError
-from backends.model.port import FactReader
+from backends.model.port import FactReader, ServiceReader
 from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, Stack
@@ -18,14 +19,27 @@ from backends.model.stack import Source, Stack
 class FreshReader:
     """A ``Verifier``: keeps a reader of its own for each source, opened when first needed or warmed."""
 
-    def __init__(self, stack: Stack, make: Callable[[Source], FactReader], clock: Clock) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        make: Callable[[Source], FactReader],
+        clock: Clock,
+        make_services: Callable[[Source], ServiceReader] | None = None,
+    ) -> None:
         self._stack = stack
         self._make = make
+        self._make_services = make_services
         self._clock = clock
         self._readers: dict[str, FactReader] = {}
+        self._service_readers: dict[str, ServiceReader] = {}
 
     async def look(self, fact: str, within: float) -> Reading[Any]:
-        """The fact as it is now, or a FAILED reading that says why not. Never raises for a source."""
+        """The fact as it is now, or a FAILED reading that says why not. Never raises for a source.
+
+        ``service:<name>`` is a service of the stack, inspected anew.
+        """
+        if fact.startswith(SERVICE):
+            return await self._look_at_service(fact, within)
         spec = self._stack.facts[fact]
         source = self._stack.sources[spec.source]
         asked = self._clock.now()
@@ -52,4 +66,25 @@ class FreshReader:
     async def close(self) -> None:
         for reader in self._readers.values():
             await reader.close()
+        for services in self._service_readers.values():
+            await services.close()
         self._readers.clear()
+        self._service_readers.clear()
+
+    async def _look_at_service(self, key: str, within: float) -> Reading[Any]:
+        name = key.removeprefix(SERVICE)
+        spec = next(each for each in self._stack.services if each.name == name)
+        source = self._stack.sources[spec.source]
+        before = never([(key, source, source.every)], self._clock.now())
+        try:
+            if self._make_services is None:
+                raise SourceError("services cannot be inspected here")
+            if source.id not in self._service_readers:
+                made = await asyncio.to_thread(self._make_services, source)
+                self._service_readers.setdefault(source.id, made)
+            found = await asyncio.wait_for(self._service_readers[source.id].services(), within)
+        except (SourceError, TimeoutError) as failure:
+            is_late = isinstance(failure, TimeoutError)
+            why = SafeText(f"no answer in {within:g} s" if is_late else failure)
+            return ingest_failure([key], source, why, self._clock.now(), before)[key]
+        return ingest_services({name: found.get(name)}, source, self._clock.now(), before)[key]

@@ -1,0 +1,211 @@
+"""One stack in the engine: what observes it, what acts on it, and the board both meet on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from backends.alarms.book import AlarmBook
+from backends.board.fresh import FreshReader
+from backends.board.poll import FactTask, Poller, ServiceTask, Task
+from backends.board.store import Store
+from backends.journal.journal import Journal
+from backends.journal.redact import Redactor
+from backends.journal.unfinished import recent
+from backends.logs.ring import LogRing
+from backends.model.alarm import Alarm
+from backends.model.board import Board
+from backends.model.clock import Clock, Instant
+from backends.model.intent import Identity, Intent
+from backends.model.port import FactReader, LogSink, ServiceReader
+from backends.model.procedure import Effector, Proof, RiskClass, Run
+from backends.model.stack import Source, SourceKind, Stack
+from backends.procedures.evidence import Eyes
+from backends.procedures.latch import Latch
+from backends.procedures.permit import Permit
+from backends.procedures.restart import reconcile
+from backends.procedures.runner import Procedures
+
+TICK = 1.0
+"""Seconds between two looks at readings that nothing refreshed."""
+
+WARM = 20.0
+"""Seconds between two looks whether the connections of the stop path still live."""
+
+
+class Connections(Protocol):
+    """Makes what reads and what writes. Everything here loads client libraries: call it in a thread."""
+
+    def fact_reader(self, source: Source, clock: Clock) -> FactReader: ...
+
+    def service_reader(
+        self,
+        stack: Stack,
+        source: Source,
+        clock: Clock,
+        poke: Callable[[], None] | None = None,
+        logs: LogSink | None = None,
+    ) -> ServiceReader:
+        """With ``poke`` and ``logs`` it streams; without, it is for single looks."""
+
+    def effectors(self, permit: Permit, stack: Stack) -> dict[str, Effector]: ...
+
+
+class Room:
+    """One stack: its store, its pollers, its logs, and what acts on it. Lives on the engine's loop."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        clock: Clock,
+        connections: Connections,
+        redactor: Redactor,
+        changed: Callable[[], None],
+        journal: Journal,
+        state_dir: Path,
+    ) -> None:
+        self.stack = stack
+        self._state_dir = state_dir
+        self._clock = clock
+        self._connections = connections
+        self._latch = Latch(stack.id, lambda: recent(journal.folder))
+        book = _WithLatch(AlarmBook(stack, clock.now()), self._latch)
+        self.store = Store(stack, clock, book, changed)
+        self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
+        self._pollers: dict[str, Poller] = {}
+        self._verifier = FreshReader(
+            stack,
+            lambda source: connections.fact_reader(source, clock),
+            clock,
+            lambda source: connections.service_reader(stack, source, clock),
+        )
+        self._procedures: asyncio.Future[Procedures] | None = None
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def arm(self, permit: Permit | None, journal: Journal, keep_warm: bool) -> None:
+        """Make ready what acts, then keep its connections warm until cancelled."""
+        ready = self._ready()
+        effectors = (
+            {} if permit is None else await asyncio.to_thread(self._connections.effectors, permit, self.stack)
+        )
+        procedures = Procedures(
+            self.stack, permit, effectors, self._verifier, journal, self._clock, self._show,
+            state=self._state_dir,
+        )  # fmt: skip
+        ready.set_result(procedures)
+        while keep_warm and permit is not None:
+            await ready.result().warm()
+            await self._verifier.warm(
+                sorted({proof.fact for proof in self._proofs()} & self.stack.facts.keys())
+            )
+            await asyncio.sleep(WARM)
+
+    async def observe(self) -> None:
+        """Watch every source until cancelled."""
+        gates = {self.stack.facts[gate.fact].source for gate in self.stack.gates}
+        ordered = sorted(self.stack.sources.values(), key=lambda source: source.id not in gates)
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tick())
+            for source in ordered:
+                poller = Poller(source, self._maker(source, loop), self.store, self._clock)
+                self._pollers[source.id] = poller
+                group.create_task(poller.run())
+
+    async def reconcile(self, permit: Permit | None, journal: Journal) -> None:
+        """Tell of runs that a former process left unfinished; only an armed room closes them."""
+        eyes = Eyes(self._verifier, self.stack.facts, self._clock)
+        is_armed = permit is not None
+        await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=is_armed)
+
+    def attest(self, operation: str, step: str, by: Identity) -> None:
+        """A person confirms the step that waits for it."""
+        ready = self._ready()
+        if ready.done():
+            ready.result().attest(operation, step, by)
+
+    def acknowledge(self) -> None:
+        """The unexplained resume was seen by somebody."""
+        self._latch.acknowledge()
+        self.store.tick()
+
+    def poke(self) -> None:
+        """Poll everything now."""
+        for poller in self._pollers.values():
+            poller.poke()
+
+    def begin(self, intent: Intent) -> None:
+        """Start the intent's procedure, or attach to the run there is."""
+        task = asyncio.get_running_loop().create_task(self._execute(intent))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def close(self, grace: float) -> None:
+        """End what acts: a running procedure may reach its verdict within ``grace`` seconds."""
+        ready = self._ready()
+        if ready.done():
+            await ready.result().close(grace)
+        await self._verifier.close()
+
+    def _show(self, run: Run) -> None:
+        self.store.show_run(run)
+        if run.verdict is not None:
+            # The board must show the effect by its ordinary way, and soon.
+            self.poke()
+
+    async def _execute(self, intent: Intent) -> None:
+        procedures = await asyncio.shield(self._ready())
+        await procedures.execute(intent, self.store.board)
+
+    def _ready(self) -> asyncio.Future[Procedures]:
+        if self._procedures is None:
+            self._procedures = asyncio.get_running_loop().create_future()
+        return self._procedures
+
+    def _proofs(self) -> list[Proof]:
+        return [
+            proof
+            for procedure in self.stack.procedures.values()
+            if procedure.risk is RiskClass.STOP
+            for step in procedure.steps
+            for proof in step.proof
+        ]
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self.store.tick()
+            ready = self._ready()
+            if ready.done():
+                ready.result().watch(self.store.board)
+
+    def _maker(self, source: Source, loop: asyncio.AbstractEventLoop) -> Callable[[], Task]:
+        if source.kind is SourceKind.DOCKER:
+            return lambda: self._service_task(source, loop)
+        facts = [fact for fact in self.stack.facts.values() if fact.source == source.id]
+        connections, clock, store = self._connections, self._clock, self.store
+        return lambda: FactTask(source, facts, connections.fact_reader(source, clock), store)
+
+    def _service_task(self, source: Source, loop: asyncio.AbstractEventLoop) -> Task:
+        def poke() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._pollers[source.id].poke)
+
+        reader = self._connections.service_reader(self.stack, source, self._clock, poke, self.ring)
+        return ServiceTask(source, reader, self.store)
+
+
+class _WithLatch:
+    """The alarms of a board, and the one about a halt that ended without a reason."""
+
+    def __init__(self, book: AlarmBook, latch: Latch) -> None:
+        self._book = book
+        self._latch = latch
+
+    def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
+        self._latch.see(board, now)
+        alarm = self._latch.alarm
+        others = self._book.evaluate(board, now)
+        return others if alarm is None else (alarm, *others)
