@@ -321,6 +321,9 @@ async def test_open_orders_that_cannot_be_read_are_unknown_and_not_none() -> Non
     async with opened(make_room("failed")) as room:
         await room.open_dialog()
         assert "Open orders    UNKNOWN: FAILED 12s, connection refused; was 14 12s ago" in room.text()
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        assert "Open orders    14, read 0.3s ago" in room.text()
     board = world.fresh
     async with opened(make_room(lambda now: replace(board(now), readings={}))) as room:
         await room.open_dialog()

@@ -36,7 +36,7 @@ BOX = 104
 TALL = 34
 """Widest and highest the dialog grows, in cells; the style sheet says the same."""
 
-_LEAST = (76, 20)
+_LEAST = (76, 22)
 """Columns and lines below which there is no frame and only what decides is said."""
 
 _SCROLLING = frozenset({"up", "down", "pageup", "pagedown", "home", "end"})

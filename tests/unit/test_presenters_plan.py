@@ -1,0 +1,100 @@
+"""What a dialog says: everything, in whatever room there is, and never a word that is not known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backends.model.board import Board
+from backends.model.clock import Instant
+from backends.model.procedure import Procedure, RiskClass, Verdict
+from backends.model.trading import TradingState
+from tests.pilot import scenes, world
+from tests.pilot.world import HALT, STACK
+from tui.presenters.plan import Question, plan_lines
+from tui.presenters.progress import failure_lines, failure_word, is_lost, progress_lines
+from widgets.cells import width_of
+from widgets.span import Spans
+
+NOW = Instant(1000.0, 1_790_000_000.0)
+
+
+def ask(board: Board, procedure: Procedure = HALT) -> Question:
+    return Question(STACK, procedure, board, NOW, TradingState.TRADING)
+
+
+def text(lines: tuple[Spans, ...]) -> str:
+    return "\n".join("".join(span.text for span in line) for line in lines)
+
+
+@given(height=st.integers(min_value=18, max_value=60), width=st.integers(min_value=73, max_value=101))
+def test_it_fits_the_room_there_is_and_keeps_a_line_about_everything(height: int, width: int) -> None:
+    lines = plan_lines(ask(scenes.failed(NOW)), width, height)
+    assert len(lines) <= height
+    told = text(lines)
+    assert max(width_of(line.rstrip()) for line in told.splitlines()) <= width
+    for label in (
+        "Class",
+        "Effect",
+        "State now",
+        "Open orders",
+        "Targets",
+        "Steps",
+        "Proof",
+        "Will NOT",
+        "Undo",
+    ):
+        assert label in told
+    assert "If it fails" in told
+
+
+def test_with_room_enough_nothing_is_cut() -> None:
+    told = text(plan_lines(ask(world.fresh(NOW)), 100, 60))
+    assert told.count("…") == told.count("Oldest open o…") == 1
+    for line in HALT.fallback.splitlines():
+        assert line.strip() in told
+
+
+def test_a_word_too_many_is_cut_where_one_sees_it() -> None:
+    long = replace(HALT, fallback="\n".join(f"step {n}" for n in range(40)))
+    lines = plan_lines(ask(world.fresh(NOW), long), 76, 20)
+    assert "step 0 …" in text(lines)
+
+
+def test_a_procedure_that_cannot_be_undone_says_so() -> None:
+    assert "not reversible" in text(
+        plan_lines(ask(world.fresh(NOW), replace(HALT, reversible_by=None)), 76, 40)
+    )
+
+
+def test_the_second_step_says_when_it_starts() -> None:
+    assert "beside it if not proved in 0.5 s" in text(plan_lines(ask(world.fresh(NOW)), 100, 60))
+
+
+@pytest.mark.parametrize("verdict", [it for it in Verdict if it not in (Verdict.VERIFIED, Verdict.ALREADY)])
+def test_whatever_is_not_proved_is_not_stopped(verdict: Verdict) -> None:
+    run = scenes.run(NOW, verdict)
+    assert "NOT STOPPED" in failure_word(HALT, run)
+    told = text(failure_lines(HALT, run, 76))
+    assert "DO THIS BY HAND" in told
+    for line in HALT.fallback.splitlines():
+        assert line.strip() in told
+
+
+def test_other_classes_have_their_own_word() -> None:
+    assert failure_word(replace(HALT, risk=RiskClass.RESTORE), None) == "NOT DONE"
+
+
+def test_after_ten_seconds_the_way_by_hand_stands_beside_the_progress() -> None:
+    run = scenes.run(NOW)
+    assert "DO THIS BY HAND" not in text(progress_lines(HALT, run, 9.0, 76))
+    assert "DO THIS BY HAND" in text(progress_lines(HALT, run, 10.0, 76))
+
+
+def test_an_engine_that_never_takes_it_up_counts_as_lost() -> None:
+    assert not is_lost(None, 4.9)
+    assert is_lost(None, 5.0)
+    assert not is_lost(scenes.run(NOW), 500.0)
