@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -72,11 +72,9 @@ class ChainFile:
         size = path.stat().st_size if files else 0
         if self._known is not None and self._known[:2] == (path, size):
             return path, size, self._known[2], None
-        data = _tail(path, size) if size else b""
-        if not size and len(files) > 1:
-            data = _tail(files[-2], files[-2].stat().st_size)
-        head, torn = _read_end(data)
-        return path, size, head, torn
+        head, torn = _read_end(_tail(path, size)) if size else (None, None)
+        # A crash right after the next file was begun leaves no whole record in it.
+        return path, size, head or _head_of_files(files[:-1]), torn
 
     def _write(self, path: Path, size: int, data: bytes, is_synced: bool) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -109,10 +107,14 @@ def files_of(folder: Path) -> list[Path]:
 
 def end_of(folder: Path) -> Head:
     """The newest whole record's head, whoever wrote it. Raises OSError."""
-    for path in reversed(files_of(folder)):
-        size = path.stat().st_size
-        if size:
-            return _read_end(_tail(path, size))[0]
+    return _head_of_files(files_of(folder))
+
+
+def _head_of_files(files: Sequence[Path]) -> Head:
+    for path in reversed(files):
+        head, _ = _read_end(_tail(path, path.stat().st_size))
+        if head is not None:
+            return head
     return START
 
 
@@ -134,7 +136,8 @@ def _tail(path: Path, size: int) -> bytes:
     return data
 
 
-def _read_end(data: bytes) -> tuple[Head, bytes | None]:
+def _read_end(data: bytes) -> tuple[Head | None, bytes | None]:
+    """The newest whole record's head, and the bytes of a cut-off last line."""
     *lines, rest = data.split(b"\n")
     torn: bytes | None = rest or None
     if rest:
@@ -149,7 +152,7 @@ def _read_end(data: bytes) -> tuple[Head, bytes | None]:
         except BrokenError:
             # A whole line that is no record was not cut off but damaged: verification will say so.
             continue
-    return START, torn
+    return None, torn
 
 
 def _repair(body: Mapping[str, Any], torn: bytes, head: Head) -> tuple[bytes, Head]:

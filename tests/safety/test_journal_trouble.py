@@ -88,16 +88,16 @@ def said(child: subprocess.Popen[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_four_processes_at_once_write_one_valid_chain(tmp_path: Path) -> None:
-    children = [start(WRITER, tmp_path, name, 200) for name in "abcd"]
+def test_eight_processes_at_once_write_one_valid_chain(tmp_path: Path) -> None:
+    children = [start(WRITER, tmp_path, name, 1000) for name in "abcdefgh"]
     for child in children:
         said(child)
     found = verify(tmp_path)
-    assert (found.records, found.repairs, found.damage) == (800, 0, None)
+    assert (found.records, found.repairs, found.damage) == (8000, 0, None)
     texts = [record["text"] for record in read(tmp_path)]
-    for name in "abcd":
+    for name in "abcdefgh":
         own = [text for text in texts if text.startswith(name)]
-        assert own == [f"{name} {number}" for number in range(200)]
+        assert own == [f"{name} {number}" for number in range(1000)]
 
 
 def test_a_process_killed_while_writing_leaves_a_chain_the_others_go_on_with(tmp_path: Path) -> None:
