@@ -10,15 +10,19 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.board.store import is_all_asked
+from backends.journal.anchorage import Anchor
+from backends.journal.custody import Custody
 from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
 from backends.model.action import Action
+from backends.model.anchor import AnchorPlace
 from backends.model.board import Board
 from backends.model.clock import Clock, SystemClock
 from backends.model.intent import Identity, Intent
@@ -54,8 +58,12 @@ class Engine:
         operator: Identity,
         clock: Clock | None = None,
         observe: bool = True,
+        anchor: AnchorPlace | None = None,
     ) -> None:
-        """``observe=False`` polls nothing and follows no log: for a command that only acts and verifies."""
+        """``observe=False`` polls nothing and follows no log: for a command that only acts and verifies.
+
+        ``anchor`` is where an armed session keeps the journal's head besides the journal.
+        """
         self.mode = mode
         self.operator = operator
         self.clock = clock or SystemClock()
@@ -63,9 +71,14 @@ class Engine:
         self._state_dir = state_dir
         self._permit = arm(operator, is_watch=mode is Mode.WATCH)
         passwords = [source.password for stack in stacks for source in stack.sources.values()]
+        passwords += [] if anchor is None else [anchor.password]
         redactor = Redactor(password for password in passwords if password is not None)
         session = Session(operator, version("controlroom"), "watch" if mode is Mode.WATCH else "live")
         self._journal = Journal(state_dir / "journal", session, self.clock, redactor)
+        make_anchor: Callable[[], Anchor] | None = None
+        if self._permit is not None and anchor is not None:
+            make_anchor = partial(_anchor, self._permit, anchor)
+        self._custody = Custody(self._journal, self.clock, make_anchor)
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
         self._wakes: tuple[Callable[[], None], ...] = ()
@@ -73,7 +86,16 @@ class Engine:
         self._grace = 0.0
         self._shared = _SharedClients()
         self._rooms = {
-            stack.id: Room(stack, self.clock, self._shared, redactor, self._changed, self._journal, state_dir)
+            stack.id: Room(
+                stack,
+                self.clock,
+                self._shared,
+                redactor,
+                self._changed,
+                self._journal,
+                state_dir,
+                self._custody,
+            )
             for stack in stacks
         }
 
@@ -84,6 +106,7 @@ class Engine:
 
     def start(self) -> None:
         """Start the thread and return at once; boards start as all-NEVER."""
+        self._custody.begin()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -95,6 +118,7 @@ class Engine:
         self._call(self._stopping.set)
         self._thread.join(grace + 3.0)
         self._journal.close()
+        self._custody.close()
 
     def board(self, stack: str) -> Board:
         """The newest board of a stack. Never blocks."""
@@ -137,6 +161,10 @@ class Engine:
         kind = {"abandoned": Kind.ABANDONED, "refused": Kind.REFUSED}.get(event, Kind.NOTE)
         environment = self.board(stack).environment.value
         self._journal.post(Entry(kind, detail, stack, environment, procedure, via="screen"))
+
+    def welcome(self, config: str) -> None:
+        """Journal that the operator opened the room; ``config`` is the digest of the configuration."""
+        self._call(self._custody.welcome, config)
 
     def attest(self, stack: str, operation: str, step: str) -> None:
         """Confirm, as this session's operator, the step that a run waits for (``Run.awaits``)."""
@@ -191,6 +219,7 @@ class Engine:
         if self._observe:
             tasks += [asyncio.create_task(room.observe()) for room in rooms]
             tasks += [asyncio.create_task(room.reconcile(self._permit, self._journal)) for room in rooms]
+            tasks.append(asyncio.create_task(self._custody.keep()))
         await self._stopping.wait()
         await asyncio.gather(*(room.close(self._grace) for room in rooms))
         for task in tasks:
@@ -265,6 +294,14 @@ class _Unmade:
 
     async def close(self) -> None:
         return
+
+
+def _anchor(_permit: Permit, place: AnchorPlace) -> Anchor:
+    """The writer of the journal's anchor; only with a permit."""
+    with _LOADING:
+        from backends.writers.anchor import make_anchor
+
+        return make_anchor(place)
 
 
 def _effectors(_permit: Permit, stack: Stack) -> dict[str, Effector]:

@@ -11,6 +11,7 @@ from backends.alarms.book import AlarmBook
 from backends.board.fresh import FreshReader
 from backends.board.poll import FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
+from backends.journal.custody import Custody
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
 from backends.journal.unfinished import recent
@@ -65,6 +66,7 @@ class Room:
         changed: Callable[[], None],
         journal: Journal,
         state_dir: Path,
+        custody: Custody,
     ) -> None:
         self.stack = stack
         self._state_dir = state_dir
@@ -72,7 +74,7 @@ class Room:
         self._connections = connections
         self._latch = Latch(stack.id, lambda: recent(journal.folder))
         book = _WithLatch(AlarmBook(stack, clock.now()), self._latch)
-        self.store = Store(stack, clock, book, changed)
+        self.store = Store(stack, clock, custody.over(book), changed)
         self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
         self._pollers: dict[str, Poller] = {}
         self._verifier = FreshReader(

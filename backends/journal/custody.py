@@ -44,10 +44,16 @@ class Custody:
     def __init__(self, journal: Journal, clock: Clock, make_anchor: Callable[[], Anchor] | None) -> None:
         self._journal = journal
         self._clock = clock
-        self._anchorage = None if make_anchor is None else Anchorage(journal, make_anchor, clock)
+        self._make_anchor = make_anchor
+        self._anchorage: Anchorage | None = None
         self._damage: str | None = None
         self._since: dict[str, Instant] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self) -> None:
+        """Start anchoring, where there is an anchor."""
+        if self._make_anchor is not None:
+            self._anchorage = Anchorage(self._journal, self._make_anchor, self._clock)
 
     async def keep(self) -> None:
         """Check the chain soon and daily, and watch the clock, until cancelled."""

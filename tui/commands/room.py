@@ -21,6 +21,7 @@ def open_room(session: Session, wanted: str | None = None) -> int:
     engine = engine_of(config, stacks)
     app = ControlRoom(engine, theme=config.theme, demo_control=config.demo_control)
     engine.start()
+    engine.welcome(config.digest)
     try:
         app.run()
     finally:

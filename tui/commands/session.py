@@ -47,6 +47,8 @@ class Session:
             for source in stack.sources.values():
                 if source.password is not None:
                     SECRETS.register(source.password)
+        if config.anchor is not None and config.anchor.password is not None:
+            SECRETS.register(config.anchor.password)
         return config
 
     def _environment(self) -> Mapping[str, str]:
@@ -62,7 +64,7 @@ def engine_of(
 ) -> Engine:
     """An engine for those stacks, not started; read-only if the command or the configuration says so."""
     mode = Mode.ARMED if may_act and not config.watch else Mode.WATCH
-    return Engine(stacks, mode, config.state_dir, identify(), observe=observe)
+    return Engine(stacks, mode, config.state_dir, identify(), observe=observe, anchor=config.anchor)
 
 
 def wait_asked(engine: Engine, seconds: float) -> None:
