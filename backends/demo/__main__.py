@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -26,6 +27,8 @@ _OWNER: Final = "owner.pid"
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when it was asked to end, 2 for a wrong argument, 1 when a server did not start."""
     options = _options(arguments)
+    # A simulated database that is down is no news; psycopg would tell standard error about it.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     _sweep()
     # For this user alone; short, because unix sockets live in it and their paths may have 100 bytes.
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))

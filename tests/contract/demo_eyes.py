@@ -53,6 +53,10 @@ class Eyes:
         raw = self.redis.get(KILL)
         return None if raw is None else json.loads(raw)
 
+    def kill_word(self) -> str | None:
+        kill = self.kill()
+        return None if kill is None else str(kill["state"])
+
     def state(self, service: str) -> Mapping[str, Any]:
         """Docker's ``State`` of a service's container, with its restart count."""
         said = self.docker.inspect_container(f"trading_platform_{service}")

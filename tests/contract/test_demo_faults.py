@@ -183,9 +183,9 @@ def test_halt_not_obeyed(eyes: Eyes) -> None:
         assert kill is not None
         assert (kill["state"], kill["disengaged_by"]) == ("ACTIVE", "position_scheduler")
         assert eyes.redis.eval(FLIP, 1, "kill_switch:state") == "OK"
-        assert eyes.kill()["state"] == "ACTIVE"  # type: ignore[index]  # it was there a line above
+        assert eyes.kill_word() == "ACTIVE"
     eyes.tell("orchestrator", "/api/v1/kill-switch/engage", ENGAGE)
-    assert eyes.kill()["state"] == "ENGAGED"  # type: ignore[index]  # as above
+    assert eyes.kill_word() == "ENGAGED"
     eyes.tell("orchestrator", "/api/v1/kill-switch/disengage", {"operator": "kim"})
 
 
@@ -197,7 +197,7 @@ def test_halt_ignored(eyes: Eyes) -> None:
     )
     with fault(eyes, "halt-ignored"):
         eyes.tell("orchestrator", "/api/v1/kill-switch/engage", ENGAGE)
-        assert eyes.kill()["state"] == "ENGAGED"  # type: ignore[index]  # it was just written
+        assert eyes.kill_word() == "ENGAGED"
         assert eyes.order(qty=31).status_code == 200
     assert eyes.order(qty=32).status_code == 503
     eyes.tell("orchestrator", "/api/v1/kill-switch/disengage", {"operator": "kim"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -69,13 +69,15 @@ class Gateway:
         await self.recover()
 
     async def recover(self) -> None:
-        """Test again what is unavailable, and nothing else, as GET /health does."""
-        tests: Mapping[str, Callable[[], Awaitable[object]]] = {
-            "kill_switch": self.kill.status,
-            "circuit_breaker": self._breaker,
-            "position_reservation": self._ping,
-        }
-        for part in SAFETY & self.unavailable:
+        """Test again what is unavailable, as GET /health does. Without Redis everything is."""
+        try:
+            await self.redis.ping()
+        except RedisError:
+            self.unavailable.update(SAFETY)
+            return
+        self.unavailable.discard("position_reservation")
+        tests = {"kill_switch": self.kill.status, "circuit_breaker": self._breaker}
+        for part in tests.keys() & self.unavailable:
             try:
                 await tests[part]()
             except (MissingStateError, breaker.NoBreakerError, RedisError):
@@ -86,9 +88,6 @@ class Gateway:
 
     async def _breaker(self) -> dict[str, Any]:
         return await breaker.status(self.redis)
-
-    async def _ping(self) -> None:
-        await self.redis.ping()
 
     async def is_database_up(self) -> bool:
         try:

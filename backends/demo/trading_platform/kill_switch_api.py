@@ -41,8 +41,7 @@ class KillSwitchApi:
         try:
             return Json(await self._kill.status())
         except (MissingStateError, RedisError) as error:
-            self._unavailable.add("kill_switch")
-            return fail(503, f"Kill-switch unavailable: {error}")
+            return self._unanswered(error)
 
     async def engage(self, request: Request) -> Response:
         await self._ask(request)
@@ -73,6 +72,10 @@ class KillSwitchApi:
             self._voice.error(f"Redis EVAL failed: {error}")
             return fail(400, str(error))
         except (MissingStateError, RedisError) as error:
-            self._unavailable.add("kill_switch")
-            return fail(503, f"Kill-switch unavailable: {error}")
+            return self._unanswered(error)
         return state
+
+    def _unanswered(self, error: Exception) -> Response:
+        if isinstance(error, MissingStateError):
+            self._unavailable.add("kill_switch")
+        return fail(503, f"Kill-switch unavailable: {error}")

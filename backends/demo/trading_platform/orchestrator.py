@@ -132,7 +132,9 @@ class Orchestrator:
             raise BlockedError({"error": "kill_switch_unavailable", "message": "restart this process"})
         try:
             state = await self.kill.status()
-        except (MissingStateError, RedisError):
+        except RedisError:
+            raise BlockedError({"error": "kill_switch_unavailable", "message": "Redis is down"}) from None
+        except MissingStateError:
             self.unavailable.add("kill_switch")
             raise BlockedError({"error": "kill_switch_unavailable", "message": "state missing"}) from None
         if state["state"] == "ENGAGED" and not self.ignores_halt:
