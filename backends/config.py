@@ -153,7 +153,11 @@ class _Loading:
         owners = sorted(plain, key=lambda name: self._described.spec.source[name].url_of is not None)
         for name in owners:
             sources[name] = self._source(plain[name], sources)
-        return self._described.build({name: sources[name] for name in plain}, self._environment)
+        built = self._described.build({name: sources[name] for name in plain}, self._environment)
+        alone = self._setting("single_operator")
+        if alone is not None:
+            self._note("single_operator", str(alone.value).lower(), alone.origin)
+        return replace(built, is_single_operator=bool(alone and alone.value))
 
     def _setting(self, *place: str) -> Setting | None:
         return self._settings.get(("stack", self.ident, *place))

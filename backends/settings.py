@@ -67,6 +67,7 @@ class StackTable(Strict):
     file: str | None = None
     environment: EnvironmentWord | None = None
     demo_control: str | None = None
+    single_operator: bool | None = None
     source: dict[str, SourceTable] = field(default_factory=dict)
 
 

@@ -49,6 +49,8 @@ class Param:
     one_of: tuple[str, ...] = ()
     pattern: str = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"
     """A regular expression that the whole value must match."""
+    is_secret: bool = False
+    """Never shown, journalled or taken from a command line."""
 
 
 @dataclass(frozen=True, slots=True)

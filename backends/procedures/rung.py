@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, Final
 
+from backends.model.action import Observe
 from backends.model.clock import Clock, Instant
 from backends.model.procedure import Effector, Proof, Receipt, ReceiptKind, Step, StepResult, StepState
 from backends.model.safetext import SafeText
@@ -35,6 +36,9 @@ WITNESS_LOOK: Final = 0.25
 """The same for what only could contradict."""
 
 LOOK_EVERY: Final = 0.1
+APART: Final = 1.0
+"""Seconds between two reads that must say the same."""
+
 HEAD_START: Final = 0.1
 """Seconds after sending until reading back starts without waiting for an answer."""
 
@@ -164,6 +168,8 @@ class Rung:
         return receipt
 
     async def _act(self) -> Receipt:
+        if isinstance(self.step.action, Observe):
+            return Receipt(ReceiptKind.ALREADY, SafeText("nothing is sent"))
         if self._effector is None:
             return Receipt(ReceiptKind.FAILED, SafeText("there is no way to write to it in this session"))
         limit = self.step.connect + self.step.deadline + ACT_GRACE
@@ -189,13 +195,22 @@ class Rung:
             if seen != self.evidence:
                 self.evidence = seen
                 self.on_change(self)
-            if _holds(seen):
+            if _holds(seen) and await self._stays():
                 self._took = self._since_sent()
                 self._set(StepState.VERIFIED)
                 self.matched.set()
                 self.on_matched()
                 return
             await passed(self._answered, LOOK_EVERY * (10 if self.spent.is_set() else 1))
+
+    async def _stays(self) -> bool:
+        """Whether it reads so as often as it must, a second apart."""
+        for _ in range(max((proof.reads for proof in self.step.proof), default=1) - 1):
+            await asyncio.sleep(APART)
+            self.evidence = await self._eyes.look(self.step.proof, LOOK)
+            if not _holds(self.evidence):
+                return False
+        return True
 
     def _give_up(self) -> None:
         """The quick tries are over; what follows happens in the background."""

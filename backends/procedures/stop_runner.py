@@ -13,12 +13,15 @@ from backends.model.procedure import Effector, Run, StepResult, StepState, Verdi
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.climb import Climb
-from backends.procedures.evidence import Eyes
+from backends.procedures.evidence import Eyes, counted
 from backends.procedures.plan import Plan
 from backends.procedures.preflight import Known
 from backends.procedures.record import entry_of, intent_of, step_of
 from backends.procedures.rung import Rung, Try
-from backends.procedures.sentence import sentence
+from backends.procedures.sentence import LIMIT, opening, sentence
+
+QUIET = 5.0
+"""Seconds after a proved stop in which nothing more may be accepted."""
 
 OUTCOME_BUDGET = 1.0
 """Seconds the end of a run waits for its outcome to be on the disk; the screen has it before."""
@@ -47,6 +50,7 @@ class StopRunner:
         self._recorder = recorder
         self._clock = clock
         self._on_change = on_change
+        self._eyes = eyes
         self._climbs: list[Climb] = []
         self._rungs: dict[str, Rung] = {}
         for ladder in plan.ladders:
@@ -87,12 +91,32 @@ class StopRunner:
     async def settle(self) -> None:
         """Wait until no path is tried any more. A target reached only now changes the verdict."""
         missed = [climb for climb in self._climbs if not climb.is_held]
-        await asyncio.gather(*(self._await_late(climb) for climb in missed))
+        await asyncio.gather(self._watch_quiet(), *(self._await_late(climb) for climb in missed))
         await asyncio.gather(*(climb.settle() for climb in self._climbs))
 
     async def stop(self) -> None:
         """End everything where it is, without a word to any service."""
         await asyncio.gather(*(climb.stop() for climb in self._climbs))
+
+    async def _watch_quiet(self) -> None:
+        """After a proved stop: what must not grow any more is counted for ``QUIET`` seconds."""
+        fact = self._plan.procedure.quiet
+        if fact is None or self._run.verdict is not Verdict.VERIFIED:
+            return
+        first = await self._count(fact)
+        for _ in range(int(QUIET)):
+            await asyncio.sleep(1.0)
+            count = await self._count(fact)
+            if first is not None and count is not None and count > first:
+                text = f"{self._eyes.label(fact)} went from {first:g} to {count:g} after it was proved"
+                words = SafeText(f"{opening(self._plan.procedure, Verdict.CONTRADICTED)}. {text}", LIMIT)
+                self._publish(replace(self._run, verdict=Verdict.CONTRADICTED, sentence=words))
+                await self._record_outcome()
+                return
+            first = count if first is None else first
+
+    async def _count(self, fact: str) -> float | None:
+        return counted((await self._eyes.read(fact, 1.0)).value, {})[0]
 
     async def _await_late(self, climb: Climb) -> None:
         if await climb.late():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from backends.model.action import (
     Action,
@@ -70,12 +71,16 @@ def _condition(row: schema.RequireRow) -> Condition:
 
 
 def _param(row: schema.ParamRow) -> Param:
-    made = Param(row.name, row.label, row.fact, row.column, row.service, tuple(row.one_of))
-    if row.pattern is None:
-        return made
-    return Param(
-        made.name, made.label, made.fact, made.column, made.is_service, made.one_of, pattern=row.pattern
+    made = Param(
+        name=row.name,
+        label=row.label,
+        fact=row.fact,
+        column=row.column,
+        is_service=row.service,
+        one_of=tuple(row.one_of),
+        is_secret=row.secret,
     )
+    return made if row.pattern is None else replace(made, pattern=row.pattern)
 
 
 def _step(item: schema.StepSpec) -> Step:

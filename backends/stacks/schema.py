@@ -243,6 +243,7 @@ class ParamRow(Strict):
     service: bool = False
     one_of: list[Text] = []
     pattern: Text | None = None
+    secret: bool = False
 
 
 class ProcedureSpec(Strict):
