@@ -23,7 +23,7 @@ OUT = Path(__file__).with_name("screenshot.svg")
 
 def main() -> None:
     """Start the demo, look at it for a while, draw it."""
-    argv = [sys.executable, "-m", "backends.demo", "trading-platform", "--seed", "7"]
+    argv = [sys.executable, "-m", "backends.demo", "trading-platform", "--seed", "7", "--fault", "unhealthy"]
     with demo_world(argv) as path, tempfile.TemporaryDirectory() as state:
         config = Session(path, is_demo=True).config()
         engine = Engine(config.stacks, Mode.ARMED, Path(state), identify())
@@ -33,7 +33,7 @@ def main() -> None:
         finally:
             engine.stop()
     # The drawing must not call for fonts from elsewhere: whoever looks has a monospaced one.
-    svg = re.sub(r"@font-face\s*{[^}]*}", "", svg)
+    svg = re.sub(r"@font-face\s*{[^}]*}|<!--.*?-->", "", svg, flags=re.DOTALL)
     OUT.write_text(svg)
     sys.stdout.write(f"{OUT.name}: {len(svg) / 1000:.0f} KB\n")
 
