@@ -47,7 +47,7 @@ def start(world: DemoWorld, folder: Path) -> tuple[Engine, threading.Event]:
 
 @pytest.mark.xfail(
     strict=True,
-    reason="between a run's verdict and the end of its bookkeeping, Procedures.execute attaches a new stop to it",
+    reason="between a verdict and the end of its bookkeeping Procedures.execute attaches a new stop to it",
 )
 def test_a_stop_pressed_right_after_a_verdict_stops_again(tmp_path: Path) -> None:
     world = start_demo()
