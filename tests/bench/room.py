@@ -143,7 +143,8 @@ def _confirm(terminal: Terminal, wire: Between, world: DemoWorld) -> float:
     terminal.wait_for(lambda text: DIALOG_WORDS not in text, 5)
     terminal.look(0.1)
     resume(world)
-    terminal.wait_for(" TRADING ", 10)
+    terminal.wait_for("► TRADING", 10)
+    terminal.look(0.5)
     wire.redis.asked.clear()
     return 1000 * (found[0].at - begun)
 
