@@ -21,7 +21,7 @@ from backends.journal.custody import Custody
 from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
-from backends.model.action import Action
+from backends.model.action import Action, Command
 from backends.model.anchor import AnchorPlace
 from backends.model.board import Board
 from backends.model.clock import Clock, SystemClock
@@ -84,7 +84,7 @@ class Engine:
         self._wakes: tuple[Callable[[], None], ...] = ()
         self._stopping = asyncio.Event()
         self._grace = 0.0
-        self._shared = _SharedClients()
+        self._shared = _SharedClients(redactor.text)
         self._rooms = {
             stack.id: Room(
                 stack,
@@ -231,7 +231,8 @@ class Engine:
 class _SharedClients:
     """What several sources read through: one HTTP client for all."""
 
-    def __init__(self) -> None:
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        self._redact = redact
         self._http: httpx.AsyncClient | None = None
 
     def fact_reader(self, source: Source, clock: Clock) -> FactReader:
@@ -273,7 +274,7 @@ class _SharedClients:
 
     def effectors(self, permit: Permit, stack: Stack) -> dict[str, Effector]:
         """The writers of an armed session."""
-        return _effectors(permit, stack)
+        return _effectors(permit, stack, self._redact)
 
     async def close(self) -> None:
         if self._http is not None:
@@ -304,17 +305,21 @@ def _anchor(_permit: Permit, place: AnchorPlace) -> Anchor:
         return make_anchor(place)
 
 
-def _effectors(_permit: Permit, stack: Stack) -> dict[str, Effector]:
+def _effectors(_permit: Permit, stack: Stack, redact: Callable[[str], str]) -> dict[str, Effector]:
     """The writers this stack's procedures need: made here and nowhere else, and only with a permit."""
-    named = {step.action.source for procedure in stack.procedures.values() for step in procedure.steps}
+    actions = [step.action for procedure in stack.procedures.values() for step in procedure.steps]
     made: dict[str, Effector] = {}
     with _LOADING:
-        for source in (stack.sources[name] for name in sorted(named) if name in stack.sources):
+        for name in sorted({action.source for action in actions}):
             # One writer that cannot be made must not take the others with it: its steps will fail, in words.
             try:
-                made[source.id] = _effector(source, stack)
+                commands = [each for each in actions if isinstance(each, Command) and each.source == name]
+                if name in stack.sources:
+                    made[name] = _effector(stack.sources[name], stack)
+                elif commands:
+                    made[name] = _commander(commands, redact)
             except Exception as error:
-                made[source.id] = _Unmade(type(error).__name__)
+                made[name] = _Unmade(type(error).__name__)
     return made
 
 
@@ -327,8 +332,21 @@ def _effector(source: Source, stack: Stack) -> Effector:
         from backends.writers.http import HttpEffector
 
         return HttpEffector(source)
-    if source.kind is SourceKind.DOCKER:
-        from backends.writers.docker import DockerEffector
+    if source.kind is SourceKind.POSTGRES:
+        from backends.writers.postgres import PostgresEffector
 
-        return DockerEffector(source, stack.services)
-    raise ValueError(f"nothing can be written to {source.kind.value}")
+        return PostgresEffector(source)
+    if source.kind is SourceKind.SYSTEMD:
+        from backends.writers.systemd import SystemdEffector
+
+        return SystemdEffector(source, stack.services)
+    from backends.writers.docker import DockerEffector
+
+    return DockerEffector(source, stack.services)
+
+
+def _commander(allowed: Sequence[Command], redact: Callable[[str], str]) -> Effector:
+    """What runs this host's programs: those that the stack file lists, and no others."""
+    from backends.writers.command import CommandEffector
+
+    return CommandEffector(allowed, redact)

@@ -24,6 +24,8 @@ class SourceKind(Enum):
     REDIS = "redis"
     POSTGRES = "postgres"
     HTTP = "http"
+    SYSTEMD = "systemd"
+    """Only acted on: nothing reads it yet. Option ``scope = "user"`` means the user's own units."""
 
 
 @dataclass(frozen=True, slots=True)
