@@ -13,7 +13,7 @@ from backends.model.procedure import Effector, Run, StepResult, StepState, Verdi
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.climb import Climb
-from backends.procedures.evidence import Eyes, counted
+from backends.procedures.evidence import Eyes, Sight, counted
 from backends.procedures.plan import Plan
 from backends.procedures.preflight import Known
 from backends.procedures.record import entry_of, intent_of, step_of
@@ -91,7 +91,9 @@ class StopRunner:
     async def settle(self) -> None:
         """Wait until no path is tried any more. A target reached only now changes the verdict."""
         missed = [climb for climb in self._climbs if not climb.is_held]
-        await asyncio.gather(self._watch_quiet(), *(self._await_late(climb) for climb in missed))
+        await asyncio.gather(
+            self._watch_quiet(), self._watch_undone(), *(self._await_late(climb) for climb in missed)
+        )
         await asyncio.gather(*(climb.settle() for climb in self._climbs))
 
     async def stop(self) -> None:
@@ -109,11 +111,27 @@ class StopRunner:
             count = await self._count(fact)
             if first is not None and count is not None and count > first:
                 text = f"{self._eyes.label(fact)} went from {first:g} to {count:g} after it was proved"
-                words = SafeText(f"{opening(self._plan.procedure, Verdict.CONTRADICTED)}. {text}", LIMIT)
-                self._publish(replace(self._run, verdict=Verdict.CONTRADICTED, sentence=words))
-                await self._record_outcome()
+                await self._contradict(text)
                 return
             first = count if first is None else first
+
+    async def _watch_undone(self) -> None:
+        """After a proved stop: whether it still stands. Another room may have resumed in the same moment."""
+        if self._run.verdict not in (Verdict.VERIFIED, Verdict.ALREADY):
+            return
+        proofs = [proof for climb in self._climbs for proof in climb.rungs[0].step.proof]
+        for _ in range(int(QUIET)):
+            await asyncio.sleep(1.0)
+            seen = await self._eyes.look(proofs, 1.0)
+            undone = [str(each.text) for each in seen if each.sight is Sight.CONTRARY]
+            if undone:
+                await self._contradict(f"it was proved, and is undone: {'; '.join(undone)}")
+                return
+
+    async def _contradict(self, text: str) -> None:
+        words = SafeText(f"{opening(self._plan.procedure, Verdict.CONTRADICTED)}. {text}", LIMIT)
+        self._publish(replace(self._run, verdict=Verdict.CONTRADICTED, sentence=words))
+        await self._record_outcome()
 
     async def _count(self, fact: str) -> float | None:
         return counted((await self._eyes.read(fact, 1.0)).value, {})[0]
