@@ -37,6 +37,9 @@ class RedisTransition:
     """The history is a sorted set scored by epoch seconds, not a list."""
     unchanged: Mapping[str, Any] = field(default_factory=dict)
     """Members that must still hold these values, checked in the same script; else nothing is changed."""
+    restamp: tuple[str, ...] = ()
+    """Members of ``set`` to write also when it is ``target`` already: a kill pressed again voids every
+    release that was decided before it."""
 
 
 @dataclass(frozen=True, slots=True)

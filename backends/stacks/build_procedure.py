@@ -157,6 +157,7 @@ def _transition(what: do.RedisTransitionSpec) -> RedisTransition:
         history_limit=what.history_limit,
         history_is_ranked=what.history_is_ranked,
         unchanged=what.unchanged,
+        restamp=tuple(what.restamp),
     )
 
 

@@ -29,6 +29,8 @@ class RedisTransitionSpec(Strict, tag_field="kind", tag="redis-transition"):
     history_limit: Annotated[int, Meta(ge=1, le=100_000)] = 1000
     history_is_ranked: bool = False
     unchanged: dict[str, Any] = {}
+    restamp: list[str] = []
+    """Members of ``set`` written also when the target is reached already."""
 
 
 class HttpCallSpec(Strict, tag_field="kind", tag="http"):

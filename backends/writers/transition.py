@@ -54,6 +54,12 @@ if object then
     for name, value in pairs(plan.set) do
       own = own and (type(value) == 'table' or object[name] == value)
     end
+    if not own and #plan.restamp > 0 then
+      for _, name in ipairs(plan.restamp) do
+        object[name] = plan.set[name]
+      end
+      redis.call('SET', KEYS[1], cjson.encode(object))
+    end
     return {own and 'repeated' or 'already', before, before, ''}
   end
   for name, value in pairs(plan.unchanged) do
@@ -117,6 +123,7 @@ def command(action: RedisTransition, values: Mapping[str, Any]) -> list[str]:
         "set": fill(action.set, values),
         "stamped": _named(action, "$now"),
         "increment": list(action.increment),
+        "restamp": [name for name in action.restamp if name in action.set],
         "keep": action.history_limit,
         "unchanged": fill(action.unchanged, values),
         "limit": _STATE_LIMIT,

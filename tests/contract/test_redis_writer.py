@@ -127,13 +127,15 @@ async def test_repeating_one_operation_is_the_same_as_doing_it_once(
     assert history(redis_db) == [ENTRY]
 
 
-async def test_already_engaged_names_who_did_it_first_and_changes_nothing(redis_db: RedisServer) -> None:
+async def test_already_engaged_names_who_did_it_first_and_changes_only_since_when_it_stands(
+    redis_db: RedisServer,
+) -> None:
     earlier = {**ENGAGED, "engaged_by": "lee", "engaged_at": "2026-11-21T14:00:00.000001+00:00"}
     put(redis_db, earlier)
     receipt = await engage(redis_db)
     assert receipt.kind is ReceiptKind.ALREADY
     assert receipt.text == "ENGAGED already, by lee since 2026-11-21T14:00:00.000001+00:00"
-    assert state(redis_db) == earlier
+    assert state(redis_db) == {**earlier, "engaged_at": ENGAGED["engaged_at"]}
     assert history(redis_db) == []
 
 
