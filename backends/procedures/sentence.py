@@ -52,7 +52,9 @@ def _climb(climb: Climb, sources: Mapping[str, Source], took: float) -> str:
     by = f" by {receipt.by}" if receipt is not None and receipt.by else ""
     if climb.verdict() is Verdict.ALREADY:
         since = f" since {receipt.since}" if receipt is not None and receipt.since else ""
-        return f"{words}{by}{since}; nothing was changed"
+        is_renewed = receipt is not None and receipt.after != receipt.before
+        what = "pressed again: a resume decided before is void" if is_renewed else "nothing was changed"
+        return f"{words}{by}{since}; {what}"
     told = "" if rung.acknowledged.is_set() else ", which did not acknowledge"
     parts = [f"{words}{by}, {took:.2f} s", f"via rung {number}: {_name(rung, sources)}{told}"]
     parts += [_answer(each, sources) for each in climb.rungs[: number - 1] if not each.acknowledged.is_set()]

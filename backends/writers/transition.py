@@ -54,13 +54,15 @@ if object then
     for name, value in pairs(plan.set) do
       own = own and (type(value) == 'table' or object[name] == value)
     end
+    local renewed = before
     if not own and #plan.restamp > 0 then
       for _, name in ipairs(plan.restamp) do
         object[name] = plan.set[name]
       end
-      redis.call('SET', KEYS[1], cjson.encode(object))
+      renewed = cjson.encode(object)
+      redis.call('SET', KEYS[1], renewed)
     end
-    return {own and 'repeated' or 'already', before, before, ''}
+    return {own and 'repeated' or 'already', before, renewed, ''}
   end
   for name, value in pairs(plan.unchanged) do
     if object[name] ~= value then
@@ -155,7 +157,8 @@ def understand(raw: Any) -> Answer:
 
 def receipt(action: RedisTransition, answer: Answer) -> Receipt:
     """The answer in the operator's words, with who holds the state and since when."""
-    stored = _object(answer.after)
+    # Who brought it about and since when is what stood there before a renewal.
+    stored = _object(answer.before if answer.outcome == "already" else answer.after)
     by = _member(stored, _named(action, "$operator"))
     since = _member(stored, _named(action, "$now"))
     kind, text = ReceiptKind.FAILED, f"refused: {action.key} {answer.note}"

@@ -101,9 +101,11 @@ async def test_a_second_halt_finds_it_done_and_says_who_and_since_when(
         first = state(redis_db)
         run = await made.procedures.execute(intent("op-2"))
         assert run.verdict is Verdict.ALREADY
-        words = f"Kill switch reads ENGAGED by kim since {first['engaged_at']}; nothing was changed"
-        assert str(run.sentence) == f"HALTED ALREADY. {words}"
-        assert state(redis_db) == first
+        words = f"Kill switch reads ENGAGED by kim since {first['engaged_at']}"
+        again = "pressed again: a resume decided before is void"
+        assert str(run.sentence) == f"HALTED ALREADY. {words}; {again}"
+        assert state(redis_db) == {**first, "engaged_at": state(redis_db)["engaged_at"]}
+        assert state(redis_db)["engaged_at"] > first["engaged_at"]
 
 
 async def test_with_redis_hanging_the_second_rung_starts_in_half_a_second_and_redis_follows_when_it_is_back(
