@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from backends.board.ingest import ingest_facts, ingest_failure, ingest_services, never, period_of
 from backends.model.board import SERVICE
@@ -15,9 +15,12 @@ from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, Stack
 
+LANES: Final = 8
+"""Looks at one source that may be under way at once."""
+
 
 class FreshReader:
-    """A ``Verifier``: keeps a reader of its own for each source, opened when first needed or warmed."""
+    """A ``Verifier``: keeps readers of its own for each source, opened when first needed or warmed."""
 
     def __init__(
         self,
@@ -30,7 +33,9 @@ class FreshReader:
         self._make = make
         self._make_services = make_services
         self._clock = clock
-        self._readers: dict[str, FactReader] = {}
+        self._readers: list[FactReader] = []
+        self._idle: dict[str, list[FactReader]] = {}
+        self._turns: dict[str, asyncio.Semaphore] = {}
         self._service_readers: dict[str, ServiceReader] = {}
 
     async def look(self, fact: str, within: float) -> Reading[Any]:
@@ -45,11 +50,12 @@ class FreshReader:
         asked = self._clock.now()
         before = never([(fact, source, period_of(spec, source))], asked)
         try:
-            if source.id not in self._readers:
-                # Loading a client library takes a while, and a stop may be under way on this loop.
-                made = await asyncio.to_thread(self._make, source)
-                self._readers.setdefault(source.id, made)
-            findings = await asyncio.wait_for(self._readers[source.id].read([spec]), within)
+            async with asyncio.timeout(within), self._turns.setdefault(source.id, asyncio.Semaphore(LANES)):
+                reader = await self._lane(source)
+                try:
+                    findings = await reader.read([spec])
+                finally:
+                    self._idle.setdefault(source.id, []).append(reader)
         except (SourceError, TimeoutError) as failure:
             why = (
                 SafeText(failure)
@@ -64,12 +70,23 @@ class FreshReader:
         await asyncio.gather(*(self.look(fact, 2.0) for fact in facts))
 
     async def close(self) -> None:
-        for reader in self._readers.values():
+        for reader in self._readers:
             await reader.close()
         for services in self._service_readers.values():
             await services.close()
         self._readers.clear()
+        self._idle.clear()
         self._service_readers.clear()
+
+    async def _lane(self, source: Source) -> FactReader:
+        """A reader nobody is using: one reader holds one connection, and takes one question at a time."""
+        idle = self._idle.setdefault(source.id, [])
+        if idle:
+            return idle.pop()
+        # Loading a client library takes a while, and a stop may be under way on this loop.
+        made = await asyncio.to_thread(self._make, source)
+        self._readers.append(made)
+        return made
 
     async def _look_at_service(self, key: str, within: float) -> Reading[Any]:
         name = key.removeprefix(SERVICE)
