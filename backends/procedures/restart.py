@@ -79,7 +79,10 @@ def _facts(procedure: Procedure | None, stack: Stack) -> list[Proof]:
     """What would have proved it, then what trading rests on; each fact once."""
     proofs = [proof for step in (procedure.steps if procedure else ()) for proof in step.proof]
     proofs += [Proof(gate.fact) for gate in stack.gates]
-    return list({proof.fact: proof for proof in reversed(proofs)}.values())[::-1]
+    first: dict[str, Proof] = {}
+    for proof in proofs:
+        first.setdefault(proof.fact, proof)
+    return list(first.values())
 
 
 def _steps(cut: CutOff, procedure: Procedure | None, seen: tuple[Evidence, ...]) -> tuple[StepResult, ...]:

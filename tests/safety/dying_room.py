@@ -1,6 +1,6 @@
-"""A room that halts trading on a real Redis and is killed, by SIGKILL, at one point of its choice.
+"""A room that runs a procedure on a real Redis and is killed, by SIGKILL, at one point of its choice.
 
-Run as a program: folder, URL of the Redis, point. The points are the boundaries of a run's steps.
+Run as a program: folder, URL of the Redis, procedure, point. The points are the boundaries of a run's steps.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,51 +17,64 @@ from typing import Any
 
 from backends.engine import Engine, Mode
 from backends.journal.chain_file import ChainFile
-from backends.model.action import Action
+from backends.model.action import Action, RedisTransition
 from backends.model.intent import Intent
-from backends.model.procedure import Receipt, Step
+from backends.model.procedure import Proof, Receipt, RiskClass, Step
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.writers.redis import RedisEffector
-from tests.building import KILL, redis_source, stack
+from tests.building import BREAKER, KILL, redis_source, stack
 from tests.sim.world import HALT, KIM, RUNG_1
 
 POINTS = (
-    "before intent", "after intent", "before act", "after act", "before step", "after step",
-    "before outcome", "after outcome",
+    "before intent 1", "after intent 1", "before act 1", "after act 1", "before step 1", "after step 1",
+    "before outcome 1", "after outcome 1",
+)  # fmt: skip
+SECOND = ("before act 2", "after act 2", "before outcome 1")
+"""The points that a procedure of two steps has besides."""
+
+TRIP = Step(
+    "trip", "Trip the breaker",
+    RedisTransition("redis", "circuit_breaker:state", "state", ("OPEN",), "TRIPPED"),
+    (Proof(BREAKER.id, ("TRIPPED",)),),
 )  # fmt: skip
 
 
 def redis_stack(url: str) -> Stack:
-    """One switch in one Redis, one way to it."""
+    """One switch in one Redis, one way to it; and a procedure that closes that and another, in turn."""
     plain = stack()
     gates = tuple(gate for gate in plain.gates if gate.fact == KILL.id)
+    halt = replace(HALT, steps=(RUNG_1,))
+    both = replace(HALT, id="both", risk=RiskClass.ROUTINE, steps=(RUNG_1, TRIP))
     return replace(
-        plain, sources={"redis": redis_source(url)}, services=(), facts={KILL.id: KILL}, gates=gates,
-        echoes=(), alarms=(), procedures={"halt": replace(HALT, steps=(RUNG_1,))},
+        plain, sources={"redis": redis_source(url)}, services=(), gates=gates,
+        facts={KILL.id: KILL, BREAKER.id: BREAKER},
+        echoes=(), alarms=(), procedures={"halt": halt, "both": both},
     )  # fmt: skip
 
 
-def die(here: str, point: str) -> None:
-    if here == point:
-        os.kill(os.getpid(), signal.SIGKILL)
-        threading.Event().wait()
+def main(folder: Path, url: str, procedure: str, point: str) -> None:
+    met: Counter[str] = Counter()
 
+    def die(here: str) -> None:
+        met[here] += 1
+        if f"{here} {met[here]}" == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+            threading.Event().wait()
 
-def main(folder: Path, url: str, point: str) -> None:
     append, act = ChainFile.append, RedisEffector.act
 
     def dying_append(self: ChainFile, body: Mapping[str, Any], is_synced: bool) -> None:
-        die(f"before {body['kind']}", point)
+        die(f"before {body['kind']}")
         append(self, body, is_synced)
-        die(f"after {body['kind']}", point)
+        die(f"after {body['kind']}")
 
     async def dying_act(
         self: RedisEffector, action: Action, values: Mapping[str, Any], step: Step
     ) -> Receipt:
-        die("before act", point)
+        die("before act")
         receipt = await act(self, action, values, step)
-        die("after act", point)
+        die("after act")
         return receipt
 
     ChainFile.append = dying_append  # type: ignore[method-assign]  # this process is made to die in it
@@ -75,10 +89,10 @@ def main(folder: Path, url: str, point: str) -> None:
 
     engine.subscribe(look)
     engine.start()
-    engine.submit(Intent("op-4711", "tiny", "halt", KIM, SafeText("crash test"), seen=0, via="cli"))
+    engine.submit(Intent("op-4711", "tiny", procedure, KIM, SafeText("crash test"), seen=0, via="screen"))
     done.wait(20)
     engine.stop()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), *sys.argv[2:])

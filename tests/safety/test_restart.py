@@ -21,21 +21,22 @@ from backends.journal.chain_file import ChainFile
 from backends.journal.entry import boot_id
 from backends.journal.unfinished import TAIL, is_running, unfinished
 from backends.journal.verify import read, verify
-from backends.model.procedure import Run, Verdict
-from tests.safety.dying_room import POINTS, redis_stack
+from backends.model.procedure import Run, StepState, Verdict
+from tests.safety.dying_room import POINTS, SECOND, redis_stack
 from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
 from tests.sim.world import KIM
 
 ROOT = Path(__file__).parents[2]
-KEY = "kill_switch:state"
+KEY, BREAKER = "kill_switch:state", "circuit_breaker:state"
 TRUTH = 5.0
 """Seconds within which the restarted room must have told the truth."""
 
 
-def killed_at(point: str, folder: Path, server: RedisServer) -> None:
+def killed_at(point: str, folder: Path, server: RedisServer, procedure: str = "halt") -> None:
     server.command("SET", KEY, json.dumps({"state": "ACTIVE"}))
-    words = [sys.executable, "-m", "tests.safety.dying_room", str(folder), server.url, point]
+    server.command("SET", BREAKER, json.dumps({"state": "OPEN"}))
+    words = [sys.executable, "-m", "tests.safety.dying_room", str(folder), server.url, procedure, point]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
@@ -73,9 +74,9 @@ def test_after_a_kill_at_any_step_the_next_room_tells_what_is_true_and_repeats_n
 ) -> None:
     killed_at(point, tmp_path, redis_db)
     before = stored(redis_db)
-    is_over = point == "after outcome"
+    is_over = point == "after outcome 1"
     with room(tmp_path, redis_db) as engine:
-        if point == "before intent" or is_over:
+        if point == "before intent 1" or is_over:
             # Nothing had begun, or all had been said: there is nothing to tell.
             assert engine.wait_asked("tiny", TRUTH)
             assert not unfinished(tmp_path / "journal", KIM.host)
@@ -91,17 +92,35 @@ def test_after_a_kill_at_any_step_the_next_room_tells_what_is_true_and_repeats_n
     assert stored(redis_db) == before
     assert verify(tmp_path / "journal").damage is None
     ended = outcomes(tmp_path)
-    assert [each["operation"] for each in ended] == ["op-4711"] * (point != "before intent")
-    if point not in ("before intent", "after outcome"):
+    assert [each["operation"] for each in ended] == ["op-4711"] * (point != "before intent 1")
+    if point not in ("before intent 1", "after outcome 1"):
         assert ended[0]["text"].startswith("reconciled by reading")
         assert ended[0]["verdict"] == Verdict.UNCONFIRMED.value
     assert not unfinished(tmp_path / "journal", KIM.host)
 
 
+@pytest.mark.parametrize("point", SECOND)
+def test_of_two_steps_it_tells_which_is_done_and_does_not_do_the_other(
+    tmp_path: Path, redis_db: RedisServer, point: str
+) -> None:
+    killed_at(point, tmp_path, redis_db, "both")
+    is_tripped = b"TRIPPED" in redis_db.command("GET", BREAKER)
+    assert is_tripped is (point != "before act 2")
+    with room(tmp_path, redis_db) as engine:
+        run = told(engine)
+        word = "TRIPPED" if is_tripped else "OPEN"
+        assert f"true now: kill.state reads ENGAGED; breaker.state reads {word}." in run.sentence
+        first, second = run.steps
+        assert (first.state, str(first.evidence)) == (StepState.VERIFIED, "kill.state reads ENGAGED")
+        assert second.state is not StepState.PENDING
+        assert str(second.evidence) == f"breaker.state reads {word}"
+    assert (b"TRIPPED" in redis_db.command("GET", BREAKER)) is is_tripped
+
+
 def test_a_wall_screen_tells_of_it_and_leaves_it_open_for_an_operator(
     tmp_path: Path, redis_db: RedisServer
 ) -> None:
-    killed_at("before act", tmp_path, redis_db)
+    killed_at("before act 1", tmp_path, redis_db)
     with room(tmp_path, redis_db, Mode.WATCH) as engine:
         assert told(engine).verdict is Verdict.UNCONFIRMED
     assert outcomes(tmp_path) == []
@@ -110,7 +129,7 @@ def test_a_wall_screen_tells_of_it_and_leaves_it_open_for_an_operator(
 
 
 def test_what_cannot_be_read_is_told_as_unreadable(tmp_path: Path, redis_db: RedisServer) -> None:
-    killed_at("after act", tmp_path, redis_db)
+    killed_at("after act 1", tmp_path, redis_db)
     redis_db.pause()
     with room(tmp_path, redis_db) as engine:
         assert "kill.state could not be read" in told(engine).sentence
@@ -169,7 +188,7 @@ def test_a_long_journal_is_looked_through_from_its_end_and_across_files(tmp_path
 def test_a_procedure_the_stack_no_longer_has_is_told_with_what_trading_rests_on(
     tmp_path: Path, redis_db: RedisServer
 ) -> None:
-    killed_at("after act", tmp_path, redis_db)
+    killed_at("after act 1", tmp_path, redis_db)
     bare = replace(redis_stack(redis_db.url), procedures={})
     engine = Engine([bare], Mode.ARMED, tmp_path, KIM)
     engine.start()
