@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -28,6 +29,7 @@ from tui.presenters.detail import detail_lines, title_of
 from tui.presenters.headline import headline
 from tui.presenters.help import help_lines
 from tui.presenters.progress import notice_line
+from tui.presenters.state import urgent
 from tui.screens.main import MainScreen
 from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
@@ -78,6 +80,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._beat = 0
         self._message: tuple[Spans, float] | None = None
         self._leaves_at = float("-inf")
+        self._urgent: tuple[object, ...] = ()
         self._bridge: Bridge | None = None
         self._hangup: Hangup | None = None
         self._shelf = shelf(theme_folder, depth or Depth.of(self.console.color_system))
@@ -115,7 +118,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         return MainScreen(self.moment(), is_watch=self.is_watch, is_demo=is_demo, frames=frames)
 
     def on_mount(self) -> None:
-        self._bridge = Bridge(self.engine, self.redraw)
+        self._bridge = Bridge(self.engine, self._on_change)
         if self._pulse:
             self.set_interval(self._pulse, self._on_pulse)
             if sys.stdin.isatty() and not self.is_headless:
@@ -124,7 +127,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.say(f"there is no theme {self._wanted_theme!r}; this is {self.theme}")
         for problem in self._shelf.problems:
             self.say(problem, "state-warn")
-        self.call_after_refresh(self._watch_stack)
+        self.call_after_refresh(self._settle_in)
 
     def on_unmount(self) -> None:
         if self._bridge is not None:
@@ -250,6 +253,13 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._leaves_at = now + SAID_FOR
         self.say(f"{runs[0].title} is running and goes on to its end; q again leaves", "state-warn")
 
+    def _on_change(self) -> None:
+        """At most four times a second: draw at once what cannot wait for the next beat."""
+        seen = urgent(self.engine.board(self.stack.id))
+        if seen != self._urgent or isinstance(self.screen, ProcedureDialog) or not self._pulse:
+            self._urgent = seen
+            self.redraw()
+
     def _on_pulse(self) -> None:
         """Once a second, whatever the engine does: time passes on the screen too."""
         self._beat += 1
@@ -259,6 +269,12 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
 
     def _hang_up(self, status: int) -> None:
         self.exit(return_code=status)
+
+    def _settle_in(self) -> None:
+        """After the first frame: the logs, and no more garbage collection of what start-up made."""
+        self._watch_stack()
+        if self._pulse:
+            gc.freeze()
 
     def _watch_stack(self) -> None:
         self.room.log_pane.watch_source(self.engine.logs(self.stack.id))

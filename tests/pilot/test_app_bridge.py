@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+from tests.pilot import scenes, world
+from tests.pilot.rooms import make_room, opened
 from tui.bridge import Bridge
 
 
@@ -97,3 +99,19 @@ def test_an_engine_that_outlives_the_screen_is_not_disturbed() -> None:
     asyncio.run(room())
     subject.change()
     subject.change()
+
+
+async def test_what_is_urgent_is_drawn_at_once_and_the_rest_with_the_next_beat() -> None:
+    app = make_room()
+    async with opened(app, (120, 40)) as room:
+        app._pulse = 1.0
+        now = room.clock.now()
+        board = world.fresh(now)
+        room.engine.put(board)
+        await room.pilot.pause(0.3)
+        room.engine.put(world.with_readings(board, world.reading("orders.open", now, 15)))
+        await room.pilot.pause(0.6)
+        assert " 14 " in room.text()
+        room.engine.put(scenes.halted(now))
+        await room.until(lambda: "HALTED" in room.text())
+        app._pulse = 0

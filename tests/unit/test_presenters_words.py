@@ -58,13 +58,13 @@ def test_five_kinds_of_nothing_have_five_texts() -> None:
         str(words.raw(SafeText(""))),
         str(words.raw(0)),
     }
-    assert texts == {"NEVER read", "MISSING 0s", "FAILED 0s", "(empty)", "0"}
+    assert texts == {"NEVER read", "MISSING", "FAILED 0s", "(empty)", "0"}
 
 
 def test_a_value_turns_stale_by_the_rooms_clock_alone() -> None:
     it = reading("kill.state", NOW, SafeText("ACTIVE"))
     later = [words.outcome(it, Instant(NOW.mono + s, NOW.wall)) for s in (0, 2.5, 3.5, 12)]
-    assert later == ["0s", "ageing 2s", "STALE 4s", "STALE 12s"]
+    assert later == ["<2s", "ageing 2s", "STALE 4s", "STALE 12s"]
 
 
 def test_a_source_that_lives_in_the_future_is_not_believed() -> None:
@@ -108,3 +108,8 @@ def test_a_time_of_today_is_a_time_of_day_and_an_age() -> None:
 
 def test_a_time_that_cannot_be_one_says_so() -> None:
     assert "no valid time" in words.moment(1e300, NOW)
+
+
+@pytest.mark.parametrize(("number", "text"), [(0.0, "0%"), (0.3, "<1%"), (14.6, "15%"), (250.2, "250%")])
+def test_a_share_is_whole_percent_and_little_is_not_nothing(number: float, text: str) -> None:
+    assert words.percent(number) == text

@@ -214,7 +214,11 @@ def _uptime(service: Service | None, quiet: Role, now: Instant) -> Cell:
 
 
 def _seen(reading: Reading[Any] | None, now: Instant) -> str:
-    return "never" if reading is None or reading.outcome is Outcome.NEVER else words.age(reading.age(now))
+    if reading is None or reading.outcome is Outcome.NEVER:
+        return "never"
+    if reading.age(now) <= words.fresh_limit(reading):
+        return words.fresh_age(reading)
+    return words.whole_age(reading.age(now))
 
 
 def _share(service: Service | None) -> str:

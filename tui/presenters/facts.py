@@ -53,19 +53,19 @@ def columns(width: int) -> tuple[Column, ...]:
 
 
 def rows(stack: Stack, board: Board, now: Instant, width: int) -> tuple[AnyRow, ...]:
-    """Every fact that is shown, under its group; keyed by fact id."""
+    """Every fact that is shown, under its group in the order of the stack file; keyed by fact id."""
     gates = {gate.fact: gate for gate in board.trading.gates}
+    make = _narrow if width < NARROW else _medium if width < WIDE else _wide
+    groups: dict[str, list[tuple[Fact, Level]]] = {}
+    for fact in stack.facts.values():
+        if fact.is_shown:
+            groups.setdefault(fact.group, []).append((fact, fact_level(stack, board, fact.id, now)))
     out: list[AnyRow] = []
-    group = None
-    shown = [fact for fact in stack.facts.values() if fact.is_shown]
-    for fact in sorted(shown, key=_group_order(shown)):
-        if fact.group != group and width >= NARROW:
-            out.append(_heading(stack, board, fact.group, now))
-        group = fact.group
-        level = fact_level(stack, board, fact.id, now)
-        reading = board.readings.get(fact.id)
-        make = _narrow if width < NARROW else _medium if width < WIDE else _wide
-        out.append(make(fact, reading, gates.get(fact.id), level, now))
+    for group, members in groups.items():
+        if width >= NARROW:
+            out.append(_heading(group, [level for _, level in members]))
+        for fact, level in members:
+            out.append(make(fact, board.readings.get(fact.id), gates.get(fact.id), level, now))
     return tuple(out)
 
 
@@ -80,20 +80,7 @@ def summary(stack: Stack, board: Board, now: Instant) -> SafeText:
     return SafeText(", ".join(parts))
 
 
-def _group_order(shown: list[Fact]) -> Any:
-    """Groups in the order in which the stack file first names them; facts as they come."""
-    places: dict[str, int] = {}
-    for fact in shown:
-        places.setdefault(fact.group, len(places))
-    return lambda fact: places[fact.group]
-
-
-def _heading(stack: Stack, board: Board, group: str, now: Instant) -> Heading:
-    levels = [
-        fact_level(stack, board, fact.id, now)
-        for fact in stack.facts.values()
-        if fact.is_shown and fact.group == group
-    ]
+def _heading(group: str, levels: list[Level]) -> Heading:
     worst = max(levels, key=lambda level: level.rank)
     if worst in (Level.OK, Level.INFO):
         return Heading(f"group:{group}", SafeText(group))

@@ -86,6 +86,20 @@ def data_age(board: Board, now: Instant) -> float | None:
     return min(ages, default=None)
 
 
+def urgent(board: Board) -> tuple[object, ...]:
+    """What must be on the screen at once when it changes; the rest is drawn once a second, as ages are."""
+    trading = board.trading
+    return (
+        board.stack,
+        board.environment,
+        trading.state,
+        tuple((gate.raw, gate.state) for gate in trading.gates),
+        tuple(alarm.id for alarm in board.alarms),
+        tuple(source.is_up for source in board.sources.values()),
+        board.runs,
+    )
+
+
 def source_is_down(source: SourceHealth) -> bool:
     """Whether its last answer was none."""
     return source.is_up is False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,10 +71,10 @@ def size(count: float | None) -> str:
 
 
 def percent(number: float | None) -> str:
-    """``3.2%``, ``104%``; ``?`` while two samples do not exist."""
+    """Whole percent: ``3%``, ``104%``, ``<1%``; ``?`` while two samples do not exist."""
     if number is None:
         return "?"
-    return f"{number:.1f}%" if number < 99.95 else f"{number:.0f}%"
+    return "<1%" if 0 < number < 0.5 else f"{number:.0f}%"
 
 
 def clock(wall: float) -> str:
@@ -124,16 +125,28 @@ def outcome(reading: Reading[Any] | None, now: Instant) -> str:
         return "NEVER read"
     old = whole_age(reading.age(now))
     if reading.outcome is Outcome.MISSING:
-        return f"MISSING {old}" if reading.age(now) <= reading.stale_after else f"STALE {old}"
+        is_old = reading.age(now) > reading.stale_after
+        return f"STALE {old}" if is_old else "MISSING"
     if reading.outcome is Outcome.FAILED:
         return f"FAILED {whole_age(failing_for(reading, now))}"
     quality = reading.quality(now)
+    if quality is Quality.FRESH:
+        return fresh_age(reading)
     if quality is Quality.STALE:
         observed = reading.observed_age(now)
         return f"STALE {whole_age(max(reading.age(now), observed or 0.0))}"
-    return {Quality.FRESH: old, Quality.AGEING: f"ageing {old}", Quality.BAD: f"BAD CLOCK {old}"}.get(
-        quality, f"UNKNOWN {old}"
-    )
+    return {Quality.AGEING: f"ageing {old}", Quality.BAD: f"BAD CLOCK {old}"}.get(quality, f"UNKNOWN {old}")
+
+
+def fresh_age(reading: Reading[Any]) -> str:
+    """How old a fresh answer is at the most: ``<2s``. It stands still while answers come as they should,
+    so that what moves on the screen is what matters; the detail view has the age itself."""
+    return f"<{math.ceil(fresh_limit(reading))}s"
+
+
+def fresh_limit(reading: Reading[Any]) -> float:
+    """Seconds within which the next answer is expected."""
+    return 1.5 * reading.period + 0.5
 
 
 def failing_for(reading: Reading[Any], now: Instant) -> float:

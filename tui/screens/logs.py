@@ -34,6 +34,7 @@ class LogPane(Pane):
         self._floor: LogLevel | None = None
         self._matches: LogMatches | None = None
         self._is_busy = False
+        self._was_following = True
         self._has_frames = frames > 0
 
     def on_mount(self) -> None:
@@ -96,7 +97,10 @@ class LogPane(Pane):
 
     def on_log_view_changed(self, event: LogView.Changed) -> None:
         event.stop()
-        self.label_now()
+        # The counts in the title follow once a second: a title repaints its whole pane.
+        if event.is_following is not self._was_following:
+            self._was_following = event.is_following
+            self.label_now()
 
     def label_now(self) -> None:
         """Say in the title: following or held, what is filtered, how much is hidden, how much waits."""
@@ -107,8 +111,7 @@ class LogPane(Pane):
             parts.append(f"{self._floor.value} and up")
         if self._matches is not None:
             parts.append(f"{self._matches.hidden:,} hidden")
-        subtitle = "" if self._source is None else f"{self._source.end - self._source.first:,} lines kept"
-        self.label(SafeText(f"4 Logs  {', '.join(parts)}"), SafeText(subtitle))
+        self.label(SafeText(f"4 Logs  {', '.join(parts)}"))
 
     def _apply(self) -> None:
         wanted = parsed(self._text, self._floor)
