@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,21 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from backends.model.action import HttpCall
+from backends.model.clock import Clock, SystemClock
 from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
 from backends.writers.http import HttpEffector
 from tests.clock import FakeClock
 from tests.contract.switch_server import Call, SwitchServer
+from tests.servers.demo import DemoWorld, start_demo
+from tests.servers.process import wait_until
 
 CANCEL_ALL = HttpCall("gateway", "POST", "/api/v1/orders/cancel-all", {"by": "$operator"}, auth="service-jwt")
 STEP = Step("cancel", "Cancel", CANCEL_ALL, (), connect=0.25, deadline=0.5)
 VALUES = {"operator": "kim", "operation": "op-1"}
 KEY = rsa.generate_private_key(65537, 2048)
+BODY = {"reason": "no longer wanted", "requested_by": "kim", "requested_at": "2026-11-21T14:03:05+00:00"}
 NOW = 1_790_000_000.0
 
 
@@ -51,10 +57,16 @@ def bad_key_file(folder: Path, what: str) -> str:
     return str(path)
 
 
+def keys_of(world: DemoWorld) -> list[Path]:
+    """The private key the demo made, once its public half is there too."""
+    found = [*world.config.parent.rglob("jwt_public.pem"), *world.home.rglob("jwt_public.pem")]
+    return [path.with_name("jwt_private.key") for path in found[:1]]
+
+
 @asynccontextmanager
-async def writing(url: str, **more: Any) -> AsyncIterator[HttpEffector]:
+async def writing(url: str, clock: Clock | None = None, **more: Any) -> AsyncIterator[HttpEffector]:
     source = Source("gateway", SourceKind.HTTP, "Gateway", url, 1.0, 0.5, **more)
-    effector = HttpEffector(source, FakeClock(wall=NOW))
+    effector = HttpEffector(source, clock or FakeClock(wall=NOW))
     try:
         yield effector
     finally:
@@ -166,6 +178,25 @@ async def test_a_token_that_the_service_quotes_is_not_told_on(tmp_path: Path) ->
     assert receipt.kind is ReceiptKind.FAILED
     assert "not valid: Bearer ****" in receipt.text
     assert token not in f"{receipt.text}{receipt.after}"
+
+
+async def test_the_demos_gateway_that_demands_proof_takes_the_token_and_nothing_less() -> None:
+    """An order that does not exist, so that being let in shows as 404."""
+    world = await asyncio.to_thread(start_demo, "--fault", "auth-enforced")
+    try:
+        (key,) = await asyncio.to_thread(wait_until, lambda: keys_of(world), 10, "a key pair")
+        cancel = HttpCall("gateway", "POST", "/api/v1/manual/orders/no-such-order/cancel", BODY)
+        said = []
+        for auth in ("none", "service-jwt", "service-jwt"):
+            action = replace(cancel, auth=auth)
+            step = replace(STEP, action=action, deadline=5.0)
+            options = {"jwt_key_file": str(key)}
+            async with writing(world["http"]["gateway"], clock=SystemClock(), options=options) as effector:
+                said.append((await effector.act(action, VALUES, step)).text)
+    finally:
+        await asyncio.to_thread(world.stop)
+    assert "answered 401" in said[0]
+    assert ["answered 404" in text for text in said[1:]] == [True, True], said
 
 
 def test_the_library_loads_with_the_first_token() -> None:
