@@ -63,6 +63,6 @@ def panes_are_filled(text: str) -> bool:
     """Whether each of the four panes shows what only a real answer brings."""
     containers = " healthy " in text and "never read" not in text
     facts = re.search(r"Kill switch +(trading allowed|allowed|TRADING HALTED|HALTED)", text)
-    logs = re.search(r"\b[1-9]\d* lines kept", text)
+    logs = re.search(r"\d\d:\d\d:\d\d (INF|WRN|ERR|DBG|CRT)\b", text)
     alerts = "3 Alerts" in text and "not asked yet" not in text
     return bool(containers and facts and logs and alerts)
