@@ -21,6 +21,7 @@ from backends.journal.custody import Custody
 from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
+from backends.loading import LOADING
 from backends.model.action import Action, Command
 from backends.model.anchor import AnchorPlace
 from backends.model.board import Board
@@ -36,9 +37,6 @@ from backends.room import Room
 
 if TYPE_CHECKING:
     import httpx
-
-_LOADING = threading.Lock()
-"""Held while a client library loads: two threads that import parts of one library see half of it."""
 
 
 class Mode(Enum):
@@ -237,7 +235,7 @@ class _SharedClients:
 
     def fact_reader(self, source: Source, clock: Clock) -> FactReader:
         """A reader for a source of facts. Loads its client library: call it in a thread."""
-        with _LOADING:
+        with LOADING:
             return self._fact_reader(source, clock)
 
     def _fact_reader(self, source: Source, clock: Clock) -> FactReader:
@@ -265,7 +263,7 @@ class _SharedClients:
         logs: LogSink | None = None,
     ) -> ServiceReader:
         """A reader of the stack's services: with ``poke`` it streams, without it is for single looks."""
-        with _LOADING:
+        with LOADING:
             from backends.readers.docker import DockerServiceReader
 
         expected = [spec for spec in stack.services if spec.source == source.id]
@@ -299,7 +297,7 @@ class _Unmade:
 
 def _anchor(_permit: Permit, place: AnchorPlace) -> Anchor:
     """The writer of the journal's anchor; only with a permit."""
-    with _LOADING:
+    with LOADING:
         from backends.writers.anchor import make_anchor
 
         return make_anchor(place)
@@ -309,7 +307,7 @@ def _effectors(_permit: Permit, stack: Stack, redact: Callable[[str], str]) -> d
     """The writers this stack's procedures need: made here and nowhere else, and only with a permit."""
     actions = [step.action for procedure in stack.procedures.values() for step in procedure.steps]
     made: dict[str, Effector] = {}
-    with _LOADING:
+    with LOADING:
         for name in sorted({action.source for action in actions}):
             # One writer that cannot be made must not take the others with it: its steps will fail, in words.
             try:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from backends.loading import LOADING
 from backends.model.action import Action, DockerVerb
 from backends.model.procedure import Receipt, Step
 from backends.model.stack import ServiceSpec, Source
@@ -71,7 +72,8 @@ class DockerEffector:
 
 
 def _load() -> Callable[[Source, Order, Callable[[], bool]], Receipt]:
-    from backends.writers.docker_call import perform  # noqa: PLC0415 (100 ms: not at a stop's start)
+    with LOADING:
+        from backends.writers.docker_call import perform  # noqa: PLC0415 (100 ms: not at a stop's start)
 
     return perform
 

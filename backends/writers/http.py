@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from backends.loading import LOADING
 from backends.model.action import Action, HttpCall
 from backends.model.clock import Clock, SystemClock
 from backends.model.credential import bearer, internal_token
@@ -107,6 +108,7 @@ class HttpEffector:
 
 
 def _load(url: str) -> HttpClient:
-    from backends.writers.http_client import HttpClient  # noqa: PLC0415 (loads here, not at a stop's start)
+    with LOADING:
+        from backends.writers.http_client import HttpClient  # noqa: PLC0415 (loads here, not at a stop's start)
 
     return HttpClient(url)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from backends.loading import LOADING
 from backends.model.action import Action, SqlStatement
 from backends.model.procedure import Receipt, Step
 from backends.model.stack import Source
@@ -41,6 +42,7 @@ class PostgresEffector:
 
 
 def _load() -> ModuleType:
-    from backends.writers import postgres_session  # noqa: PLC0415 (loads here, not at a stop's start)
+    with LOADING:
+        from backends.writers import postgres_session  # noqa: PLC0415 (loads here, not at a stop's start)
 
     return postgres_session

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+from backends.loading import LOADING
 from backends.model.secret import Secret
 from backends.model.stack import Source
 from backends.model.substitution import fill
@@ -65,7 +66,8 @@ def service_jwt(source: Source, values: Mapping[str, Any], now: float) -> dict[s
 
 def warm() -> None:
     """Load the library."""
-    import jwt.algorithms  # noqa: F401, PLC0415 (100 ms: only where a token is needed)
+    with LOADING:
+        import jwt  # noqa: F401, PLC0415 (100 ms: only where a token is needed)
 
 
 def _key(source: Source) -> Secret:
@@ -86,7 +88,8 @@ def _key(source: Source) -> Secret:
 
 
 def _sign(claims: Mapping[str, Any], key: Secret) -> str:
-    import jwt  # noqa: PLC0415 (as above)
+    with LOADING:
+        import jwt  # noqa: PLC0415 (as above)
 
     try:
         return jwt.encode(dict(claims), key.reveal(), algorithm="RS256")
