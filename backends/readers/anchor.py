@@ -24,9 +24,9 @@ def marks(place: AnchorPlace, host: str, journal: str) -> list[Mark]:
 
 def _redis(place: AnchorPlace, host: str) -> list[Mark]:
     from redis import Redis  # noqa: PLC0415 (loads only what is used)
-    from redis.backoff import NoBackoff  # noqa: PLC0415 (likewise)
-    from redis.exceptions import RedisError  # noqa: PLC0415 (likewise)
-    from redis.retry import Retry  # noqa: PLC0415 (likewise)
+    from redis.backoff import NoBackoff  # noqa: PLC0415 (loads only what is used)
+    from redis.exceptions import RedisError  # noqa: PLC0415 (loads only what is used)
+    from redis.retry import Retry  # noqa: PLC0415 (loads only what is used)
 
     try:
         client = Redis.from_url(
@@ -52,7 +52,7 @@ def _redis(place: AnchorPlace, host: str) -> list[Mark]:
 
 def _postgres(place: AnchorPlace, host: str, journal: str) -> list[Mark]:
     import psycopg  # noqa: PLC0415 (loads only what is used)
-    from psycopg import sql  # noqa: PLC0415 (likewise)
+    from psycopg import sql  # noqa: PLC0415 (loads only what is used)
 
     query = sql.SQL(
         "SELECT host, journal, seq, hash, at FROM {} WHERE host = %s AND journal = %s"

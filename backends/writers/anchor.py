@@ -19,9 +19,9 @@ def make_anchor(place: AnchorPlace) -> RedisAnchor | PostgresAnchor | SyslogAnch
 
         return RedisAnchor(place)
     if place.kind is AnchorKind.POSTGRES:
-        from backends.writers.anchor_postgres import PostgresAnchor  # noqa: PLC0415 (likewise)
+        from backends.writers.anchor_postgres import PostgresAnchor  # noqa: PLC0415 (loads only what is used)
 
         return PostgresAnchor(place)
-    from backends.writers.anchor_syslog import SyslogAnchor  # noqa: PLC0415 (likewise)
+    from backends.writers.anchor_syslog import SyslogAnchor  # noqa: PLC0415 (loads only what is used)
 
     return SyslogAnchor(place)

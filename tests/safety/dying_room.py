@@ -78,7 +78,7 @@ def main(folder: Path, url: str, procedure: str, point: str) -> None:
         return receipt
 
     ChainFile.append = dying_append  # type: ignore[method-assign]  # this process is made to die in it
-    RedisEffector.act = dying_act  # type: ignore[method-assign]  # likewise
+    RedisEffector.act = dying_act  # type: ignore[method-assign]  # it is made to die in it
     engine = Engine([redis_stack(url)], Mode.ARMED, folder, KIM, observe=False)
     done = threading.Event()
 
