@@ -34,9 +34,13 @@ from backends.model.stack import Source, SourceKind, Stack
 from backends.procedures.approval import ApprovalBook
 from backends.procedures.permit import Permit, arm
 from backends.room import Room
+from backends.supervision import DaemonThreads, Supervisor
 
 if TYPE_CHECKING:
     import httpx
+
+CANCELS = 4
+"""Times a task is told to end before it is left behind."""
 
 
 class Mode(Enum):
@@ -77,7 +81,10 @@ class Engine:
         if self._permit is not None and anchor is not None:
             make_anchor = partial(_anchor, self._permit, anchor)
         self._custody = Custody(self._journal, self.clock, make_anchor)
+        self._supervisor = Supervisor(self.clock, self._journal.post)
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(DaemonThreads())
+        self._loop.set_exception_handler(self._supervisor.on_loop_fault)
         self._thread: threading.Thread | None = None
         self._wakes: tuple[Callable[[], None], ...] = ()
         self._stopping = asyncio.Event()
@@ -93,6 +100,7 @@ class Engine:
                 self._journal,
                 state_dir,
                 self._custody,
+                self._supervisor,
             )
             for stack in stacks
         }
@@ -198,7 +206,12 @@ class Engine:
 
     def _changed(self) -> None:
         for wake in self._wakes:
-            wake()
+            try:
+                wake()
+            except Exception as fault:
+                # One reader that fails is not called again, and keeps nothing from the others.
+                self._wakes = tuple(known for known in self._wakes if known is not wake)
+                self._supervisor.note("a screen's wake-up", fault)
 
     def _call(self, what: Callable[..., Any], *arguments: Any) -> None:
         if not self._loop.is_closed():
@@ -213,16 +226,21 @@ class Engine:
 
     async def _main(self) -> None:
         rooms = tuple(self._rooms.values())
-        tasks = [asyncio.create_task(room.arm(self._permit, self._journal, self._observe)) for room in rooms]
+        keep, permit, journal = self._supervisor.keep, self._permit, self._journal
+        work = [keep("what acts", partial(room.arm, permit, journal, self._observe)) for room in rooms]
         if self._observe:
-            tasks += [asyncio.create_task(room.observe()) for room in rooms]
-            tasks += [asyncio.create_task(room.reconcile(self._permit, self._journal)) for room in rooms]
-            tasks.append(asyncio.create_task(self._custody.keep()))
+            work += [room.observe() for room in rooms]
+            work += [keep("the restart", partial(room.reconcile, permit, journal)) for room in rooms]
+            work.append(keep("the journal's keeper", self._custody.keep))
+        tasks = {asyncio.create_task(each) for each in work}
         await self._stopping.wait()
-        await asyncio.gather(*(room.close(self._grace) for room in rooms))
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(room.close(self._grace) for room in rooms), return_exceptions=True)
+        for _ in range(CANCELS):
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=0.5)
+            if not tasks:
+                break
         await self._shared.close()
 
 

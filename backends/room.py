@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from backends.alarms.book import AlarmBook
+from backends.board.backoff import LONGEST
 from backends.board.fresh import FreshReader
 from backends.board.poll import FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
@@ -21,16 +22,21 @@ from backends.model.board import Board
 from backends.model.clock import Clock, Instant
 from backends.model.intent import Identity, Intent
 from backends.model.port import FactReader, LogSink, ServiceReader
-from backends.model.procedure import Effector, Proof, RiskClass, Run
+from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
+from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
 from backends.procedures.evidence import Eyes
 from backends.procedures.latch import Latch
 from backends.procedures.permit import Permit
 from backends.procedures.restart import reconcile
 from backends.procedures.runner import Procedures
+from backends.supervision import Supervisor
 
 TICK = 1.0
 """Seconds between two looks at readings that nothing refreshed."""
+
+GATE_RETRY = 5.0
+"""Seconds between two tries, at the most, of a source that decides about trading."""
 
 WARM = 20.0
 """Seconds between two looks whether the connections of the stop path still live."""
@@ -67,6 +73,7 @@ class Room:
         journal: Journal,
         state_dir: Path,
         custody: Custody,
+        supervisor: Supervisor,
     ) -> None:
         self.stack = stack
         self._state_dir = state_dir
@@ -74,7 +81,8 @@ class Room:
         self._connections = connections
         self._latch = Latch(stack.id, lambda: recent(journal.folder))
         book = _WithLatch(AlarmBook(stack, clock.now()), self._latch)
-        self.store = Store(stack, clock, custody.over(book), changed)
+        self._supervisor = supervisor
+        self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed)
         self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
         self._pollers: dict[str, Poller] = {}
         self._verifier = FreshReader(
@@ -89,14 +97,15 @@ class Room:
     async def arm(self, permit: Permit | None, journal: Journal, keep_warm: bool) -> None:
         """Make ready what acts, then keep its connections warm until cancelled."""
         ready = self._ready()
-        effectors = (
-            {} if permit is None else await asyncio.to_thread(self._connections.effectors, permit, self.stack)
-        )
-        procedures = Procedures(
-            self.stack, permit, effectors, self._verifier, journal, self._clock, self._show,
-            state=self._state_dir,
-        )  # fmt: skip
-        ready.set_result(procedures)
+        if not ready.done():
+            effectors: dict[str, Effector] = {}
+            if permit is not None:
+                effectors = await asyncio.to_thread(self._connections.effectors, permit, self.stack)
+            procedures = Procedures(
+                self.stack, permit, effectors, self._verifier, journal, self._clock, self._show,
+                state=self._state_dir,
+            )  # fmt: skip
+            ready.set_result(procedures)
         while keep_warm and permit is not None:
             await ready.result().warm()
             await self._verifier.warm(
@@ -109,12 +118,14 @@ class Room:
         gates = {self.stack.facts[gate.fact].source for gate in self.stack.gates}
         ordered = sorted(self.stack.sources.values(), key=lambda source: source.id not in gates)
         loop = asyncio.get_running_loop()
+        keep = self._supervisor.keep
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._tick())
+            group.create_task(keep("the clock", self._tick))
             for source in ordered:
-                poller = Poller(source, self._maker(source, loop), self.store, self._clock)
+                longest = GATE_RETRY if source.id in gates else LONGEST
+                poller = Poller(source, self._maker(source, loop), self.store, self._clock, longest)
                 self._pollers[source.id] = poller
-                group.create_task(poller.run())
+                group.create_task(keep(f"watching {source.id}", poller.run))
 
     async def reconcile(self, permit: Permit | None, journal: Journal) -> None:
         """Tell of runs that a former process left unfinished; only an armed room closes them."""
@@ -159,7 +170,28 @@ class Room:
 
     async def _execute(self, intent: Intent) -> None:
         procedures = await asyncio.shield(self._ready())
-        await procedures.execute(intent, self.store.board)
+        try:
+            await procedures.execute(intent, self.store.board)
+        except Exception as fault:
+            self._supervisor.note(f"running {intent.procedure}", fault)
+            self._show(self._failed(intent, fault))
+
+    def _failed(self, intent: Intent, fault: Exception) -> Run:
+        """What is told when the room itself failed while acting: never silence."""
+        procedure = self.stack.procedures.get(intent.procedure)
+        now = self._clock.now()
+        known = next((run for run in self.store.board.runs if run.operation == intent.id), None)
+        return Run(
+            operation=intent.id,
+            stack=self.stack.id,
+            procedure=intent.procedure,
+            title=procedure.title if procedure is not None else intent.procedure,
+            started=known.started if known is not None else now,
+            steps=known.steps if known is not None else (),
+            verdict=Verdict.UNCONFIRMED if known is not None and known.steps else Verdict.FAILED,
+            sentence=SafeText(f"THE ROOM ITSELF FAILED ({type(fault).__name__}). Act by hand, now."),
+            ended=now,
+        )
 
     def _ready(self) -> asyncio.Future[Procedures]:
         if self._procedures is None:

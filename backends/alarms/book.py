@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 
 from backends.alarms.rules import conditions
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import SERVICE, Board
 from backends.model.clock import Instant
+from backends.model.reading import Outcome, Quality
 from backends.model.safetext import SafeText
 from backends.model.service import Service
 from backends.model.stack import Stack
@@ -17,6 +19,9 @@ LOOP_WINDOW = 600.0
 LOOP_RESTARTS = 3
 """Restarts of one service within ``LOOP_WINDOW`` seconds that make a crash loop."""
 
+LAST_KNOWN = " · last known"
+"""Added to the title of an alarm whose evidence is lost."""
+
 
 class AlarmBook:
     """Evaluates each board of one stack; remembers since when each alarm is active."""
@@ -24,6 +29,7 @@ class AlarmBook:
     def __init__(self, stack: Stack, started: Instant) -> None:
         self._stack = stack
         self._started = started
+        self._rules = frozenset(rule.id for rule in stack.alarms)
         self._active: dict[str, Alarm] = {}
         self._restarts: dict[str, deque[tuple[float, int]]] = {}
 
@@ -32,6 +38,7 @@ class AlarmBook:
         found = {alarm.id: alarm for alarm in conditions(self._stack, board, self._started, now)}
         for alarm in self._crash_loops(board, now):
             found[alarm.id] = alarm
+        found |= {ident: alarm for ident, alarm in self._held(board, now) if ident not in found}
         self._active = {
             ident: replace(alarm, since=self._active[ident].since) if ident in self._active else alarm
             for ident, alarm in found.items()
@@ -40,9 +47,22 @@ class AlarmBook:
             sorted(self._active.values(), key=lambda alarm: (alarm.priority.rank, alarm.since, alarm.id))
         )
 
+    def _held(self, board: Board, now: Instant) -> Iterator[tuple[str, Alarm]]:
+        """Alarms whose evidence is lost: what was wrong is not right because it cannot be seen any more."""
+        for ident, alarm in self._active.items():
+            reading = board.readings.get(alarm.subject)
+            is_condition = ident in self._rules or ident.startswith(SERVICE)
+            if reading is None or not is_condition or reading.outcome is Outcome.MISSING:
+                continue
+            if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
+                title = alarm.title.removesuffix(LAST_KNOWN) + LAST_KNOWN
+                yield ident, replace(alarm, title=SafeText(title))
+
     def _crash_loops(self, board: Board, now: Instant) -> list[Alarm]:
         """A container that starts again and again looks healthy in between; the count does not."""
         loops = []
+        for key in self._restarts.keys() - board.readings.keys():
+            del self._restarts[key]
         for key, reading in board.readings.items():
             service = reading.value
             if not key.startswith(SERVICE) or not isinstance(service, Service) or service.restarts is None:

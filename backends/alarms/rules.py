@@ -19,13 +19,16 @@ from backends.model.trading import TradingState
 GRACE = 5.0
 """Seconds after start in which something not asked yet is no alarm."""
 
+ON_DELAY = 2.0
+"""Seconds a source or the trading state must be unknown to be an alarm; the screen shows it at once."""
+
 
 def conditions(stack: Stack, board: Board, started: Instant, now: Instant) -> Iterator[Alarm]:
     """Every alarm condition true on ``board`` at ``now``; ``since`` is ``now`` for all of them."""
     yield from _trading(board, started, now)
     gate_sources = {stack.facts[gate.fact].source for gate in stack.gates}
     for health in board.sources.values():
-        if health.is_up is False:
+        if health.is_up is False and now.since(health.since) > ON_DELAY:
             yield _source_down(health, health.id in gate_sources, now)
     for rule in stack.alarms:
         reading = board.readings.get(rule.fact)
@@ -52,7 +55,8 @@ def _trading(board: Board, started: Instant, now: Instant) -> Iterator[Alarm]:
             consequence="the stack may be trading although it looks halted",
             response="Treat it as trading. Halt again and look at both sources.",
         )  # fmt: skip
-    if trading.state is TradingState.UNKNOWN and now.since(started) > GRACE:
+    is_settled = now.since(started) > GRACE and now.since(trading.since) > ON_DELAY
+    if trading.state is TradingState.UNKNOWN and is_settled:
         yield _alarm(
             "trading:unknown", Priority.CRITICAL, "trading", now,
             title=f"Trading state is not known: {trading.because}",

@@ -28,7 +28,7 @@ def trading(stack: Stack, readings: Readings, now: Instant, before: Trading | No
     conflict = _conflict(stack, gates, readings, now)
     if conflict is not None:
         state, because = TradingState.CONFLICT, conflict
-    asked = [readings[spec.fact].received for spec in stack.gates if spec.fact in readings]
+    asked = [_heard(readings[spec.fact]) for spec in stack.gates if spec.fact in readings]
     return Trading(
         state=state,
         because=because,
@@ -38,12 +38,20 @@ def trading(stack: Stack, readings: Readings, now: Instant, before: Trading | No
     )
 
 
-def environment(stack: Stack, readings: Readings) -> Environment:
-    """The configured environment, or LIVE as soon as the stack itself says that money is real."""
-    for fact, word, evidence in stack.environment_facts:
-        reading = readings.get(fact)
-        if evidence is Environment.LIVE and reading is not None and raw_word(reading) == word:
-            return Environment.LIVE
+def environment(stack: Stack, readings: Readings, before: Environment) -> Environment:
+    """The configured environment, or LIVE as soon as the stack itself says that money is real.
+
+    LIVE once said stays until the stack itself says otherwise: losing the evidence is no evidence.
+    """
+    words = [
+        (raw_word(readings[fact]) if fact in readings else None, word)
+        for fact, word, evidence in stack.environment_facts
+        if evidence is Environment.LIVE
+    ]
+    if any(said == word for said, word in words):
+        return Environment.LIVE
+    if before is Environment.LIVE and any(said is None for said, _ in words):
+        return Environment.LIVE
     return stack.environment
 
 
@@ -58,20 +66,26 @@ def raw_word(reading: Reading[Any]) -> SafeText | None:
 def _gate(spec: GateSpec, reading: Reading[Any] | None, now: Instant) -> Gate:
     if reading is None or reading.outcome is Outcome.NEVER:
         return Gate(spec.fact, spec.label, None, TradingState.UNKNOWN, SafeText("not read yet"))
-    is_current = reading.age(now) <= reading.stale_after
-    if not is_current:
+    if reading.outcome is Outcome.FAILED:
+        why = SafeText(f"cannot be read: {reading.error}")
+        return Gate(spec.fact, spec.label, None, TradingState.UNKNOWN, why)
+    if reading.age(now) > reading.stale_after:
         why = SafeText(f"last answer {reading.age(now):.0f} s ago")
         return Gate(spec.fact, spec.label, raw_word(reading), TradingState.UNKNOWN, why)
     if reading.outcome is Outcome.MISSING:
         return Gate(spec.fact, spec.label, None, spec.missing, SafeText(spec.missing_note))
-    if reading.outcome is Outcome.FAILED:
-        why = SafeText(f"cannot be read: {reading.error}")
-        return Gate(spec.fact, spec.label, None, TradingState.UNKNOWN, why)
     if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
         why = SafeText("its own timestamp cannot be trusted")
         return Gate(spec.fact, spec.label, raw_word(reading), TradingState.UNKNOWN, why)
     word = raw_word(reading)
     return Gate(spec.fact, spec.label, word, _meaning(spec, word), SafeText(f"reads {word}"))
+
+
+def _heard(reading: Reading[Any]) -> Instant:
+    """When the source last really said something about it."""
+    if reading.outcome is Outcome.FAILED and reading.last_good is not None:
+        return reading.last_good.at
+    return reading.received
 
 
 def _meaning(spec: GateSpec, word: SafeText | None) -> TradingState:
@@ -102,7 +116,7 @@ def _conflict(stack: Stack, gates: tuple[Gate, ...], readings: Readings, now: In
         word = raw_word(reading)
         said = _meaning(specs[echo.gate], word)
         known = (TradingState.TRADING, TradingState.HALTED)
-        if gate.state in known and said is not gate.state and _both_settled(echo, readings):
+        if gate.state in known and said in known and said is not gate.state and _both_settled(echo, readings):
             return SafeText(f"{gate.label} reads {gate.raw}, but {echo.label} says {word}")
     return None
 

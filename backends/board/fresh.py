@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from backends.board.ingest import ingest_facts, ingest_failure, ingest_services, never, period_of
@@ -17,6 +18,9 @@ from backends.model.stack import Source, Stack
 
 LANES: Final = 8
 """Looks at one source that may be under way at once."""
+
+CLOSING: Final = 1.0
+"""Seconds all connections together may take to close."""
 
 
 class FreshReader:
@@ -70,10 +74,10 @@ class FreshReader:
         await asyncio.gather(*(self.look(fact, 2.0) for fact in facts))
 
     async def close(self) -> None:
-        for reader in self._readers:
-            await reader.close()
-        for services in self._service_readers.values():
-            await services.close()
+        readers: list[FactReader | ServiceReader] = [*self._readers, *self._service_readers.values()]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                await asyncio.gather(*(reader.close() for reader in readers), return_exceptions=True)
         self._readers.clear()
         self._idle.clear()
         self._service_readers.clear()
@@ -99,7 +103,8 @@ class FreshReader:
             if source.id not in self._service_readers:
                 made = await asyncio.to_thread(self._make_services, source)
                 self._service_readers.setdefault(source.id, made)
-            found = await asyncio.wait_for(self._service_readers[source.id].services(), within)
+            async with asyncio.timeout(within):
+                found = await self._service_readers[source.id].services()
         except (SourceError, TimeoutError) as failure:
             is_late = isinstance(failure, TimeoutError)
             why = SafeText(f"no answer in {within:g} s" if is_late else failure)

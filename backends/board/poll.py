@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
-from backends.board.backoff import Backoff
+from backends.board.backoff import LONGEST, Backoff
 from backends.board.ingest import ingest_facts, ingest_failure, ingest_services, period_of
 from backends.board.store import Store, health_after
 from backends.model.clock import Clock, Instant
@@ -96,6 +97,7 @@ class Poller:
         make: Callable[[], Task],
         store: Store,
         clock: Clock,
+        longest: float = LONGEST,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """``make`` loads the source's client library and is called in a thread, before the first poll."""
@@ -104,7 +106,7 @@ class Poller:
         self._task: Task | None = None
         self._store = store
         self._clock = clock
-        self._backoff = Backoff(source.every, jitter)
+        self._backoff = Backoff(source.every, jitter, longest)
         self._poked = asyncio.Event()
 
     def poke(self) -> None:
@@ -118,12 +120,11 @@ class Poller:
         try:
             while True:
                 pause = await self.once()
-                try:
-                    await asyncio.wait_for(self._poked.wait(), pause)
-                except TimeoutError:
-                    continue
-                finally:
-                    self._poked.clear()
+                # Not wait_for: in 3.11 it can swallow the cancellation that meets a poke.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._poked.wait()
+                self._poked.clear()
         finally:
             if self._task is not None:
                 await self._task.close()
@@ -136,7 +137,8 @@ class Poller:
             if self._task is None:
                 self._task = await asyncio.to_thread(self._make)
             started = self._clock.now()
-            understand = await asyncio.wait_for(self._task.ask(started), self._source.deadline)
+            async with asyncio.timeout(self._source.deadline):
+                understand = await self._task.ask(started)
             readings = understand(self._clock.now())
         except SourceError as failure:
             error = SafeText(failure)

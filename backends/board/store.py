@@ -100,7 +100,8 @@ class Store:
     def show_run(self, run: Run) -> None:
         """Put a procedure's newest state on the board."""
         others = tuple(known for known in self.board.runs if known.operation != run.operation)
-        self._publish(runs=(run, *others)[:RUNS])
+        newest_first = sorted((run, *others), key=lambda known: known.started, reverse=True)
+        self._publish(runs=tuple(newest_first[:RUNS]))
 
     def tick(self) -> None:
         """Look at the same readings a second later: what has grown old is concluded anew."""
@@ -115,7 +116,7 @@ class Store:
         board = replace(self.board, seq=self.board.seq + 1, taken=now, **changes)
         board = replace(
             board,
-            environment=derive.environment(self._stack, board.readings),
+            environment=derive.environment(self._stack, board.readings, self.board.environment),
             trading=derive.trading(self._stack, board.readings, now, self.board.trading),
             trails={key: tuple(trail) for key, trail in self._trails.items()},
         )

@@ -29,14 +29,12 @@ def service(**changes):
 def board(at=START, down=None, **readings):
     every = {**GOOD, "service:trader": service()}
     every |= {key.replace("__", ":").replace("_", "."): value for key, value in readings.items()}
-    sources = {
-        name: SourceHealth(
-            name, name.title(), name != down, START, error=SafeText("refused") if name == down else None
-        )
-        for name in ("redis", "docker")
-    }
+    sources = {name: SourceHealth(name, name.title(), True, later(-9)) for name in ("redis", "docker")}
+    if down is not None:
+        sources[down] = replace(sources[down], is_up=False, error=SafeText("refused"))
     made = stack()
-    return Board("tiny", 1, at, made.environment, every, sources, trading(made, every, at, None))
+    state = replace(trading(made, every, at, None), since=later(-9, at))
+    return Board("tiny", 1, at, made.environment, every, sources, state)
 
 
 def ids(book, shown, at=START):
@@ -113,3 +111,26 @@ def test_critical_comes_first_then_the_oldest():
     book.evaluate(board(loss=ok("loss", 150.0)), later(-5))
     both = board(loss=ok("loss", 150.0), kill_state=missing("kill.state"))
     assert ids(book, both) == ["trading:unknown", "loss"]
+
+
+def test_one_failed_poll_is_no_alarm_but_two_seconds_of_silence_are():
+    def redis_down_for(seconds):
+        shown = board(down="redis")
+        lost = replace(shown.sources["redis"], since=later(-seconds))
+        return ids(AlarmBook(stack(), START), replace(shown, sources={**shown.sources, "redis": lost}))
+
+    assert redis_down_for(1.0) == []
+    assert redis_down_for(2.5) == ["source:redis"]
+
+
+def test_an_alarm_whose_evidence_is_lost_stays_and_says_that_it_is_the_last_known():
+    book = AlarmBook(stack(), START)
+    book.evaluate(board(loss=ok("loss", 150.0)), START)
+    lost = board(later(1), loss=failed("loss", later(1)))
+    held = {alarm.id: alarm for alarm in book.evaluate(lost, later(1))}
+    assert held["loss"].title == "Daily loss (150 USD) · last known"
+    assert held["loss"].since == START
+    assert [alarm.title for alarm in book.evaluate(lost, later(2)) if alarm.id == "loss"] == [
+        held["loss"].title
+    ]
+    assert "loss" not in ids(book, board(later(3), loss=ok("loss", 5.0, later(3))), later(3))

@@ -21,10 +21,12 @@ class Scripted:
 
     def __init__(self):
         self.asked = []
+        self.was_asked = asyncio.Event()
         self.answer = {}
 
     async def read(self, facts):
         self.asked.append([item.id for item in facts])
+        self.was_asked.set()
         if isinstance(self.answer, BaseException):
             raise self.answer
         if self.answer == "hang":
@@ -110,9 +112,25 @@ async def test_every_change_is_a_new_board_and_the_old_one_stays_as_it_was(fake_
     assert {reading.outcome for reading in before.readings.values()} == {Outcome.NEVER}
 
 
-def test_waiting_grows_to_half_a_minute_and_starts_anew_after_a_success():
+async def test_a_poller_ends_when_it_is_cancelled_just_as_it_is_poked(fake_clock):
+    poller, reader, _ = make(fake_clock)
+    reader.answer = {"fast": Found(1), "slow": Found(2)}
+    task = asyncio.create_task(poller.run())
+    await asyncio.wait_for(reader.was_asked.wait(), 5)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    poller.poke()
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=2)
+    assert done
+
+
+def test_waiting_grows_to_half_a_minute_at_the_most_and_starts_anew_after_a_success():
     backoff = Backoff(1.0, lambda: 0.0)
-    assert [backoff.failed() for _ in range(8)] == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert [backoff.failed() for _ in range(8)] == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 24.0]
+    assert Backoff(1.0, lambda: 0.999).failed() <= 30
+    gate = Backoff(1.0, lambda: 0.0, longest=5.0)
+    assert max(gate.failed() for _ in range(8)) == 5.0
     backoff.succeeded()
     assert backoff.failed() == 1.0
     assert Backoff(1.0, lambda: 0.999).failed() < 1.25

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.board.derive import environment, trading
+from backends.model.reading import Good
+from backends.model.safetext import SafeText
 from backends.model.stack import Environment
 from backends.model.trading import TradingState
 from tests.building import START, failed, later, missing, ok, stack
@@ -119,6 +121,34 @@ def test_trading_is_said_only_when_every_gate_freshly_says_so(kill, breaker):
 
 def test_live_evidence_outranks_the_configured_word():
     made = replace(stack(), environment_facts=(("paper", "false", Environment.LIVE),))
-    assert environment(made, {"paper": ok("paper", True)}) is Environment.PAPER
-    assert environment(made, {"paper": ok("paper", False)}) is Environment.LIVE
-    assert environment(made, {"paper": failed("paper")}) is Environment.PAPER
+
+    def said(reading, before=Environment.PAPER):
+        return environment(made, {"paper": reading}, before)
+
+    assert said(ok("paper", True)) is Environment.PAPER
+    assert said(ok("paper", False)) is Environment.LIVE
+    assert said(failed("paper")) is Environment.PAPER
+
+
+def test_losing_the_evidence_of_live_money_is_no_evidence_of_paper():
+    made = replace(stack(), environment_facts=(("paper", "false", Environment.LIVE),))
+    assert environment(made, {"paper": failed("paper")}, Environment.LIVE) is Environment.LIVE
+    assert environment(made, {"paper": ok("paper", True)}, Environment.LIVE) is Environment.PAPER
+
+
+@pytest.mark.parametrize("word", ["UNKNOWN", "UNAVAILABLE", ""])
+def test_a_second_source_that_does_not_know_is_no_conflict(word):
+    readings = {
+        "kill.state": ok("kill.state", "ENGAGED", later(10)),
+        "breaker.state": ok("breaker.state", "OPEN", later(10)),
+        "orchestrator.kill": ok("orchestrator.kill", word, later(10)),
+    }
+    assert trading(stack(), readings, later(10), None).state is TradingState.HALTED
+
+
+def test_a_gate_that_fails_says_so_and_its_age_is_that_of_the_last_answer():
+    lost = failed("kill.state", later(20), last_good=Good(SafeText("ACTIVE"), START))
+    readings = {**GOOD, "kill.state": lost, "breaker.state": ok("breaker.state", "OPEN", later(20))}
+    found = trading(stack(), readings, later(30), None)
+    assert "cannot be read: timed out" in found.because
+    assert found.as_of == START

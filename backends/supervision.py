@@ -1,0 +1,117 @@
+"""What keeps the engine going when a part of it fails: restarts, alarms, threads nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, Protocol
+
+from backends.journal.entry import Entry, Kind
+from backends.model.alarm import Alarm, Priority
+from backends.model.board import Board
+from backends.model.clock import Clock, Instant
+from backends.model.safetext import SafeText
+
+REST: Final = 1.0
+"""Seconds before a part that failed is started again."""
+
+SHOWN: Final = 600.0
+"""Seconds for which a fault is told after it last happened."""
+
+
+class Book(Protocol):
+    """Turns a board into the alarms that are active on it."""
+
+    def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]: ...
+
+
+class Supervisor:
+    """Keeps the parts of the engine running. A fault of ours is journalled, is an alarm, and ends nothing."""
+
+    def __init__(self, clock: Clock, post: Callable[[Entry], None]) -> None:
+        self._clock = clock
+        self._post = post
+        self._faults: dict[str, tuple[Instant, Instant, str]] = {}
+        """By part: first and last time, and the kind of error; its text may hold anything and is not kept."""
+
+    async def keep(self, part: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run ``work`` until it returns or the caller is cancelled; start it again after a fault."""
+        while True:
+            try:
+                await work()
+            except Exception as fault:
+                self.note(part, fault)
+                await asyncio.sleep(REST)
+            else:
+                return
+
+    def note(self, part: str, fault: BaseException | None) -> None:
+        """A part of the engine failed."""
+        now = self._clock.now()
+        kind = type(fault).__name__ if fault is not None else "unknown"
+        known = self._faults.get(part)
+        self._faults[part] = (known[0] if known else now, now, kind)
+        if known is None or known[2] != kind:
+            self._post(Entry(Kind.NOTE, f"a fault in this program: {part}: {kind}"))
+
+    def on_loop_fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """For ``loop.set_exception_handler``: nothing is printed over the screen, and no text is kept."""
+        self.note("an unattended task", context.get("exception"))
+
+    def alarms(self, now: Instant) -> tuple[Alarm, ...]:
+        """One alarm for each part that failed in the last ten minutes."""
+        return tuple(
+            Alarm(
+                id=f"room:{part}",
+                priority=Priority.HIGH,
+                title=SafeText(f"A part of this room failed: {part} ({kind})"),
+                cause=SafeText("a fault in this program; trading is not touched by it"),
+                consequence=SafeText("what that part shows may have been missing for a while"),
+                response=SafeText("It was started again. If this stays, restart the room and report it."),
+                since=first,
+                subject="room",
+            )
+            for part, (first, last, kind) in self._faults.items()
+            if now.since(last) <= SHOWN
+        )
+
+    def over(self, book: Book) -> Book:
+        """``book`` with the alarms about the room itself, also when ``book`` fails."""
+        return _Supervised(book, self)
+
+
+class _Supervised:
+    def __init__(self, book: Book, supervisor: Supervisor) -> None:
+        self._book = book
+        self._supervisor = supervisor
+
+    def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
+        try:
+            found = self._book.evaluate(board, now)
+        except Exception as fault:
+            self._supervisor.note("the alarms", fault)
+            found = board.alarms
+        ours = {alarm.id for alarm in found}
+        return (*(alarm for alarm in self._supervisor.alarms(now) if alarm.id not in ours), *found)
+
+
+class DaemonThreads(ThreadPoolExecutor):
+    """One daemon thread a job. A name server that hangs holds up nobody else, not even the end."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        threading.Thread(target=work, name="engine-job", daemon=True).start()
+        return future
