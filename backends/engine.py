@@ -39,6 +39,9 @@ from backends.supervision import DaemonThreads, Supervisor
 if TYPE_CHECKING:
     import httpx
 
+GRACE = 12.0
+"""Seconds a procedure may go on after the screen is gone: longer than any stop takes to its verdict."""
+
 CANCELS = 4
 """Times a task is told to end before it is left behind."""
 
@@ -116,8 +119,8 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def stop(self, grace: float = 2.0) -> None:
-        """Let running stop procedures end (at most ``grace`` seconds), close everything, join."""
+    def stop(self, grace: float = GRACE) -> None:
+        """Let running procedures reach their verdict (at most ``grace`` seconds), close everything, join."""
         if self._thread is None:
             return
         self._grace = grace

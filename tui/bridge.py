@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from typing import Protocol
 
@@ -27,6 +28,8 @@ class Bridge:
         self._on_change = on_change
         self._period = period
         self._loop = asyncio.get_running_loop()
+        # The engine's thread has a context of its own, in which Textual knows no active app.
+        self._context = contextvars.copy_context()
         self._is_pending = False
         self._timer: asyncio.TimerHandle | None = None
         self._last = -period
@@ -46,7 +49,7 @@ class Bridge:
             return
         self._is_pending = True
         try:
-            self._loop.call_soon_threadsafe(self._schedule)
+            self._loop.call_soon_threadsafe(self._schedule, context=self._context)
         except RuntimeError:
             # The screen's loop has ended while the engine still works: nobody is left to tell.
             self._is_closed = True

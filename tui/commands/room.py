@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from tui.commands.session import Session, UsageError, choose, engine_of
 from tui.commands.verdict import ExitCode
+
+_TOO_DUMB = ("", "dumb", "unknown")
 
 
 def open_room(session: Session, wanted: str | None = None) -> int:
@@ -15,6 +18,11 @@ def open_room(session: Session, wanted: str | None = None) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "the room needs a terminal; without one use `controlroom status` or `controlroom run halt`"
+        )
+    if os.environ.get("TERM", "") in _TOO_DUMB:
+        raise UsageError(
+            f"TERM={os.environ.get('TERM', '')} cannot show the room; set TERM, or use `controlroom status`"
+            " or `controlroom run halt`"
         )
     from tui.app import ControlRoom
 
