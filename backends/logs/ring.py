@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol
 
 from backends.logs.level import LEVELS, SGR, LevelFinder
 from backends.logs.merge import PATIENCE, Merger
@@ -26,10 +26,22 @@ RATE: Final = 50_000
 _ROWS: Final = 1024
 """Rows kept as made for the screen."""
 
+_LOOK: Final = 2 * LINE_LIMIT
+"""Bytes of a line that are looked at to show ``LINE_LIMIT`` characters of it."""
+
 _MARKERS: Final = (None, *Marker)
 _LEVEL_BITS, _MARKER_BITS = 0x0F, 0xF0
 _CUT: Final = re.compile(rb" \.\.\. \+(\d{1,18}) bytes$")
 """How a follower says that a line was longer than it keeps."""
+
+
+class Redact(Protocol):
+    """Takes secrets out of a line's text."""
+
+    def __call__(self, text: str, limit: int, *, is_cut: bool) -> str:
+        """At most ``limit`` characters, without secrets and without half a one at the end; ``is_cut`` says
+        that ``text`` is not the whole line.
+        """
 
 
 class LogRing:
@@ -47,7 +59,7 @@ class LogRing:
         capacity: int = CAPACITY,
         rate: int = RATE,
         patience: float = PATIENCE,
-        redact: Callable[[str], str] | None = None,
+        redact: Redact | None = None,
         clock: Clock | None = None,
     ) -> None:
         """``services`` are numbered in this order, others as they come; ``redact`` takes secrets out of a
@@ -128,8 +140,23 @@ class LogRing:
     def window(self, ordinal: int, count: int) -> list[LogLine]:
         """As ``LogSource.window``; begins at the oldest kept when ``ordinal`` is older."""
         with self._lock:
-            start = max(ordinal, self._end - len(self._lines))
-            return [self._row(place) for place in range(start, min(start + count, self._end))]
+            first = self._end - len(self._lines)
+            places = range(max(ordinal, first), min(max(ordinal, first) + count, self._end))
+            rows = {place: self._rows[place] for place in places if place in self._rows}
+            kept = [
+                (place, self._lines[place - first], self._tags[place - first], self._counts.get(place, 0))
+                for place in places
+                if place not in rows
+            ]
+        if kept:
+            # Outside the lock: what a container wrote must never keep lines from coming in.
+            made = {place: self._made(place, line, tag, lost) for place, line, tag, lost in kept}
+            rows |= made
+            with self._lock:
+                if len(self._rows) + len(made) > _ROWS:
+                    self._rows.clear()
+                self._rows |= made
+        return [rows[place] for place in places]
 
     def raw(self, ordinal: int, count: int) -> tuple[int, list[bytes], list[int]]:
         """Lines and tags from ``ordinal`` on, as kept, and the ordinal of the first: for searching."""
@@ -196,19 +223,9 @@ class LogRing:
             first = self._end - len(self._lines)
             self._counts = {place: count for place, count in self._counts.items() if place >= first}
 
-    def _row(self, ordinal: int) -> LogLine:
-        row = self._rows.get(ordinal)
-        if row is None:
-            if len(self._rows) >= _ROWS:
-                self._rows.clear()
-            place = ordinal - (self._end - len(self._lines))
-            row = self._rows[ordinal] = self._made(ordinal, self._lines[place], self._tags[place])
-        return row
-
-    def _made(self, ordinal: int, line: bytes, tag: int) -> LogLine:
+    def _made(self, ordinal: int, line: bytes, tag: int, count: int) -> LogLine:
         marker = _MARKERS[(tag & _MARKER_BITS) >> 4]
         has_time = is_stamped(line)
-        count = self._counts.get(ordinal, 0)
         return LogLine(
             ordinal=ordinal,
             service="" if marker is Marker.DROP else self._names[tag >> 8],
@@ -221,18 +238,19 @@ class LogRing:
 
     def _text(self, raw: bytes, is_plain: bool) -> SafeText:
         over = 0
-        if cut := _CUT.search(raw) if len(raw) > LINE_LIMIT else None:
+        if cut := _CUT.search(raw, max(0, len(raw) - 64)) if len(raw) > LINE_LIMIT else None:
             over, raw = int(cut[1]), raw[: cut.start()]
+        if is_cut := len(raw) > _LOOK:
+            over, raw = over + len(raw) - _LOOK, raw[:_LOOK]
         if b"\x1b" in raw:
             raw = SGR.sub(b"", raw)
         if is_plain:
             raw = self._finder.body(raw)
         text = raw.rstrip(b"\r").decode("utf-8", "backslashreplace")
-        if self._redact is not None:
-            # Before cutting: half a secret is still a secret.
-            text = self._redact(text)
-        if len(text) <= LINE_LIMIT:
-            return SafeText(text)
-        shown = text[:LINE_LIMIT]
-        over += len(text[LINE_LIMIT:].encode("utf-8", "backslashreplace"))
+        # Redacted before cutting: half a secret is still a secret.
+        redact = self._redact
+        shown = text[:LINE_LIMIT] if redact is None else redact(text, LINE_LIMIT, is_cut=is_cut)
+        if not is_cut and len(text) <= LINE_LIMIT:
+            return SafeText(shown)
+        over += len(text[len(shown) :].encode("utf-8", "backslashreplace"))
         return SafeText(f"{shown}… +{over} bytes", LINE_LIMIT + 32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -14,8 +15,11 @@ from hypothesis import strategies as st
 from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import MASK, Redactor, is_secret_name
-from backends.model.safetext import SafeText
+from backends.logs.ring import LogRing
+from backends.model.safetext import LINE_LIMIT, SafeText
 from backends.model.secret import Secret
+from backends.model.stack import LogGrammar
+from backends.model.stamp import to_stamp
 from tests.clock import FakeClock
 from tests.sim.world import KIM
 
@@ -115,3 +119,41 @@ def test_a_member_with_a_secrets_name_is_masked_whatever_it_holds(name: str) -> 
 @pytest.mark.parametrize("name", ["state", "tokens", "engaged_by", "keyboard", "passed", "hash", "prev"])
 def test_other_members_are_not(name: str) -> None:
     assert not is_secret_name(name)
+
+
+def rows_of(lines: list[bytes], redactor: Redactor) -> LogRing:
+    clock = FakeClock()
+    ring = LogRing(LogGrammar(()), ("gateway",), redact=redactor.text, clock=clock)
+    ring.append(0, [to_stamp(1_790_000_000_000_000_000 + at) + b" " + line for at, line in enumerate(lines)])
+    clock.advance(1.0)
+    ring.settle()
+    return ring
+
+
+SHAPES = (
+    b"-a", b"a.", b"x-y_", b"://", b"://a:", b"s://a:b@", b"password", b"password ", b"password=", b"api_",
+    b"key=\"", b"token: bearer ", b"bearer ", b"sign=  ", b"a:b=", b"\xff", b"\x1b[m", b"\x1b",
+    b"secret" + b" " * 9000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: repr(shape[:12]))
+def test_a_screen_of_hostile_lines_is_made_at_once(shape: bytes) -> None:
+    redactor = Redactor(Secret(f"{number}-{CANARY}-{number}") for number in range(14))
+    ring = rows_of([(shape * (65_536 // len(shape) + 1))[:65_536]] * 50, redactor)
+    start = time.thread_time()
+    assert len(ring.window(0, 50)) == 50
+    assert time.thread_time() - start < 0.6
+
+
+@pytest.mark.parametrize("size", [30, 300, 5000])
+@pytest.mark.parametrize("filler", ["a", "é", "漢", "\x1b[m", "password=x "])
+def test_no_part_of_a_secret_is_left_where_a_line_is_cut(size: int, filler: str) -> None:
+    secret = "q7" * (size // 2)
+    lines = []
+    for before in (LINE_LIMIT - 9, LINE_LIMIT + 250, 2 * LINE_LIMIT - 9, 65_536 - 9):
+        fill = (filler * before).encode()[: before // len(filler.encode()) * len(filler.encode())]
+        lines.append(fill + secret.encode() + b" " + fill)
+    rows = rows_of(lines, Redactor([Secret(secret)])).window(0, 9)
+    assert [row.text for row in rows if "q7" in row.text] == []
+    assert all("… +" in row.text for row in rows)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 
+from backends.journal.redact import Redactor
 from backends.logs.ring import LogRing
 from backends.model.logline import LogLevel, Marker
 from backends.model.safetext import LINE_LIMIT
+from backends.model.secret import Secret
 from backends.model.stack import LogGrammar
 from backends.model.stamp import to_stamp
 from tests.clock import FakeClock
@@ -157,11 +159,28 @@ def test_a_huge_line_is_cut_and_says_how_much_is_missing(fake_clock: FakeClock) 
 
 def test_secrets_are_taken_out_before_a_line_is_cut(fake_clock: FakeClock) -> None:
     secret = "hunter2-hunter2"
-    log = ring(fake_clock, redact=lambda text: text.replace(secret, "****"))
+    log = ring(fake_clock, redact=Redactor([Secret(secret)]).text)
     log.append(0, [at(0, "a" * (LINE_LIMIT - 5) + secret), at(1, f"pw={secret}")])
     settle(log, fake_clock)
     assert "hunt" not in "".join(texts(log))
     assert texts(log)[1] == "pw=****"
+
+
+def test_lines_come_in_while_rows_are_made(fake_clock: FakeClock) -> None:
+    came: list[bool] = []
+
+    def slow(text: str, _limit: int, *, is_cut: bool) -> str:
+        other = threading.Thread(target=log.append, args=(1, [at(1, "meanwhile")]), daemon=True)
+        other.start()
+        other.join(2.0)
+        came.append(not other.is_alive() and not is_cut)
+        return text
+
+    log = ring(fake_clock, redact=slow)
+    log.append(0, [at(0, "a")])
+    settle(log, fake_clock)
+    assert texts(log) == ["a"]
+    assert came == [True]
 
 
 def test_a_line_without_a_time_is_shown_whole_and_has_none(fake_clock: FakeClock) -> None:
