@@ -48,7 +48,7 @@ def verdict_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ..
     lines: list[Spans] = [head, line(f" {run.sentence}", "strong"), ()]
     lines += [_indented(it) for it in step_lines(run.steps)]
     lines.append(())
-    lines += listing("It did NOT do", procedure.will_not, width)
+    lines += listing("Will NOT", procedure.will_not, width)
     if run.journal_degraded:
         lines += block("Journal", "could not be written: note this action by hand", width, "state-bad")
     return tuple(lines)
