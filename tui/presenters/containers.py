@@ -56,16 +56,16 @@ def columns() -> tuple[Column, ...]:
     sign = 4 if is_ascii() else 1
     return (
         Column("sign", NO_TEXT, sign),
-        Column("name", SafeText("CONTAINER"), 22, least=12, flex=1),
+        Column("name", SafeText("CONTAINER"), 22, least=17, flex=1),
         Column("status", SafeText("STATUS"), 12, least=9),
         Column("restarts", SafeText("RST"), 3, align="right", drop=3),
         Column("uptime", SafeText("UP"), 7, least=4, align="right", drop=2),
         Column("cpu", SafeText("CPU"), 6, least=5, align="right", drop=1),
         Column("memory", SafeText("MEM"), 5, align="right", drop=4),
-        Column("trend", SafeText("MEM TREND"), _TREND_WIDTH, drop=5),
+        Column("trend", SafeText("MEM TREND"), _TREND_WIDTH, drop=5, is_tail=True),
         Column("age", SafeText("SEEN"), 6, least=4, align="right", drop=6),
         Column("limit", SafeText("OF LIMIT"), 8, align="right", drop=7),
-        Column("exit", SafeText("LAST EXIT"), 9, align="right", drop=8),
+        Column("exit", SafeText("LAST EXIT"), 12, align="right", drop=8),
         Column("net", SafeText("NET IN/OUT"), 13, align="right", drop=9),
         Column("state", SafeText("STATE"), 10, drop=10),
     )
@@ -111,20 +111,33 @@ def rows(stack: Stack, board: Board, now: Instant, sort: Sort = Sort.WORST) -> t
 
 def summary(stack: Stack, board: Board, now: Instant) -> SafeText:
     """For the pane's title: how many, and how many of them are not well."""
-    levels = [item.level for item in items(stack, board, now)]
-    if not levels:
+    found = items(stack, board, now)
+    if not found:
         return SafeText("none expected")
-    parts = [str(len(levels))]
+    unused = sum(is_unused(item) for item in found)
+    levels = [item.level for item in found]
+    up = sum(
+        item.is_current and item.service is not None and item.service.state is RunState.RUNNING
+        for item in found
+    )
+    parts = [f"{up} up"]
     for level, word in ((Level.CRIT, "down"), (Level.WARN, "warn"), (Level.UNKNOWN, "unknown")):
         count = levels.count(level)
         if count:
             parts.append(f"{count} {word}")
+    if unused:
+        parts.append(f"{unused} not used")
     return SafeText(", ".join(parts))
+
+
+def is_unused(item: Item) -> bool:
+    """Whether it may be absent, and is."""
+    return item.is_current and item.service is None and item.level is Level.INFO
 
 
 def _weight(item: Item) -> int:
     """Urgency. A service without a check is not worse than a healthy one; what is not used comes last."""
-    if item.is_current and item.service is None and item.level is Level.INFO:
+    if is_unused(item):
         return -1
     rank = 0 if item.level is Level.INFO else item.level.rank
     return rank * 2 + (item.spec is None)
@@ -170,6 +183,8 @@ def _row(item: Item, board: Board, now: Instant) -> Row:
     sign = LEVEL[item.level]
     usage = None if service is None else service.usage
     is_running = service is not None and service.state is RunState.RUNNING
+    # Unknown is a question mark; what is known not to be there has nothing to ask about.
+    nothing = words.NOTHING if is_unused(item) else "?"
     trail = board.trails.get(SERVICE + item.name, ())
     name = shown_name(SafeText(item.name))
     return Row(
@@ -178,39 +193,37 @@ def _row(item: Item, board: Board, now: Instant) -> Row:
             Cell(sign.mark, sign.role),
             Cell(name if item.spec is not None else SafeText(f"+ {name}"), quiet),
             status(item, now),
-            _restarts(service, quiet, now),
-            _uptime(service, quiet, now),
+            _restarts(service, quiet, now, nothing),
+            _uptime(service, quiet, now, nothing),
             Cell(SafeText(words.percent(usage.cpu) if is_running and usage else words.NOTHING), quiet),
             Cell(SafeText(words.size(usage.memory) if is_running and usage else words.NOTHING), quiet),
             Cell(spark(trail, _TREND_WIDTH) if any(trail) else SafeText(words.NOTHING), "muted"),
             Cell(SafeText(_seen(item.reading, now)), "muted"),
             Cell(SafeText(_share(service) if is_running else words.NOTHING), quiet),
-            Cell(SafeText(_last_exit(service)), quiet),
+            Cell(SafeText(_last_exit(service, now, nothing)), quiet),
             Cell(SafeText(_net(service) if is_running else words.NOTHING), quiet),
-            Cell(SafeText("?" if service is None else RUN_STATE[service.state].word), quiet),
+            Cell(SafeText(nothing if service is None else RUN_STATE[service.state].word), quiet),
         ),
     )
 
 
-def _restarts(service: Service | None, quiet: Role, now: Instant) -> Cell:
+def _restarts(service: Service | None, quiet: Role, now: Instant, nothing: str) -> Cell:
     if service is None or service.restarts is None:
-        return Cell(SafeText("?"), quiet)
+        return Cell(SafeText(nothing), quiet)
     is_recent = service.restarts > 0 and (
         service.started_wall is None or now.wall - service.started_wall < YOUNG
     )
     return Cell(SafeText(service.restarts), "state-warn" if is_recent else quiet)
 
 
-def _uptime(service: Service | None, quiet: Role, now: Instant) -> Cell:
+def _uptime(service: Service | None, quiet: Role, now: Instant, nothing: str) -> Cell:
     if service is None:
-        return Cell(SafeText("?"), quiet)
+        return Cell(SafeText(nothing), quiet)
     if service.state is RunState.RUNNING:
         if service.started_wall is None:
             return Cell(SafeText("?"), quiet)
         return Cell(SafeText(words.short_span(now.wall - service.started_wall)), quiet)
-    if service.finished_wall is None:
-        return Cell(SafeText(words.NOTHING), quiet)
-    return Cell(SafeText(f"-{words.short_span(now.wall - service.finished_wall)}"), "state-bad")
+    return Cell(SafeText(words.NOTHING), quiet)
 
 
 def _seen(reading: Reading[Any] | None, now: Instant) -> str:
@@ -228,12 +241,17 @@ def _share(service: Service | None) -> str:
     return words.percent(100 * usage.memory / usage.memory_limit) if usage.memory_limit else words.NOTHING
 
 
-def _last_exit(service: Service | None) -> str:
+def _last_exit(service: Service | None, now: Instant, nothing: str) -> str:
+    """The code, and how long ago it ended when it is not running now."""
     if service is None:
-        return "?"
+        return nothing
     if service.exit_code is None:
         return words.NOTHING
-    return f"{service.exit_code} OOM" if service.oom_killed else str(service.exit_code)
+    if service.oom_killed:
+        return f"{service.exit_code} OOM"
+    if service.state is RunState.RUNNING or service.finished_wall is None:
+        return str(service.exit_code)
+    return f"{service.exit_code}, {words.short_span(now.wall - service.finished_wall)} ago"
 
 
 def _net(service: Service | None) -> str:
