@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,6 +11,11 @@ STAMP: Final = 30
 
 TEXT: Final = STAMP + 1
 """Where the text of a line begins, after the time and a space."""
+
+_SHAPE: Final = re.compile(
+    rb"(?:19[7-9]\d|2\d{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    rb"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{9}Z "
+)
 
 _UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -27,5 +33,13 @@ def to_stamp(ns: int) -> bytes:
 
 
 def is_stamped(line: bytes) -> bool:
-    """Whether a line begins with a 30-character time and a space."""
-    return line[29:TEXT] == b"Z " and line[4:5] == b"-" and line[10:11] == b"T" and line[:4].isdigit()
+    """Whether a line begins with a 30-character time that exists, of 1970 to 2999, and a space."""
+    return _SHAPE.match(line) is not None and (line[8:10] <= b"28" or _is_day(line[:10]))
+
+
+def _is_day(day: bytes) -> bool:
+    try:
+        datetime.fromisoformat(day.decode("ascii"))
+    except ValueError:
+        return False  # such as the 30th of February
+    return True

@@ -122,9 +122,18 @@ class _Partial:
 
     def _stamped(self, line: bytes, stamp: bytes | None) -> bytes:
         match = _OTHER_STAMP.match(line)
-        if match is None:
+        own = _as_stamp(*match.groups()) if match else None
+        if match is None or own is None:
             return (stamp or to_stamp(self._wall_ns())) + b" " + line
-        second, fraction, zone = match.groups()
+        return own + b" " + line[match.end() :]
+
+
+def _as_stamp(second: bytes, fraction: bytes | None, zone: bytes) -> bytes | None:
+    """A time written another way as this program writes it; None when there is no such time."""
+    try:
         at = datetime.fromisoformat((second + (b"+00:00" if zone == b"Z" else zone)).decode("ascii"))
         whole = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode("ascii")
-        return whole + b"." + (fraction or b"").ljust(9, b"0") + b"Z " + line[match.end() :]
+    except (ValueError, OverflowError):
+        return None
+    made = whole + b"." + (fraction or b"").ljust(9, b"0") + b"Z"
+    return made if is_stamped(made + b" ") else None

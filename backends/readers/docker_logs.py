@@ -73,7 +73,10 @@ class LogFeed(Feed):
         query = {"follow": "1", "stdout": "1", "stderr": "1", "timestamps": "1"}
         if self._last:
             self._seen = 0
-            query |= {"since": _seconds(to_ns(self._last[:STAMP]) - _OVERLAP), "tail": str(RESUME_TAIL)}
+            query |= {
+                "since": _seconds(max(0, to_ns(self._last[:STAMP]) - _OVERLAP)),
+                "tail": str(RESUME_TAIL),
+            }
         elif self._started is not None:
             since = int(self._started * _SECOND) - _BEFORE_START
             query |= {"since": _seconds(since), "tail": str(RESUME_TAIL)}

@@ -29,7 +29,7 @@ def new() -> Frames:
 
 
 def pieces(body: bytes, sizes: list[int]) -> list[bytes]:
-    out = []
+    out: list[bytes] = []
     while body:
         size = sizes[len(out) % len(sizes)]
         out.append(body[:size])
@@ -42,6 +42,36 @@ def test_a_time_survives_as_text_and_sorts_as_itself(ns: int) -> None:
     assert to_ns(to_stamp(ns)) == ns
     assert is_stamped(to_stamp(ns) + b" ")
     assert (to_stamp(ns) < to_stamp(NOW)) == (ns < NOW)
+
+
+@given(
+    st.tuples(
+        st.sampled_from(["1969", "1970", "2000", "2024", "2026", "2900", "3000", "0000", "20x6"]),
+        st.sampled_from(["-00-", "-01-", "-02-", "-04-", "-12-", "-13-", "/02/"]),
+        st.sampled_from(["00", "28", "29", "30", "31", "32"]),
+        st.sampled_from(["T00:", "T23:", "T24:", " 23:", "Tzz:"]),
+        st.sampled_from(["00:00", "59:59", "60:00", "00:60"]),
+        st.sampled_from([".000000000Z ", ".99999999_Z ", ".999999999z ", "+999999999Z "]),
+    )
+)
+def test_what_passes_for_a_time_is_one_that_can_be_counted_and_written(fields: tuple[str, ...]) -> None:
+    line = "".join(fields).encode()
+    if is_stamped(line):
+        assert to_stamp(to_ns(line[:30])) == line[:30]
+
+
+@pytest.mark.parametrize("day", ["2024-02-29", "2000-02-29", "2026-02-28", "2026-12-31", "2026-11-30"])
+def test_the_last_days_of_a_month_are_days(day: str) -> None:
+    assert is_stamped(f"{day}T23:59:59.999999999Z x".encode())
+
+
+@pytest.mark.parametrize(
+    "zone", ["zz.000000000Z", "99.000000000Z", "00.000000000Z", "00.1Z", "99Z", "00+99:99", "00Z"]
+)
+@pytest.mark.parametrize("day", ["2026-99-99", "2026-02-30", "0001-01-01", "9999-12-31"])
+def test_an_impossible_time_is_text_and_the_line_is_dated_when_it_came(day: str, zone: str) -> None:
+    said = f"{day}T23:59:{zone} boo".encode()
+    assert new().feed(frame(said + b"\n")) == [to_stamp(NOW) + b" " + said]
 
 
 @given(st.lists(st.tuples(times, texts, st.integers(1, 2)), max_size=8), cuts)
