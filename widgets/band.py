@@ -38,7 +38,7 @@ class HeadlineView:
     because: SafeText
     """Which gate decided, in one short sentence."""
     trading_age: float | None
-    """Of the oldest reading the state rests on; None when there is none yet."""
+    """Of the oldest answer the state rests on, None before any; while UNKNOWN, since it became so."""
     data_age: float | None
     """Of the newest answer of any source; None when none has answered yet."""
     is_armed: bool
@@ -135,7 +135,10 @@ def _state(view: HeadlineView) -> _Item:
     if view.trading_age is None:
         return _Item(((word, _span(" not read yet", "state-unknown")), (word,)), 6)
     age = age_text(view.trading_age)
-    return _Item(((word, _span(f" read {age} ago", "muted")), (word, _span(f" {age}", "muted")), (word,)), 6)
+    if view.trading is TradingState.UNKNOWN:
+        return _Item(((word, _span(f" for {age}", "muted")), (word,)), 6)
+    long, short = f" read {age} ago", f" read {age}"
+    return _Item(((word, _span(long, "muted")), (word, _span(short, "muted")), (word,)), 6)
 
 
 def _alarms(view: HeadlineView) -> _Item:

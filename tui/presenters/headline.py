@@ -8,6 +8,7 @@ from backends.model.board import Board
 from backends.model.clock import Instant
 from backends.model.safetext import NO_TEXT, SafeText
 from backends.model.stack import Stack
+from backends.model.trading import TradingState
 from tui.actions import EMERGENCIES, key_text
 from tui.presenters import words
 from tui.presenters.state import data_age, engine_silence, source_is_down, trading_now
@@ -25,7 +26,7 @@ def headline(
         stack=SafeText(stack.id),
         trading=trading.state,
         because=trading.because,
-        trading_age=trading.age,
+        trading_age=trading.held if trading.state is TradingState.UNKNOWN else trading.age,
         data_age=data_age(board, now),
         is_armed=is_armed,
         wall=now.wall,
