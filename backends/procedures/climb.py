@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from backends.model.procedure import Proof, ReceiptKind, Verdict
+from backends.procedures.evidence import Evidence, Sight
 from backends.procedures.rung import Rung
 
 LIMIT: Final = 8.0
@@ -27,8 +28,12 @@ class Climb:
         self.rungs = tuple(rungs)
         self._held = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._last: dict[str, Evidence] = {}
+        """By fact, the newest look at it that read anything."""
         for rung in self.rungs:
             rung.witnesses = partial(self._witnesses, rung)
+            rung.is_denied = self._is_denied
+            rung.on_looked = self._note
             rung.on_matched = self._held.set
 
     async def reach(self) -> None:
@@ -102,6 +107,27 @@ class Climb:
 
     def _acknowledged(self) -> list[Rung]:
         return [rung for rung in self._started() if rung.acknowledged.is_set()]
+
+    def proofs(self) -> tuple[Proof, ...]:
+        """What must go on to read as it does: the proofs of every rung that was started, each fact once."""
+        return tuple({proof.fact: proof for rung in self._started() for proof in rung.step.proof}.values())
+
+    def _note(self, evidence: Evidence) -> None:
+        known = self._last.get(evidence.proof.fact)
+        if evidence.sight is not Sight.UNSEEN and (known is None or known.asked <= evidence.asked):
+            self._last[evidence.proof.fact] = evidence
+
+    def _is_denied(self, asked: float) -> bool:
+        """Whether, by what is known of it last, a fact of a started rung reads the contrary.
+
+        The first rung's facts deny it however old that look is; the others' from ``asked`` on. A look
+        that failed agrees with nothing, and so does not take such a reading back.
+        """
+        first = {proof.fact for proof in self.rungs[0].step.proof}
+        return any(
+            each.sight is Sight.CONTRARY and (each.asked >= asked or each.proof.fact in first)
+            for each in self._last.values()
+        )
 
     def _witnesses(self, rung: Rung) -> tuple[Proof, ...]:
         own = {proof.fact for proof in rung.step.proof}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
@@ -42,6 +42,8 @@ class Evidence:
     value: SafeText | None = None
     started: float | None = None
     """For a service: when it started, by its runtime's clock."""
+    asked: float = 0.0
+    """When the look began, by this process' monotonic clock."""
 
     def as_record(self) -> Mapping[str, Any]:
         """For the journal."""
@@ -89,8 +91,10 @@ class Eyes:
         return Reading(fact, source, Outcome.FAILED, self._clock.now(), 1.0, error=SafeText(why, 300))
 
     async def _look(self, proof: Proof, within: float, before: Before) -> Evidence:
+        asked = self._clock.now()
         reading = await self.read(proof.fact, within)
-        return _judge(proof, self.label(proof.fact), reading, self._clock.now(), before)
+        seen = _judge(proof, self.label(proof.fact), reading, self._clock.now(), before)
+        return replace(seen, asked=asked.mono)
 
     def label(self, fact: str) -> str:
         """What people call it."""

@@ -32,8 +32,8 @@ ACT_GRACE: Final = 0.5
 LOOK: Final = 0.5
 """Seconds one look may take."""
 
-WITNESS_LOOK: Final = 0.25
-"""The same for what only could contradict."""
+WITNESS_LOOK: Final = 1.0
+"""The same for what could contradict: a slow answer must not pass for agreement."""
 
 LOOK_EVERY: Final = 0.1
 APART: Final = 1.0
@@ -78,6 +78,9 @@ class Rung:
         self.acknowledged = asyncio.Event()
         self.witnesses: Callable[[], tuple[Proof, ...]] = tuple
         """Proofs of the other paths tried so far: one that reads the contrary outweighs this rung's own."""
+        self.is_denied: Callable[[float], bool] = lambda _: False
+        """Whether anything known on the way to the target denies what this rung read at that time."""
+        self.on_looked: Callable[[Evidence], None] = lambda _: None
         self.on_change: Callable[[Rung], None] = lambda _: None
         self.on_matched: Callable[[], None] = lambda: None
         self.on_try: Callable[[Rung, Try], None] = lambda _, __: None
@@ -188,14 +191,16 @@ class Rung:
         await passed(self._answered, HEAD_START)
         while not self.matched.is_set():
             self._answered.clear()
-            seen = await self._eyes.look(self.step.proof, LOOK)
+            asked = self._clock.now().mono
+            seen = await self._look(self.step.proof)
             if _holds(seen):
-                told = await self._eyes.look(self.witnesses(), WITNESS_LOOK)
+                # Its own facts once more: one good read may fall into the moment before it was undone.
+                told = await self._look((*self.witnesses(), *self.step.proof), WITNESS_LOOK)
                 seen += tuple(each for each in told if each.sight is Sight.CONTRARY)
-            if seen != self.evidence:
+            if [each.as_record() for each in seen] != [each.as_record() for each in self.evidence]:
                 self.evidence = seen
                 self.on_change(self)
-            if _holds(seen) and await self._stays():
+            if _holds(seen) and await self._stays() and not self.is_denied(asked):
                 self._took = self._since_sent()
                 self._set(StepState.VERIFIED)
                 self.matched.set()
@@ -203,11 +208,17 @@ class Rung:
                 return
             await passed(self._answered, LOOK_EVERY * (10 if self.spent.is_set() else 1))
 
+    async def _look(self, proofs: tuple[Proof, ...], within: float = LOOK) -> tuple[Evidence, ...]:
+        seen = await self._eyes.look(proofs, within)
+        for each in seen:
+            self.on_looked(each)
+        return seen
+
     async def _stays(self) -> bool:
         """Whether it reads so as often as it must, a second apart."""
         for _ in range(max((proof.reads for proof in self.step.proof), default=1) - 1):
             await asyncio.sleep(APART)
-            self.evidence = await self._eyes.look(self.step.proof, LOOK)
+            self.evidence = await self._look(self.step.proof)
             if not _holds(self.evidence):
                 return False
         return True

@@ -23,6 +23,11 @@ from backends.procedures.sentence import LIMIT, opening, sentence
 QUIET = 5.0
 """Seconds after a proved stop in which nothing more may be accepted."""
 
+RELOOK = 2.0
+"""Seconds a look after the verdict may take: nobody waits for it."""
+
+PROVED = (Verdict.VERIFIED, Verdict.ALREADY)
+
 OUTCOME_BUDGET = 1.0
 """Seconds the end of a run waits for its outcome to be on the disk; the screen has it before."""
 
@@ -53,6 +58,7 @@ class StopRunner:
         self._eyes = eyes
         self._climbs: list[Climb] = []
         self._rungs: dict[str, Rung] = {}
+        self._is_contradicted = False
         for ladder in plan.ladders:
             rungs = []
             for step in ladder.rungs:
@@ -90,10 +96,7 @@ class StopRunner:
 
     async def settle(self) -> None:
         """Wait until no path is tried any more. A target reached only now changes the verdict."""
-        missed = [climb for climb in self._climbs if not climb.is_held]
-        await asyncio.gather(
-            self._watch_quiet(), self._watch_undone(), *(self._await_late(climb) for climb in missed)
-        )
+        await asyncio.gather(self._watch_quiet(), *(self._watch_climb(climb) for climb in self._climbs))
         await asyncio.gather(*(climb.settle() for climb in self._climbs))
 
     async def stop(self) -> None:
@@ -103,7 +106,7 @@ class StopRunner:
     async def _watch_quiet(self) -> None:
         """After a proved stop: what must not grow any more is counted for ``QUIET`` seconds."""
         fact = self._plan.procedure.quiet
-        if fact is None or self._run.verdict is not Verdict.VERIFIED:
+        if fact is None or self._run.verdict not in PROVED:
             return
         first = await self._count(fact)
         for _ in range(int(QUIET)):
@@ -115,31 +118,33 @@ class StopRunner:
                 return
             first = count if first is None else first
 
-    async def _watch_undone(self) -> None:
-        """After a proved stop: whether it still stands. Another room may have resumed in the same moment."""
-        if self._run.verdict not in (Verdict.VERIFIED, Verdict.ALREADY):
-            return
-        proofs = [proof for climb in self._climbs for proof in climb.rungs[0].step.proof]
+    async def _watch_undone(self, climb: Climb) -> None:
+        """After a proof: whether it still stands. One good look may be a moment before it was undone."""
         for _ in range(int(QUIET)):
             await asyncio.sleep(1.0)
-            seen = await self._eyes.look(proofs, 1.0)
+            seen = await self._eyes.look(climb.proofs(), RELOOK)
             undone = [str(each.text) for each in seen if each.sight is Sight.CONTRARY]
             if undone:
                 await self._contradict(f"it was proved, and is undone: {'; '.join(undone)}")
                 return
 
     async def _contradict(self, text: str) -> None:
-        words = SafeText(f"{opening(self._plan.procedure, Verdict.CONTRADICTED)}. {text}", LIMIT)
-        self._publish(replace(self._run, verdict=Verdict.CONTRADICTED, sentence=words))
+        self._is_contradicted = True
+        words = f"LATE: {opening(self._plan.procedure, Verdict.CONTRADICTED)}. {text}"
+        self._publish(replace(self._run, verdict=Verdict.CONTRADICTED, sentence=SafeText(words, LIMIT)))
         await self._record_outcome()
 
     async def _count(self, fact: str) -> float | None:
-        return counted((await self._eyes.read(fact, 1.0)).value, {})[0]
+        return counted((await self._eyes.read(fact, RELOOK)).value, {})[0]
 
-    async def _await_late(self, climb: Climb) -> None:
-        if await climb.late():
-            self._conclude(is_late=True)
-            await self._record_outcome()
+    async def _watch_climb(self, climb: Climb) -> None:
+        if not climb.is_held:
+            if not await climb.late():
+                return
+            if not self._is_contradicted:
+                self._conclude(is_late=True)
+                await self._record_outcome()
+        await self._watch_undone(climb)
 
     def _conclude(self, is_late: bool = False) -> None:
         now = self._clock.now()

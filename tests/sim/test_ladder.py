@@ -143,7 +143,7 @@ def test_the_rung_that_answers_a_moment_after_its_effect_is_seen_is_the_one_that
 def test_a_witness_that_hangs_delays_the_verdict_a_little_and_no_more() -> None:
     run, took = halted(room("hang", "ok", {"kill.state": "stuck"}))
     assert (run.verdict, run.rung) == (Verdict.VERIFIED, 2)
-    assert took < 1.0
+    assert took < 1.7
 
 
 def test_services_given_a_long_time_do_not_put_the_verdict_off() -> None:

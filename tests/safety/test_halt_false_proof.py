@@ -1,0 +1,119 @@
+"""A halt is called proved only while nothing says otherwise, and is taken back when it does not stand."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backends.journal.entry import Kind
+from backends.model.fact import Fact, SqlQuery, ValueType
+from backends.model.procedure import Run, Verdict
+from backends.model.reading import Outcome, Reading
+from backends.model.safetext import SafeText
+from tests.sim.virtual import VirtualClock, simulate
+from tests.sim.world import HALT, Reader, Room, intent, room
+
+
+class Eyes(Reader):
+    """Reads one switch in Redis and a rosy picture of it at the orchestrator."""
+
+    kill_takes = 0.01
+    kill_reads: list[str] | None = None
+    """The answers of Redis in turn, the last for ever; ``?`` is none. None is the truth."""
+    accepted = 0
+    accepted_grows = False
+
+    async def look(self, fact: str, within: float) -> Reading[Any]:
+        if fact == "orders.accepted":
+            self.accepted += self.accepted_grows
+            return Reading(fact, "redis", Outcome.OK, VirtualClock().now(), 1.0, value=self.accepted)
+        if fact == "orchestrator.kill" and self.faults.get(fact) == "rosy":
+            await asyncio.sleep(0.001)
+            return Reading(fact, "redis", Outcome.OK, VirtualClock().now(), 1.0, value=SafeText("ENGAGED"))
+        if fact == "kill.state" and self.kill_takes > within:
+            await asyncio.sleep(within)
+            late = SafeText(f"no answer in {within:g} s")
+            return Reading(fact, "redis", Outcome.FAILED, VirtualClock().now(), 1.0, error=late)
+        if fact == "kill.state" and self.kill_reads is not None:
+            word = self.kill_reads.pop(0) if len(self.kill_reads) > 1 else self.kill_reads[0]
+            await asyncio.sleep(self.kill_takes)
+            at = VirtualClock().now()
+            if word == "?":
+                return Reading(fact, "redis", Outcome.FAILED, at, 1.0, error=SafeText("cut off"))
+            return Reading(fact, "redis", Outcome.OK, at, 1.0, value=SafeText(word))
+        if fact == "kill.state":
+            await asyncio.sleep(self.kill_takes)
+        return await super().look(fact, within)
+
+
+def watched(rung1: str = "ok", rung2: str = "lies", **eyes: Any) -> tuple[Room, Eyes]:
+    made = room(rung1, rung2, procedures=(replace(HALT, quiet="orders.accepted"),))
+    seeing = Eyes(made.world, {"orchestrator.kill": "rosy"})
+    for name, value in eyes.items():
+        setattr(seeing, name, value)
+    made.procedures._eyes._verifier = seeing
+    stack = made.procedures._stack
+    count = Fact("orders.accepted", "Orders", "g", "redis", SqlQuery("SELECT 1"), ValueType.INT)
+    made.procedures._eyes._facts = {**stack.facts, "orders.accepted": count}
+    return made, seeing
+
+
+def pressed(made: Room, then: float = 0.0) -> tuple[Run, Run]:
+    """The run at its verdict, and as it stands ``then`` seconds later."""
+
+    async def press() -> tuple[Run, Run]:
+        first = await made.procedures.execute(intent())
+        await asyncio.sleep(then)
+        last = made.runs[-1]
+        await made.procedures.close()
+        return first, last
+
+    return simulate(press())
+
+
+@pytest.mark.parametrize("takes", [0.01, 0.3, 0.45, 0.9])
+def test_another_way_does_not_prove_a_halt_that_the_switch_itself_denies_however_slowly(takes: float) -> None:
+    made, _ = watched("refuse", kill_takes=takes)
+    run, _ = pressed(made)
+    assert run.verdict is Verdict.CONTRADICTED
+    assert "reads ACTIVE" in run.sentence
+
+
+def test_a_look_that_failed_does_not_take_a_contrary_reading_back() -> None:
+    made, _ = watched("refuse", kill_reads=["ACTIVE", "?"])
+    assert pressed(made)[0].verdict is not Verdict.VERIFIED
+
+
+def test_one_good_read_in_the_moment_before_it_is_undone_is_no_proof() -> None:
+    made, _ = watched(kill_reads=["ENGAGED", "ACTIVE"])
+    run, _ = pressed(made)
+    assert run.verdict is Verdict.CONTRADICTED
+
+
+@pytest.mark.parametrize("rung1", ["ok", "refuse"])
+def test_a_halt_that_does_not_stand_is_taken_back_within_five_seconds_and_journalled(rung1: str) -> None:
+    reads = ["ENGAGED", "ENGAGED", "ENGAGED", "ENGAGED", "ACTIVE"]
+    made, _ = watched(rung1, kill_reads=reads)
+    first, last = pressed(made, then=6.0)
+    assert first.verdict is Verdict.VERIFIED
+    assert last.verdict is Verdict.CONTRADICTED
+    assert str(last.sentence).startswith("LATE: NOT HALTED. it was proved, and is undone: Kill switch reads")
+    outcomes = [entry.verdict for _, entry in made.paper.entries if entry.kind is Kind.OUTCOME]
+    assert outcomes == ["VERIFIED", "CONTRADICTED"]
+
+
+def test_orders_accepted_after_a_proved_halt_contradict_it() -> None:
+    made, _ = watched(accepted_grows=True)
+    first, last = pressed(made, then=6.0)
+    assert first.verdict is Verdict.VERIFIED
+    assert last.verdict is Verdict.CONTRADICTED
+    assert "after it was proved" in last.sentence
+
+
+def test_a_halt_that_stands_stays_proved() -> None:
+    made, _ = watched()
+    first, last = pressed(made, then=10.0)
+    assert first.verdict is last.verdict is Verdict.VERIFIED
