@@ -1,6 +1,6 @@
 """The command line. Each command's code is imported when it runs: a stop never waits for the screen's.
 
-``controlroom`` alone opens the room. Exit statuses are those of ``tui.commands.verdict``.
+``controlroom`` alone opens the room. Exit statuses are those of ``tui.commands.exitcode``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import Annotated
 
 import typer
 
-from backends.config import ConfigError
-from tui.commands.session import Session, UsageError
-from tui.commands.verdict import ExitCode
+from tui.commands.exitcode import ExitCode, UsageError
+from tui.commands.session import Session
 from tui.crash import crashed, harden
 
 app = typer.Typer(
@@ -242,7 +241,7 @@ def main() -> None:
     harden()
     try:
         app(prog_name="controlroom")
-    except (ConfigError, UsageError) as error:
+    except UsageError as error:
         sys.stderr.write(f"controlroom: {error}\n")
         sys.exit(ExitCode.USAGE)
     except Exception as error:  # the last resort of the process: reported without values, exit 1

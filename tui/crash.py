@@ -11,7 +11,7 @@ from types import TracebackType
 
 from backends.journal.redact import Redactor
 from backends.model.safetext import SafeText
-from tui.commands.verdict import ExitCode
+from tui.commands.exitcode import ExitCode
 
 SECRETS = Redactor()
 """What is masked in the message of a crash; the configuration's secrets are registered as it is read."""

@@ -18,9 +18,9 @@ from backends.journal.verify import Verification, read, verify
 from backends.model.anchor import AnchorError, Mark
 from backends.model.clock import Clock, SystemClock
 from backends.model.safetext import SafeText
+from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.grid import grid
-from tui.commands.session import Session, UsageError
-from tui.commands.verdict import ExitCode
+from tui.commands.session import Session
 
 SETTLE = 0.3
 """Seconds after which a last line that is only half there is looked at again: a room may be writing it."""

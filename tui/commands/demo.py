@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from tui.commands.exitcode import UsageError
 from tui.commands.room import open_room
-from tui.commands.session import Session, UsageError
+from tui.commands.session import Session
 
 GRACE = 10.0
 """Seconds the demo may take to put its servers away."""

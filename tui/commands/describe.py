@@ -6,9 +6,9 @@ import json
 import sys
 
 from backends.model.safetext import SafeText
+from tui.commands.exitcode import ExitCode
 from tui.commands.grid import grid
 from tui.commands.session import Session
-from tui.commands.verdict import ExitCode
 
 
 def keys() -> ExitCode:

@@ -10,9 +10,9 @@ from backends.model.board import SERVICE, Board
 from backends.model.reading import Outcome
 from backends.model.stack import Source, Stack
 from tui.commands.ability import ability, is_probe, with_probes
+from tui.commands.exitcode import ExitCode
 from tui.commands.grid import grid
 from tui.commands.session import Session, choose, engine_of, wait_asked
-from tui.commands.verdict import ExitCode
 
 PATIENCE = 15.0
 """Seconds for all sources together; each also has its own deadline."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from tui.commands.session import Session, UsageError, choose, engine_of
-from tui.commands.verdict import ExitCode
+from tui.commands.exitcode import ExitCode, UsageError
+from tui.commands.session import Session, choose, engine_of
 
 _TOO_DUMB = ("", "dumb", "unknown")
 

@@ -16,8 +16,9 @@ from backends.model.intent import Intent
 from backends.model.procedure import Procedure, RiskClass, Run, StepState
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from tui.commands.session import Session, UsageError, choose, engine_of
-from tui.commands.verdict import ExitCode, of_run
+from tui.commands.exitcode import ExitCode, UsageError
+from tui.commands.session import Session, choose, engine_of
+from tui.commands.verdict import of_run
 
 LONGEST = 30.0
 """Seconds to wait for a verdict; every step has its own, much shorter deadline."""

@@ -7,19 +7,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from backends.config import Config, load
-from backends.engine import Engine, Mode
-from backends.journal.identity import identify
-from backends.model.stack import Stack
+from tui.commands.exitcode import UsageError
 from tui.crash import SECRETS
+
+if TYPE_CHECKING:
+    from backends.config import Config
+    from backends.engine import Engine
+    from backends.model.stack import Stack
 
 _KEPT = ("CONTROLROOM_THEME", "CONTROLROOM_WATCH")
 """Variables that also hold for the demo: they say how the room looks and what it must not do."""
-
-
-class UsageError(Exception):
-    """The command line asks for something that cannot be; one line for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +37,16 @@ class Session:
         return replace(self, is_watch=True)
 
     def config(self) -> Config:
-        """The effective configuration; raises ConfigError, whose text is for the operator."""
+        """The effective configuration; raises UsageError with file, line, key and what was expected."""
+        from backends.config import ConfigError, load
+
         flags: dict[str, str | bool] = {"watch": True} if self.is_watch else {}
         if self.theme is not None:
             flags["theme"] = self.theme
-        config = load(self.config_path, env=self._environment(), flags=flags)
+        try:
+            config = load(self.config_path, env=self._environment(), flags=flags)
+        except ConfigError as error:
+            raise UsageError(str(error)) from None
         for stack in config.stacks:
             for source in stack.sources.values():
                 if source.password is not None:
@@ -63,6 +67,9 @@ def engine_of(
     config: Config, stacks: Sequence[Stack], *, observe: bool = True, may_act: bool = True
 ) -> Engine:
     """An engine for those stacks, not started; read-only if the command or the configuration says so."""
+    from backends.engine import Engine, Mode
+    from backends.journal.identity import identify
+
     mode = Mode.ARMED if may_act and not config.watch else Mode.WATCH
     return Engine(stacks, mode, config.state_dir, identify(), observe=observe, anchor=config.anchor)
 

@@ -17,10 +17,10 @@ from backends.model.reading import Outcome, Reading
 from backends.model.service import Service
 from backends.model.stack import Stack
 from backends.model.trading import TradingState
+from tui.commands.exitcode import ExitCode
 from tui.commands.grid import grid
 from tui.commands.session import Session, choose, engine_of, wait_asked
 from tui.commands.snapshot import SCHEMA, service_level, stack_data
-from tui.commands.verdict import ExitCode
 from tui.presenters import words
 
 

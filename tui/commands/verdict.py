@@ -1,28 +1,10 @@
-"""What the process's exit status says, for scripts."""
+"""From the verdict of a run to the exit status of the process."""
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 from backends.engine import Mode
 from backends.model.procedure import Run, Verdict
-
-
-class ExitCode(IntEnum):
-    """Zero only for what was read back. A crash is 1, never one of these."""
-
-    VERIFIED = 0
-    FAILED = 1
-    """Every step answered that it did not do it."""
-    USAGE = 2
-    """A wrong command line or configuration; nothing was done."""
-    PRECONDITION = 3
-    PARTIAL = 4
-    UNKNOWN = 5
-    FORBIDDEN = 6
-    CONFLICT = 7
-    FALLBACK = 8
-    """Verified, but not by the first rung."""
+from tui.commands.exitcode import ExitCode
 
 
 def of_run(run: Run | None, mode: Mode) -> ExitCode:
