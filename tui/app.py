@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
@@ -64,9 +64,11 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         pulse: float = 1.0,
         desk: Desk | None = None,
         depth: Depth | None = None,
+        on_first_frame: Callable[[], None] | None = None,
     ) -> None:
         """``demo_control`` maps stack ids to the control address of a demo, ``theme_folder`` holds the
-        user's own themes. ``pulse`` is the seconds between two beats of the room; 0 starts no timer."""
+        user's own themes. ``pulse`` is the seconds between two beats of the room; 0 starts no timer.
+        ``on_first_frame`` is called once the room can be seen: to start what would slow that down."""
         super().__init__()
         self.animation_level = "none"
         self.engine = engine
@@ -77,6 +79,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._emergencies = Emergencies(self, engine, self.desk, is_watch=self.is_watch)
         self._control = dict(demo_control or {})
         self._pulse = pulse
+        self._on_first_frame = on_first_frame
         self._beat = 0
         self._message: tuple[Spans, float] | None = None
         self._leaves_at = float("-inf")
@@ -142,9 +145,9 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
 
     def redraw(self) -> None:
         """Draw the newest moment on the screen on top; one that is covered is drawn when it comes back."""
-        moment = self.moment()
-        if self._emergencies.bring_forward(moment):
+        if any(self._emergencies.bring_forward(self.moment(it.id)) for it in self.engine.stacks):
             self.bell()
+        moment = self.moment()
         screen = self.screen
         if isinstance(screen, ProcedureDialog):
             of_dialog = self.moment(screen.stack_id)
@@ -255,7 +258,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
 
     def _on_change(self) -> None:
         """At most four times a second: draw at once what cannot wait for the next beat."""
-        seen = urgent(self.engine.board(self.stack.id))
+        others = tuple(self.engine.board(it.id).runs for it in self.engine.stacks)
+        seen = (*urgent(self.engine.board(self.stack.id)), others)
         if seen != self._urgent or isinstance(self.screen, ProcedureDialog) or not self._pulse:
             self._urgent = seen
             self.redraw()
@@ -273,6 +277,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def _settle_in(self) -> None:
         """After the first frame: the logs, and no more garbage collection of what start-up made."""
         self._watch_stack()
+        if self._on_first_frame is not None:
+            self._on_first_frame()
         if self._pulse:
             gc.freeze()
 

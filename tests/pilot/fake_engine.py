@@ -57,12 +57,14 @@ class FakeEngine:
         self.recorded: list[tuple[str, str, str, str]] = []
         self.refreshed: list[str] = []
         self.stopped = False
+        self.others: dict[str, Board] = {}
+        """Boards of further stacks, which a test adds to ``stacks`` as well."""
         self._board = board
         self._logs = FakeLogs()
         self._wakes: list[Callable[[], None]] = []
 
     def board(self, stack: str) -> Board:
-        return self._board
+        return self._board if stack == self._board.stack else self.others[stack]
 
     def logs(self, stack: str) -> FakeLogs:
         return self._logs

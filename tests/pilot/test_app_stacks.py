@@ -1,0 +1,60 @@
+"""Several stacks behind one screen: each key acts on the one shown, each failure comes forward."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backends.model.procedure import Verdict
+from tests.pilot import scenes, world
+from tests.pilot.fake_engine import FakeEngine
+from tests.pilot.rooms import make_room, opened
+from tui.app import ControlRoom
+
+
+def two_stacks() -> ControlRoom:
+    app = make_room()
+    engine = app.engine
+    assert isinstance(engine, FakeEngine)
+    other = replace(world.STACK, id="second-desk", title="Second desk")
+    engine.stacks = (world.STACK, other)
+    engine.others["second-desk"] = replace(scenes.halted(engine.clock.now()), stack="second-desk")
+    return app
+
+
+async def test_the_next_stack_is_shown_and_halted_under_its_own_name() -> None:
+    async with opened(two_stacks(), (120, 40)) as room:
+        assert "trading-platform" in room.text()
+        await room.press("right_square_bracket")
+        await room.settle()
+        assert "second-desk" in room.text()
+        assert "HALTED" in room.text()
+        await room.open_dialog()
+        await room.press("h")
+        assert [intent.stack for intent in room.engine.submitted] == ["second-desk"]
+
+
+async def test_the_target_of_an_open_dialog_never_moves() -> None:
+    async with opened(two_stacks(), (120, 40)) as room:
+        await room.open_dialog()
+        room.app.action_next_stack()
+        await room.settle()
+        await room.press("h")
+        assert [intent.stack for intent in room.engine.submitted] == ["trading-platform"]
+
+
+async def test_a_failure_of_a_stack_that_is_not_shown_comes_forward() -> None:
+    async with opened(two_stacks(), (120, 40)) as room:
+        run = replace(
+            scenes.run(room.clock.now(), Verdict.FAILED), stack="second-desk", operation="elsewhere"
+        )
+        room.engine.others["second-desk"] = replace(room.engine.others["second-desk"], runs=(run,))
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+        assert "second-desk" in room.text()
+
+
+async def test_one_stack_alone_says_so() -> None:
+    async with opened(make_room()) as room:
+        await room.press("right_square_bracket")
+        await room.settle()
+        assert "there is only this stack" in room.text()
