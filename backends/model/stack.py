@@ -81,6 +81,8 @@ class GateSpec:
     """Raw words that stop it. Any other word is UNKNOWN."""
     missing: TradingState
     missing_note: str
+    latches: bool = True
+    """Once closed it is open again only by somebody's deed; False for one that closes and opens by itself."""
 
 
 @dataclass(frozen=True, slots=True)

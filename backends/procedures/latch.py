@@ -1,22 +1,33 @@
-"""The halt as a latch: once trading was seen halted, it is on again only if a journalled resume says so."""
+"""The halt as a latch: what was halted, or ordered to be, is on again only by a journalled resume."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import Board
 from backends.model.clock import Instant
-from backends.model.procedure import RiskClass, Verdict
+from backends.model.procedure import Procedure, RiskClass, Run, Verdict
+from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
+from backends.model.stack import Stack
 from backends.model.trading import TradingState
+from backends.procedures.evidence import counted
 
 ALARM: Final = "trading:resumed"
+UNMET: Final = "trading:halt-not-in-force"
+ACCEPTED: Final = "trading:orders-accepted"
 
 PENDING: Final = 30.0
 """Seconds a resume under way, here or in another room, has to be journalled as done."""
+
+SLACK: Final = 2.0
+"""Seconds after a halt was seen in which orders that were on their way are not held against it."""
+
+JOURNAL_EVERY: Final = 2.0
+"""Seconds between two looks into the journal while an alarm waits for what another room may record."""
 
 _DONE: Final = (Verdict.VERIFIED.value, Verdict.ALREADY.value)
 
@@ -24,53 +35,141 @@ Record = Mapping[str, Any]
 
 
 class Latch:
-    """Watches the boards of one stack. ``recent`` gives the newest records of the journal, oldest first."""
+    """Watches the boards of one stack. ``recent`` gives the newest records of the journal, oldest first.
 
-    def __init__(self, stack: str, recent: Callable[[], Iterable[Record]]) -> None:
+    ``spec`` says which gates latch, which procedures close them, and what a halt must keep from growing.
+    """
+
+    def __init__(self, stack: str, recent: Callable[[], Iterable[Record]], spec: Stack | None = None) -> None:
         self._stack = stack
         self._recent = recent
+        self._gates = {gate.fact for gate in spec.gates if gate.latches} if spec is not None else None
+        halts = [] if spec is None else [each for each in spec.procedures.values() if _halts(each, spec)]
+        self._halts = {each.id for each in halts}
+        self._counts = [(each.quiet, _proved(each)) for each in halts if each.quiet is not None]
         self._halted: Instant | None = None
         """When trading was last seen halted, while nothing has explained that it is on."""
+        self._ordered: Instant | None = None
+        """The newest halt ordered that was neither read back nor released since."""
+        self._met = float("-inf")
+        """Halts ordered until then were read back, or released by a resume; by the monotonic clock."""
+        self._since: Instant | None = None
+        """Since when the halt that stands has been seen."""
+        self._count: float | None = None
+        self._accepted = 0.0
+        self._asked = float("-inf")
         self._is_first = True
         self._alarm: Alarm | None = None
 
     @property
     def alarm(self) -> Alarm | None:
-        """The alarm, until it is acknowledged or trading is halted again."""
+        """What must be known about the halt now; the gravest, if anything."""
         return self._alarm
 
     def acknowledge(self) -> None:
-        """Somebody has seen it and takes the present state as it is."""
-        self._alarm, self._halted = None, None
+        """Somebody has seen that trading was resumed and takes it so. A halt not in force stays told."""
+        if self._alarm is not None and self._alarm.id == ALARM:
+            self._alarm, self._halted = None, None
 
     def see(self, board: Board, now: Instant) -> None:
-        """Take in a board. Reads the journal only when trading has come on."""
-        state = board.trading.state
-        if state is TradingState.HALTED:
-            self._halted, self._is_first = now, False
-            return
-        if state is not TradingState.TRADING:
-            return
-        if self._is_first:
+        """Take in a board. Reads the journal only at first and when something must be explained."""
+        state = self._state(board)
+        if state is not TradingState.UNKNOWN and self._is_first:
             self._is_first = False
-            self._halted = self._left_halted(now)
+            if state is TradingState.TRADING:
+                self._halted, self._ordered = self._left(now)
+        if state is TradingState.HALTED:
+            self._halted, self._ordered, self._met = now, None, now.mono
+            self._see_halted(board, now)
+            return
+        if state is TradingState.TRADING:
+            self._since, self._count, self._accepted = None, None, 0.0
+        self._see_unmet(board, state, now)
+        if self._ordered is not None:
+            self._raise(_unmet(self._ordered, state, now))
+        elif state is TradingState.TRADING:
+            self._see_trading(board, now)
+        elif self._alarm is not None and self._alarm.id == UNMET:
+            self._alarm = None
+
+    def _state(self, board: Board) -> TradingState:
+        """By the gates that latch alone: one that opens by itself says nothing about a resume."""
+        trading = board.trading
+        if self._gates is None or trading.state is TradingState.CONFLICT:
+            return _plain(trading.state)
+        states = {gate.state for gate in trading.gates if gate.fact in self._gates}
+        if TradingState.HALTED in states:
+            return TradingState.HALTED
+        return TradingState.TRADING if states == {TradingState.TRADING} else TradingState.UNKNOWN
+
+    def _see_halted(self, board: Board, now: Instant) -> None:
+        """While halted: whether what must not grow does."""
+        self._since = self._since or now
+        for fact, proofs in self._counts:
+            closed = {g.fact for g in board.trading.gates if g.state is TradingState.HALTED}
+            reading = board.readings.get(fact)
+            if not proofs & closed or reading is None or reading.outcome is not Outcome.OK:
+                continue
+            count = counted(reading.value, {})[0]
+            if count is None or reading.received.since(self._since) < SLACK:
+                continue
+            if self._count is not None and count > self._count:
+                self._accepted += count - self._count
+            self._count = count
+        self._alarm = None if not self._accepted else _accepted(self._accepted, self._since, self._alarm)
+
+    def _see_unmet(self, board: Board, state: TradingState, now: Instant) -> None:
+        """Whether a halt that was ordered is not in force; it is forgotten only for a reason."""
+        ordered = [run.started for run in board.runs if self._is_unmet(run, board, state)]
+        newest = max(ordered, key=lambda at: at.mono, default=None)
+        if newest is not None and (self._ordered is None or newest.mono > self._ordered.mono):
+            self._ordered, self._asked = newest, float("-inf")
+        if self._ordered is None:
+            return
+        released = any(run.started.mono > self._ordered.mono for run in _resumes(board) if _is_done(run))
+        if not released and now.mono - self._asked >= JOURNAL_EVERY:
+            self._asked = now.mono
+            released = self._explanation(board, self._ordered)[0]
+        if released:
+            self._met, self._ordered, self._halted = self._ordered.mono, None, None
+            self._alarm = None
+
+    def _is_unmet(self, run: Run, board: Board, state: TradingState) -> bool:
+        if run.procedure not in self._halts or run.is_dry or run.started.mono <= self._met:
+            return False
+        if run.verdict is None or run.verdict is Verdict.REFUSED:
+            return False
+        if run.verdict.value not in _DONE:
+            return True
+        # It was proved; the board says otherwise only by what it has read since.
+        read = [board.readings[fact].received.mono for fact in self._gates or () if fact in board.readings]
+        ended = (run.ended or run.started).mono
+        return state is TradingState.TRADING and bool(read) and min(read) > ended
+
+    def _see_trading(self, board: Board, now: Instant) -> None:
+        if self._alarm is not None and self._alarm.id == ACCEPTED:
+            self._alarm = None
         if self._halted is None or self._alarm is not None:
             return
-        explained, pending = self._explanation(board, self._halted)
+        earliest = Instant(self._halted.mono - PENDING, self._halted.wall - PENDING)
+        explained, pending = self._explanation(board, earliest)
         if explained:
             self._halted = None
         elif not (pending and now.since(board.trading.since) < PENDING):
-            self._alarm = _alarm(self._halted, now)
+            self._alarm = _resumed(self._halted, now)
 
-    def _explanation(self, board: Board, halted: Instant) -> tuple[bool, bool]:
-        """Whether a resume explains it, and whether one is under way that may."""
-        resumes = [run for run in board.runs if run.risk is RiskClass.RESTORE and not run.is_dry]
-        here = [run for run in resumes if run.ended is None or run.ended.mono >= halted.mono - PENDING]
-        if any(run.verdict is not None and run.verdict.value in _DONE for run in here):
+    def _raise(self, alarm: Alarm) -> None:
+        if self._alarm is None or (self._alarm.id, self._alarm.title) != (alarm.id, alarm.title):
+            self._alarm = alarm
+
+    def _explanation(self, board: Board, earliest: Instant) -> tuple[bool, bool]:
+        """Whether a resume since ``earliest`` explains it, and whether one is under way that may."""
+        here = [run for run in _resumes(board) if run.ended is None or run.ended.mono >= earliest.mono]
+        if any(_is_done(run) for run in here):
             return True, False
         pending = {run.operation for run in here if run.verdict is None}
-        for record in self._restores():
-            if _wall(record) < halted.wall - PENDING:
+        for record in self._live():
+            if record.get("class") != RiskClass.RESTORE.value or _wall(record) < earliest.wall:
                 continue
             if record.get("kind") == "intent":
                 pending.add(str(record.get("operation")))
@@ -80,19 +179,19 @@ class Latch:
                     return True, False
         return False, bool(pending)
 
-    def _left_halted(self, now: Instant) -> Instant | None:
-        """When a stop was proved that no resume has followed, by the journal; None if there is none."""
-        halted: float | None = None
+    def _left(self, now: Instant) -> tuple[Instant | None, Instant | None]:
+        """By the journal, the halt that was proved and the one that was not, each with no resume since."""
+        proved: float | None = None
+        failed: float | None = None
         for record in self._live():
-            if record.get("kind") == "outcome" and record.get("verdict") in _DONE:
-                if record.get("procedure") == "halt":
-                    halted = _wall(record)
-                elif record.get("class") == RiskClass.RESTORE.value:
-                    halted = None
-        return None if halted is None else Instant(now.mono - (now.wall - halted), halted)
-
-    def _restores(self) -> Iterable[Record]:
-        return (record for record in self._live() if record.get("class") == RiskClass.RESTORE.value)
+            if record.get("kind") != "outcome":
+                continue
+            is_done = record.get("verdict") in _DONE
+            if record.get("class") == RiskClass.RESTORE.value and is_done:
+                proved = failed = None
+            elif record.get("class") == RiskClass.STOP.value and record.get("procedure") in self._halts:
+                proved, failed = (_wall(record), None) if is_done else (proved, _wall(record))
+        return _instant(proved, now), _instant(failed, now)
 
     def _live(self) -> Iterable[Record]:
         try:
@@ -103,6 +202,32 @@ class Latch:
         return (r for r in records if r.get("stack") == self._stack and r.get("mode") == "live")
 
 
+def _halts(procedure: Procedure, stack: Stack) -> bool:
+    """Whether it is a stop whose proof is that a gate which latches reads closed."""
+    closing = {gate.fact: gate.halted for gate in stack.gates if gate.latches}
+    return procedure.risk is RiskClass.STOP and any(
+        proof.equals and set(proof.equals) <= closing.get(proof.fact, frozenset())
+        for step in procedure.steps
+        for proof in step.proof
+    )
+
+
+def _proved(procedure: Procedure) -> frozenset[str]:
+    return frozenset(proof.fact for step in procedure.steps for proof in step.proof)
+
+
+def _resumes(board: Board) -> Iterator[Run]:
+    return (run for run in board.runs if run.risk is RiskClass.RESTORE and not run.is_dry)
+
+
+def _is_done(run: Run) -> bool:
+    return run.verdict is not None and run.verdict.value in _DONE
+
+
+def _plain(state: TradingState) -> TradingState:
+    return state if state in (TradingState.HALTED, TradingState.TRADING) else TradingState.UNKNOWN
+
+
 def _wall(record: Record) -> float:
     try:
         return datetime.fromisoformat(str(record.get("at"))).timestamp()
@@ -110,14 +235,51 @@ def _wall(record: Record) -> float:
         return 0.0
 
 
-def _alarm(halted: Instant, now: Instant) -> Alarm:
+def _instant(wall: float | None, now: Instant) -> Instant | None:
+    return None if wall is None else Instant(now.mono - (now.wall - wall), wall)
+
+
+def _clock(at: Instant) -> str:
+    return datetime.fromtimestamp(at.wall, UTC).strftime("%H:%M:%SZ")
+
+
+def _resumed(halted: Instant, now: Instant) -> Alarm:
     return Alarm(
         id=ALARM,
         priority=Priority.CRITICAL,
-        title=SafeText(f"UNEXPLAINED RESUME: trading is on, was halted at {halted.iso()}"),
+        title=SafeText(f"UNEXPLAINED RESUME: halted until {_clock(halted)}, trading now"),
         cause=SafeText("no journalled resume did it: another tool, a restart that lost the key, a person"),
         consequence=SafeText("orders are accepted although nobody here released the halt"),
         response=SafeText("Halt again now. Then find who or what resumed, before anything else."),
         since=now,
+        subject="trading",
+    )
+
+
+def _unmet(ordered: Instant, state: TradingState, now: Instant) -> Alarm:
+    word = "NOT in force" if state is TradingState.TRADING else "NOT CONFIRMED"
+    return Alarm(
+        id=UNMET,
+        priority=Priority.CRITICAL,
+        title=SafeText(f"Halt ordered {_clock(ordered)} is {word}"),
+        cause=SafeText("the halt did not reach its switch, or was undone at once"),
+        consequence=SafeText("orders may be accepted although somebody here ordered a halt"),
+        response=SafeText(
+            "Halt again, or by hand. It stays told until a halt is read back or a resume done."
+        ),
+        since=now,
+        subject="trading",
+    )
+
+
+def _accepted(number: float, halted: Instant, before: Alarm | None) -> Alarm:
+    return Alarm(
+        id=ACCEPTED,
+        priority=Priority.CRITICAL,
+        title=SafeText(f"Orders accepted since the halt: {number:g}"),
+        cause=SafeText(f"the switch has read halted since {_clock(halted)}, and not every service obeys it"),
+        consequence=SafeText("trading goes on although it looks halted"),
+        response=SafeText("Stop the services that place orders by hand, now; see the halt's own commands."),
+        since=before.since if before is not None and before.id == ACCEPTED else halted,
         subject="trading",
     )

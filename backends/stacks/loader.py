@@ -166,6 +166,7 @@ def _gate(item: schema.GateRow) -> GateSpec:
         halted=frozenset(map(word, item.halted)),
         missing=TradingState[item.missing.upper()],
         missing_note=item.missing_note,
+        latches=item.latches,
     )
 
 

@@ -146,6 +146,8 @@ class GateRow(Strict):
     halted: list[Word]
     missing: Literal["halted", "unknown"]
     missing_note: Text
+    latches: bool = True
+    """Whether it stays closed until somebody opens it; false for a gate that closes and opens by itself."""
 
 
 class EchoRow(Strict):
