@@ -227,11 +227,22 @@ class DockerServiceReader:
             feeds |= self._log_feeds
         if not feeds:
             return
+        if self._pump is not None and not self._pump.is_alive:
+            self._mark_gaps("what follows the logs ended and was started again")
+            for feed in feeds.values():
+                feed.retry_at = 0.0  # those that were open do not know that they no longer are
+            self._pump = None
         if self._pump is None:
             after = self._logs.settle if self._logs is not None else _nothing
-            self._pump = Pump(f"docker-{self._source.id}", self._connect, self._clock, after)
+            name = f"docker-{self._source.id}"
+            self._pump = Pump(name, self._connect, self._clock, after, self._mark_gaps)
             self._pump.start()
         self._pump.follow(feeds)
+
+    def _mark_gaps(self, why: str) -> None:
+        """In every log that is followed. From any thread."""
+        for feed in self._log_feeds.values():
+            feed.mark_gap(why)
 
     def _log_feed(self, sink: LogSink, name: str, entry: Entry) -> LogFeed:
         known = self._known[entry.ident].detail
@@ -329,6 +340,8 @@ class _Lane:
 
         threading.Thread(target=run, name="docker-poll", daemon=True).start()
         try:
-            return await asyncio.wait_for(done, within)
+            # Not wait_for, which in Python 3.11 loses a cancel that comes together with the result.
+            async with asyncio.timeout(within):
+                return await done
         except TimeoutError:
             raise SourceError(f"Docker did not answer within {within:g} s") from None

@@ -100,8 +100,13 @@ class LogFeed(Feed):
         is_refused = why.startswith("Docker answered") and not why.startswith("Docker answered 404")
         if (is_refused or self.failures >= _PATIENCE) and not self._has_complained:
             self._has_complained = True
-            line = to_stamp(self._wall_ns()) + f" this log cannot be read: {why}".encode()
+            line = to_stamp(self._wall_ns()) + f" this log cannot be read: {why}".encode("utf-8", "replace")
             self._sink.mark(self._source, Marker.EVENT, line, LogLevel.WARNING)
+
+    def mark_gap(self, why: str) -> None:
+        """Say in the log that what was read last may be lost."""
+        text = f" lines may be missing here: {why}".encode("utf-8", "backslashreplace")
+        self._sink.mark(self._source, Marker.GAP, to_stamp(self._wall_ns()) + text)
 
     def _hand_on(self, lines: list[bytes]) -> None:
         if lines and self._seen is not None:

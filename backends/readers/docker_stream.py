@@ -13,6 +13,7 @@ import ssl
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from time import sleep
@@ -53,10 +54,23 @@ class Feed(ABC):
 
     def ended(self, why: str | None, now: float) -> None:  # noqa: ARG002  # what follows a break says why
         """The answer is over: ``why`` it broke, or None when the engine ended it. Sets ``retry_at``."""
-        first, most = _BACKOFF
-        wait = min(most, first * 2.0 ** min(self.failures, 10))
-        self.retry_at = now + wait * random.uniform(0.75, 1.25)  # noqa: S311  # jitter, not a secret
+        self.retry_at = now + _wait(self.failures)
         self.failures += 1
+
+
+def _wait(failures: int) -> float:
+    """Seconds until the next attempt after so many failed in a row before this one."""
+    first, most = _BACKOFF
+    wait = min(most, first * 2.0 ** min(failures, 10))
+    return wait * random.uniform(0.75, 1.25)  # noqa: S311  # jitter, not a secret
+
+
+def _end(feed: Feed, why: str | None, now: float) -> None:
+    """Tell a feed that it is over. One that fails at that is tried again later like any other."""
+    try:
+        feed.ended(why, now)
+    except Exception:  # a fault in one feed must not end the others
+        Feed.ended(feed, why, now)
 
 
 class Answer:
@@ -92,10 +106,13 @@ class Answer:
             self._rest = data
             return b""
         first, *lines = head.split(b"\r\n")
+        version, _, status = first.partition(b" ")
+        if not version.startswith(b"HTTP/1."):
+            raise ValueError("what answers does not speak Docker's language")
         fields = {
             name.strip().lower(): value.strip() for name, _, value in (x.partition(b":") for x in lines)
         }
-        self.status = int(first.split(b" ")[1])
+        self.status = int(status[:3])
         self._is_chunked = fields.get(b"transfer-encoding", b"").lower() == b"chunked"
         if self._is_chunked:
             self._left = 0
@@ -161,12 +178,24 @@ class Pump:
     """The thread. ``follow`` says which feeds it keeps open; each one fails and comes back alone."""
 
     def __init__(
-        self, name: str, connect: Callable[[], DockerClient], clock: Clock, after: Callable[[], None]
+        self,
+        name: str,
+        connect: Callable[[], DockerClient],
+        clock: Clock,
+        after: Callable[[], None],
+        lost: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``after`` is called on the thread after each round of reading, at least four times a second."""
+        """``after`` is called on the thread after each round of reading, at least four times a second;
+        ``lost`` once when rounds begin to fail, with why: what was read last may be lost.
+        """
         self._connect = connect
         self._clock = clock
         self._after = after
+        self._lost = lost
+        self._faults = 0
+        """How many rounds in a row failed."""
+        self._untold: str | None = None
+        """Why a round failed, until ``lost`` has heard it."""
         self._wanted: Mapping[str, Feed] = {}
         self._open: dict[str, _Open] = {}
         self._client: DockerClient | None = None
@@ -176,12 +205,17 @@ class Pump:
         self._bell.setblocking(False)
         self._ear.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ, None)
-        self._is_stopping = False
+        self._stopping = threading.Event()
         # A daemon, because a transport that hangs must not keep the program from ending.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs. Once it does not, only another pump helps."""
+        return self._thread.is_alive()
 
     def follow(self, feeds: Mapping[str, Feed]) -> None:
         """Keep exactly these open from now on. Safe from any thread."""
@@ -190,7 +224,7 @@ class Pump:
 
     def stop(self, grace: float = 1.0) -> None:
         """End the thread and close everything; waits ``grace`` seconds at most."""
-        self._is_stopping = True
+        self._stopping.set()
         self._ring()
         if self._thread.is_alive():
             self._thread.join(grace)
@@ -204,18 +238,13 @@ class Pump:
     def _run(self) -> None:
         behind: set[str] = set()
         try:
-            while not self._is_stopping:
-                self._arrange()
-                # What was left over is read again unasked: TLS may hold it where select cannot see it.
-                events = self._selector.select(0 if behind else _IDLE)
-                ready = {event.data for event, _ in events}
-                if None in ready:
-                    self._hear()
-                due = (ready | behind) & self._open.keys()
-                behind = {key for key in due if self._read(key)}
-                self._after()
-                if (ready or behind) and not self._is_stopping:
-                    sleep(NAP / 10 if behind else NAP)
+            while not self._stopping.is_set():
+                try:
+                    behind = self._round(behind)
+                    self._faults = 0
+                except Exception as error:  # told in the logs; the other streams must go on
+                    behind = set()
+                    self._recover(error)
         finally:
             for key in list(self._open):
                 self._close(key)
@@ -224,6 +253,42 @@ class Pump:
             self._selector.close()
             self._bell.close()
             self._ear.close()
+
+    def _round(self, behind: set[str]) -> set[str]:
+        """Read what there is; the feeds that have more."""
+        self._arrange()
+        # What was left over is read again unasked: TLS may hold it where select cannot see it.
+        events = self._selector.select(0 if behind else _IDLE)
+        ready = {event.data for event, _ in events}
+        if None in ready:
+            self._hear()
+        due = (ready | behind) & self._open.keys()
+        behind = {key for key in due if self._read(key)}
+        self._tell()
+        self._after()
+        if (ready or behind) and not self._stopping.is_set():
+            sleep(NAP / 10 if behind else NAP)
+        return behind
+
+    def _tell(self) -> None:
+        if self._untold is not None:
+            self._lost(self._untold)
+            self._untold = None
+
+    def _recover(self, error: Exception) -> None:
+        """Begin anew after a round that failed: close everything, say so, and wait longer each time."""
+        why = SafeText(f"a fault in this program: {type(error).__name__} {error}", 200)
+        now = self._clock.now().mono
+        for key, item in list(self._open.items()):
+            self._close(key)
+            _end(item.feed, why, now)
+        if not self._faults:
+            self._untold = why
+        with suppress(Exception):  # what failed may be the log itself: then it is told after the next round
+            self._tell()
+            self._after()
+        self._stopping.wait(_wait(self._faults))
+        self._faults += 1
 
     def _hear(self) -> None:
         try:
@@ -253,10 +318,15 @@ class Pump:
     def _start(self, key: str, feed: Feed) -> None:
         if self._client is None:
             return
+        now = self._clock.now().mono
         try:
             wire = self._client.open(*feed.request())
         except SourceError as error:
-            feed.ended(str(error), self._clock.now().mono)
+            _end(feed, str(error), now)
+            return
+        except Exception as error:  # a fault in one feed ends that one, visibly, and no other
+            why = f"what to ask Docker for cannot be told: {type(error).__name__} {error}"
+            _end(feed, SafeText(why, 200), now)
             return
         feed.retry_at = inf
         self._open[key] = _Open(feed, wire)
@@ -311,9 +381,11 @@ class Pump:
             # Perhaps the engine was replaced by one that speaks another version: agree anew.
             self._client.close()
             self._client = None
-        item.feed.ended(why, self._clock.now().mono)
+        _end(item.feed, why, self._clock.now().mono)
 
     def _close(self, key: str) -> None:
         item = self._open.pop(key)
-        self._selector.unregister(item.wire)
-        item.wire.close()
+        with suppress(OSError, KeyError, ValueError):  # closed already, or never registered
+            self._selector.unregister(item.wire)
+        with suppress(OSError):
+            item.wire.close()

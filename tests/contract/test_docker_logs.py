@@ -64,6 +64,25 @@ async def test_the_log_of_a_running_container_is_followed(place: Place, ring: Lo
     assert sorted(texts) == sorted(said[first : first + len(texts)])
 
 
+async def test_when_the_thread_that_follows_ends_another_goes_on_and_a_gap_says_so(
+    place: Place, ring: LogRing
+) -> None:
+    async with reading(place.url, place.specs(), logs=ring) as reader:
+        await poll_rows(reader, lambda: rows(ring, place.chatty))
+        ended = reader._pump
+        assert ended is not None
+        ended.stop()
+        assert not ended.is_alive
+        count = len(rows(ring, place.chatty))
+        await poll_rows(reader, lambda: len(rows(ring, place.chatty)) >= count + 3, what="more lines")
+        gaps = [row for row in rows(ring, place.chatty, marked=True) if row.marker is Marker.GAP]
+        got = [(row.at, row.text) for row in rows(ring, place.chatty)]
+    assert [gap.text for gap in gaps] == [
+        "lines may be missing here: what follows the logs ended and was started again"
+    ]
+    assert len(got) == len(set(got))
+
+
 async def test_a_restart_loses_no_line_repeats_none_and_is_shown(place: Place, ring: LogRing) -> None:
     async with reading(place.url, place.specs(), logs=ring) as reader:
         await poll_rows(reader, lambda: rows(ring, place.chatty))

@@ -1,0 +1,154 @@
+"""The thread that reads Docker's streams: no fault stops it, and one stream's fault is its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
+
+import pytest
+
+from backends.model.clock import SystemClock
+from backends.readers.docker import _Lane
+from backends.readers.docker_client import DockerClient
+from backends.readers.docker_stream import Feed, Pump
+
+
+class Place:
+    """Answers every question with an endless stream that says one word."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+        self._far: list[socket.socket] = []
+
+    def open(self, path: str, _query: dict[str, str]) -> socket.socket:
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        far.sendall(b"HTTP/1.1 200 OK\r\n\r\nword")
+        self._far.append(far)
+        self.opened.append(path)
+        return near
+
+    def end(self) -> None:
+        for far in self._far:
+            far.close()
+
+    def close(self) -> None:
+        self.end()
+
+
+class Words(Feed):
+    """Counts what came; ``fault`` names the call that fails."""
+
+    def __init__(self, name: str, fault: str = "") -> None:
+        super().__init__()
+        self.name, self.fault = name, fault
+        self.came = 0
+        self.ends: list[str | None] = []
+
+    def request(self) -> tuple[str, dict[str, str]]:
+        self._fail("request")
+        return self.name, {}
+
+    def data(self, body: bytes) -> None:
+        self._fail("data")
+        self.came += len(body)
+
+    def ended(self, why: str | None, now: float) -> None:
+        self.ends.append(why)
+        self._fail("ended")
+        super().ended(why, now)
+
+    def _fail(self, call: str) -> None:
+        if call == self.fault:
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "no such letter")
+
+
+@contextmanager
+def pump(
+    place: Place, after: Callable[[], None] = lambda: None, lost: Callable[[str], None] = lambda _: None
+) -> Iterator[Pump]:
+    made = Pump("test", lambda: cast(DockerClient, place), SystemClock(), after, lost)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+        place.end()
+
+
+def until(is_so: Callable[[], object], seconds: float = 10.0) -> None:
+    ends = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("call", ["request", "data", "ended"])
+def test_a_fault_in_one_feed_ends_that_one_alone_and_it_is_tried_again_later(call: str) -> None:
+    place, bad, good = Place(), Words("bad", call), Words("good")
+    with pump(place) as made:
+        made.follow({"bad": bad, "good": good})
+        until(lambda: good.came)
+        place.end()
+        until(lambda: bad.failures)
+        until(lambda: good.came >= 8)
+        assert made.is_alive
+        bad.fault = ""
+        until(lambda: bad.came)
+
+
+def test_a_round_that_fails_is_told_once_and_every_feed_comes_back() -> None:
+    faults, told = [3], list[str]()
+    place, feed = Place(), Words("feed")
+
+    def after() -> None:
+        if feed.came and faults[0]:
+            faults[0] -= 1
+            raise RuntimeError("the ring is broken")
+
+    with pump(place, after, told.append) as made:
+        made.follow({"feed": feed})
+        until(lambda: not faults[0])
+        until(lambda: len(place.opened) > 1 and feed.came >= 8)
+        assert made.is_alive
+    assert told == ["a fault in this program: RuntimeError the ring is broken"]
+    assert feed.ends[0] == told[0]
+
+
+def test_why_a_round_failed_is_told_when_it_can_be() -> None:
+    faults, told = [2], list[str]()
+
+    def lost(why: str) -> None:
+        if faults[0]:
+            faults[0] -= 1
+            raise RuntimeError("not yet")
+        told.append(why)
+
+    rounds = iter([True])
+
+    def after() -> None:
+        if next(rounds, False):
+            raise RuntimeError("first")
+
+    with pump(Place(), after, lost):
+        until(lambda: told)
+    assert told == ["a fault in this program: RuntimeError first"]
+
+
+async def test_a_cancel_that_comes_with_the_answer_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(_Lane().call(lambda: "answer", 5.0))
+    post = loop.call_soon_threadsafe
+
+    def both(what: Callable[..., Any], *arguments: Any) -> None:
+        what(*arguments)
+        task.cancel()
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", partial(post, both))
+    with pytest.raises(asyncio.CancelledError):
+        await task
