@@ -22,12 +22,14 @@ from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
 from backends.loading import LOADING
+from backends.logs.query import FilteredLog
 from backends.model.action import Action, Command
 from backends.model.anchor import AnchorPlace
 from backends.model.board import Board
 from backends.model.clock import Clock, SystemClock
 from backends.model.intent import Identity, Intent
-from backends.model.port import FactReader, LogSink, LogSource, ServiceReader
+from backends.model.logline import LogFilter
+from backends.model.port import FactReader, LogMatches, LogSink, LogSource, ServiceReader
 from backends.model.procedure import Effector, Receipt, ReceiptKind, Run, Step
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
@@ -136,6 +138,10 @@ class Engine:
     def logs(self, stack: str) -> LogSource:
         """The stack's merged log ring."""
         return self._rooms[stack].ring
+
+    def filtered(self, stack: str, wanted: LogFilter) -> LogMatches:
+        """The rows of ``logs`` that pass, found little by little. ValueError for a pattern not to be used."""
+        return FilteredLog(self._rooms[stack].ring, wanted)
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call ``wake`` on the engine's thread after every change; returns the unsubscriber.

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final
 
 from backends.logs.level import LEVELS
 from backends.logs.ring import LogRing
-from backends.model.logline import LogFilter, LogLine, Marker
+from backends.model.logline import LogFilter, Marker
+from backends.model.safetext import LINE_LIMIT
 from backends.model.stamp import TEXT
 
 PATTERN_LIMIT: Final = 200
 """Characters of a regular expression."""
 
 _CHUNK: Final = 2048
+_ROWS: Final = 64
+"""Rows between two looks at the clock."""
+_LOOK: Final = 2 * LINE_LIMIT
+"""Bytes of a line that are searched: what can be shown of it."""
 _REGEX_TEXT: Final = 1024
 """Bytes of a line that a regular expression sees."""
 _CHOICES: Final = 3
@@ -32,36 +38,35 @@ class PatternError(ValueError):
 
 
 class FilteredLog:
-    """The rows of a ring that pass a filter: a ``LogSource`` with ordinals of its own, without gaps.
-
-    Nothing is found until ``advance`` looks. Not safe from two threads at once.
-    """
+    """``LogMatches`` of a ring. Nothing is found until ``advance`` looks."""
 
     def __init__(self, ring: LogRing, wanted: LogFilter) -> None:
         """Raises PatternError for a regular expression that is wrong or could take too long."""
         self.wanted = wanted
         self._ring = ring
         self._matches = text_test(wanted)
+        self._needle = "" if wanted.is_regex else wanted.text.casefold()
+        self._is_named: dict[int, bool] = {}
+        """By number of a service: whether the text is part of its name."""
         self._next = ring.first
         self._found: array[int] = array("q")
-        self._gone = 0
-        """How many found rows the ring no longer keeps."""
 
     @property
-    def first(self) -> int:
-        """Ordinal of the oldest found row that is still kept."""
-        return self._gone
+    def ordinals(self) -> Sequence[int]:
+        """As ``LogMatches.ordinals``."""
+        return self._found
 
     @property
-    def end(self) -> int:
-        """Ordinal after the newest row found."""
-        return self._gone + len(self._found)
+    def hidden(self) -> int:
+        """As ``LogMatches.hidden``."""
+        first = self._ring.first
+        return max(0, self._next - first) - (len(self._found) - bisect_left(self._found, first))
 
     def advance(self, seconds: float) -> bool:
-        """Look through the ring for at most about ``seconds``; True when all of it has been seen."""
+        """As ``LogMatches.advance``."""
         until = perf_counter() + seconds
-        is_slow = self.wanted.is_regex
-        self._forget()
+        every = 1 if self.wanted.is_regex else _ROWS
+        del self._found[: bisect_left(self._found, self._ring.first)]
         while perf_counter() < until:
             start, lines, tags = self._ring.raw(self._next, _CHUNK)
             if not lines:
@@ -71,25 +76,9 @@ class FilteredLog:
                 if self._passes(line, tag):
                     self._found.append(place)
                 self._next = place + 1
-                if is_slow and perf_counter() >= until:
+                if place % every == 0 and perf_counter() >= until:
                     break
         return self._next >= self._ring.end
-
-    def ring_ordinal(self, ordinal: int) -> int | None:
-        """Where a found row is in the ring; None when it is no longer kept."""
-        place = ordinal - self._gone
-        return self._found[place] if 0 <= place < len(self._found) else None
-
-    def line(self, ordinal: int) -> LogLine | None:
-        """The row as the ring has it, with the ring's ordinal."""
-        there = self.ring_ordinal(ordinal)
-        return None if there is None else self._ring.line(there)
-
-    def window(self, ordinal: int, count: int) -> list[LogLine]:
-        """Up to ``count`` found rows from ``ordinal`` on, oldest first."""
-        start = max(ordinal, self._gone)
-        rows = (self.line(place) for place in range(start, min(start + count, self.end)))
-        return [row for row in rows if row is not None]
 
     def _passes(self, line: bytes, tag: int) -> bool:
         if tag >> 4 & 0x0F and _MARKERS[tag >> 4 & 0x0F] in _ALWAYS:
@@ -99,19 +88,17 @@ class FilteredLog:
             return False
         if wanted.services and self._ring.name(tag) not in wanted.services:
             return False
-        return not wanted.text or self._matches(line[TEXT:]) is not wanted.is_inverse
+        if not wanted.text:
+            return True
+        is_found = self._matches(line[TEXT : TEXT + _LOOK]) or self._names(tag >> 8, tag)
+        return is_found is not wanted.is_inverse
 
-    def _forget(self) -> None:
-        """Rows that the ring has let go."""
-        first = self._ring.first
-        gone = 0
-        for place in self._found:
-            if place >= first:
-                break
-            gone += 1
-        if gone:
-            del self._found[:gone]
-            self._gone += gone
+    def _names(self, service: int, tag: int) -> bool:
+        known = self._is_named.get(service)
+        if known is None:
+            known = bool(self._needle) and self._needle in self._ring.name(tag).casefold()
+            self._is_named[service] = known
+        return known
 
 
 def text_test(wanted: LogFilter) -> Callable[[bytes], bool]:

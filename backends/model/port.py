@@ -53,6 +53,23 @@ class LogSource(Protocol):
         """Up to ``count`` rows from ``ordinal`` on, oldest first."""
 
 
+class LogMatches(Protocol):
+    """The rows of a ``LogSource`` that pass a filter, found little by little. For one thread at a time."""
+
+    @property
+    def ordinals(self) -> Sequence[int]:
+        """Of the rows found, ascending: the same sequence each time, which grows at its end and loses what
+        the log no longer keeps when ``advance`` looks.
+        """
+
+    @property
+    def hidden(self) -> int:
+        """Rows looked at and still kept that do not pass."""
+
+    def advance(self, seconds: float) -> bool:
+        """Look through the log for at most about ``seconds``; True when all of it has been seen."""
+
+
 class LogSink(Protocol):
     """Where a follower puts the lines it read. A line or mark is bytes: 30 characters RFC 3339 with nine
     digits and ``Z``, a space, and the text as it came. Safe from any thread, made for one.

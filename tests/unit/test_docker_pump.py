@@ -149,6 +149,6 @@ async def test_a_cancel_that_comes_with_the_answer_is_not_lost(monkeypatch: pyte
         what(*arguments)
         task.cancel()
 
-    monkeypatch.setattr(loop, "call_soon_threadsafe", partial(post, both))
+    monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *call: post(partial(both, *call)))
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -30,7 +30,9 @@ def log(fake_clock: FakeClock) -> LogRing:
 def found(log: LogRing, wanted: LogFilter) -> list[str]:
     view = FilteredLog(log, wanted)
     assert view.advance(5.0)
-    return [row.text for row in view.window(0, 100) if row.marker is not Marker.GAP]
+    rows = [log.line(ordinal) for ordinal in view.ordinals]
+    assert view.hidden == log.end - log.first - len(rows)
+    return [row.text for row in rows if row is not None and row.marker is not Marker.GAP]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,8 @@ def found(log: LogRing, wanted: LogFilter) -> list[str]:
         (LogFilter(text="o.*r"), []),
         (LogFilter(text="o.*r s", is_regex=True), [0]),
         (LogFilter(services=frozenset({"redis"})), [5]),
+        (LogFilter(text="GATE"), [0, 1, 2, 3, 4]),
+        (LogFilter(text="gate", is_inverse=True), [5]),
     ],
 )
 def test_rows_that_pass(log: LogRing, wanted: LogFilter, places: list[int]) -> None:
@@ -56,31 +60,46 @@ def test_rows_that_pass(log: LogRing, wanted: LogFilter, places: list[int]) -> N
 def test_a_gap_shows_through_every_filter(log: LogRing) -> None:
     view = FilteredLog(log, LogFilter(minimum=LogLevel.CRITICAL, text="nothing has this"))
     view.advance(5.0)
-    assert [row.marker for row in view.window(0, 10)] == [Marker.GAP]
+    (ordinal,) = view.ordinals
+    row = log.line(ordinal)
+    assert row is not None
+    assert (row.marker, view.hidden) == (Marker.GAP, 6)
 
 
 def test_new_lines_are_found_as_they_come_and_old_ones_go(log: LogRing, fake_clock: FakeClock) -> None:
     view = FilteredLog(log, LogFilter(text="order"))
     view.advance(5.0)
-    assert (view.first, view.end) == (0, 3)
+    assert (list(view.ordinals), view.hidden) == ([0, 4, 6], 4)
     log.append(0, [at(1000 + i, f"INFO Order {i}" if i % 10 == 0 else "INFO other") for i in range(1000)])
     fake_clock.advance(1.0)
     log.settle()
     assert view.advance(5.0)
-    assert (view.first, view.end) == (3, 103)
-    assert view.line(2) is None
-    first = view.line(3)
+    first = log.line(view.ordinals[0])
     assert first is not None
-    assert (first.text, first.ordinal) == ("INFO Order 0", view.ring_ordinal(3))
+    assert (first.text, len(view.ordinals), view.hidden) == ("INFO Order 0", 100, 900)
+
+
+def test_what_the_log_no_longer_keeps_is_not_counted_even_before_the_next_look(
+    log: LogRing, fake_clock: FakeClock
+) -> None:
+    view = FilteredLog(log, LogFilter(text="order"))
+    view.advance(5.0)
+    log.append(0, [at(1000 + i, "INFO other") for i in range(999)])
+    fake_clock.advance(1.0)
+    log.settle()
+    assert view.hidden == 0
+    assert view.advance(5.0)
+    assert (len(view.ordinals), view.hidden) == (1, 999)
 
 
 @pytest.mark.parametrize(
     ("wanted", "line", "lines"),
     [
         (LogFilter(text="9 x"), "INFO line {} " + "x" * 200, 100_000),
+        (LogFilter(text="9 ü"), "INFO line {} ü" + "x" * 60_000, 5000),
         (LogFilter(text="(a|a)(a|a)(a|a).*b", is_regex=True), "a" * 1000 + "{}", 20),
     ],
-    ids=["plain text", "slowest pattern"],
+    ids=["plain text", "long lines", "slowest pattern"],
 )
 def test_one_call_takes_little_longer_than_it_may_and_the_next_goes_on(
     fake_clock: FakeClock, wanted: LogFilter, line: str, lines: int
@@ -98,7 +117,7 @@ def test_one_call_takes_little_longer_than_it_may_and_the_next_goes_on(
         calls += 1
     assert calls > 3
     assert longest < 0.25
-    assert view.end == (0 if wanted.is_regex else lines // 10)
+    assert len(view.ordinals) == (0 if wanted.is_regex else lines // 10)
 
 
 @pytest.mark.parametrize(
