@@ -14,10 +14,16 @@ from backends.model.clock import Clock, Instant
 from backends.model.procedure import Procedure, Proof, RiskClass, Run, StepResult, StepState, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.procedures.evidence import Evidence, Eyes
+from backends.procedures.evidence import Evidence, Eyes, Sight
+from backends.procedures.sentence import opening
 
 LOOK: Final = 1.0
 """Seconds to read what is true now."""
+
+PATIENCE: Final = 3.0
+"""Seconds in which what cannot be read yet is asked again: connections are only being made at a start."""
+
+PAUSE: Final = 0.3
 
 MOST: Final = 10
 """Runs told of at one start, the newest; the others wait for the next."""
@@ -42,21 +48,24 @@ async def reconcile(
         for cut in await asyncio.to_thread(unfinished, journal.folder, journal.host)
         if cut.stack == stack.id
     ]
+    until = clock.now().mono + PATIENCE
     for cut in found[-MOST:]:
-        run, seen = await _tell(cut, stack, eyes, clock)
+        run, seen = await _tell(cut, stack, eyes, clock, until)
         show(run)
         if closes:
             await journal.record(_entry(cut, run, seen, stack), budget=1.0)
 
 
-async def _tell(cut: CutOff, stack: Stack, eyes: Eyes, clock: Clock) -> tuple[Run, tuple[Evidence, ...]]:
+async def _tell(
+    cut: CutOff, stack: Stack, eyes: Eyes, clock: Clock, until: float
+) -> tuple[Run, tuple[Evidence, ...]]:
     procedure = stack.procedures.get(cut.procedure)
-    seen = await eyes.look(_facts(procedure, stack), LOOK)
+    seen = await _look(_facts(procedure, stack), eyes, clock, until)
     now = clock.now()
     began, ended = _moment(cut.intent, now), str(cut.last.get("at", "?"))
     title = procedure.title if procedure is not None else cut.procedure
     words = "; ".join(each.text for each in seen) or "unknown, nothing could be asked"
-    text = (
+    text = _denied(procedure, seen) + (
         f"cut off at {ended}: {cut.user}'s {title} began at {cut.intent.get('at', '?')} and its console ended"
         f" before the outcome; true now: {words}. Nothing was repeated."
     )
@@ -73,6 +82,28 @@ async def _tell(cut: CutOff, stack: Stack, eyes: Eyes, clock: Clock) -> tuple[Ru
         risk=procedure.risk if procedure is not None else _risk(cut.intent),
         plan=str(cut.intent.get("plan", "")),
     ), seen
+
+
+async def _look(facts: list[Proof], eyes: Eyes, clock: Clock, until: float) -> tuple[Evidence, ...]:
+    """What each reads; asked again until ``until`` where it could not be read."""
+    seen = {each.proof.fact: each for each in await eyes.look(facts, LOOK)}
+    while clock.now().mono < until:
+        unread = [each.proof for each in seen.values() if each.sight is Sight.UNSEEN]
+        if not unread:
+            break
+        await asyncio.sleep(PAUSE)
+        seen |= {each.proof.fact: each for each in await eyes.look(unread, LOOK)}
+    return tuple(seen.values())
+
+
+def _denied(procedure: Procedure | None, seen: tuple[Evidence, ...]) -> str:
+    """For a stop of which every proof reads the opposite: that it is not in force, before all else."""
+    if procedure is None or procedure.risk is not RiskClass.STOP:
+        return ""
+    facts = {proof.fact for step in procedure.steps for proof in step.proof}
+    sights = {each.sight for each in seen if each.proof.fact in facts}
+    is_denied = sights == {Sight.CONTRARY}
+    return f"{opening(procedure, Verdict.CONTRADICTED)}: not in force now; " if is_denied else ""
 
 
 def _facts(procedure: Procedure | None, stack: Stack) -> list[Proof]:

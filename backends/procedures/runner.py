@@ -20,9 +20,11 @@ from backends.model.substitution import names_in
 from backends.procedures.admission import Admission, Gatekeeper, in_one
 from backends.procedures.approval import ApprovalBook
 from backends.procedures.conditions import Holding, weigh
+from backends.procedures.confirm import params_wrong
 from backends.procedures.dry_run import PlanBook
 from backends.procedures.evidence import Eyes
 from backends.procedures.permit import Permit
+from backends.procedures.plan import make_plan
 from backends.procedures.preflight import preflight
 from backends.procedures.sequence_runner import SequenceRunner
 from backends.procedures.stop_runner import StopRunner
@@ -65,9 +67,11 @@ class Procedures:
         self._eyes = Eyes(verifier, stack.facts, clock)
         self._journal = journal
         self._clock = clock
-        self._on_change = on_change
+        self._show = on_change
         self._jitter = jitter
         self._running: dict[str, _Running] = {}
+        self._decided: set[str] = set()
+        """Operations that have a verdict while their task is still running."""
         self._sequences: dict[str, SequenceRunner] = {}
         self._settling: dict[str, tuple[StopRunner, asyncio.Task[None]]] = {}
         self._holding = Holding()
@@ -113,7 +117,7 @@ class Procedures:
         if intent.is_dry:
             return await self._dry(intent, procedure, board)
         found = self._running.get(intent.procedure)
-        if found is not None:
+        if found is not None and found.operation not in self._decided:
             text = f"{intent.operator.user} asked for it again; attached to {found.operation}"
             self._journal.post(self._entry(Kind.NOTE, text, intent, procedure))
             return await asyncio.shield(found.task)
@@ -123,8 +127,26 @@ class Procedures:
         what = self._stop(intent, procedure, board) if is_stop else self._sequence(intent, procedure, board)
         task = asyncio.create_task(what)
         self._running[intent.procedure] = _Running(intent.id, procedure.risk, task)
-        task.add_done_callback(lambda _: self._running.pop(intent.procedure, None))
+        task.add_done_callback(lambda _: self._end(intent))
         return await asyncio.shield(task)
+
+    def _on_change(self, run: Run) -> None:
+        if run.verdict is not None:
+            # From here on it is over for whoever asks again, although its journal may take a while.
+            running = self._running.get(run.procedure)
+            if running is not None and running.operation == run.operation:
+                self._decided.add(run.operation)
+        self._show(run)
+
+    def _end(self, intent: Intent) -> None:
+        self._decided.discard(intent.id)
+        if self._is_current(intent):
+            self._running.pop(intent.procedure)
+
+    def _is_current(self, intent: Intent) -> bool:
+        """Whether this is the run of its procedure, and no newer one has begun since its verdict."""
+        running = self._running.get(intent.procedure)
+        return running is not None and running.operation == intent.id
 
     def attest(self, operation: str, step: str, by: Identity) -> None:
         """A person confirms the step that the run waits for; without effect when nothing waits."""
@@ -153,10 +175,15 @@ class Procedures:
 
     async def _stop(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
         now = self._clock.now()
-        admission = await self._admit(intent, procedure, board)
+        admission = await self._admit_stop(intent, procedure, board)
         if admission.blockers:
             return await self._refuse(intent, procedure, in_one(admission.blockers))
-        known = preflight(self._stack, procedure, board, now)
+        try:
+            known = preflight(self._stack, procedure, board, now)
+        except Exception as error:
+            # What is shown before a stop must not keep it from acting.
+            known = ()
+            self._note_fault(intent, procedure, error)
         runner = StopRunner(
             admission.plan,
             self._stack,
@@ -172,9 +199,27 @@ class Procedures:
         except asyncio.CancelledError:
             await runner.stop()
             raise
+        if not self._is_current(intent):
+            # Pressed again since the verdict: the newer run goes on with it.
+            await runner.stop()
+            return run
         await self._end_settling(procedure.id)
         self._settling[procedure.id] = (runner, asyncio.create_task(runner.settle()))
         return run
+
+    async def _admit_stop(self, intent: Intent, procedure: Procedure, board: Board | None) -> Admission:
+        """For a stop, a fault of ours leaves the plan without rows, never nothing."""
+        try:
+            return await self._admit(intent, procedure, board)
+        except Exception as error:
+            # Whatever is wrong in reading ahead, what needs no rows is done.
+            self._note_fault(intent, procedure, error)
+        plan = make_plan(intent, procedure, self._stack, self._clock.now())
+        return Admission(plan, tuple(params_wrong(intent, procedure, self._stack, {})), ())
+
+    def _note_fault(self, intent: Intent, procedure: Procedure, error: Exception) -> None:
+        text = f"a fault in this program while preparing: {type(error).__name__}"
+        self._journal.post(self._entry(Kind.NOTE, text, intent, procedure))
 
     async def _sequence(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
         admission = await self._admit(intent, procedure, board)
@@ -215,6 +260,10 @@ class Procedures:
         known = preflight(self._stack, plan.procedure, board, self._clock.now())
         before = [*(each.as_record() for each in known), *(each.as_record() for each in admission.weighed)]
         self._sequences[plan.intent.id] = runner
+        if plan.procedure.risk is RiskClass.RESTORE and not (plan.intent.is_dry or admission.blockers):
+            # What an earlier stop still tries would undo what is now allowed.
+            for procedure in tuple(self._settling):
+                await self._end_settling(procedure)
         try:
             return await runner.run(before, admission.blockers)
         finally:
