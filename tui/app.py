@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
@@ -283,7 +284,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             gc.freeze()
 
     def _watch_stack(self) -> None:
-        self.room.log_pane.watch_source(self.engine.logs(self.stack.id))
+        stack = self.stack.id
+        self.room.log_pane.watch_source(self.engine.logs(stack), partial(self.engine.filtered, stack))
         self.redraw()
 
     def _on_closed(self, _: object) -> None:

@@ -8,7 +8,8 @@ from typing import Protocol
 from backends.engine import Mode
 from backends.model.board import Board
 from backends.model.intent import Identity, Intent
-from backends.model.port import LogSource
+from backends.model.logline import LogFilter
+from backends.model.port import LogMatches, LogSource
 from backends.model.stack import Stack
 
 
@@ -24,6 +25,8 @@ class EngineFace(Protocol):
     def board(self, stack: str) -> Board: ...
 
     def logs(self, stack: str) -> LogSource: ...
+
+    def filtered(self, stack: str, wanted: LogFilter) -> LogMatches: ...
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]: ...
 

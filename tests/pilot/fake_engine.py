@@ -12,7 +12,7 @@ from dataclasses import replace
 from backends.engine import Mode
 from backends.model.board import Board
 from backends.model.intent import Identity, Intent
-from backends.model.logline import LogLevel, LogLine
+from backends.model.logline import LogFilter, LogLevel, LogLine
 from backends.model.procedure import Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
@@ -45,6 +45,31 @@ class FakeLogs:
         self.lines.append(LogLine(len(self.lines), service, at, level, SafeText(text)))
 
 
+class FakeMatches:
+    """What passes a filter of text and level, found at once."""
+
+    def __init__(self, logs: FakeLogs, wanted: LogFilter) -> None:
+        self.ordinals: list[int] = []
+        self._logs = logs
+        self._wanted = wanted
+        self._next = 0
+
+    @property
+    def hidden(self) -> int:
+        return self._next - len(self.ordinals)
+
+    def advance(self, seconds: float) -> bool:
+        new = self._logs.lines[self._next :]
+        self.ordinals += [row.ordinal for row in new if self._passes(row)]
+        self._next += len(new)
+        return True
+
+    def _passes(self, row: LogLine) -> bool:
+        wanted = self._wanted
+        is_urgent = wanted.minimum is None or row.level.rank >= wanted.minimum.rank
+        return is_urgent and (wanted.text.casefold() in row.text.casefold()) is not wanted.is_inverse
+
+
 class FakeEngine:
     """The engine's public face over boards made by hand."""
 
@@ -68,6 +93,9 @@ class FakeEngine:
 
     def logs(self, stack: str) -> FakeLogs:
         return self._logs
+
+    def filtered(self, stack: str, wanted: LogFilter) -> FakeMatches:
+        return FakeMatches(self._logs, wanted)
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         self._wakes.append(wake)

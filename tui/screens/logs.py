@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from textual.message import Message
 
-from backends.model.logline import LogLevel
-from backends.model.port import LogSource
+from backends.model.logline import LogFilter, LogLevel
+from backends.model.port import LogMatches, LogSource
 from backends.model.safetext import SafeText
-from tui.log_filter import FLOORS, LogMatches, is_active, parsed
 from widgets.log_view import LogView
 from widgets.pane import Pane
 
 if TYPE_CHECKING:
     from textual.widgets import Input
 
-_FILTER_PERIOD = 0.25
+_FILTER_PERIOD: Final = 0.25
 """Seconds between two looks at new lines while a filter is on."""
+
+_BITE: Final = 0.008
+"""Seconds of looking at lines before the screen gets its turn."""
+
+_FLOORS: Final = (None, LogLevel.INFO, LogLevel.WARNING, LogLevel.ERROR)
+"""The lowest levels an operator can choose, in the order of choosing; None shows all."""
+
+
+def parsed(text: str, minimum: LogLevel | None) -> LogFilter:
+    """What an operator typed: a literal text in any case, with ``!`` in front for lines without it."""
+    is_inverse = text.startswith("!") and len(text) > 1
+    return LogFilter(minimum=minimum, text=text[1:] if is_inverse else text, is_inverse=is_inverse)
 
 
 class LogPane(Pane):
@@ -29,7 +41,7 @@ class LogPane(Pane):
     def __init__(self, *, frames: float, id: str) -> None:
         self.view = LogView(empty=SafeText("no log line has come yet"), frames=frames, id="logs")
         super().__init__(SafeText("4 Logs"), self.view, id=id)
-        self._source: LogSource | None = None
+        self._filtered: Callable[[LogFilter], LogMatches] | None = None
         self._text = ""
         self._floor: LogLevel | None = None
         self._matches: LogMatches | None = None
@@ -41,9 +53,9 @@ class LogPane(Pane):
         if self._has_frames:
             self.set_interval(_FILTER_PERIOD, self._look)
 
-    def watch_source(self, source: LogSource) -> None:
-        """Show this log; text and level of the filter stay."""
-        self._source = source
+    def watch_source(self, source: LogSource, filtered: Callable[[LogFilter], LogMatches]) -> None:
+        """Show this log, of which ``filtered`` finds rows; text and level of the filter stay."""
+        self._filtered = filtered
         self.view.watch_source(source)
         self._apply()
 
@@ -59,7 +71,7 @@ class LogPane(Pane):
 
     def next_floor(self) -> None:
         """Raise the lowest level shown, and after the highest show all again."""
-        self._floor = FLOORS[(FLOORS.index(self._floor) + 1) % len(FLOORS)]
+        self._floor = _FLOORS[(_FLOORS.index(self._floor) + 1) % len(_FLOORS)]
         self._apply()
 
     async def ask(self) -> None:
@@ -115,12 +127,12 @@ class LogPane(Pane):
 
     def _apply(self) -> None:
         wanted = parsed(self._text, self._floor)
-        if self._source is None or not is_active(wanted):
+        if self._filtered is None or not (wanted.text or wanted.minimum):
             self._matches = None
             self.view.show_only(None)
             self.view.highlight(None)
         else:
-            self._matches = LogMatches(self._source, wanted)
+            self._matches = self._filtered(wanted)
             self._look()
             label = "" if not wanted.text else f"{'without' if wanted.is_inverse else 'with'} '{wanted.text}'"
             self.view.show_only(self._matches.ordinals, SafeText(label))
@@ -131,7 +143,7 @@ class LogPane(Pane):
         """Take in new lines, one bite at a time: keys have their turn between two bites."""
         if self._matches is None or self._is_busy:
             return
-        if self._matches.advance():
+        if not self._matches.advance(_BITE):
             self._is_busy = True
             self.set_timer(0.001, self._look_on)
         self.view.tick()
