@@ -38,6 +38,9 @@ TICK = 1.0
 GATE_RETRY = 5.0
 """Seconds between two tries, at the most, of a source that decides about trading."""
 
+LAST_WORDS = 2.0
+"""Seconds at the end for what was shown already to be written down."""
+
 WARM = 20.0
 """Seconds between two looks whether the connections of the stop path still live."""
 
@@ -160,6 +163,9 @@ class Room:
         ready = self._ready()
         if ready.done():
             await ready.result().close(grace)
+        if self._running and grace > 0:
+            # A verdict is shown before it is in the journal: what is being written is not cut off.
+            await asyncio.wait(self._running, timeout=min(grace, LAST_WORDS))
         await self._verifier.close()
 
     def _show(self, run: Run) -> None:

@@ -131,16 +131,53 @@ def doctor(ctx: typer.Context, stack: StackOption = None, config: ConfigOption =
 @app.command()
 def run(
     ctx: typer.Context,
-    procedure: Annotated[str, typer.Argument(help="A stop procedure of the stack: halt.")],
+    procedure: Annotated[str | None, typer.Argument(help="A procedure of the stack: halt.")] = None,
     stack: StackOption = None,
     reason: Annotated[str, typer.Option(help="For the journal and the platform's own history.")] = "",
+    param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
+    param_file: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH: a secret value, from a file only you can read.")
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Print the stack's procedures.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; send nothing.")] = False,
+    plan: Annotated[
+        str | None, typer.Option(help="The hash that a dry run printed, 120 s ago at most.")
+    ] = None,
+    confirm: Annotated[str | None, typer.Option(help="What the dry run says has to be typed.")] = None,
+    approval: Annotated[str | None, typer.Option(help="Code of a second person's approval.")] = None,
+    attest: Annotated[
+        list[str] | None, typer.Option(help="Confirm this step that waits for a person.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the finished run as JSON.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Stop trading and prove it, by the same path as the room's keys."""
-    from tui.commands.run import run as run_procedure
+    """Run a procedure and prove it. A stop starts at once; the others need a dry run's plan."""
+    if listing:
+        from tui.commands.procedure_list import show
 
-    raise typer.Exit(run_procedure(_session(ctx, config), procedure, stack, reason, as_json=json))
+        raise typer.Exit(show(_session(ctx, config), stack, as_json=json))
+    from tui.commands.run import run as run_procedure
+    from tui.commands.run_options import RunOptions
+
+    options = RunOptions(
+        reason, tuple(param or ()), tuple(param_file or ()), plan, confirm, approval, tuple(attest or ()),
+        is_dry=dry_run, as_json=json,
+    )  # fmt: skip
+    raise typer.Exit(run_procedure(_session(ctx, config), procedure, stack, options))
+
+
+@app.command()
+def approve(
+    ctx: typer.Context,
+    code: Annotated[str, typer.Argument(help="The code that the other person's dry run printed.")],
+    stack: StackOption = None,
+    confirm: Annotated[str | None, typer.Option(help="The procedure, typed: then it is approved.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show what somebody else asks for, and consent to it: once, within five minutes."""
+    from tui.commands.approve import approve as consent
+
+    raise typer.Exit(consent(_session(ctx, config), code, stack, confirm))
 
 
 @app.command()

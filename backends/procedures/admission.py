@@ -25,6 +25,9 @@ from backends.procedures.plan import Plan, make_plan
 READ: Final = 2.0
 """Seconds one fact may take to be read before something is decided by it."""
 
+HELD: Final = "everything must have been well for"
+"""How the sentence begins that asks for more time of observation; a dry run may pass over it."""
+
 STOP_READ: Final = 0.5
 """The same for the rows a stop repeats its steps for; then what the board knows has to do."""
 
@@ -151,10 +154,7 @@ class Gatekeeper:
         if procedure.held_for > 0:
             held = self._holding.held(procedure.id, self._clock.now())
             if held < procedure.held_for:
-                yield (
-                    f"everything must have been well for {procedure.held_for:.0f} s without a break"
-                    f" and has been for {held:.0f} s"
-                )
+                yield (f"{HELD} {procedure.held_for:.0f} s without a break and has been for {held:.0f} s")
 
     @staticmethod
     def _alone(procedure: Procedure, running: Iterable[str]) -> Iterator[str]:

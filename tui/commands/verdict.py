@@ -11,6 +11,8 @@ def of_run(run: Run | None, mode: Mode) -> ExitCode:
     """The exit status of a run; one that never reached a verdict is UNKNOWN."""
     if run is None or run.verdict is None:
         return ExitCode.UNKNOWN
+    if run.verdict is Verdict.DRY_RUN and run.blockers:
+        return ExitCode.PRECONDITION
     if run.verdict is Verdict.VERIFIED and run.rung is not None and run.rung > 1:
         return ExitCode.FALLBACK
     if run.verdict is Verdict.REFUSED and mode is Mode.WATCH:

@@ -1,0 +1,67 @@
+"""``controlroom approve``: a second person's consent to exactly one plan that somebody else asked for."""
+
+from __future__ import annotations
+
+from backends.engine import Mode
+from backends.model.clock import SystemClock
+from backends.model.stack import Stack
+from backends.procedures.approval import VALID, ApprovalError, Request
+from tui.commands.exitcode import ExitCode
+from tui.commands.progress import say
+from tui.commands.run import only
+from tui.commands.session import Session, choose, engine_of
+
+
+def approve(session: Session, code: str, wanted: str | None, confirm: str | None) -> ExitCode:
+    """Print what is asked for; with ``confirm`` naming its procedure, consent to it.
+
+    VERIFIED when it was approved now, PRECONDITION when it was not, FORBIDDEN where one only watches.
+    """
+    config = session.config()
+    stack = only(choose(config, wanted))
+    engine = engine_of(config, (stack,), observe=False)
+    if engine.mode is Mode.WATCH:
+        say("REFUSED: this room only watches")
+        return ExitCode.FORBIDDEN
+    book = engine.approvals()
+    asked = next((each for each in book.pending() if each.code == code), None)
+    if asked is None or asked.stack != stack.id:
+        say(
+            f"REFUSED: nobody waits for {code} on {stack.id}; a request holds for {VALID / 60:.0f} minutes,"
+            f" and is approved once. Requests are looked for in {config.state_dir / 'approvals'}"
+        )
+        return ExitCode.PRECONDITION
+    _describe(asked, stack)
+    if confirm != asked.procedure:
+        say(f"NOT APPROVED. To approve exactly this: --confirm {asked.procedure}")
+        return ExitCode.PRECONDITION
+    engine.start()
+    try:
+        book.approve(code, engine.operator)
+        engine.record("approved", stack.id, asked.procedure, _story(asked, "approved", engine.operator.user))
+    except (ApprovalError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        engine.record("refused", stack.id, asked.procedure, f"approval of {code} refused: {why}")
+        say(f"REFUSED: {why}")
+        return ExitCode.PRECONDITION
+    finally:
+        engine.stop(grace=1.0)
+    say(f"APPROVED. {asked.user} may now run it once: --approval {code}, within {VALID / 60:.0f} minutes.")
+    return ExitCode.VERIFIED
+
+
+def _describe(asked: Request, stack: Stack) -> None:
+    procedure = stack.procedures.get(asked.procedure)
+    past = SystemClock().now().wall - asked.at
+    say(f"{asked.user} on {asked.host} asked {past:.0f} s ago")
+    say(f"  to run     {asked.procedure} on {stack.title}{': ' + procedure.title if procedure else ''}")
+    if procedure is not None:
+        say(f"  effect     {procedure.summary}")
+    for name, value in asked.params.items():
+        say(f"  {name:<10} {value}")
+    say(f"  because    {asked.reason}")
+    say(f"  plan       {asked.plan}")
+
+
+def _story(asked: Request, what: str, who: str) -> str:
+    return f"{who} {what} {asked.procedure} of {asked.user}, request {asked.code}, plan {asked.plan}"

@@ -1,0 +1,232 @@
+"""Dry runs of every procedure, and real runs of those that are held to one: never in the way of a stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final
+
+from backends.config import Config
+from backends.engine import Engine, Mode
+from backends.model.action import Attest
+from backends.model.intent import Intent
+from backends.model.procedure import Procedure, RiskClass, Run, Verdict
+from backends.model.safetext import SafeText
+from backends.model.stack import Stack
+from backends.procedures.conditions import Holding, Weighed, filled, weigh
+from backends.procedures.confirm import PLANNED, phrase_of
+from backends.procedures.evidence import word_of
+from tui.commands.dry_report import DryReport, objections
+from tui.commands.exitcode import ExitCode, UsageError
+from tui.commands.progress import conclude, follow, say
+from tui.commands.run_options import RunOptions, params_of
+from tui.commands.session import engine_of
+from tui.commands.verdict import of_run
+
+ASKED: Final = 15.0
+"""Seconds for every source to answer once before something is decided."""
+
+LONGEST: Final = 1800.0
+"""Seconds to wait for a verdict; every step has its own, much shorter deadline."""
+
+MARGIN: Final = 2.0
+"""Seconds to look longer than demanded: the engine's own look began a little later than ours."""
+
+
+def dry_run(config: Config, stack: Stack, procedure: Procedure, options: RunOptions) -> ExitCode:
+    """Print what would be done, what stands against it, and the hash a real run is held to.
+
+    VERIFIED when it could start now, PRECONDITION when it would be refused.
+    """
+    params = params_of(procedure, options)
+    engine, changed = _engine(config, stack, observe=True)
+    try:
+        engine.wait_asked(stack.id, ASKED)
+        intent = _intent(engine, stack, procedure, options, params)
+        engine.submit(intent)
+        run = follow(engine, intent.id, changed, ASKED, quiet=True)
+        if run is None or run.verdict is not Verdict.DRY_RUN:
+            conclude(run, procedure, stack, ASKED, as_json=options.as_json)
+            return of_run(run, engine.mode)
+        report = DryReport(
+            stack, procedure, run, engine.board(stack.id), engine.clock.now(),
+            weighed=_weighed(engine, stack, procedure, params),
+            phrase=phrase_of(procedure, stack, params),
+            approval=None if objections(run) else _ask(engine, stack, procedure, intent, run),
+        )  # fmt: skip
+    finally:
+        engine.stop(grace=0.0)
+    say(report.json() if options.as_json else report.text())
+    return ExitCode.PRECONDITION if report.blockers else ExitCode.VERIFIED
+
+
+def run_planned(config: Config, stack: Stack, procedure: Procedure, options: RunOptions) -> ExitCode:
+    """Run what is no stop, held to a dry run where its class demands it; print the verdict."""
+    params = params_of(procedure, options)
+    _complete(stack, procedure, options, params)
+    leave = threading.Event()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: leave.set())
+    engine, changed = _engine(config, stack, observe=not config.watch)
+    intent: Intent | None = None
+    final: Run | None = None
+    try:
+        if engine.mode is Mode.ARMED:
+            engine.wait_asked(stack.id, ASKED)
+            _hold(engine, stack, procedure, params, leave, say if not options.as_json else _silent)
+        if not leave.is_set():
+            intent = _intent(engine, stack, procedure, options, params)
+            engine.submit(intent)
+            attend = _Attendant(engine, stack, procedure, options.attests, leave)
+            final = follow(engine, intent.id, changed, LONGEST, quiet=options.as_json, look=attend)
+    finally:
+        # Sends nothing more, and reads back what was sent.
+        engine.stop()
+    if intent is None:
+        say("Interrupted before anything was sent.")
+        return ExitCode.PRECONDITION
+    final = engine.run(intent.id) or final
+    conclude(final, procedure, stack, LONGEST, as_json=options.as_json)
+    if final is not None and final.verdict is Verdict.REFUSED and engine.mode is Mode.ARMED:
+        return ExitCode.CONFLICT if _drifted(final, options) else ExitCode.PRECONDITION
+    return of_run(final, engine.mode)
+
+
+class _Attendant:
+    """Stands by a run: gives the confirmations that were promised, and lets go when told to leave."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        stack: Stack,
+        procedure: Procedure,
+        attests: Iterable[str],
+        leave: threading.Event,
+    ) -> None:
+        self._engine = engine
+        self._stack = stack
+        self._texts = {s.id: s.action.text for s in procedure.steps if isinstance(s.action, Attest)}
+        self._left = set(attests)
+        self._leave = leave
+
+    def __call__(self, run: Run) -> bool:
+        if run.awaits is not None and run.awaits in self._left:
+            self._left.discard(run.awaits)
+            self._engine.attest(self._stack.id, run.operation, run.awaits)
+        return not self._leave.is_set()
+
+
+def _engine(config: Config, stack: Stack, *, observe: bool) -> tuple[Engine, threading.Event]:
+    engine = engine_of(config, (stack,), observe=observe)
+    changed = threading.Event()
+    engine.subscribe(changed.set)
+    engine.start()
+    return engine, changed
+
+
+def _complete(stack: Stack, procedure: Procedure, options: RunOptions, params: dict[str, str]) -> None:
+    """UsageError when something that has to be typed is missing; what is wrong with it the engine says."""
+    again = f"controlroom run {procedure.id} --stack {stack.id} --dry-run"
+    for param in procedure.params:
+        if param.name not in params:
+            how = f"--param-file {param.name}=PATH" if param.is_secret else f"--param {param.name}=VALUE"
+            raise UsageError(f"{procedure.id} needs {how}")
+    if procedure.risk in PLANNED and options.plan is None:
+        raise UsageError(f"{procedure.id} needs the plan of a dry run: {again}, then --plan HASH")
+    phrase = phrase_of(procedure, stack, params)
+    if phrase is not None and options.confirm is None:
+        raise UsageError(f"confirm by --confirm with exactly this: {phrase}")
+    if procedure.risk is RiskClass.MARKET and procedure.challenge is not None and options.confirm is None:
+        label = stack.facts[procedure.challenge].label
+        raise UsageError(f"confirm by --confirm with the value that {label} has now; the dry run shows it")
+    waits = {step.id: step.action.text for step in procedure.steps if isinstance(step.action, Attest)}
+    for name, text in waits.items():
+        if name not in options.attests:
+            raise UsageError(f"it waits for a person to confirm: {text} Confirm by --attest {name}")
+
+
+def _intent(
+    engine: Engine, stack: Stack, procedure: Procedure, options: RunOptions, params: dict[str, str]
+) -> Intent:
+    readings = engine.board(stack.id).readings
+    known = {name: readings.get(fact) for name, fact in procedure.seen.items()}
+    is_market = procedure.risk is RiskClass.MARKET
+    return Intent(
+        id=str(uuid.uuid4()),
+        stack=stack.id,
+        procedure=procedure.id,
+        operator=engine.operator,
+        reason=SafeText(options.reason, 400),
+        seen=engine.board(stack.id).seq,
+        via="cli",
+        params=params,
+        challenge=options.confirm if is_market else None,
+        phrase=None if is_market else options.confirm,
+        plan=None if options.is_dry else options.plan,
+        # The plan's hash covers these values: what is read now is what the dry run showed, or it is refused.
+        shown={n: word_of(r.value) for n, r in known.items() if r is not None and r.value is not None},
+        approval=options.approval,
+        is_dry=options.is_dry,
+    )
+
+
+def _weighed(
+    engine: Engine, stack: Stack, procedure: Procedure, params: dict[str, str]
+) -> tuple[Weighed, ...]:
+    readings, now = engine.board(stack.id).readings, engine.clock.now()
+    conditions = (filled(each, params) for each in procedure.requires)
+    return tuple(weigh(each, stack.facts.get(each.fact), readings.get(each.fact), now) for each in conditions)
+
+
+def _hold(
+    engine: Engine,
+    stack: Stack,
+    procedure: Procedure,
+    params: dict[str, str],
+    leave: threading.Event,
+    tell: Callable[[str], None],
+) -> None:
+    """Observe until the preconditions have held as long as demanded; at once when one does not hold."""
+    if procedure.held_for <= 0:
+        return
+    holding, until = Holding(), procedure.held_for + MARGIN
+    tell(f"Observing for {until:.0f} s that everything stays well; Ctrl+C leaves, nothing was sent.")
+    told = time.monotonic()
+    while not leave.is_set():
+        weighed, now = _weighed(engine, stack, procedure, params), engine.clock.now()
+        holding.note(procedure.id, weighed, now)
+        if not all(each.holds for each in weighed):
+            return
+        held = holding.held(procedure.id, now)
+        if held >= until:
+            return
+        if time.monotonic() - told >= 5.0:
+            told = time.monotonic()
+            tell(f"  waiting: all {len(weighed)} preconditions well for {held:.0f} of {until:.0f} s")
+        leave.wait(0.5)
+
+
+def _ask(engine: Engine, stack: Stack, procedure: Procedure, intent: Intent, run: Run) -> str | None:
+    """Ask a second person for this very plan; the request's code, None where nobody needs to be asked."""
+    if not procedure.needs_approval or stack.is_single_operator or engine.mode is Mode.WATCH:
+        return None
+    secret = {param.name for param in procedure.params if param.is_secret}
+    public = {name: value for name, value in intent.params.items() if name not in secret}
+    try:
+        return engine.approvals().request(replace(intent, params=public), run.plan).code
+    except OSError as error:
+        raise UsageError(f"the second person cannot be asked: {error.strerror}") from None
+
+
+def _drifted(run: Run, options: RunOptions) -> bool:
+    """Whether the situation is another one than that of the plan."""
+    return bool(options.plan and run.plan and run.plan != options.plan)
+
+
+def _silent(_text: str) -> None:
+    return

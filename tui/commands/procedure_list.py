@@ -1,0 +1,38 @@
+"""``controlroom run --list``: what a stack's procedures are, of which class, and what each does."""
+
+from __future__ import annotations
+
+import json
+
+from backends.model.procedure import Procedure
+from tui.commands.exitcode import ExitCode
+from tui.commands.grid import grid
+from tui.commands.progress import say
+from tui.commands.run import only
+from tui.commands.session import Session, choose
+
+
+def show(session: Session, wanted: str | None, *, as_json: bool) -> ExitCode:
+    """One line for each procedure: its id with what has to be chosen, its class, what happens."""
+    stack = only(choose(session.config(), wanted))
+    procedures = stack.procedures.values()
+    if as_json:
+        say(json.dumps([_data(each) for each in procedures], indent=2, ensure_ascii=False))
+    else:
+        for line in grid([_usage(each), each.risk.value, each.summary] for each in procedures):
+            say(line)
+    return ExitCode.VERIFIED
+
+
+def _usage(procedure: Procedure) -> str:
+    return " ".join((procedure.id, *(f"<{param.name}>" for param in procedure.params)))
+
+
+def _data(procedure: Procedure) -> dict[str, object]:
+    return {
+        "id": procedure.id,
+        "class": procedure.risk.value,
+        "title": procedure.title,
+        "summary": procedure.summary,
+        "params": [param.name for param in procedure.params],
+    }

@@ -1,0 +1,109 @@
+"""How a run is told on standard output: each step as it goes, then the verdict, or all of it as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from backends.engine import Engine, Mode
+from backends.model.procedure import Procedure, Run, StepState
+from backends.model.stack import Stack
+from tui.commands.exitcode import ExitCode
+from tui.commands.verdict import of_run
+from tui.crash import SECRETS
+
+
+def follow(
+    engine: Engine,
+    operation: str,
+    changed: threading.Event,
+    longest: float,
+    *,
+    quiet: bool,
+    look: Callable[[Run], bool] = lambda _: True,
+) -> Run | None:
+    """Print each step's changes until the verdict; the run as it stands when the wait ends.
+
+    ``changed`` is set by the engine. ``look`` sees the run as it stands, and says False to end the wait.
+    """
+    deadline = time.monotonic() + longest
+    shown: dict[str, StepState] = {}
+    while True:
+        current = engine.run(operation)
+        if current is not None and not quiet:
+            for result in current.steps:
+                if shown.get(result.step, StepState.PENDING) is not result.state:
+                    shown[result.step] = result.state
+                    receipt = "" if result.receipt is None else str(result.receipt.text)
+                    detail = str(result.evidence or receipt)
+                    say(f"  {result.state.value:<13}{result.title}{f': {detail}' if detail else ''}")
+        if current is not None and (current.verdict is not None or not look(current)):
+            return current
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return current
+        changed.wait(min(left, 0.1))
+        changed.clear()
+
+
+def conclude(run: Run | None, procedure: Procedure, stack: Stack, longest: float, *, as_json: bool) -> None:
+    """The verdict, and what to do by hand when it is not what was wanted."""
+    if as_json:
+        say(json.dumps(run_data(run), indent=2, ensure_ascii=False))
+        return
+    if run is None or run.verdict is None:
+        say(f"NO VERDICT within {longest:.0f} s: {procedure.title} on {stack.id} may have been done or not.")
+    else:
+        verdict, sentence = run.verdict.value, str(run.sentence)
+        say(sentence if sentence.startswith(f"{verdict}:") else f"{verdict}: {sentence}")
+        if run.journal_degraded:
+            say("The journal could not be written; the stop went ahead without it.")
+    if of_run(run, Mode.ARMED) not in (ExitCode.VERIFIED, ExitCode.FALLBACK):
+        by_hand = procedure.fallback.strip()
+        say(by_hand if by_hand.lower().startswith("by hand") else f"By hand: {by_hand}")
+
+
+def run_data(run: Run | None) -> dict[str, Any]:
+    """A run as plain data; its verdict is null when none was reached."""
+    if run is None:
+        return {"verdict": None, "steps": []}
+    return {
+        "operation": run.operation,
+        "stack": run.stack,
+        "procedure": run.procedure,
+        "class": run.risk.value,
+        "plan": run.plan,
+        "verdict": None if run.verdict is None else run.verdict.value,
+        "sentence": str(run.sentence),
+        "blockers": [str(each) for each in run.blockers],
+        "rung": run.rung,
+        "started": run.started.iso(),
+        "ended": None if run.ended is None else run.ended.iso(),
+        "journal_degraded": run.journal_degraded,
+        "steps": [
+            {
+                "id": result.step,
+                "title": result.title,
+                "state": result.state.value,
+                "receipt": None if result.receipt is None else str(result.receipt.text),
+                "evidence": None if result.evidence is None else str(result.evidence),
+                "took": result.took,
+            }
+            for result in run.steps
+        ],
+    }
+
+
+def say(text: str) -> None:
+    """Print if there is still somebody to read it; no run depends on that."""
+    try:
+        sys.stdout.write(SECRETS.text(text) + "\n")
+        sys.stdout.flush()
+    except OSError:
+        # Nobody reads any more. What is still buffered must not fail again at exit and spoil its status.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
