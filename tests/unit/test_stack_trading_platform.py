@@ -148,7 +148,6 @@ def test_the_fallback_names_the_address_in_use(stack: Stack) -> None:
 
 def test_whatever_can_be_critical_has_an_alarm(stack: Stack) -> None:
     said_by_others = {
-        "orchestrator.kill",  # an echo: a disagreement is an alarm of its own
         "gateway.database", "orchestrator.database", "feed.health",  # parts of a health that has an alarm
     }  # fmt: skip
     critical = {
