@@ -16,15 +16,20 @@ ALL = SOURCES + sorted((ROOT / "tests").rglob("*.py"))
 EXCUSE = re.compile(r"#\s*(?:noqa\b(?::\s*[A-Z0-9, ]+)?|type:\s*ignore(?:\[[\w, -]+\])?)(?P<rest>.*)$")
 
 
+def has_reason(line: str) -> bool:
+    """Whether the line is a comment, or an excuse with words behind it."""
+    found = EXCUSE.search(line)
+    return line.strip().startswith("#") if found is None else len(found["rest"].strip(" #()")) >= 8
+
+
 def unexplained(path: Path) -> Iterator[str]:
+    """Excuses without a reason on their line, or on one of the three before it."""
     lines = path.read_text().splitlines()
     for number, line in enumerate(lines, 1):
         found = EXCUSE.search(line)
         if found is None or path == Path(__file__):
             continue
-        is_said_here = len(found["rest"].strip(" #")) > 8
-        is_said_above = number > 1 and lines[number - 2].strip().startswith("#")
-        if not (is_said_here or is_said_above):
+        if not (has_reason(line) or any(has_reason(near) for near in lines[max(0, number - 4) : number - 1])):
             yield f"{path.relative_to(ROOT)}:{number}"
 
 

@@ -87,6 +87,7 @@ class Child:
         stdout: int | None = None,
     ) -> None:
         self.log = log
+        self._name = Path(argv[0]).name
         self._stop_signal = stop_signal
         with log.open("ab") as out:
             self.popen = subprocess.Popen(
@@ -126,7 +127,7 @@ class Child:
             wait_until(settled, seconds)
         if not self.is_running or not is_ready():
             tail = self.log.read_text(errors="replace")[-600:] if self.log.exists() else ""
-            raise UnavailableError(f"{Path(str(self.popen.args[0])).name} did not start: {tail}")  # type: ignore[index]
+            raise UnavailableError(f"{self._name} did not start: {tail}")
 
     def stop(self, seconds: float = 8.0) -> None:
         """Ask it to end, then end its whole group."""
