@@ -193,7 +193,7 @@ class LogRing:
             if stamp >= newest:
                 newest = stamp
             elif not tag & _MARKER_BITS and self._is_late(stamp, newest):
-                tag |= _MARKERS.index(Marker.LATE) << 4  # noqa: PLW2901  # as above
+                tag |= _MARKERS.index(Marker.LATE) << 4  # noqa: PLW2901  # as for the tag above
             lines.append(line)
             tags.append(shared.setdefault(tag, tag))
         self._newest = newest

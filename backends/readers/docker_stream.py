@@ -284,9 +284,11 @@ class Pump:
             _end(item.feed, why, now)
         if not self._faults:
             self._untold = why
-        with suppress(Exception):  # what failed may be the log itself: then it is told after the next round
+        try:
             self._tell()
             self._after()
+        except Exception:  # what failed may be the log itself: it is told after a round that works
+            self._faults += 1
         self._stopping.wait(_wait(self._faults))
         self._faults += 1
 

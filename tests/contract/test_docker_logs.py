@@ -71,11 +71,13 @@ async def test_when_the_thread_that_follows_ends_another_goes_on_and_a_gap_says_
         await poll_rows(reader, lambda: rows(ring, place.chatty))
         ended = reader._pump
         assert ended is not None
-        ended.stop()
+        ended.stop(grace=10.0)
         assert not ended.is_alive
         count = len(rows(ring, place.chatty))
         await poll_rows(reader, lambda: len(rows(ring, place.chatty)) >= count + 3, what="more lines")
-        gaps = [row for row in rows(ring, place.chatty, marked=True) if row.marker is Marker.GAP]
+        gaps = await poll_rows(
+            reader, lambda: [row for row in rows(ring, place.chatty, marked=True) if row.marker is Marker.GAP]
+        )
         got = [(row.at, row.text) for row in rows(ring, place.chatty)]
     assert [gap.text for gap in gaps] == [
         "lines may be missing here: what follows the logs ended and was started again"
