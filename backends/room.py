@@ -82,7 +82,7 @@ class Room:
         self._state_dir = state_dir
         self._clock = clock
         self._connections = connections
-        self._latch = Latch(stack.id, lambda: recent(journal.folder))
+        self._latch = Latch(stack.id, lambda: recent(journal.folder), stack)
         book = _WithLatch(AlarmBook(stack, clock.now()), self._latch)
         self._supervisor = supervisor
         self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed)
