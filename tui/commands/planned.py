@@ -18,7 +18,7 @@ from backends.model.procedure import Procedure, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.conditions import Holding, Weighed, filled, weigh
-from backends.procedures.confirm import PLANNED, phrase_of
+from backends.procedures.confirm import PLANNED, phrase_of, typed_wrong
 from backends.procedures.evidence import word_of
 from tui.commands.dry_report import DryReport, objections
 from tui.commands.exitcode import ExitCode, UsageError
@@ -78,7 +78,8 @@ def run_planned(config: Config, stack: Stack, procedure: Procedure, options: Run
     try:
         if engine.mode is Mode.ARMED:
             engine.wait_asked(stack.id, ASKED)
-            _hold(engine, stack, procedure, params, leave, say if not options.as_json else _silent)
+            if not any(typed_wrong(_intent(engine, stack, procedure, options, params), procedure, stack, {})):
+                _hold(engine, stack, procedure, params, leave, say if not options.as_json else _silent)
         if not leave.is_set():
             intent = _intent(engine, stack, procedure, options, params)
             engine.submit(intent)
@@ -144,6 +145,8 @@ def _complete(stack: Stack, procedure: Procedure, options: RunOptions, params: d
     if procedure.risk is RiskClass.MARKET and procedure.challenge is not None and options.confirm is None:
         label = stack.facts[procedure.challenge].label
         raise UsageError(f"confirm by --confirm with the value that {label} has now; the dry run shows it")
+    if procedure.needs_approval and not stack.is_single_operator and options.approval is None:
+        raise UsageError(f"{procedure.id} needs a second person: {again} gives a code, then --approval CODE")
     waits = {step.id: step.action.text for step in procedure.steps if isinstance(step.action, Attest)}
     for name, text in waits.items():
         if name not in options.attests:

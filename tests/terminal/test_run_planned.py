@@ -1,0 +1,241 @@
+"""``controlroom run`` for what is no stop: a dry run, its plan, the typed word, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.servers.between import Between, between, journal
+from tests.servers.demo import DemoWorld, start_demo
+from tests.terminal.program import ROOT, command
+
+STACK = ("--stack", "trading-platform")
+REASON = ("--reason", "the cause was found")
+RESTART = ("restart", *STACK, "--param", "service=signal_service")
+RESUME = ("resume", *STACK)
+RESET = ("breaker-reset", *STACK)
+NO_PLAN = "0" * 64
+
+ANOTHER = """
+import contextlib, os, sys
+import backends.engine, tui.cli
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(open(os.devnull, "w")):
+    tui.cli.main()  # as we are, without a confirmation: all code is loaded from where only we may read
+os.setgroups([])
+os.setgid(0)
+os.setuid(65534)
+sys.argv += ["--confirm", "resume"]
+tui.cli.main()
+"""
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[DemoWorld]:
+    world = start_demo()
+    yield world
+    world.stop()
+
+
+@pytest.fixture(scope="module")
+def halted(world: DemoWorld) -> DemoWorld:
+    """The demo, halted and its breaker tripped two minutes ago."""
+    for stop in ("halt", "breaker-trip"):
+        done = command(world.config, world.env, "run", stop, *STACK, *REASON)
+        assert done.returncode == 0, done.stdout + done.stderr
+    _backdate(world, "kill_switch:state", "engaged_at", 120)
+    _backdate(world, "circuit_breaker:state", "tripped_at", 120)
+    return world
+
+
+@pytest.fixture
+def wire(world: DemoWorld, tmp_path: Path) -> Iterator[Between]:
+    with between(world, tmp_path) as it:
+        yield it
+
+
+def _backdate(world: DemoWorld, key: str, field: str, seconds: float) -> None:
+    client = redis.Redis.from_url(world["redis"], decode_responses=True)
+    state = json.loads(str(client.get(key)))
+    state[field] = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="microseconds")
+    client.set(key, json.dumps(state))
+    client.close()
+
+
+def _state(world: DemoWorld) -> Path:
+    return Path(tomllib.loads(world.config.read_text())["room"]["state_dir"])
+
+
+def _run(world: DemoWorld, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return command(world.config, world.env, "run", *arguments)
+
+
+def _plan(world: DemoWorld, *arguments: str) -> str:
+    return str(json.loads(_run(world, *arguments, "--dry-run", "--json").stdout)["plan"])
+
+
+def _run_as_another(world: DemoWorld, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same program as another user of this host, with the operators' folder open to both."""
+    if os.getuid() != 0:
+        pytest.skip("needs [root]: only root can become another user")
+    config = Path(tempfile.mkdtemp(dir="/tmp")) / "config.toml"
+    config.parent.chmod(0o755)
+    config.write_text(world.config.read_text())
+    (_state(world) / "approvals").chmod(0o770)
+    env = {**world.env, "XDG_CONFIG_HOME": str(config.parent)}
+    program = [sys.executable, "-c", ANOTHER, "--config", str(config), *arguments]
+    try:
+        return subprocess.run(
+            program, env=env, cwd=ROOT, capture_output=True, text=True, timeout=40, check=False
+        )
+    finally:
+        shutil.rmtree(config.parent)
+
+
+def test_the_list_names_every_procedure_with_its_class(world: DemoWorld) -> None:
+    lines = _run(world, "--list", *STACK).stdout.splitlines()
+    classes = {line.split()[0]: line for line in lines}
+    assert " stop " in classes["halt"]
+    assert " restore " in classes["resume"]
+    assert " market " in classes["flatten-all"]
+    assert " degrade " in classes["restart"]
+    assert "<service>" in classes["restart"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("halt", *STACK), RESTART, RESUME, ("flatten-all", *STACK)],
+    ids=["stop", "degrade", "restore", "market"],
+)
+def test_a_dry_run_says_so_on_every_line_and_writes_nothing(
+    wire: Between, world: DemoWorld, arguments: tuple[str, ...]
+) -> None:
+    done = command(wire.config, world.env, "run", *arguments, "--dry-run")
+    assert done.returncode in (0, 3), done.stderr
+    lines = done.stdout.splitlines()
+    assert all(line.startswith("DRY RUN") for line in lines)
+    assert "Plan " in lines[-1]
+    assert wire.writes == []
+
+
+def test_a_service_is_restarted_by_the_plan_of_its_dry_run(world: DemoWorld) -> None:
+    plan = _plan(world, *RESTART)
+    done = _run(world, *RESTART, *REASON, "--plan", plan, "--confirm", "signal_service")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "VERIFIED: RESTARTED" in done.stdout
+    last = [record for record in journal(world.config.parent) if record["kind"] == "outcome"][-1]
+    assert (last["procedure"], last["plan"]) == ("restart", plan)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        ((*RESTART, *REASON, "--confirm", "signal_service"), 2, "needs the plan of a dry run"),
+        ((*RESTART, "--yes"), 2, "No such option"),
+        ((*RESTART, *REASON, "--plan", NO_PLAN), 2, "with exactly this: signal_service"),
+        (("restart", *STACK, "--plan", NO_PLAN, "--confirm", "x"), 2, "--param service"),
+        (("restart", *STACK, "--param", "service", "--plan", NO_PLAN), 2, "NAME=VALUE"),
+        (("flatten-mfa", *STACK, "--param", "id_token=a.b.c"), 2, "never on a command line"),
+        (("flatten-all", *STACK, *REASON, "--plan", NO_PLAN), 2, "Open positions"),
+        (("shutdown", *STACK, "--plan", NO_PLAN, "--confirm", "trading-platform"), 2, "--attest positions"),
+        ((*RESTART, *REASON, "--plan", NO_PLAN, "--confirm", "signal_service"), 7, "has changed"),
+        ((*RESUME, *REASON, "--plan", NO_PLAN, "--confirm", "RESUME trading-platform"), 2, "second person"),
+    ],
+    ids=[
+        "no plan", "yes", "no typed name", "no service", "no value", "a secret", "no live value",
+        "nobody attests", "another plan", "no approval",
+    ],
+)  # fmt: skip
+def test_what_is_missing_or_not_allowed_is_said_and_nothing_is_written(
+    wire: Between, world: DemoWorld, arguments: tuple[str, ...], status: int, says: str
+) -> None:
+    done = command(wire.config, world.env, "run", *arguments)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert says in done.stdout + done.stderr
+    assert "a.b.c" not in done.stdout + done.stderr
+    assert wire.writes == []
+
+
+def test_a_wrong_name_an_old_plan_and_a_room_that_watches_are_refused(world: DemoWorld) -> None:
+    plan = _plan(world, *RESTART)
+    wrong = _run(world, *RESTART, *REASON, "--plan", plan, "--confirm", "Signal_Service")
+    assert (wrong.returncode, "was not typed exactly" in wrong.stdout) == (3, True)
+    given = ("run", *RESTART, *REASON, "--plan", plan, "--confirm", "signal_service")
+    assert command(world.config, world.env, "--watch", *given).returncode == 6
+    past = time.time() - 121
+    os.utime(_state(world) / "plans" / plan, (past, past))
+    old = command(world.config, world.env, *given)
+    assert (old.returncode, "make another" in old.stdout) == (3, True)
+    refused = [record for record in journal(world.config.parent) if record["kind"] == "refused"]
+    assert len(refused) >= 3
+
+
+def test_a_secret_comes_from_a_file_that_only_its_owner_can_read(world: DemoWorld, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("aaaa.bbbb.cccc\n")
+    arguments = ("flatten-mfa", *STACK, "--param-file", f"id_token={token}", "--dry-run")
+    token.chmod(0o644)
+    assert _run(world, *arguments).returncode == 2
+    token.chmod(0o600)
+    done = _run(world, *arguments)
+    assert done.returncode == 3
+    assert "Plan " in done.stdout
+    assert "aaaa.bbbb.cccc" not in done.stdout + done.stderr
+    assert "aaaa.bbbb.cccc" not in json.dumps(journal(world.config.parent))
+
+
+def test_nothing_is_resumed_while_one_thing_is_wrong(halted: DemoWorld) -> None:
+    given = (*RESUME, "--plan", NO_PLAN, "--approval", "00000000")
+    typed = ("--confirm", "RESUME trading-platform")
+    cases = {
+        "The circuit breaker is not open": (*REASON, *typed),
+        "was not typed exactly": (*REASON, "--confirm", "resume"),
+        "at least 10 characters": ("--reason", "short", *typed),
+    }
+    for says, arguments in cases.items():
+        done = _run(halted, *given, *arguments)
+        assert done.returncode in (3, 7), says
+        assert says in done.stdout
+
+
+def test_a_plan_that_the_world_has_left_behind_is_a_conflict_and_a_fresh_one_goes_through(
+    halted: DemoWorld,
+) -> None:
+    plan = _plan(halted, *RESET)
+    _backdate(halted, "circuit_breaker:state", "tripped_at", 90)
+    typed = ("--confirm", "RESET BREAKER trading-platform")
+    left = _run(halted, *RESET, *REASON, "--plan", plan, *typed)
+    assert (left.returncode, "has changed since" in left.stdout) == (7, True), left.stdout
+    done = _run(halted, *RESET, *REASON, "--plan", _plan(halted, *RESET), *typed)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_resume_takes_a_second_person_who_is_another_person(halted: DemoWorld) -> None:
+    """Runs after the breaker was reset: nothing else stands against it."""
+    report = json.loads(_run(halted, *RESUME, *REASON, "--dry-run", "--json").stdout)
+    assert report["blockers"] == []
+    code, approve = report["approval"], ("approve", report["approval"], *STACK, "--confirm", "resume")
+    unseen = command(halted.config, halted.env, "approve", code, *STACK)
+    assert (unseen.returncode, "the cause was found" in unseen.stdout) == (3, True)
+    own = command(halted.config, halted.env, *approve)
+    assert (own.returncode, "another person" in own.stdout) == (3, True)
+    assert not (_state(halted) / "approvals" / f"{code}.approval").exists()
+    given = _run_as_another(halted, "approve", code, *STACK)
+    assert given.returncode == 0, given.stdout + given.stderr
+    wanted = (*RESUME, *REASON, "--plan", report["plan"], "--confirm", report["confirm"], "--approval", code)
+    done = _run(halted, *wanted)
+    assert done.returncode == 0, done.stdout
+    assert "VERIFIED: RESUMED" in done.stdout
+    started = [record for record in journal(halted.config.parent) if record["kind"] == "intent"][-1]
+    assert (started["procedure"], started["approver"]) == ("resume", "nobody")
