@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from backends.engine import Engine
+from backends.model.procedure import RiskClass, Verdict
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.session import Session, choose, engine_of
 
@@ -27,11 +29,27 @@ def open_room(session: Session, wanted: str | None = None) -> int:
     from tui.app import ControlRoom
 
     engine = engine_of(config, stacks)
-    app = ControlRoom(engine, theme=config.theme, demo_control=config.demo_control)
-    engine.start()
-    engine.welcome(config.digest)
+
+    def begin() -> None:
+        engine.start()
+        engine.welcome(config.digest)
+
+    app = ControlRoom(engine, theme=config.theme, demo_control=config.demo_control, on_first_frame=begin)
     try:
         app.run()
     finally:
         engine.stop()
+        for text in left_undone(engine):
+            sys.stdout.write(f"{text}\n")
     return ExitCode.FAILED if app.return_code is None else app.return_code
+
+
+def left_undone(engine: Engine) -> list[str]:
+    """For each stack whose newest stop was not proved: that, and the commands, to be copied."""
+    lines: list[str] = []
+    for stack in engine.stacks:
+        stops = [run for run in engine.board(stack.id).runs if run.risk is RiskClass.STOP]
+        if stops and stops[0].verdict not in (Verdict.VERIFIED, Verdict.ALREADY):
+            procedure = stack.procedures[stops[0].procedure]
+            lines += [f"{stack.id}: {procedure.title} was not proved.", procedure.fallback]
+    return lines

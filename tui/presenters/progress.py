@@ -10,7 +10,7 @@ from tui.presenters.state import is_proved
 from widgets.cells import fit
 from widgets.glyphs import VERDICT
 from widgets.roles import Role
-from widgets.span import Span, Spans
+from widgets.span import Span, Spans, wrap
 from widgets.step_list import run_lines, step_lines
 
 NO_ANSWER = 5.0
@@ -81,10 +81,10 @@ def failure_word(procedure: Procedure, run: Run | None) -> str:
 
 
 def by_hand(procedure: Procedure, width: int) -> list[Spans]:
-    """The fallback, whole; commands are never wrapped in the middle of a line that fits."""
+    """The fallback, whole. Leaving the room prints it once more, to be copied."""
     lines: list[Spans] = [line(" DO THIS BY HAND", "accent")]
     for text in procedure.fallback.splitlines():
-        lines += block("", text, width, "strong") if len(text) > width - 4 else [line(f"   {text}", "strong")]
+        lines += wrap(line(f"   {text}", "strong"), width - 1)
     return lines
 
 
