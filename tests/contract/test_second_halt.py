@@ -7,8 +7,6 @@ import threading
 import uuid
 from pathlib import Path
 
-import pytest
-
 from backends.config import load
 from backends.engine import Engine, Mode
 from backends.journal.identity import identify
@@ -45,10 +43,6 @@ def start(world: DemoWorld, folder: Path) -> tuple[Engine, threading.Event]:
     return engine, changed
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="between a verdict and the end of its bookkeeping Procedures.execute attaches a new stop to it",
-)
 def test_a_stop_pressed_right_after_a_verdict_stops_again(tmp_path: Path) -> None:
     world = start_demo()
     try:
