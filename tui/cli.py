@@ -181,6 +181,24 @@ def approve(
 
 
 @app.command()
+def drill(
+    ctx: typer.Context,
+    procedure: Annotated[str, typer.Argument(help="The procedure to practise: halt.")],
+    stack: Annotated[str, typer.Option(help="The stack to simulate.")] = "trading-platform",
+    fault: Annotated[list[str] | None, typer.Option(help="With this fault; may be repeated.")] = None,
+    first: Annotated[list[str] | None, typer.Option(help="Do this procedure before, untimed.")] = None,
+    param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the finished run as JSON.")] = False,
+) -> None:
+    """Run a procedure in a demo world of its own, time it, and keep the record."""
+    from tui.commands.drill import Drill
+    from tui.commands.drill import drill as practise
+
+    wanted = Drill(stack, procedure, tuple(fault or ()), tuple(first or ()), tuple(param or ()), json)
+    raise typer.Exit(practise(_session(ctx, None), wanted))
+
+
+@app.command()
 def keys() -> None:
     """Print the key table."""
     from tui.commands.describe import keys as show

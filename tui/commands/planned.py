@@ -43,10 +43,10 @@ def dry_run(config: Config, stack: Stack, procedure: Procedure, options: RunOpti
     VERIFIED when it could start now, PRECONDITION when it would be refused.
     """
     params = params_of(procedure, options)
-    engine, changed = _engine(config, stack, observe=True)
+    engine, changed = begun(config, stack, observe=True)
     try:
         engine.wait_asked(stack.id, ASKED)
-        intent = _intent(engine, stack, procedure, options, params)
+        intent = intent_of(engine, stack, procedure, options, params)
         engine.submit(intent)
         run = follow(engine, intent.id, changed, ASKED, quiet=True)
         if run is None or run.verdict is not Verdict.DRY_RUN:
@@ -72,18 +72,20 @@ def run_planned(config: Config, stack: Stack, procedure: Procedure, options: Run
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: leave.set())
-    engine, changed = _engine(config, stack, observe=not config.watch)
+    engine, changed = begun(config, stack, observe=not config.watch)
     intent: Intent | None = None
     final: Run | None = None
     try:
         if engine.mode is Mode.ARMED:
             engine.wait_asked(stack.id, ASKED)
-            if not any(typed_wrong(_intent(engine, stack, procedure, options, params), procedure, stack, {})):
-                _hold(engine, stack, procedure, params, leave, say if not options.as_json else _silent)
+            if not any(
+                typed_wrong(intent_of(engine, stack, procedure, options, params), procedure, stack, {})
+            ):
+                hold(engine, stack, procedure, params, leave, say if not options.as_json else silent)
         if not leave.is_set():
-            intent = _intent(engine, stack, procedure, options, params)
+            intent = intent_of(engine, stack, procedure, options, params)
             engine.submit(intent)
-            attend = _Attendant(engine, stack, procedure, options.attests, leave)
+            attend = Attendant(engine, stack, procedure, options.attests, leave)
             final = follow(engine, intent.id, changed, LONGEST, quiet=options.as_json, look=attend)
     finally:
         # Sends nothing more, and reads back what was sent.
@@ -98,7 +100,7 @@ def run_planned(config: Config, stack: Stack, procedure: Procedure, options: Run
     return of_run(final, engine.mode)
 
 
-class _Attendant:
+class Attendant:
     """Stands by a run: gives the confirmations that were promised, and lets go when told to leave."""
 
     def __init__(
@@ -122,7 +124,8 @@ class _Attendant:
         return not self._leave.is_set()
 
 
-def _engine(config: Config, stack: Stack, *, observe: bool) -> tuple[Engine, threading.Event]:
+def begun(config: Config, stack: Stack, *, observe: bool) -> tuple[Engine, threading.Event]:
+    """An engine on the stack, started, and what it sets at every change."""
     engine = engine_of(config, (stack,), observe=observe)
     changed = threading.Event()
     engine.subscribe(changed.set)
@@ -153,9 +156,10 @@ def _complete(stack: Stack, procedure: Procedure, options: RunOptions, params: d
             raise UsageError(f"it waits for a person to confirm: {text} Confirm by --attest {name}")
 
 
-def _intent(
+def intent_of(
     engine: Engine, stack: Stack, procedure: Procedure, options: RunOptions, params: dict[str, str]
 ) -> Intent:
+    """What the options ask for, with what is known now; the board must have been observed."""
     readings = engine.board(stack.id).readings
     known = {name: readings.get(fact) for name, fact in procedure.seen.items()}
     is_market = procedure.risk is RiskClass.MARKET
@@ -186,7 +190,7 @@ def _weighed(
     return tuple(weigh(each, stack.facts.get(each.fact), readings.get(each.fact), now) for each in conditions)
 
 
-def _hold(
+def hold(
     engine: Engine,
     stack: Stack,
     procedure: Procedure,
@@ -231,5 +235,6 @@ def _drifted(run: Run, options: RunOptions) -> bool:
     return bool(options.plan and run.plan and run.plan != options.plan)
 
 
-def _silent(_text: str) -> None:
+def silent(_text: str) -> None:
+    """Tell nobody."""
     return

@@ -1,0 +1,135 @@
+"""``controlroom drill``: a procedure for practice, in a demo world of its own, timed and kept on record."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from backends.engine import Engine
+from backends.journal.identity import identify
+from backends.model.procedure import Procedure, RiskClass, Run
+from backends.model.stack import Stack
+from backends.procedures.confirm import phrase_of
+from backends.procedures.evidence import word_of
+from tui.commands.demo import demo_world
+from tui.commands.exitcode import ExitCode, UsageError
+from tui.commands.planned import ASKED, LONGEST, Attendant, begun, hold, intent_of, silent
+from tui.commands.progress import conclude, follow, say
+from tui.commands.run_options import RunOptions, params_of
+from tui.commands.session import Session, choose
+from tui.commands.verdict import of_run
+
+RECORDS: Final = "drills.jsonl"
+
+PRACTICE: Final = "drill in a demo world"
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """What to practise, and against which troubles."""
+
+    stack: str
+    procedure: str
+    faults: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    """Procedures to be done before, untimed: most need a halt."""
+    params: tuple[str, ...] = ()
+    as_json: bool = False
+
+
+def drill(session: Session, wanted: Drill) -> ExitCode:
+    """Run it in a fresh demo, print and record how long it took; the status is that of the run."""
+    home = session.config()
+    if home.watch:
+        say("REFUSED: this room only watches")
+        return ExitCode.FORBIDDEN
+    faults = [word for name in wanted.faults for word in ("--fault", name)]
+    with demo_world([sys.executable, "-m", "backends.demo", wanted.stack, *faults]) as path:
+        config = replace(session, config_path=path, is_demo=True).config()
+        # There is nobody else to ask in a demo.
+        stack = replace(choose(config, wanted.stack)[0], is_single_operator=True)
+        procedures = [_procedure(stack, name) for name in (*wanted.first, wanted.procedure)]
+        engine, changed = begun(config, stack, observe=True)
+        runs: list[tuple[Run | None, float]] = []
+        try:
+            engine.wait_asked(stack.id, ASKED)
+            for procedure in procedures:
+                runs.append(_practise(engine, changed, stack, procedure, wanted))
+        finally:
+            engine.stop()
+    run, decided = runs[-1]
+    record = _record(wanted, procedures[-1], run, decided)
+    _keep(home.state_dir / RECORDS, record)
+    conclude(run, procedures[-1], stack, LONGEST, as_json=wanted.as_json)
+    if not wanted.as_json:
+        took = "never" if record["seconds"] is None else f"{record['seconds']:.2f} s"
+        say(f"Drill: from the decision to the verdict {took}; kept in {home.state_dir / RECORDS}")
+    return of_run(run, engine.mode)
+
+
+def _practise(
+    engine: Engine, changed: threading.Event, stack: Stack, procedure: Procedure, wanted: Drill
+) -> tuple[Run | None, float]:
+    """The run and when it was decided, in seconds of the engine's clock."""
+    is_last = procedure.id == wanted.procedure
+    attests = tuple(step.id for step in procedure.steps)
+    options = RunOptions(PRACTICE, wanted.params if is_last else (), attests=attests, is_dry=True)
+    params, leave = params_of(procedure, options), threading.Event()
+    if procedure.risk is not RiskClass.STOP:
+        hold(engine, stack, procedure, params, leave, say if not wanted.as_json else silent)
+        dry = intent_of(engine, stack, procedure, options, params)
+        engine.submit(dry)
+        plan = follow(engine, dry.id, changed, ASKED, quiet=True)
+        typed = phrase_of(procedure, stack, params) or _live(engine, stack, procedure)
+        options = replace(options, plan=plan.plan if plan is not None else None, confirm=typed)
+    intent = intent_of(engine, stack, procedure, replace(options, is_dry=False), params)
+    decided = engine.clock.now().mono
+    engine.submit(intent)
+    attend = Attendant(engine, stack, procedure, attests, leave)
+    run = follow(engine, intent.id, changed, LONGEST, quiet=wanted.as_json, look=attend)
+    return run, decided
+
+
+def _live(engine: Engine, stack: Stack, procedure: Procedure) -> str | None:
+    reading = engine.board(stack.id).readings.get(procedure.challenge or "")
+    return None if reading is None or reading.value is None else word_of(reading.value)
+
+
+def _procedure(stack: Stack, ident: str) -> Procedure:
+    if ident not in stack.procedures:
+        raise UsageError(f"{stack.id} has no procedure {ident!r}; it has {', '.join(stack.procedures)}")
+    return stack.procedures[ident]
+
+
+def _record(wanted: Drill, procedure: Procedure, run: Run | None, decided: float) -> dict[str, Any]:
+    ended = None if run is None else run.ended
+    return {
+        "at": None if run is None else run.started.iso(),
+        "stack": wanted.stack,
+        "procedure": procedure.id,
+        "class": procedure.risk.value,
+        "faults": list(wanted.faults),
+        "verdict": None if run is None or run.verdict is None else run.verdict.value,
+        "rung": None if run is None else run.rung,
+        "seconds": None if ended is None else round(ended.mono - decided, 3),
+        "operator": identify().user,
+        "version": version("controlroom"),
+    }
+
+
+def _keep(file: Path, record: dict[str, Any]) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "ab") as out:
+            out.write(json.dumps(record).encode() + b"\n")
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        raise UsageError(f"the drill could not be recorded in {file}: {error.strerror}") from None
