@@ -94,6 +94,15 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(
     assert wire.writes == []
 
 
+def test_a_refusal_is_said_once_and_journalled(wire: Between, world: DemoWorld, bare: dict[str, str]) -> None:
+    before = len(journal(world.config.parent))
+    done = command(wire.config, bare, "--watch", *HALT)
+    assert done.stdout.count("REFUSED") == 1
+    assert done.stdout.lower().count("by hand") == 1
+    assert done.stderr == ""
+    assert "refused" in [record["kind"] for record in journal(world.config.parent)[before:]]
+
+
 def test_a_broken_config_is_one_line_and_nothing_is_started(tmp_path: Path, bare: dict[str, str]) -> None:
     config = tmp_path / "broken.toml"
     config.write_text('[stack.trading-platform]\nenvironment = "demo"\ncolour = "red"\n')
