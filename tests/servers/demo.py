@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,20 @@ def isolated_env(home: Path) -> dict[str, str]:
 
 
 def start_demo(*options: str, seconds: float = 40.0) -> DemoWorld:
-    """Start the demo with extra command-line ``options`` and wait for its line."""
+    """Start the demo with extra command-line ``options`` and wait for its line.
+
+    A port the demo chose may be taken before it listens there; then it is started again.
+    """
+    for _ in range(2):
+        try:
+            return _start(options, seconds)
+        except UnavailableError as error:
+            if "already in use" not in str(error):
+                raise
+    return _start(options, seconds)
+
+
+def _start(options: Sequence[str], seconds: float) -> DemoWorld:
     home = make_home("demo")
     child = Child(
         [sys.executable, "-m", "tui.cli", "demo", "--headless", *options],
