@@ -35,10 +35,15 @@ class SteadyApp(App[None]):
         """Skip the frame while earlier ones are still queued; one whole repaint follows when they are out."""
         if queued_writes(self) <= QUEUED_WRITES_LIMIT:
             super()._display(screen, renderable)
+            if renderable is not None:
+                self.drawn(screen)
             return
         if not self._is_frame_owed:
             self._is_frame_owed = True
             self.set_timer(RETRY, self._repay_frame)
+
+    def drawn(self, screen: Screen[Any]) -> None:
+        """A frame of this screen is on its way to the terminal. For the program to know of."""
 
     def _repay_frame(self) -> None:
         if queued_writes(self) > 0:
