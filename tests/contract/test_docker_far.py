@@ -1,4 +1,4 @@
-"""An engine on another machine: over ssh with the system's own client, and by a context of the docker command."""
+"""An engine on another machine: over ssh with the system's own client, and by a context."""
 
 from __future__ import annotations
 
