@@ -84,6 +84,18 @@ class ServiceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Reassertion:
+    """How a halt is put back when its state was lost, and what tells a loss from a release."""
+
+    procedure: str
+    """The stop that closes the gate."""
+    since: str
+    """Fact of type time: since when the gate is closed, by the store. It only ever rises."""
+    released: str
+    """Fact of type time: when it was last released, by whatever tool."""
+
+
+@dataclass(frozen=True, slots=True)
 class GateSpec:
     """One switch that must allow trading."""
 
@@ -97,6 +109,8 @@ class GateSpec:
     missing_note: str
     latches: bool = True
     """Once closed it is open again only by somebody's deed; False for one that closes and opens by itself."""
+    reassert: Reassertion | None = None
+    """None for a gate that is only watched."""
 
 
 @dataclass(frozen=True, slots=True)

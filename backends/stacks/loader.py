@@ -16,6 +16,7 @@ from backends.model.stack import (
     Environment,
     GateSpec,
     LogGrammar,
+    Reassertion,
     ServiceSpec,
     Source,
     SourceKind,
@@ -171,6 +172,11 @@ def _gate(item: schema.GateRow) -> GateSpec:
         missing=TradingState[item.missing.upper()],
         missing_note=item.missing_note,
         latches=item.latches,
+        reassert=(
+            Reassertion(item.reassert.by, item.reassert.since, item.reassert.released)
+            if item.reassert is not None
+            else None
+        ),
     )
 
 
