@@ -13,6 +13,7 @@ from backends.stacks.check_query import query
 from backends.stacks.naming import LEVELS, Complaint, known, not_said_by, source_of, word
 from backends.stacks.toml_file import TomlFile
 from backends.stacks.toml_lines import Place
+from backends.stacks.variant import variants
 
 _RUNTIMES = {"containers": "docker", "unit": "systemd", "process": "host"}
 _NUMBERS = ("int", "float", "count", "table")
@@ -23,7 +24,19 @@ NO_PATH = "none"
 
 def check(file: TomlFile, spec: schema.StackFile) -> None:
     """Raises ConfigError for the first thing in ``spec`` that cannot be meant."""
-    for rule in (_unique, _sources, _services, _facts, _trading, _alarms, _logs, procedures, checks, _polled):
+    for rule in (
+        variants,
+        _unique,
+        _sources,
+        _services,
+        _facts,
+        _trading,
+        _alarms,
+        _logs,
+        procedures,
+        checks,
+        _polled,
+    ):
         for place, text in rule(spec):
             raise file.error(place, text)
 
