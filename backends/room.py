@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from backends.alarms.book import AlarmBook
 from backends.board.backoff import LONGEST
 from backends.board.fresh import FreshReader
 from backends.board.poll import FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
+from backends.connections import Connections
 from backends.journal.custody import Custody
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
@@ -21,7 +22,6 @@ from backends.model.alarm import Alarm
 from backends.model.board import Board
 from backends.model.clock import Clock, Instant
 from backends.model.intent import Identity, Intent
-from backends.model.port import FactReader, LogSink, ServiceReader
 from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
@@ -43,24 +43,6 @@ LAST_WORDS = 2.0
 
 WARM = 20.0
 """Seconds between two looks whether the connections of the stop path still live."""
-
-
-class Connections(Protocol):
-    """Makes what reads and what writes. Everything here loads client libraries: call it in a thread."""
-
-    def fact_reader(self, source: Source, clock: Clock) -> FactReader: ...
-
-    def service_reader(
-        self,
-        stack: Stack,
-        source: Source,
-        clock: Clock,
-        poke: Callable[[], None] | None = None,
-        logs: LogSink | None = None,
-    ) -> ServiceReader:
-        """With ``poke`` and ``logs`` it streams; without, it is for single looks."""
-
-    def effectors(self, permit: Permit, stack: Stack) -> dict[str, Effector]: ...
 
 
 class Room:
@@ -90,7 +72,7 @@ class Room:
         self._pollers: dict[str, Poller] = {}
         self._verifier = FreshReader(
             stack,
-            lambda source: connections.fact_reader(source, clock),
+            lambda source: connections.fact_reader(stack, source, clock),
             clock,
             lambda source: connections.service_reader(stack, source, clock),
         )
@@ -229,7 +211,8 @@ class Room:
             fact for fact in self.stack.facts.values() if fact.source == source.id and not fact.on_demand
         ]
         connections, clock, store = self._connections, self._clock, self.store
-        return lambda: FactTask(source, facts, connections.fact_reader(source, clock), store)
+        stack = self.stack
+        return lambda: FactTask(source, facts, connections.fact_reader(stack, source, clock), store)
 
     def _service_task(self, source: Source, loop: asyncio.AbstractEventLoop) -> Task:
         def poke() -> None:
