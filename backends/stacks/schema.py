@@ -191,6 +191,8 @@ class ProofRow(Strict):
     """How many times in a row, at least a second apart."""
     restarted: bool = False
     missing: bool = False
+    newer: bool = False
+    """Its own timestamp (``observed``, or a fact of type time) must be later than the step was sent."""
 
 
 class EachSpec(Strict):

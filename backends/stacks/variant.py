@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from msgspec import to_builtins
 
@@ -111,7 +111,7 @@ def _rows(
     return made
 
 
-def _is_named(value: Any) -> bool:
+def _is_named(value: Any) -> TypeGuard[list[Any]]:
     """Whether it is a list of tables that can be told apart."""
     return isinstance(value, list) and bool(value) and all(_key(item) is not None for item in value)
 
