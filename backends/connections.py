@@ -104,6 +104,12 @@ def _http_facts(connections: Connections, _stack: Stack, source: Source, clock: 
     return HttpFactReader(source, connections.http(), clock)
 
 
+def _clickhouse_facts(connections: Connections, _stack: Stack, source: Source, _clock: Clock) -> FactReader:
+    from backends.readers.clickhouse import ClickHouseFactReader
+
+    return ClickHouseFactReader(source, connections.http())
+
+
 def _docker_services(source: Source, watch: Watch) -> ServiceReader:
     from backends.readers.docker import DockerServiceReader
 
@@ -117,6 +123,7 @@ _FACTS: Mapping[SourceKind, FactMaker] = {
     SourceKind.REDIS: _redis_facts,
     SourceKind.POSTGRES: _postgres_facts,
     SourceKind.HTTP: _http_facts,
+    SourceKind.CLICKHOUSE: _clickhouse_facts,
 }
 
 _SERVICES: Mapping[SourceKind, ServiceMaker] = {

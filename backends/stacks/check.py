@@ -13,6 +13,7 @@ from backends.stacks.check_query import query
 from backends.stacks.naming import LEVELS, Complaint, known, not_said_by, source_of, word, words_of
 from backends.stacks.toml_file import TomlFile
 from backends.stacks.toml_lines import Place
+from backends.stacks.variant import variants
 
 _RUNTIMES = {"containers": "docker", "unit": "systemd", "process": "host"}
 _NUMBERS = ("int", "float", "count", "table")
@@ -24,8 +25,8 @@ NO_PATH = "none"
 def check(file: TomlFile, spec: schema.StackFile) -> None:
     """Raises ConfigError for the first thing in ``spec`` that cannot be meant."""
     rules = (
-        _unique, _sources, _services, _facts, _trading, _reassertions, _alarms, _logs, procedures, checks,
-        _polled,
+        variants, _unique, _sources, _services, _facts, _trading, _reassertions, _alarms, _logs, procedures,
+        checks, _polled,
     )  # fmt: skip
     for rule in rules:
         for place, text in rule(spec):
