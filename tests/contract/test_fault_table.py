@@ -55,7 +55,14 @@ def _of_each_kind() -> list[Fact]:
             _plain(kind, RedisQuery(op, "k", stop=9), None) for kind in (ValueType.TABLE, ValueType.COUNT)
         ]
         facts.append(_plain(ValueType.TEXT, RedisQuery(op, "k", stop=0), "event"))
-    for op in ("strlen", "hlen", "llen", "scard", "zcard", "xlen", "ttl", "pttl"):
+    for op in ("smembers", "sinter", "groups", "scan_get", "scan_hash"):
+        facts += [_plain(kind, RedisQuery(op, "k")) for kind in (ValueType.TABLE, ValueType.COUNT)]
+    facts += [_plain(ValueType.TABLE, RedisQuery(op, "k", "f")) for op in ("consumers", "each")]
+    facts += [
+        _plain(ValueType.TEXT, RedisQuery("ping", "")),
+        _plain(ValueType.TIME, RedisQuery("lastsave", "")),
+    ]
+    for op in ("strlen", "hlen", "llen", "scard", "zcard", "xlen", "ttl", "pttl", "numsub", "dbsize"):
         facts.append(_plain(ValueType.INT, RedisQuery(op, "k")))
     facts += [
         _plain(ValueType.TEXT, RedisQuery("type", "k")),
