@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.board.store import is_all_asked
+from backends.checks.desk import CheckDesk
 from backends.journal.anchorage import Anchor
 from backends.journal.custody import Custody
 from backends.journal.entry import Entry, Kind, Session
@@ -106,6 +107,8 @@ class Engine:
                 state_dir,
                 self._custody,
                 self._supervisor,
+                self._permit,
+                self._call,
             )
             for stack in stacks
         }
@@ -193,6 +196,10 @@ class Engine:
     def approvals(self) -> ApprovalBook:
         """Where a second person's consent is asked for and given; safe from any thread."""
         return ApprovalBook(self._state_dir / "approvals", self.clock)
+
+    def checks(self, stack: str) -> CheckDesk:
+        """Where the stack's checks, checklists and diagnoses are run and kept; safe from any thread."""
+        return self._rooms[stack].checks
 
     def refresh(self, stack: str) -> None:
         """Poll every source of the stack now."""
