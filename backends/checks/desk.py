@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backends.checks.attestation import attestation, attested, reset
-from backends.checks.examiner import Examiner, is_derived
+from backends.checks.examiner import Examiner
 from backends.journal.entry import Entry
 from backends.journal.journal import Recorder
 from backends.journal.unfinished import recent
@@ -89,10 +89,6 @@ class CheckDesk:
     def reset(self, checklist: str, via: str) -> Future[Attestations]:
         """Begin a checklist anew: what was confirmed of it counts no more. Raises as ``attest`` does."""
         return self._start(lambda: self._write(reset(self._board(), self._stack.checklists[checklist], via)))
-
-    def needs_watching(self, wanted: Sequence[Check | Diagnosis]) -> bool:
-        """Whether a value among them comes from polls of a while, so that the stack has to be observed."""
-        return any(is_derived(self._stack, it.fact) for each in wanted for it in each.demands)
 
     def _start(self, work: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
