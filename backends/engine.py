@@ -17,6 +17,7 @@ from typing import Any
 
 from backends.arming import make_anchor
 from backends.board.store import is_all_asked
+from backends.checks.desk import CheckDesk
 from backends.connections import Connections
 from backends.journal.anchorage import Anchor
 from backends.journal.custody import Custody
@@ -105,6 +106,8 @@ class Engine:
                 state_dir,
                 self._custody,
                 self._supervisor,
+                self._permit,
+                self._call,
             )
             for stack in stacks
         }
@@ -192,6 +195,10 @@ class Engine:
     def approvals(self) -> ApprovalBook:
         """Where a second person's consent is asked for and given; safe from any thread."""
         return ApprovalBook(self._state_dir / "approvals", self.clock)
+
+    def checks(self, stack: str) -> CheckDesk:
+        """Where the stack's checks, checklists and diagnoses are run and kept; safe from any thread."""
+        return self._rooms[stack].checks
 
     def refresh(self, stack: str) -> None:
         """Poll every source of the stack now."""

@@ -13,6 +13,8 @@ from backends.board.backoff import LONGEST
 from backends.board.fresh import FreshReader
 from backends.board.poll import FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
+from backends.checks.desk import CheckDesk
+from backends.checks.examiner import Examiner
 from backends.connections import Connections
 from backends.journal.custody import Custody
 from backends.journal.journal import Journal
@@ -61,6 +63,8 @@ class Room:
         state_dir: Path,
         custody: Custody,
         supervisor: Supervisor,
+        permit: Permit | None,
+        call: Callable[..., None],
     ) -> None:
         self.stack = stack
         self._state_dir = state_dir
@@ -79,6 +83,16 @@ class Room:
             clock,
             lambda source: connections.service_reader(stack, source, clock),
             self.store.deriver,
+        )
+        self.checks = CheckDesk(
+            stack,
+            Examiner(stack, self._verifier, lambda: self.store.board, clock),
+            (journal, journal.folder),
+            lambda: self.store.board,
+            clock,
+            permit,
+            call,
+            changed,
         )
         self._procedures: asyncio.Future[Procedures] | None = None
         self._running: set[asyncio.Task[Any]] = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
@@ -68,7 +68,7 @@ def weigh(condition: Condition, fact: Fact | None, reading: Reading[Any] | None,
     if age > reading.stale_after or age < 0:
         return Weighed(condition, Standing.STALE, SafeText(f"last read {age:.0f} s ago"), age)
     if reading.outcome is Outcome.MISSING:
-        standing = Standing.HOLDS if condition.is_missing else Standing.FAILS
+        standing = Standing.HOLDS if _may_be_missing(condition, fact) else Standing.FAILS
         return Weighed(condition, standing, SafeText("missing"), age)
     if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
         return Weighed(condition, Standing.STALE, SafeText("its own time is old or in the future"), age)
@@ -103,6 +103,13 @@ def counted(value: Any, where: Mapping[str, str]) -> tuple[float | None, str]:
     if not where:
         return float(value.total), left
     return (None, "") if not rows and value.total > len(value.rows) else (float(len(rows)), left)
+
+
+def _may_be_missing(condition: Condition, fact: Fact | None) -> bool:
+    """Whether that is the demand, or all that is demanded is that it be ok, and its file calls that ok."""
+    only_ok = replace(Condition(condition.id, condition.fact, condition.because), is_ok=True)
+    is_ok_so = fact is not None and fact.missing is Level.OK
+    return condition.is_missing or (is_ok_so and condition == only_ok)
 
 
 def _is_met(condition: Condition, fact: Fact | None, reading: Reading[Any], now: Instant) -> bool:
