@@ -25,7 +25,7 @@ NO_PATH = "none"
 def check(file: TomlFile, spec: schema.StackFile) -> None:
     """Raises ConfigError for the first thing in ``spec`` that cannot be meant."""
     rules = (
-        variants, _unique, _sources, _services, _facts, _trading, _reassertions, _alarms, _logs, procedures,
+        variants, _unique, _sources, _services, _facts, _trading, _alarms, _logs, procedures, _reassertions,
         checks, _polled,
     )  # fmt: skip
     for rule in rules:

@@ -114,7 +114,8 @@ def test_the_generation_whose_containers_exist_is_taken(tmp_path: Path, docker: 
     assert stack.title == "A small stack, the second"
     assert stack.generation is not None and stack.generation.doubt is None
     assert [service.match for service in stack.services] == [("web-two",), ("extra",)]
-    assert set(stack.facts) == {"kill.state", "api.kill"} and set(stack.sources) == {"redis", "api", "docker"}
+    assert set(stack.facts) == {"kill.state", "kill.at", "kill.off", "api.kill"}
+    assert set(stack.sources) == {"redis", "api", "docker"}
     assert stack.sources["redis"].url == "redis://127.0.0.1:6380/0"
     assert list(stack.facts["api.kill"].meanings or ()) == ["RUN", "GO", "STOP"]
     assert [step.title for step in stack.procedures["halt"].steps] == ["Write it", "Ask it twice"]
