@@ -80,6 +80,8 @@ class ServiceSpec:
     note: str | None = None
     is_followed: bool = True
     """Whether its log is followed."""
+    instance_of: str | None = None
+    """What it is one of several instances of, all of which must run the same version."""
     runbook: tuple[str, ...] = ()
 
 

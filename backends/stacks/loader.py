@@ -148,6 +148,7 @@ def _service(item: schema.ServiceSpec) -> ServiceSpec:
         has_check=item.has_check,
         note=item.note,
         is_followed=item.followed,
+        instance_of=item.instance_of,
         runbook=tuple(item.runbook),
     )
 

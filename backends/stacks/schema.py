@@ -84,6 +84,8 @@ class ServiceSpec(Strict):
     required: bool = True
     has_check: bool = False
     followed: bool = True
+    instance_of: Id | None = None
+    """What it is one of several instances of: nothing is resumed while they run different versions."""
     note: str | None = None
     runbook: Rows = []
 

@@ -13,9 +13,9 @@ from typing import Any, cast
 import pytest
 
 from backends.model.clock import SystemClock
-from backends.readers.lane import Lane
 from backends.readers.docker_client import DockerClient
 from backends.readers.docker_stream import Feed, Pump
+from backends.readers.lane import Lane
 
 
 class Place:
