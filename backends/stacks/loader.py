@@ -103,6 +103,7 @@ class Described:
                 (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
             ),
             generation=self.generation,
+            is_several=spec.trading.several,
         )
 
 
@@ -190,6 +191,7 @@ def _gate(item: schema.GateRow) -> GateSpec:
         missing=TradingState[item.missing.upper()],
         missing_note=item.missing_note,
         latches=item.latches,
+        service=item.service,
     )
 
 
