@@ -29,7 +29,9 @@ def trading(stack: Stack, readings: Readings, now: Instant, before: Trading | No
     gates are those of several traders, TRADING when any is, else UNKNOWN when any is, else HALTED. A second
     source that says otherwise about a gate makes it CONFLICT.
     """
-    gates = tuple(_gate(spec, readings, now) for spec in stack.gates)
+    gates = tuple(
+        _ended(spec, readings, now) or _gate(spec, readings.get(spec.fact), now) for spec in stack.gates
+    )
     state, because = _roll_up(gates, stack.is_several)
     conflict = _conflict(stack, gates, readings, now)
     if conflict is not None:
@@ -82,12 +84,15 @@ def _deciding(spec: GateSpec, readings: Readings, now: Instant) -> Reading[Any] 
     return reading if reading.outcome is Outcome.MISSING or is_down else None
 
 
-def _gate(spec: GateSpec, readings: Readings, now: Instant) -> Gate:
+def _ended(spec: GateSpec, readings: Readings, now: Instant) -> Gate | None:
     ended = _deciding(spec, readings, now)
-    if ended is not None:
-        what = ended.value.state.value if isinstance(ended.value, Service) else "not there"
-        return Gate(spec.fact, spec.label, SafeText(what), TradingState.HALTED, SafeText(f"is {what}"))
-    reading = readings.get(spec.fact)
+    if ended is None:
+        return None
+    what = ended.value.state.value if isinstance(ended.value, Service) else "not there"
+    return Gate(spec.fact, spec.label, SafeText(what), TradingState.HALTED, SafeText(f"is {what}"))
+
+
+def _gate(spec: GateSpec, reading: Reading[Any] | None, now: Instant) -> Gate:
     if reading is None or reading.outcome is Outcome.NEVER:
         return Gate(spec.fact, spec.label, None, TradingState.UNKNOWN, SafeText("not read yet"))
     if reading.outcome is Outcome.FAILED:

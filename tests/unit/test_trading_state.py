@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from backends.board.derive import environment, trading
 from backends.model.reading import Good, Outcome, Reading
 from backends.model.safetext import SafeText
-from backends.model.service import Health, Runtime, RunState, Service
+from backends.model.service import Health, RunState, Runtime, Service
 from backends.model.stack import Environment, GateSpec, ServiceSpec
 from backends.model.trading import TradingState
-from tests.building import START, failed, fact, later, missing, ok, stack
+from tests.building import START, fact, failed, later, missing, ok, stack
 
 GOOD = {
     "kill.state": ok("kill.state", "ACTIVE"),
