@@ -17,7 +17,7 @@ from typing import Final
 from backends.anchor_setting import anchor_place
 from backends.model.anchor import AnchorPlace
 from backends.model.board import SERVICE
-from backends.model.stack import Environment, Source, Stack
+from backends.model.stack import Environment, Source, SourceKind, Stack
 from backends.secret_file import Credential, CredentialError, from_environment
 from backends.settings import Setting, Settings, add, read_layers, room_variables, stack_variables
 from backends.stacks.address import Address, AddressError, take_apart
@@ -231,6 +231,7 @@ class _Loading:
             origin=origin,
             username=str(username.value) if username else address.username or plain.username,
             password=password.value if password else None,
+            options=self._options(plain),
             every=every,
             deadline=deadline,
         )
@@ -242,6 +243,16 @@ class _Loading:
         if password is not None:
             self._note(f"{place}.password", password.value.mask(), password.origin)
         return source
+
+    def _options(self, plain: Source) -> Mapping[str, str]:
+        setting = self._setting("source", plain.id, "cert_path")
+        if setting is None:
+            return plain.options
+        if plain.kind is not SourceKind.DOCKER:
+            raise setting.error("goes with a docker source")
+        folder = str(setting.path())
+        self._note(f"source.{plain.id}.cert_path", folder, setting.origin)
+        return {**plain.options, "cert_path": folder}
 
     def _address(self, plain: Source, default_name: str | None) -> tuple[Address, str]:
         setting = self._setting("source", plain.id, "url")

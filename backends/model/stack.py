@@ -84,6 +84,18 @@ class ServiceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Reassertion:
+    """How a halt is put back when its state was lost, and what tells a loss from a release."""
+
+    procedure: str
+    """The stop that closes the gate."""
+    since: str
+    """Fact of type time: since when the gate is closed, by the store. It only ever rises."""
+    released: str
+    """Fact of type time: when it was last released, by whatever tool."""
+
+
+@dataclass(frozen=True, slots=True)
 class GateSpec:
     """One switch that must allow trading."""
 
@@ -99,6 +111,8 @@ class GateSpec:
     """Once closed it is open again only by somebody's deed; False for one that closes and opens by itself."""
     service: str | None = None
     """What trades behind it: the gate is halted while that service does not run, whatever it last said."""
+    reassert: Reassertion | None = None
+    """None for a gate that is only watched."""
 
 
 @dataclass(frozen=True, slots=True)

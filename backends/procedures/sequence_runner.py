@@ -25,7 +25,7 @@ from backends.model.procedure import (
 )
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.procedures.conditions import Weighed
+from backends.model.weigh import Weighed
 from backends.procedures.dry_run import RecordingEffector
 from backends.procedures.evidence import NOTHING_BEFORE, Before, Evidence, Eyes, Sight
 from backends.procedures.plan import Plan

@@ -17,6 +17,7 @@ from backends.model.stack import (
     GateSpec,
     Generation,
     LogGrammar,
+    Reassertion,
     ServiceSpec,
     Source,
     SourceKind,
@@ -192,6 +193,11 @@ def _gate(item: schema.GateRow) -> GateSpec:
         missing_note=item.missing_note,
         latches=item.latches,
         service=item.service,
+        reassert=(
+            Reassertion(item.reassert.by, item.reassert.since, item.reassert.released)
+            if item.reassert is not None
+            else None
+        ),
     )
 
 

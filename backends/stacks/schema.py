@@ -129,6 +129,17 @@ class FactSpec(Strict):
     runbook: Rows = []
 
 
+class ReassertRow(Strict):
+    """Put a halt back that was lost: its key vanished, or an older state came back without a release."""
+
+    by: str
+    """The stop that closes the gate."""
+    since: str
+    """Fact of type time: since when it is closed."""
+    released: str
+    """Fact of type time: when it was last released, by whatever tool."""
+
+
 class GateRow(Strict):
     fact: str
     label: Label
@@ -140,6 +151,7 @@ class GateRow(Strict):
     """Whether it stays closed until somebody opens it; false for a gate that closes and opens by itself."""
     service: str | None = None
     """What trades behind it: halted while that service does not run."""
+    reassert: ReassertRow | None = None
 
 
 class EchoRow(Strict):

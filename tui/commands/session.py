@@ -64,14 +64,27 @@ class Session:
 
 
 def engine_of(
-    config: Config, stacks: Sequence[Stack], *, observe: bool = True, may_act: bool = True
+    config: Config,
+    stacks: Sequence[Stack],
+    *,
+    observe: bool = True,
+    may_act: bool = True,
+    keeps_halts: bool = False,
 ) -> Engine:
     """An engine for those stacks, not started; read-only if the command or the configuration says so."""
     from backends.engine import Engine, Mode
     from backends.journal.identity import identify
 
     mode = Mode.ARMED if may_act and not config.watch else Mode.WATCH
-    return Engine(stacks, mode, config.state_dir, identify(), observe=observe, anchor=config.anchor)
+    return Engine(
+        stacks,
+        mode,
+        config.state_dir,
+        identify(),
+        observe=observe,
+        anchor=config.anchor,
+        keeps_halts=keeps_halts,
+    )
 
 
 def wait_asked(engine: Engine, seconds: float) -> None:
