@@ -32,6 +32,8 @@ CELL_LIMIT: Final = 512
 """Characters of one cell."""
 _STEP: Final = re.compile(r"\[[^\]]*\]|[^.\[\]]+")
 """One step of a path: a member, an index, or ``[name=word]``, which chooses from a list."""
+_CHOICE: Final = re.compile(r"\[.*\]|-?\d+")
+"""A first step that takes one of several rows or entries."""
 NONE: Final = SafeText("–")
 """A cell whose value is null or not there."""
 
@@ -103,8 +105,7 @@ def _observed(fact: Fact, raw: Raw, value: Value) -> float | None:
 def _pick(raw: Raw, path: str | None) -> Any:
     """The one value at ``path``. Raises NothingError where there is none."""
     steps = _STEP.findall(path) if path else []
-    is_chosen = bool(steps) and steps[0].startswith("[")
-    node = _several(raw) if is_chosen else _one(raw, path)
+    node = _several(raw) if steps and _CHOICE.fullmatch(steps[0]) else _one(raw, path)
     for step in steps:
         if node is None:
             raise NothingError
