@@ -200,6 +200,10 @@ def _gates(spec: schema.StackFile) -> Iterator[Complaint]:
             yield (*place, "fact"), why
         if gate.fact in names[:index]:
             yield (*place, "fact"), f"{gate.fact!r} is a gate already"
+        if gate.service is not None and (
+            why := known(gate.service, [service.name for service in spec.service], "service")
+        ):
+            yield (*place, "service"), why
         both = {word(raw) for raw in gate.trading} & {word(raw) for raw in gate.halted}
         if both:
             yield (*place, "halted"), f"{sorted(both)[0]!r} means trading already; expected another word"
