@@ -93,6 +93,7 @@ class Room:
             lambda source: connections.fact_reader(source, clock),
             clock,
             lambda source: connections.service_reader(stack, source, clock),
+            self.store.deriver,
         )
         self._procedures: asyncio.Future[Procedures] | None = None
         self._running: set[asyncio.Task[Any]] = set()
