@@ -24,7 +24,8 @@ from backends.model.query import HttpQuery, RedisQuery, SqlQuery
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
-from backends.readers.http import HttpFactReader, new_client
+from backends.readers.http import HttpFactReader
+from backends.readers.http_page import new_client
 from backends.readers.postgres import PostgresFactReader
 from backends.readers.redis import RedisFactReader
 from backends.stacks.loader import built_in, load_stack
