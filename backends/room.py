@@ -83,8 +83,6 @@ class Room:
             clock,
             lambda source: connections.service_reader(stack, source, clock),
             self.store.deriver,
-<<<<<<< HEAD
-=======
         )
         self.checks = CheckDesk(
             stack,
@@ -95,7 +93,6 @@ class Room:
             permit,
             call,
             changed,
->>>>>>> main
         )
         self._procedures: asyncio.Future[Procedures] | None = None
         self._running: set[asyncio.Task[Any]] = set()

@@ -8,11 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from backends.board.derivation import Deriver
-<<<<<<< HEAD
-from backends.board.ingest import ingest_facts, ingest_failure, ingest_services, never, period_of
-=======
 from backends.board.ingest import Readings, ingest_facts, ingest_failure, ingest_services, never, period_of
->>>>>>> main
 from backends.model.board import SERVICE
 from backends.model.clock import Clock
 from backends.model.fact import Fact, SourceError
@@ -64,26 +60,6 @@ class FreshReader:
         spec = self._stack.facts[fact]
         if isinstance(spec.query, Derivation):
             return await self._derive(fact, spec.query, within)
-<<<<<<< HEAD
-        source = self._stack.sources[spec.source]
-        asked = self._clock.now()
-        before = never([(fact, source, period_of(spec, source))], asked)
-        try:
-            async with asyncio.timeout(within), self._turns.setdefault(source.id, asyncio.Semaphore(LANES)):
-                reader = await self._lane(source)
-                try:
-                    findings = await reader.read([spec])
-                finally:
-                    self._idle.setdefault(source.id, []).append(reader)
-        except (SourceError, TimeoutError) as failure:
-            why = (
-                SafeText(failure)
-                if isinstance(failure, SourceError)
-                else SafeText(f"no answer in {within:g} s")
-            )
-            return ingest_failure([fact], source, why, self._clock.now(), before)[fact]
-        return ingest_facts([spec], findings, source, self._clock.now(), before)[fact]
-=======
         return (await self._ask(self._stack.sources[spec.source], [spec], within))[fact]
 
     async def look_all(self, keys: Iterable[str], longest: float) -> dict[str, Reading[Any]]:
@@ -100,14 +76,6 @@ class FreshReader:
             *(self._look_together(self._stack.sources[name], of, longest) for name, of in wanted.items())
         )
         return {key: reading for answer in answers for key, reading in answer.items()}
-
-    async def _derive(self, fact: str, query: Derivation, within: float) -> Reading[Any]:
-        """What the room makes of its inputs as they are now, and of what it remembers of them."""
-        found = await asyncio.gather(*(self.look(name, within) for name in query.of))
-        readings = {reading.key: reading for reading in found}
-        self._deriver.remember(readings)
-        return self._deriver.make(fact, readings, self._clock.now())
->>>>>>> main
 
     async def _derive(self, fact: str, query: Derivation, within: float) -> Reading[Any]:
         """What the room makes of its inputs as they are now, and of what it remembers of them."""

@@ -25,29 +25,6 @@ def filled(condition: Condition, values: Mapping[str, Any]) -> Condition:
     return replace(condition, fact=put(condition.fact), because=put(condition.because), where=where)
 
 
-<<<<<<< HEAD
-def weigh(condition: Condition, fact: Fact | None, reading: Reading[Any] | None, now: Instant) -> Weighed:
-    """What the reading says about the condition at ``now``."""
-    if reading is None or reading.outcome is Outcome.NEVER:
-        why = reading.error if reading is not None else None
-        return Weighed(condition, Standing.UNKNOWN, why or SafeText("not read yet"))
-    age = reading.age(now)
-    if reading.outcome is Outcome.FAILED:
-        said = f": {reading.error}" if reading.error else ""
-        return Weighed(condition, Standing.UNKNOWN, SafeText(f"not readable{said}", 300), age)
-    if age > reading.stale_after or age < 0:
-        return Weighed(condition, Standing.STALE, SafeText(f"last read {age:.0f} s ago"), age)
-    if reading.outcome is Outcome.MISSING:
-        standing = Standing.HOLDS if condition.is_missing else Standing.FAILS
-        return Weighed(condition, standing, SafeText("missing"), age)
-    if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
-        return Weighed(condition, Standing.STALE, SafeText("its own time is old or in the future"), age)
-    standing = Standing.HOLDS if _is_met(condition, fact, reading, now) else Standing.FAILS
-    return Weighed(condition, standing, SafeText(f"reads {_shown(condition, reading, now)}", 300), age)
-
-
-=======
->>>>>>> main
 def needed(conditions: Iterable[Condition]) -> list[str]:
     """The facts that are asked for, each once."""
     return list(dict.fromkeys(condition.fact for condition in conditions))
