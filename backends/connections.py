@@ -110,6 +110,12 @@ def _clickhouse_facts(connections: Connections, _stack: Stack, source: Source, _
     return ClickHouseFactReader(source, connections.http())
 
 
+def _files_facts(_connections: Connections, _stack: Stack, source: Source, clock: Clock) -> FactReader:
+    from backends.readers.files import FilesFactReader
+
+    return FilesFactReader(source, clock)
+
+
 def _docker_facts(_connections: Connections, stack: Stack, source: Source, _clock: Clock) -> FactReader:
     from backends.readers.docker_fact import DockerFactReader
 
@@ -142,6 +148,7 @@ _FACTS: Mapping[SourceKind, FactMaker] = {
     SourceKind.POSTGRES: _postgres_facts,
     SourceKind.HTTP: _http_facts,
     SourceKind.CLICKHOUSE: _clickhouse_facts,
+    SourceKind.FILES: _files_facts,
     SourceKind.DOCKER: _docker_facts,
     SourceKind.PROMETHEUS: _prometheus_facts,
     SourceKind.LOKI: _loki_facts,
