@@ -122,6 +122,12 @@ def _sqlite_facts(_connections: Connections, _stack: Stack, source: Source, _clo
     return SqliteFactReader(source)
 
 
+def _clickhouse_facts(connections: Connections, _stack: Stack, source: Source, _clock: Clock) -> FactReader:
+    from backends.readers.clickhouse import ClickHouseFactReader
+
+    return ClickHouseFactReader(source, connections.http())
+
+
 def _docker_services(source: Source, watch: Watch) -> ServiceReader:
     from backends.readers.docker import DockerServiceReader
 
@@ -150,6 +156,7 @@ _FACTS: Mapping[SourceKind, FactMaker] = {
     SourceKind.SYSTEMD: _systemd_facts,
     SourceKind.HOST: _host_facts,
     SourceKind.SQLITE: _sqlite_facts,
+    SourceKind.CLICKHOUSE: _clickhouse_facts,
 }
 
 _SERVICES: Mapping[SourceKind, ServiceMaker] = {

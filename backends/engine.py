@@ -62,15 +62,18 @@ class Engine:
         clock: Clock | None = None,
         observe: bool = True,
         anchor: AnchorPlace | None = None,
+        keeps_halts: bool = False,
     ) -> None:
         """``observe=False`` polls nothing and follows no log: for a command that only acts and verifies.
 
+        ``keeps_halts``: an armed session orders a halt again that was lost; for a room that stays open.
         ``anchor`` is where an armed session keeps the journal's head besides the journal.
         """
         self.mode = mode
         self.operator = operator
         self.clock = clock or SystemClock()
         self._observe = observe
+        self._keeps_halts = keeps_halts
         self._state_dir = state_dir
         self._permit = arm(operator, is_watch=mode is Mode.WATCH)
         passwords = [source.password for stack in stacks for source in stack.sources.values()]
@@ -237,6 +240,8 @@ class Engine:
             work += [room.observe() for room in rooms]
             work += [keep("the restart", partial(room.reconcile, permit, journal)) for room in rooms]
             work.append(keep("the journal's keeper", self._custody.keep))
+        if permit is not None and self._keeps_halts:
+            work += [keep("the keeper of halts", partial(room.keep_halted, permit)) for room in rooms]
         tasks = {asyncio.create_task(each) for each in work}
         await self._stopping.wait()
         await asyncio.gather(*(room.close(self._grace) for room in rooms), return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from backends.model.stack import Source, SourceKind, Stack
 from backends.procedures.evidence import Eyes
 from backends.procedures.latch import Latch
 from backends.procedures.permit import Permit
+from backends.procedures.reassert import HaltKeeper
 from backends.procedures.restart import reconcile
 from backends.procedures.runner import Procedures
 from backends.supervision import Supervisor
@@ -65,7 +67,8 @@ class Room:
         self._clock = clock
         self._connections = connections
         self._latch = Latch(stack.id, lambda: recent(journal.folder), stack)
-        book = _WithLatch(AlarmBook(stack, clock.now()), self._latch)
+        self._keeper = HaltKeeper(stack, lambda: recent(journal.folder))
+        book = _WithLatch(AlarmBook(stack, clock.now()), self._latch, self._keeper)
         self._supervisor = supervisor
         self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed)
         self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
@@ -119,6 +122,18 @@ class Room:
         is_armed = permit is not None
         await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=is_armed)
 
+    async def keep_halted(self, permit: Permit) -> None:
+        """Order lost halts again, as whoever armed this session, until cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            board = self.store.board
+            for wanted in self._keeper.due(board, self._clock.now()):
+                intent = Intent(
+                    str(uuid.uuid4()), self.stack.id, wanted.procedure, permit.operator,
+                    SafeText(wanted.reason, 400), seen=board.seq, via="room",
+                )  # fmt: skip
+                self.begin(intent)
+
     def attest(self, operation: str, step: str, by: Identity) -> None:
         """A person confirms the step that waits for it."""
         ready = self._ready()
@@ -126,8 +141,9 @@ class Room:
             ready.result().attest(operation, step, by)
 
     def acknowledge(self) -> None:
-        """The unexplained resume was seen by somebody."""
+        """An unexplained resume, or a halt that was lost and put back, was seen by somebody."""
         self._latch.acknowledge()
+        self._keeper.acknowledge()
         self.store.tick()
 
     def poke(self) -> None:
@@ -224,14 +240,15 @@ class Room:
 
 
 class _WithLatch:
-    """The alarms of a board, and the one about a halt that ended without a reason."""
+    """The alarms of a board, and those about a halt that ended without a reason or was lost."""
 
-    def __init__(self, book: AlarmBook, latch: Latch) -> None:
+    def __init__(self, book: AlarmBook, latch: Latch, keeper: HaltKeeper) -> None:
         self._book = book
         self._latch = latch
+        self._keeper = keeper
 
     def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
         self._latch.see(board, now)
-        alarm = self._latch.alarm
-        others = self._book.evaluate(board, now)
-        return others if alarm is None else (alarm, *others)
+        self._keeper.see(board, now)
+        first = () if self._latch.alarm is None else (self._latch.alarm,)
+        return (*first, *self._keeper.alarms, *self._book.evaluate(board, now))
