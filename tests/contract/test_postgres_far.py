@@ -14,9 +14,7 @@ from tests.servers.postgres import PostgresServer
 
 
 def source(server: PostgresServer) -> Source:
-    url = (
-        f"postgresql://postgres@127.0.0.1:1,127.0.0.1:{server.port}/postgres?target_session_attrs=primary"
-    )
+    url = f"postgresql://postgres@127.0.0.1:1,127.0.0.1:{server.port}/postgres?target_session_attrs=primary"
     address = take_apart("postgres", url)
     return Source("db", SourceKind.POSTGRES, "DB", address.url, 1.0, 2.0, username=address.username)
 
