@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from backends.alarms.book import AlarmBook
 from backends.board.backoff import LONGEST
@@ -14,6 +15,7 @@ from backends.board.poll import FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
 from backends.checks.desk import CheckDesk
 from backends.checks.examiner import Examiner
+from backends.connections import Connections
 from backends.journal.custody import Custody
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
@@ -23,13 +25,13 @@ from backends.model.alarm import Alarm
 from backends.model.board import Board
 from backends.model.clock import Clock, Instant
 from backends.model.intent import Identity, Intent
-from backends.model.port import FactReader, LogSink, ServiceReader
 from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
 from backends.procedures.evidence import Eyes
 from backends.procedures.latch import Latch
 from backends.procedures.permit import Permit
+from backends.procedures.reassert import HaltKeeper
 from backends.procedures.restart import reconcile
 from backends.procedures.runner import Procedures
 from backends.supervision import Supervisor
@@ -45,24 +47,6 @@ LAST_WORDS = 2.0
 
 WARM = 20.0
 """Seconds between two looks whether the connections of the stop path still live."""
-
-
-class Connections(Protocol):
-    """Makes what reads and what writes. Everything here loads client libraries: call it in a thread."""
-
-    def fact_reader(self, source: Source, clock: Clock) -> FactReader: ...
-
-    def service_reader(
-        self,
-        stack: Stack,
-        source: Source,
-        clock: Clock,
-        poke: Callable[[], None] | None = None,
-        logs: LogSink | None = None,
-    ) -> ServiceReader:
-        """With ``poke`` and ``logs`` it streams; without, it is for single looks."""
-
-    def effectors(self, permit: Permit, stack: Stack) -> dict[str, Effector]: ...
 
 
 class Room:
@@ -87,16 +71,18 @@ class Room:
         self._clock = clock
         self._connections = connections
         self._latch = Latch(stack.id, lambda: recent(journal.folder), stack)
-        book = _WithLatch(AlarmBook(stack, clock.now()), self._latch)
+        self._keeper = HaltKeeper(stack, lambda: recent(journal.folder))
+        book = _WithLatch(AlarmBook(stack, clock.now()), self._latch, self._keeper)
         self._supervisor = supervisor
         self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed)
         self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
         self._pollers: dict[str, Poller] = {}
         self._verifier = FreshReader(
             stack,
-            lambda source: connections.fact_reader(source, clock),
+            lambda source: connections.fact_reader(stack, source, clock),
             clock,
             lambda source: connections.service_reader(stack, source, clock),
+            self.store.deriver,
         )
         self.checks = CheckDesk(
             stack,
@@ -151,6 +137,18 @@ class Room:
         is_armed = permit is not None
         await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=is_armed)
 
+    async def keep_halted(self, permit: Permit) -> None:
+        """Order lost halts again, as whoever armed this session, until cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            board = self.store.board
+            for wanted in self._keeper.due(board, self._clock.now()):
+                intent = Intent(
+                    str(uuid.uuid4()), self.stack.id, wanted.procedure, permit.operator,
+                    SafeText(wanted.reason, 400), seen=board.seq, via="room",
+                )  # fmt: skip
+                self.begin(intent)
+
     def attest(self, operation: str, step: str, by: Identity) -> None:
         """A person confirms the step that waits for it."""
         ready = self._ready()
@@ -158,8 +156,9 @@ class Room:
             ready.result().attest(operation, step, by)
 
     def acknowledge(self) -> None:
-        """The unexplained resume was seen by somebody."""
+        """An unexplained resume, or a halt that was lost and put back, was seen by somebody."""
         self._latch.acknowledge()
+        self._keeper.acknowledge()
         self.store.tick()
 
     def poke(self) -> None:
@@ -243,7 +242,8 @@ class Room:
             fact for fact in self.stack.facts.values() if fact.source == source.id and not fact.on_demand
         ]
         connections, clock, store = self._connections, self._clock, self.store
-        return lambda: FactTask(source, facts, connections.fact_reader(source, clock), store)
+        stack = self.stack
+        return lambda: FactTask(source, facts, connections.fact_reader(stack, source, clock), store)
 
     def _service_task(self, source: Source, loop: asyncio.AbstractEventLoop) -> Task:
         def poke() -> None:
@@ -255,14 +255,15 @@ class Room:
 
 
 class _WithLatch:
-    """The alarms of a board, and the one about a halt that ended without a reason."""
+    """The alarms of a board, and those about a halt that ended without a reason or was lost."""
 
-    def __init__(self, book: AlarmBook, latch: Latch) -> None:
+    def __init__(self, book: AlarmBook, latch: Latch, keeper: HaltKeeper) -> None:
         self._book = book
         self._latch = latch
+        self._keeper = keeper
 
     def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
         self._latch.see(board, now)
-        alarm = self._latch.alarm
-        others = self._book.evaluate(board, now)
-        return others if alarm is None else (alarm, *others)
+        self._keeper.see(board, now)
+        first = () if self._latch.alarm is None else (self._latch.alarm,)
+        return (*first, *self._keeper.alarms, *self._book.evaluate(board, now))

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
+from backends.board.derivation import Deriver
 from backends.board.ingest import Readings, ingest_facts, ingest_failure, ingest_services, never, period_of
 from backends.model.board import SERVICE
 from backends.model.clock import Clock
 from backends.model.fact import Fact, SourceError
 from backends.model.port import FactReader, ServiceReader
+from backends.model.query import Derivation
 from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, Stack
@@ -35,11 +37,14 @@ class FreshReader:
         make: Callable[[Source], FactReader],
         clock: Clock,
         make_services: Callable[[Source], ServiceReader] | None = None,
+        deriver: Deriver | None = None,
     ) -> None:
+        """``deriver`` is who remembers readings already; without one only these looks are remembered."""
         self._stack = stack
         self._make = make
         self._make_services = make_services
         self._clock = clock
+        self._deriver = deriver or Deriver(stack)
         self._readers: list[FactReader] = []
         self._idle: dict[str, list[FactReader]] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
@@ -53,6 +58,8 @@ class FreshReader:
         if fact.startswith(SERVICE):
             return await self._look_at_service(fact, within)
         spec = self._stack.facts[fact]
+        if isinstance(spec.query, Derivation):
+            return await self._derive(fact, spec.query, within)
         return (await self._ask(self._stack.sources[spec.source], [spec], within))[fact]
 
     async def look_all(self, keys: Iterable[str], longest: float) -> dict[str, Reading[Any]]:
@@ -69,6 +76,13 @@ class FreshReader:
             *(self._look_together(self._stack.sources[name], of, longest) for name, of in wanted.items())
         )
         return {key: reading for answer in answers for key, reading in answer.items()}
+
+    async def _derive(self, fact: str, query: Derivation, within: float) -> Reading[Any]:
+        """What the room makes of its inputs as they are now, and of what it remembers of them."""
+        found = await asyncio.gather(*(self.look(name, within) for name in query.of))
+        readings = {reading.key: reading for reading in found}
+        self._deriver.remember(readings)
+        return self._deriver.make(fact, readings, self._clock.now())
 
     async def warm(self, facts: list[str]) -> None:
         """Open the connections these facts will need; what fails now will say so when it is needed."""

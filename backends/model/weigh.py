@@ -59,11 +59,12 @@ class Weighed:
 def weigh(condition: Condition, fact: Fact | None, reading: Reading[Any] | None, now: Instant) -> Weighed:
     """What the reading says about the condition at ``now``."""
     if reading is None or reading.outcome is Outcome.NEVER:
-        return Weighed(condition, Standing.UNKNOWN, SafeText("not read yet"))
+        why = reading.error if reading is not None else None
+        return Weighed(condition, Standing.UNKNOWN, why or SafeText("not read yet"))
     age = reading.age(now)
     if reading.outcome is Outcome.FAILED:
-        why = f": {reading.error}" if reading.error else ""
-        return Weighed(condition, Standing.UNKNOWN, SafeText(f"not readable{why}", 300), age)
+        said = f": {reading.error}" if reading.error else ""
+        return Weighed(condition, Standing.UNKNOWN, SafeText(f"not readable{said}", 300), age)
     if age > reading.stale_after or age < 0:
         return Weighed(condition, Standing.STALE, SafeText(f"last read {age:.0f} s ago"), age)
     if reading.outcome is Outcome.MISSING:

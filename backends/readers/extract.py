@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, Raw, Table, Value, ValueType
@@ -63,6 +63,13 @@ def extract(fact: Fact, raw: Raw) -> Finding:
 def broken(why: str) -> Broken:
     """A Broken whose reason is short and safe to show."""
     return Broken(SafeText(why, 200))
+
+
+def one_series(fact: Fact, rows: Rows) -> Finding:
+    """What the ``value`` of the only series says; it is text, and the labels say nothing about it."""
+    if rows.total > 1:
+        return broken(f"{rows.total} series, one expected")
+    return extract(replace(fact, pick=None), str(rows.rows[0]["value"]).encode() if rows.rows else None)
 
 
 def _value(fact: Fact, raw: Raw) -> Value:

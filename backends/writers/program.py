@@ -47,14 +47,17 @@ class Ended:
     """Bytes printed before those."""
 
 
-async def run(argv: Sequence[str], timeout: float, folder: str, env: Mapping[str, str]) -> Ended:
+async def run(
+    argv: Sequence[str], timeout: float, folder: str, env: Mapping[str, str], into: int | None = None
+) -> Ended:
     """Run ``argv`` in ``folder`` with ``env`` and nothing else, for ``timeout`` seconds at most.
 
+    ``into`` is an open file that takes its standard output; what it says on the other is kept as always.
     Raises NotStartedError. Cancelled, it leaves nothing of the group running.
     """
     output = _Output()
     try:
-        process = await _start(argv, folder, env, output)
+        process = await _start(argv, folder, env, output, into)
         return await _finish(process, timeout, output)
     finally:
         output.close()
@@ -124,11 +127,13 @@ class _Output:
         self.is_over.set()
 
 
-async def _start(argv: Sequence[str], folder: str, env: Mapping[str, str], output: _Output) -> Process:
+async def _start(
+    argv: Sequence[str], folder: str, env: Mapping[str, str], output: _Output, into: int | None
+) -> Process:
     try:
         # A session of its own: no terminal to ask at, and one group to end.
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=DEVNULL, stdout=output.inlet, stderr=output.inlet,
+            *argv, stdin=DEVNULL, stdout=output.inlet if into is None else into, stderr=output.inlet,
             cwd=folder, env=dict(env), start_new_session=True,
         )  # fmt: skip
     except OSError as error:

@@ -28,7 +28,7 @@ def open_room(session: Session, wanted: str | None = None) -> int:
         )
     from tui.app import ControlRoom
 
-    engine = engine_of(config, stacks)
+    engine = engine_of(config, stacks, keeps_halts=True)
 
     def begin() -> None:
         engine.start()
