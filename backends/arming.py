@@ -87,6 +87,12 @@ def _systemd(_permit: Permit, source: Source, stack: Stack) -> Effector:
     return SystemdEffector(source, stack.services)
 
 
+def _swarm(_permit: Permit, source: Source, stack: Stack) -> Effector:
+    from backends.writers.swarm import SwarmEffector
+
+    return SwarmEffector(source, stack.services)
+
+
 def _docker(_permit: Permit, source: Source, stack: Stack) -> Effector:
     from backends.writers.docker import DockerEffector
 
@@ -106,4 +112,5 @@ _EFFECTORS: Mapping[SourceKind, Callable[[Permit, Source, Stack], Effector]] = {
     SourceKind.POSTGRES: _postgres,
     SourceKind.SYSTEMD: _systemd,
     SourceKind.DOCKER: _docker,
+    SourceKind.SWARM: _swarm,
 }

@@ -52,8 +52,8 @@ class Head(Strict):
 
 class SourceSpec(Strict):
     kind: Literal[
-        "docker", "redis", "postgres", "http", "systemd", "files", "host", "prometheus", "loki", "sqlite",
-        "clickhouse",
+        "docker", "swarm", "redis", "postgres", "http", "systemd", "files", "host", "prometheus", "loki",
+        "sqlite", "clickhouse",
     ]  # fmt: skip
     title: Text
     every: Seconds
@@ -78,6 +78,8 @@ class ServiceSpec(Strict):
     """Container names it may have, exact, tried in order."""
     unit: Text | None = None
     """Instead of containers: the systemd unit it is."""
+    swarm: Text | None = None
+    """Instead of containers: the service's name in a Docker Swarm."""
     process: Text | None = None
     """Instead of containers: a text its command line holds."""
     source: str = "docker"
