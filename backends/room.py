@@ -6,13 +6,16 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from backends.alarms.book import AlarmBook
 from backends.board.backoff import LONGEST
 from backends.board.fresh import FreshReader
 from backends.board.poll import FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
+from backends.checks.desk import CheckDesk
+from backends.checks.examiner import Examiner
+from backends.connections import Connections
 from backends.journal.custody import Custody
 from backends.journal.journal import Journal
 from backends.journal.neighbours import Neighbours
@@ -23,7 +26,6 @@ from backends.model.alarm import Alarm
 from backends.model.board import Board
 from backends.model.clock import Clock, Instant
 from backends.model.intent import Identity, Intent
-from backends.model.port import FactReader, LogSink, ServiceReader
 from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
@@ -52,24 +54,6 @@ WARM = 20.0
 """Seconds between two looks whether the connections of the stop path still live."""
 
 
-class Connections(Protocol):
-    """Makes what reads and what writes. Everything here loads client libraries: call it in a thread."""
-
-    def fact_reader(self, source: Source, clock: Clock) -> FactReader: ...
-
-    def service_reader(
-        self,
-        stack: Stack,
-        source: Source,
-        clock: Clock,
-        poke: Callable[[], None] | None = None,
-        logs: LogSink | None = None,
-    ) -> ServiceReader:
-        """With ``poke`` and ``logs`` it streams; without, it is for single looks."""
-
-    def effectors(self, permit: Permit, stack: Stack) -> dict[str, Effector]: ...
-
-
 class Room:
     """One stack: its store, its pollers, its logs, and what acts on it. Lives on the engine's loop."""
 
@@ -84,6 +68,8 @@ class Room:
         state_dir: Path,
         custody: Custody,
         supervisor: Supervisor,
+        permit: Permit | None,
+        call: Callable[..., None],
     ) -> None:
         self.stack = stack
         self._state_dir = state_dir
@@ -98,9 +84,20 @@ class Room:
         self._pollers: dict[str, Poller] = {}
         self._verifier = FreshReader(
             stack,
-            lambda source: connections.fact_reader(source, clock),
+            lambda source: connections.fact_reader(stack, source, clock),
             clock,
             lambda source: connections.service_reader(stack, source, clock),
+            self.store.deriver,
+        )
+        self.checks = CheckDesk(
+            stack,
+            Examiner(stack, self._verifier, lambda: self.store.board, clock),
+            (journal, journal.folder),
+            lambda: self.store.board,
+            clock,
+            permit,
+            call,
+            changed,
         )
         self._procedures: asyncio.Future[Procedures] | None = None
         self._running: set[asyncio.Task[Any]] = set()
@@ -127,7 +124,8 @@ class Room:
     async def observe(self) -> None:
         """Watch every source until cancelled."""
         gates = {self.stack.facts[gate.fact].source for gate in self.stack.gates}
-        ordered = sorted(self.stack.sources.values(), key=lambda source: source.id not in gates)
+        polled = [source for source in self.stack.sources.values() if source.kind is not SourceKind.ROOM]
+        ordered = sorted(polled, key=lambda source: source.id not in gates)
         loop = asyncio.get_running_loop()
         keep = self._supervisor.keep
         async with asyncio.TaskGroup() as group:
@@ -264,11 +262,14 @@ class Room:
                 ready.result().watch(self.store.board)
 
     def _maker(self, source: Source, loop: asyncio.AbstractEventLoop) -> Callable[[], Task]:
-        if source.kind is SourceKind.DOCKER:
+        if any(spec.source == source.id for spec in self.stack.services):
             return lambda: self._service_task(source, loop)
-        facts = [fact for fact in self.stack.facts.values() if fact.source == source.id]
+        facts = [
+            fact for fact in self.stack.facts.values() if fact.source == source.id and not fact.on_demand
+        ]
         connections, clock, store = self._connections, self._clock, self.store
-        return lambda: FactTask(source, facts, connections.fact_reader(source, clock), store)
+        stack = self.stack
+        return lambda: FactTask(source, facts, connections.fact_reader(stack, source, clock), store)
 
     def _service_task(self, source: Source, loop: asyncio.AbstractEventLoop) -> Task:
         def poke() -> None:

@@ -71,6 +71,8 @@ class Proof:
     """For a service: it must have started after the step was sent."""
     is_missing: bool = False
     """Its source must say: no such thing."""
+    is_newer: bool = False
+    """Its own timestamp must be later than the moment the step was sent: a report of this very run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from backends.model.procedure import Procedure, RiskClass
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.model.weigh import Weighed, weigh, word_of
 from backends.procedures import confirm, demands
 from backends.procedures.approval import ApprovalBook, ApprovalError
-from backends.procedures.conditions import Holding, Weighed, filled, needed, weigh
+from backends.procedures.conditions import Holding, filled, needed
 from backends.procedures.dry_run import PlanBook
-from backends.procedures.evidence import Eyes, word_of
+from backends.procedures.evidence import Eyes
 from backends.procedures.plan import Plan, make_plan
 
 READ: Final = 2.0

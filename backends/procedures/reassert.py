@@ -178,8 +178,9 @@ def _openers(gate: GateSpec, stack: Stack) -> Iterator[str]:
 
 def _time(board: Board, fact: str) -> float | None:
     reading = board.readings.get(fact)
-    is_time = reading is not None and reading.outcome is Outcome.OK and isinstance(reading.value, float)
-    return reading.value if is_time and reading is not None else None
+    if reading is None or reading.outcome is not Outcome.OK:
+        return None
+    return reading.value if isinstance(reading.value, float) else None
 
 
 def _clock(wall: float) -> str:

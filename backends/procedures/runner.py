@@ -17,9 +17,10 @@ from backends.model.procedure import Effector, Procedure, RiskClass, Run, Verdic
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.substitution import names_in
+from backends.model.weigh import weigh
 from backends.procedures.admission import Admission, Gatekeeper, in_one
 from backends.procedures.approval import ApprovalBook
-from backends.procedures.conditions import Holding, weigh
+from backends.procedures.conditions import Holding
 from backends.procedures.confirm import params_wrong
 from backends.procedures.dry_run import PlanBook
 from backends.procedures.evidence import Eyes

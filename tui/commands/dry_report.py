@@ -12,9 +12,9 @@ from backends.model.board import Board
 from backends.model.clock import Instant
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.stack import Stack
+from backends.model.weigh import Weighed
 from backends.procedures.admission import HELD
 from backends.procedures.approval import VALID as APPROVAL_VALID
-from backends.procedures.conditions import Weighed
 from backends.procedures.dry_run import VALID
 from backends.procedures.preflight import Known, preflight
 from tui.presenters import words

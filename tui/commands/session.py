@@ -95,16 +95,19 @@ def wait_asked(engine: Engine, seconds: float) -> None:
 
 
 def choose(config: Config, wanted: str | None) -> tuple[Stack, ...]:
-    """The stack of that id, or all that are configured; UsageError when there is none."""
+    """The stack of that id, or all that are configured, each in the generation that runs; UsageError when
+    there is none."""
+    from backends.generation import settle
+
     if not config.stacks:
         raise UsageError(
             "no stack is configured: start `controlroom demo`, or name your stack in a config file"
             " (`controlroom paths` says where it is looked for)"
         )
     if wanted is None:
-        return tuple(config.stacks)
+        return settle(config.stacks)
     chosen = tuple(stack for stack in config.stacks if stack.id == wanted)
     if not chosen:
         known = ", ".join(stack.id for stack in config.stacks)
         raise UsageError(f"no stack {wanted!r} is configured; there is {known}")
-    return chosen
+    return settle(chosen)
