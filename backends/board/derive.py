@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import compress
 from typing import Any
 
 from backends.model.clock import Instant
@@ -20,11 +21,12 @@ ECHO_SLACK = 0.5
 def trading(stack: Stack, readings: Readings, now: Instant, before: Trading | None) -> Trading:
     """The stack's trading state at ``now``.
 
-    HALTED when any gate is known to be halted, else UNKNOWN when any is unknown, else TRADING. A second
+    HALTED when any gate that halts by itself is known to be halted, or all gates are; else UNKNOWN when any
+    is unknown, else TRADING. A second
     source that says otherwise about a gate makes it CONFLICT.
     """
     gates = tuple(_gate(spec, readings.get(spec.fact), now) for spec in stack.gates)
-    state, because = _roll_up(gates)
+    state, because = _roll_up(stack.gates, gates)
     conflict = _conflict(stack, gates, readings, now)
     if conflict is not None:
         state, because = TradingState.CONFLICT, conflict
@@ -94,14 +96,26 @@ def _meaning(spec: GateSpec, word: SafeText | None) -> TradingState:
     return TradingState.TRADING if word in spec.trading else TradingState.UNKNOWN
 
 
-def _roll_up(gates: tuple[Gate, ...]) -> tuple[TradingState, SafeText]:
+def _roll_up(specs: tuple[GateSpec, ...], gates: tuple[Gate, ...]) -> tuple[TradingState, SafeText]:
     if not gates:
         return TradingState.NO_HALT_PATH, SafeText("nothing in this stack can halt trading")
-    for wanted in (TradingState.HALTED, TradingState.UNKNOWN):
-        deciding = [gate for gate in gates if gate.state is wanted]
-        if deciding:
-            return wanted, SafeText("; ".join(f"{gate.label} {gate.because}" for gate in deciding))
+    closed = [gate.state is TradingState.HALTED for gate in gates]
+    suffices = [
+        is_closed and (spec.alone is None or all(closed))
+        for spec, is_closed in zip(specs, closed, strict=True)
+    ]
+    if any(suffices):
+        return TradingState.HALTED, _because((), compress(gates, suffices))
+    alone = [str(spec.alone) for spec in compress(specs, closed)]
+    for state in (TradingState.UNKNOWN, TradingState.TRADING):
+        deciding = [gate for gate in gates if gate.state is state]
+        if deciding and (alone or state is TradingState.UNKNOWN):
+            return state, _because(alone, deciding)
     return TradingState.TRADING, SafeText(f"all {len(gates)} gates allow trading")
+
+
+def _because(alone: Iterable[str], deciding: Iterable[Gate]) -> SafeText:
+    return SafeText("; ".join((*alone, *(f"{gate.label} {gate.because}" for gate in deciding))))
 
 
 def _conflict(stack: Stack, gates: tuple[Gate, ...], readings: Readings, now: Instant) -> SafeText | None:

@@ -109,6 +109,9 @@ class GateSpec:
     missing_note: str
     latches: bool = True
     """Once closed it is open again only by somebody's deed; False for one that closes and opens by itself."""
+    alone: str | None = None
+    """What is so while it is closed and another gate is not, of a gate that does not halt by itself; None
+    for one that does."""
     reassert: Reassertion | None = None
     """None for a gate that is only watched."""
 

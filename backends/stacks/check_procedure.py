@@ -28,6 +28,8 @@ _KINDS: Mapping[type, str] = {
     do.RedisUnitSpec: "redis",
     do.HttpCallSpec: "http",
     do.DockerVerbSpec: "docker",
+    do.SystemdVerbSpec: "systemd",
+    do.ProcessSignalSpec: "host",
     do.SqlStatementSpec: "postgres",
 }
 

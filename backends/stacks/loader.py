@@ -178,6 +178,7 @@ def _fact(item: schema.FactSpec) -> Fact:
         note=item.note,
         is_shown=item.shown,
         on_demand=item.on_demand,
+        where=item.where,
         runbook=tuple(item.runbook),
     )
 
@@ -191,6 +192,7 @@ def _gate(item: schema.GateRow) -> GateSpec:
         missing=TradingState[item.missing.upper()],
         missing_note=item.missing_note,
         latches=item.latches,
+        alone=item.alone,
         reassert=(
             Reassertion(item.reassert.by, item.reassert.since, item.reassert.released)
             if item.reassert is not None

@@ -108,6 +108,8 @@ class FactSpec(Strict):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200
     """Rows kept of a SQL answer."""
     pick: str | None = None
+    where: dict[str, str] = {}
+    """For a table or a count: only rows whose columns read so, such as ``{fill_rate = "<0.8"}``."""
     unit: Annotated[str, Meta(max_length=8)] = ""
     every: Seconds | None = None
     observed: str | None = None
@@ -150,6 +152,8 @@ class GateRow(Strict):
     latches: bool = True
     """Whether it stays closed until somebody opens it; false for a gate that closes and opens by itself."""
     reassert: ReassertRow | None = None
+    alone: Text | None = None
+    """For a gate that does not halt trading by itself: what is so when it is closed and another is not."""
 
 
 class EchoRow(Strict):

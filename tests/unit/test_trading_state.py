@@ -152,3 +152,29 @@ def test_a_gate_that_fails_says_so_and_its_age_is_that_of_the_last_answer():
     found = trading(stack(), readings, later(30), None)
     assert "cannot be read: timed out" in found.because
     assert found.as_of == START
+
+
+@pytest.mark.parametrize(
+    ("kill", "breaker", "expected", "because"),
+    [
+        ("ENGAGED", "CLOSED", TradingState.HALTED, "kill switch reads ENGAGED; circuit breaker reads CLOSED"),
+        (
+            "ENGAGED",
+            "OPEN",
+            TradingState.TRADING,
+            "strategies halted; circuit breaker reads OPEN",
+        ),
+        ("ENGAGED", "?", TradingState.UNKNOWN, "strategies halted; circuit breaker reads ?"),
+        ("ACTIVE", "CLOSED", TradingState.TRADING, "no order process; kill switch reads ACTIVE"),
+    ],
+)
+def test_a_gate_that_does_not_halt_by_itself_needs_all_the_others(kill, breaker, expected, because):
+    whole = stack()
+    one, two = whole.gates
+    gates = (
+        replace(one, alone="strategies halted", halted=frozenset({"ENGAGED"})),
+        replace(two, alone="no order process", halted=frozenset({"CLOSED"})),
+    )
+    readings = {"kill.state": ok("kill.state", kill), "breaker.state": ok("breaker.state", breaker)}
+    found = trading(replace(whole, gates=gates, echoes=()), readings, START, None)
+    assert (found.state, found.because) == (expected, because)
