@@ -64,7 +64,7 @@ class Connections:
 
     def http(self) -> httpx.AsyncClient:
         """The client that all sources over HTTP share."""
-        from backends.readers.http import new_client
+        from backends.readers.http_page import new_client
 
         self._http = self._http or new_client()
         return self._http
@@ -128,6 +128,30 @@ def _clickhouse_facts(connections: Connections, _stack: Stack, source: Source, _
     return ClickHouseFactReader(source, connections.http())
 
 
+def _files_facts(_connections: Connections, _stack: Stack, source: Source, clock: Clock) -> FactReader:
+    from backends.readers.files import FilesFactReader
+
+    return FilesFactReader(source, clock)
+
+
+def _docker_facts(_connections: Connections, stack: Stack, source: Source, _clock: Clock) -> FactReader:
+    from backends.readers.docker_fact import DockerFactReader
+
+    return DockerFactReader(source, stack.services)
+
+
+def _prometheus_facts(connections: Connections, _stack: Stack, source: Source, clock: Clock) -> FactReader:
+    from backends.readers.prometheus import PrometheusFactReader
+
+    return PrometheusFactReader(source, connections.http(), clock)
+
+
+def _loki_facts(connections: Connections, _stack: Stack, source: Source, clock: Clock) -> FactReader:
+    from backends.readers.loki import LokiFactReader
+
+    return LokiFactReader(source, connections.http(), clock)
+
+
 def _docker_services(source: Source, watch: Watch) -> ServiceReader:
     from backends.readers.docker import DockerServiceReader
 
@@ -157,6 +181,10 @@ _FACTS: Mapping[SourceKind, FactMaker] = {
     SourceKind.HOST: _host_facts,
     SourceKind.SQLITE: _sqlite_facts,
     SourceKind.CLICKHOUSE: _clickhouse_facts,
+    SourceKind.FILES: _files_facts,
+    SourceKind.DOCKER: _docker_facts,
+    SourceKind.PROMETHEUS: _prometheus_facts,
+    SourceKind.LOKI: _loki_facts,
 }
 
 _SERVICES: Mapping[SourceKind, ServiceMaker] = {

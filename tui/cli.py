@@ -121,6 +121,27 @@ def status(
 
 
 @app.command()
+def check(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="A check, checklist or diagnosis, or `all` checks; none lists them.")
+    ] = None,
+    stack: StackOption = None,
+    attest: Annotated[
+        list[str] | None, typer.Option(help="Confirm this item of the checklist, in your name.")
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Begin the checklist anew.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Run checks on fresh readings: 0 all passed, 4 something failed, 5 something unknown or open."""
+    from tui.commands.check import check as run_checks
+
+    code = run_checks(_session(ctx, config), name, stack, tuple(attest or ()), reset=reset, as_json=json)
+    raise typer.Exit(code)
+
+
+@app.command()
 def doctor(ctx: typer.Context, stack: StackOption = None, config: ConfigOption = None) -> None:
     """Try every configured source once: what works, what does not, why, and what to do."""
     from tui.commands.doctor import examine

@@ -10,21 +10,18 @@ from typing import Any, Final
 
 from backends.model.board import SERVICE
 from backends.model.clock import Clock, Instant
-from backends.model.fact import Fact, Table
+from backends.model.fact import Fact
 from backends.model.procedure import Proof, Verifier
 from backends.model.reading import Outcome, Quality, Reading
-from backends.model.row import UncountableError, meets
 from backends.model.safetext import SafeText
-from backends.model.service import Health, RunState, Service
+from backends.model.service import Service
+from backends.model.weigh import counted, word_of
 
 _GRACE: Final = 0.1
 """Seconds a verifier may be late before it is not waited for."""
 
 _CLOCKS: Final = 1.0
 """Seconds by which a source's clock may be behind the room's; many write whole seconds."""
-
-_LEFT: Final = 3
-"""Rows that are named when there should be none."""
 
 
 class Sight(Enum):
@@ -150,35 +147,3 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
         sight = Sight.HOLDS if started > was else Sight.CONTRARY
         text += ", started anew" if started > was else ", and has not started anew"
     return Evidence(proof, sight, SafeText(text, 300), SafeText(shown), started)
-
-
-def word_of(value: Any) -> str:
-    """A value in one word, as proofs and preconditions name it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Service):
-        is_checked = value.state is RunState.RUNNING and value.health is not Health.NO_CHECK
-        return value.health.value if is_checked else value.state.value
-    return str(value.total if isinstance(value, Table) else value)
-
-
-def counted(value: Any, where: Mapping[str, str]) -> tuple[float | None, str]:
-    """The number a value is, or the rows of a table that read as ``where`` says, and the first of them.
-
-    None when it is no number, and when the rows that were read cannot tell.
-    """
-    if isinstance(value, bool):
-        return None, ""
-    if isinstance(value, (int, float)):
-        return float(value), ""
-    if not isinstance(value, Table) or (value.total and not set(where) <= set(value.columns)):
-        return None, ""
-    try:
-        # An answer without rows names no columns either.
-        rows = [row for row in value.rows if meets(dict(zip(value.columns, row, strict=True)), where)]
-    except UncountableError:
-        return None, ""
-    left = ", ".join(row[0] for row in rows[:_LEFT]) + (" …" if len(rows) > _LEFT else "")
-    if not where:
-        return float(value.total), left
-    return (None, "") if not rows and value.total > len(value.rows) else (float(len(rows)), left)

@@ -14,7 +14,7 @@ from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.trading import TradingState
-from backends.procedures.evidence import counted
+from backends.model.weigh import counted
 from backends.procedures.resumes import DONE, Record, Resumes, is_done, resumes
 
 ALARM: Final = "trading:resumed"

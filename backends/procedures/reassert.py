@@ -65,7 +65,8 @@ class HaltKeeper:
 
     def due(self, board: Board, now: Instant) -> Iterator[Wanted]:
         """What must be ordered again now; each is given once in ``EVERY`` seconds."""
-        running = {run.procedure for run in board.runs if run.verdict is None and not run.is_dry}
+        ours = [run for run in board.runs if not run.is_dry and not run.room]
+        running = {run.procedure for run in ours if run.verdict is None}
         for each in self._kept:
             if each.how.procedure not in running and each.take(now):
                 yield Wanted(each.how.procedure, each.why)
@@ -177,8 +178,9 @@ def _openers(gate: GateSpec, stack: Stack) -> Iterator[str]:
 
 def _time(board: Board, fact: str) -> float | None:
     reading = board.readings.get(fact)
-    is_time = reading is not None and reading.outcome is Outcome.OK and isinstance(reading.value, float)
-    return float(reading.value) if is_time and reading is not None else None
+    if reading is None or reading.outcome is not Outcome.OK:
+        return None
+    return reading.value if isinstance(reading.value, float) else None
 
 
 def _clock(wall: float) -> str:

@@ -12,9 +12,9 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from backends.docker_place import PlaceError, connect
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from backends.model.stack import Source
+
+T = TypeVar("T")
 
 ANSWER_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of one answer that are read; a longer one is an error."""
@@ -61,7 +63,8 @@ class DockerClient:
         try:
             self._api = connect(source, deadline)
             self._prefix = ""
-            self._prefix = f"/v{self._get('/version', {}, deadline)['ApiVersion']}"
+            about = json.loads(self._body("/version", {}, deadline))
+            self._prefix = f"/v{about['ApiVersion']}"
         except Exception as error:  # whatever the SDK and its transports raise, in words
             raise SourceError(explain(error, self._where, deadline)) from None
 
@@ -70,15 +73,28 @@ class DockerClient:
 
         Raises DockerRefusedError when the engine says no, SourceError when it does not answer.
         """
+        return self._ask(path, params, within, json.loads)
+
+    def read(self, path: str, params: Mapping[str, str], within: float) -> bytes:
+        """The bytes of one GET whose answer is no JSON, bounded as ``get`` is, with its errors."""
+        return self._ask(path, params, within, bytes)
+
+    def _ask(
+        self,
+        path: str,
+        params: Mapping[str, str] | None,
+        within: float | None,
+        understand: Callable[[bytes], T],
+    ) -> T:
         seconds = self._deadline if within is None else within
         try:
-            return self._get(path, params or {}, seconds)
+            return understand(self._body(path, params or {}, seconds))
         except SourceError:
             raise
         except Exception as error:  # requests, urllib3, json and the SDK each have their own kinds
             raise SourceError(explain(error, self._where, seconds)) from None
 
-    def _get(self, path: str, params: Mapping[str, str], seconds: float) -> Any:
+    def _body(self, path: str, params: Mapping[str, str], seconds: float) -> bytes:
         ends = monotonic() + seconds
         url = f"{self._api.base_url}{self._prefix}{path}"
         with self._api.get(url, params=dict(params), stream=True, timeout=seconds) as response:
@@ -91,7 +107,7 @@ class DockerClient:
                     raise TimeoutError
             if response.status_code != 200:
                 raise DockerRefusedError(response.status_code, _message(bytes(body)))
-        return json.loads(body)
+        return bytes(body)
 
     def open(self, path: str, params: Mapping[str, str]) -> Wire:
         """Send one GET and return its transport without waiting for the answer.

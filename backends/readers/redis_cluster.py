@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from backends.model.stack import Source
 from backends.readers.redis_link import Link
-from backends.readers.redis_question import Command, ServerError
+from backends.readers.redis_reply import Command, ServerError
 from backends.redis_place import Share, node, shares
 
 _OF_ALL_NODES: Final = ("SCAN", "DBSIZE", "INFO", "PUBSUB", "CLIENT", "LASTSAVE")
