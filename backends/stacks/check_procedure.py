@@ -29,6 +29,8 @@ _KINDS: Mapping[type, tuple[str, ...]] = {
     do.HttpCallSpec: ("http",),
     do.DockerVerbSpec: ("docker", "swarm"),
     do.SqlStatementSpec: ("postgres",),
+    do.SystemdVerbSpec: ("systemd",),
+    do.ProcessSignalSpec: ("host",),
 }
 
 

@@ -180,6 +180,7 @@ def _fact(item: schema.FactSpec) -> Fact:
         note=item.note,
         is_shown=item.shown,
         on_demand=item.on_demand,
+        where=item.where,
         runbook=tuple(item.runbook),
     )
 

@@ -112,6 +112,8 @@ class FactSpec(Strict):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200
     """Rows kept of a SQL answer."""
     pick: str | None = None
+    where: dict[str, str] = {}
+    """For a table or a count: only rows whose columns read so, such as ``{fill_rate = "<0.8"}``."""
     unit: Annotated[str, Meta(max_length=8)] = ""
     every: Seconds | None = None
     observed: str | None = None
