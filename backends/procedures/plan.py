@@ -82,9 +82,12 @@ def _expanded(
             continue
         table = tables.get(step.each.fact)
         rows: dict[tuple[str, ...], None] = {}
-        if table is not None and set(step.each.columns) <= set(table.columns):
+        wanted = {column: _text(text, values) for column, text in step.each.where.items()}
+        if table is not None and {*step.each.columns, *wanted} <= set(table.columns):
             where = [table.columns.index(column) for column in step.each.columns]
-            rows = dict.fromkeys(tuple(str(row[index]) for index in where) for row in table.rows)
+            demands = [(table.columns.index(column), text) for column, text in wanted.items()]
+            chosen = (row for row in table.rows if all(row[index] == text for index, text in demands))
+            rows = dict.fromkeys(tuple(str(row[index]) for index in where) for row in chosen)
         for row in rows:
             own = dict(zip(step.each.columns, row, strict=True))
             yield _filled(replace(step, id=f"{step.id}:{row[0]}"), {**values, **own}, own)

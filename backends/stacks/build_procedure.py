@@ -80,7 +80,7 @@ def _step(item: schema.StepSpec, urls: Mapping[str, str]) -> Step:
         deadline=item.deadline,
         after=item.after,
         target=item.target,
-        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns)),
+        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns), item.each.where),
         is_idempotent=item.idempotent,
         goes_on=item.on_failure == "continue",
     )

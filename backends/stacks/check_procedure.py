@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from backends.model.board import SERVICE
-from backends.model.substitution import RESERVED, names_in
+from backends.model.substitution import RESERVED, fill, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.check_check import demanded, service_name
@@ -132,17 +133,31 @@ def _step(
     if isinstance(step.do, _UNPROVED) and procedure.risk == "stop":
         yield ("do",), "a stop waits for nobody"
     for number, proof in enumerate(step.proof):
-        for key, text in _proof(spec, proof, procedure.risk == "stop"):
-            yield ("proof", number, *key), text
+        for chosen in _each_choice(procedure, proof):
+            for key, text in _proof(spec, chosen, procedure.risk == "stop"):
+                yield ("proof", number, *key), text
         yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
-    if step.each is not None and (why := _table({fact.id: fact for fact in spec.fact}, step.each.fact)):
-        yield ("each", "fact"), why
+    if step.each is not None:
+        if why := _table({fact.id: fact for fact in spec.fact}, step.each.fact):
+            yield ("each", "fact"), why
+        yield from _names(procedure, None, step.each.where, ("each", "where"))
     for key, value in to_builtins(step.do).items():
         if key != "text" or not isinstance(step.do, do.SqlStatementSpec):
             yield from _names(procedure, step.each, value, ("do", key))
     yield from _names(procedure, step.each, step.target, ("target",))
     for key, text in _action(spec, procedure, step.do):
         yield ("do", *key), text
+
+
+def _each_choice(procedure: schema.ProcedureSpec, proof: schema.ProofRow) -> Iterator[schema.ProofRow]:
+    """The proof for every value of the parameter its fact names, when those are listed."""
+    listed = {param.name: param.one_of for param in procedure.param if param.one_of}
+    name = next((name for name in sorted(names_in(proof.fact)) if name in listed), None)
+    if name is None:
+        yield proof
+        return
+    for value in listed[name]:
+        yield replace(proof, fact=str(fill(proof.fact, {name: value})))
 
 
 def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do) -> Iterator[Complaint]:
