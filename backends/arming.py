@@ -93,6 +93,12 @@ def _docker(_permit: Permit, source: Source, stack: Stack) -> Effector:
     return DockerEffector(source, stack.services)
 
 
+def _files(_permit: Permit, source: Source, _stack: Stack) -> Effector:
+    from backends.writers.files import FilesEffector
+
+    return FilesEffector(source)
+
+
 def _commander(_permit: Permit, allowed: Sequence[Command], redact: Callable[[str], str]) -> Effector:
     """What runs this host's programs: those that the stack file lists, and no others."""
     from backends.writers.command import CommandEffector
@@ -106,4 +112,5 @@ _EFFECTORS: Mapping[SourceKind, Callable[[Permit, Source, Stack], Effector]] = {
     SourceKind.POSTGRES: _postgres,
     SourceKind.SYSTEMD: _systemd,
     SourceKind.DOCKER: _docker,
+    SourceKind.FILES: _files,
 }

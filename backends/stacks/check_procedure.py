@@ -30,6 +30,7 @@ _KINDS: Mapping[type, str] = {
     do.HttpCallSpec: "http",
     do.DockerVerbSpec: "docker",
     do.SqlStatementSpec: "postgres",
+    do.FileEditSpec: "files",
 }
 
 
@@ -169,6 +170,8 @@ def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do
         yield ("path",), why
     if isinstance(what, do.RedisTransitionSpec):
         yield from _transition(what)
+    if isinstance(what, do.FileEditSpec):
+        yield from _edit(what)
     if isinstance(what, do.CommandSpec):
         for key, text in (
             ("folder", what.folder),
@@ -185,6 +188,15 @@ def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do
             yield ("service",), why
         if (what.verb == "disconnect") != (what.network is not None):
             yield ("network",), "goes with disconnect, and disconnect needs it"
+
+
+def _edit(what: do.FileEditSpec) -> Iterator[Complaint]:
+    if not re.search(r"(\.ya?ml|\.toml|\.env)$", what.path) or ".." in what.path.split("/"):
+        yield ("path",), "expected the path of a .yaml, .yml, .toml or .env file, without '..'"
+    if (what.value is None) != what.remove:
+        yield ("value",), "expected either a value or remove = true"
+    if what.was is None and not (what.remove or what.create or what.path.endswith(".env")):
+        yield (), "was is missing; expected what the operator saw, such as $enabled with seen = {enabled = …}"
 
 
 def _names(
