@@ -14,7 +14,7 @@ from backends.model.fact import Table
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.stack import Stack
-from backends.model.substitution import RESERVED, fill, names_in, values_of
+from backends.model.substitution import RESERVED, event_of, fill, names_in, values_of
 
 NO_TABLES: Final[Mapping[str, Table]] = {}
 
@@ -48,7 +48,7 @@ class Plan:
 
     def values_for(self, step: Step) -> Mapping[str, Any]:
         """The values of one step: those of the run, and of the row it was repeated for."""
-        return {**self.values, **step.values} if step.values else self.values
+        return {**self.values, **step.values, "event": event_of(self.intent.id, step.id)}
 
 
 def make_plan(

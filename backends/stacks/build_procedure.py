@@ -83,6 +83,7 @@ def _step(item: schema.StepSpec, urls: Mapping[str, str]) -> Step:
         target=item.target,
         each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns), item.each.where),
         is_idempotent=item.idempotent,
+        is_once=item.once,
         goes_on=item.on_failure == "continue",
     )
 

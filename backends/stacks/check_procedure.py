@@ -131,6 +131,8 @@ def _step(
 ) -> Iterator[Complaint]:
     if not step.proof and not isinstance(step.do, _UNPROVED):
         yield (), "proof is missing; expected a fact that is read back, such as {fact = …, equals = …}"
+    if step.once and procedure.risk != "stop":
+        yield ("once",), f"goes with risk stop, but this is {procedure.risk}"
     if isinstance(step.do, _UNPROVED) and procedure.risk == "stop":
         yield ("do",), "a stop waits for nobody"
     for number, proof in enumerate(step.proof):

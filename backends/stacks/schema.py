@@ -230,6 +230,8 @@ class StepSpec(Strict):
     target: str = ""
     each: EachSpec | None = None
     idempotent: bool = False
+    once: bool = False
+    """For a stop: not sent again once it was acknowledged."""
     on_failure: Literal["stop", "continue"] = "stop"
 
 
