@@ -1,4 +1,4 @@
-"""``controlroom check`` on real servers: what passed, what failed, what nobody can tell, and who confirmed."""
+"""``controlroom check`` on real servers: what passed, failed, cannot be told, and who confirmed."""
 
 from __future__ import annotations
 

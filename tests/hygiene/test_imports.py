@@ -73,7 +73,7 @@ def test_what_reads_nothing_loads_neither_the_screen_nor_a_client(
         ["status", "--json", "--timeout", "8"],
         ["run", "halt", "--reason", "import test"],
         ["doctor"],
-        ["check"],
+        ["check", "all"],
     ],
     ids=lambda it: it[0],
 )

@@ -1,4 +1,4 @@
-"""How long what a person confirmed counts: as long as its checklist says, and not after its sentence changed."""
+"""How long what a person confirmed counts: as long as its checklist says, and for its own sentence alone."""
 
 from __future__ import annotations
 
