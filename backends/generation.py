@@ -42,12 +42,14 @@ def _chosen(stack: Stack, doubt: str | None) -> Stack:
 
 def _listed(source: Source) -> Mapping[str, str]:
     """Every container's name and compose project. Raises SourceError, after ``PATIENCE`` at the latest."""
+    with LOADING:
+        import docker as _loaded  # noqa: F401, PLC0415 # slow, and no part of the time Docker has
+
+        from backends.readers.docker_client import DockerClient  # noqa: PLC0415 # only for such a stack
     found: list[Mapping[str, str] | SourceError] = []
 
     def look() -> None:
         try:
-            with LOADING:
-                from backends.readers.docker_client import DockerClient  # noqa: PLC0415 # only for such a stack
             client = DockerClient(source, PATIENCE)
             try:
                 listing = client.get("/containers/json", {"all": "1"})

@@ -18,6 +18,7 @@ from backends.checks.examiner import Examiner
 from backends.connections import Connections
 from backends.journal.custody import Custody
 from backends.journal.journal import Journal
+from backends.journal.neighbours import Neighbours
 from backends.journal.redact import Redactor
 from backends.journal.unfinished import recent
 from backends.logs.ring import LogRing
@@ -28,6 +29,7 @@ from backends.model.intent import Identity, Intent
 from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
+from backends.procedures.elsewhere import room_of, run_of
 from backends.procedures.evidence import Eyes
 from backends.procedures.latch import Latch
 from backends.procedures.permit import Permit
@@ -35,6 +37,9 @@ from backends.procedures.reassert import HaltKeeper
 from backends.procedures.restart import reconcile
 from backends.procedures.runner import Procedures
 from backends.supervision import Supervisor
+
+NEIGHBOURS = 0.5
+"""Seconds between two looks at what other rooms journalled."""
 
 TICK = 1.0
 """Seconds between two looks at readings that nothing refreshed."""
@@ -106,7 +111,7 @@ class Room:
                 effectors = await asyncio.to_thread(self._connections.effectors, permit, self.stack)
             procedures = Procedures(
                 self.stack, permit, effectors, self._verifier, journal, self._clock, self._show,
-                state=self._state_dir,
+                state=self._state_dir, elsewhere=lambda: self._elsewhere(journal),
             )  # fmt: skip
             ready.set_result(procedures)
         while keep_warm and permit is not None:
@@ -136,6 +141,15 @@ class Room:
         eyes = Eyes(self._verifier, self.stack.facts, self._clock)
         is_armed = permit is not None
         await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=is_armed)
+
+    async def watch_neighbours(self, journal: Journal) -> None:
+        """Show what other rooms on this host do to this stack, until cancelled."""
+        others = Neighbours(journal.folder, journal.host)
+        while True:
+            for each in await asyncio.to_thread(others.look):
+                if each.told.stack == self.stack.id:
+                    self.store.show_run(run_of(each, self.stack, self._clock.now()))
+            await asyncio.sleep(NEIGHBOURS)
 
     async def keep_halted(self, permit: Permit) -> None:
         """Order lost halts again, as whoever armed this session, until cancelled."""
@@ -217,6 +231,18 @@ class Room:
         if self._procedures is None:
             self._procedures = asyncio.get_running_loop().create_future()
         return self._procedures
+
+    def _elsewhere(self, journal: Journal) -> list[str]:
+        """What other rooms run on this stack now, in words. A journal that cannot be read names nothing:
+        then nothing but a stop can be journalled, and so begin, either.
+        """
+        others = Neighbours(journal.folder, journal.host)
+        try:
+            others.look()
+        except OSError:
+            return []
+        mine = [each for each in others.under_way if each.stack == self.stack.id]
+        return [f"{each.procedure} by {room_of(each)}" for each in mine]
 
     def _proofs(self) -> list[Proof]:
         return [

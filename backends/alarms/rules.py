@@ -123,9 +123,9 @@ def _service(spec: ServiceSpec, reading: Reading[Any], now: Instant) -> Iterator
         yield _alarm(
             key, Priority.HIGH, key, now,
             title=f"{spec.name} is not there",
-            cause="its container was never created or has been removed",
+            cause="it was never created, installed or started, or has been removed",
             consequence=f"no {spec.role}",
-            response="Start it with the stack's own compose file.",
+            response="Create or start it as this stack is started.",
         )  # fmt: skip
     service = reading.value
     if isinstance(service, Service):

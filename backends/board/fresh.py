@@ -5,24 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from backends.board.derivation import Deriver
 from backends.board.ingest import Readings, ingest_facts, ingest_failure, ingest_services, never, period_of
-from backends.model.board import SERVICE
+from backends.model.board import CLOCK, SERVICE
 from backends.model.clock import Clock
-from backends.model.fact import Fact, SourceError
+from backends.model.fact import Broken, Fact, Found, SourceError, ValueType
 from backends.model.port import FactReader, ServiceReader
-from backends.model.query import Derivation
+from backends.model.query import Derivation, RedisQuery, SqlQuery
 from backends.model.reading import Reading
 from backends.model.safetext import SafeText
-from backends.model.stack import Source, Stack
+from backends.model.stack import Source, SourceKind, Stack
 
 LANES: Final = 8
 """Looks at one source that may be under way at once."""
 
 LEAST: Final = 2.0
 """Seconds a source may always take for all its facts of one examination."""
+
+_TIMES: Final = {
+    SourceKind.REDIS: Fact("clock", "Clock", "", "", RedisQuery("time", ""), ValueType.TIME),
+    SourceKind.POSTGRES: Fact(
+        "clock", "Clock", "", "",
+        SqlQuery("SELECT extract(epoch FROM clock_timestamp())::float8 AS now"), ValueType.TIME, pick="now",
+    ),
+}  # fmt: skip
+"""What a source is asked for its own time."""
 
 CLOSING: Final = 1.0
 """Seconds all connections together may take to close."""
@@ -53,10 +63,13 @@ class FreshReader:
     async def look(self, fact: str, within: float) -> Reading[Any]:
         """The fact as it is now, or a FAILED reading that says why not. Never raises for a source.
 
-        ``service:<name>`` is a service of the stack, inspected anew.
+        ``service:<name>`` is a service of the stack, inspected anew; ``clock:<source>`` the seconds by which
+        the clock of a Redis, a PostgreSQL or a Docker Engine differs from this host's.
         """
         if fact.startswith(SERVICE):
             return await self._look_at_service(fact, within)
+        if fact.startswith(CLOCK):
+            return await self._look_at_clock(fact, within)
         spec = self._stack.facts[fact]
         if isinstance(spec.query, Derivation):
             return await self._derive(fact, spec.query, within)
@@ -151,17 +164,52 @@ class FreshReader:
     async def _inspect(self, source: Source, keys: list[str], within: float) -> dict[str, Reading[Any]]:
         before = never([(key, source, source.every) for key in keys], self._clock.now())
         try:
-            if self._make_services is None:
-                raise SourceError("services cannot be inspected here")
-            if source.id not in self._service_readers:
-                made = await asyncio.to_thread(self._make_services, source)
-                self._service_readers.setdefault(source.id, made)
+            reader = await self._service_reader(source)
             async with asyncio.timeout(within):
-                found = await self._service_readers[source.id].services()
+                found = await reader.services()
         except (SourceError, TimeoutError) as failure:
             return ingest_failure(keys, source, _why(failure, within), self._clock.now(), before)
         names = (key.removeprefix(SERVICE) for key in keys)
         return ingest_services({name: found.get(name) for name in names}, source, self._clock.now(), before)
+
+    async def _look_at_clock(self, key: str, within: float) -> Reading[Any]:
+        source = self._stack.sources[key.removeprefix(CLOCK)]
+        before = never([(key, source, source.every)], self._clock.now())
+        try:
+            async with asyncio.timeout(within):
+                await self._tell_time(source)  # what is opened and loaded for it takes its own time
+                asked = self._clock.now()
+                told = await self._tell_time(source)
+                took = self._clock.now().since(asked)
+        except (SourceError, TimeoutError) as failure:
+            return ingest_failure([key], source, _why(failure, within), self._clock.now(), before)[key]
+        apart = round(abs(told - (asked.wall + took / 2)), 3)
+        spec = replace(_TIMES[SourceKind.REDIS], id=key, source=source.id)
+        return ingest_facts([spec], {key: Found(apart)}, source, self._clock.now(), before)[key]
+
+    async def _tell_time(self, source: Source) -> float:
+        """The source's own time, epoch seconds."""
+        if source.kind is SourceKind.DOCKER:
+            return await (await self._service_reader(source)).clock()
+        if source.kind not in _TIMES:
+            raise SourceError(f"{source.kind.value} tells no time")
+        spec = replace(_TIMES[source.kind], source=source.id)
+        reader = await self._lane(source)
+        try:
+            found = (await reader.read([spec]))[spec.id]
+        finally:
+            self._idle.setdefault(source.id, []).append(reader)
+        if not isinstance(found, Found) or not isinstance(found.value, float):
+            raise SourceError(str(found.why) if isinstance(found, Broken) else "it tells no time")
+        return found.value
+
+    async def _service_reader(self, source: Source) -> ServiceReader:
+        if self._make_services is None:
+            raise SourceError("services cannot be inspected here")
+        if source.id not in self._service_readers:
+            made = await asyncio.to_thread(self._make_services, source)
+            self._service_readers.setdefault(source.id, made)
+        return self._service_readers[source.id]
 
 
 def _why(failure: SourceError | TimeoutError, within: float) -> SafeText:

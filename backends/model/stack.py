@@ -80,6 +80,8 @@ class ServiceSpec:
     note: str | None = None
     is_followed: bool = True
     """Whether its log is followed."""
+    instance_of: str | None = None
+    """What it is one of several instances of, all of which must run the same version."""
     runbook: tuple[str, ...] = ()
 
 
@@ -109,6 +111,8 @@ class GateSpec:
     missing_note: str
     latches: bool = True
     """Once closed it is open again only by somebody's deed; False for one that closes and opens by itself."""
+    service: str | None = None
+    """What trades behind it: the gate is halted while that service does not run, whatever it last said."""
     reassert: Reassertion | None = None
     """None for a gate that is only watched."""
 
@@ -202,5 +206,7 @@ class Stack:
     """(fact id, raw word, environment): live evidence that outranks the configured word."""
     generation: Generation | None = None
     """Which form of the stack this is, when there are several."""
+    is_several: bool = False
+    """Each gate is that of a trader of its own: halted is only when all are, trading when one is."""
     others: tuple[Stack, ...] = ()
     """The same stack in its other generations, as long as it is open which one runs."""

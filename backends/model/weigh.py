@@ -95,9 +95,10 @@ def counted(value: Any, where: Mapping[str, str]) -> tuple[float | None, str]:
         return None, ""
     if isinstance(value, (int, float)):
         return float(value), ""
-    if not isinstance(value, Table) or not set(where) <= set(value.columns):
+    if not isinstance(value, Table) or (value.total and not set(where) <= set(value.columns)):
         return None, ""
-    demands = [(value.columns.index(column), text) for column, text in where.items()]
+    # An answer without rows names no columns either.
+    demands = [(value.columns.index(column), text) for column, text in where.items() if value.total]
     rows = [row for row in value.rows if all(row[index] == text for index, text in demands)]
     left = ", ".join(row[0] for row in rows[:_LEFT]) + (" …" if len(rows) > _LEFT else "")
     if not where:

@@ -65,7 +65,8 @@ class HaltKeeper:
 
     def due(self, board: Board, now: Instant) -> Iterator[Wanted]:
         """What must be ordered again now; each is given once in ``EVERY`` seconds."""
-        running = {run.procedure for run in board.runs if run.verdict is None and not run.is_dry}
+        ours = [run for run in board.runs if not run.is_dry and not run.room]
+        running = {run.procedure for run in ours if run.verdict is None}
         for each in self._kept:
             if each.how.procedure not in running and each.take(now):
                 yield Wanted(each.how.procedure, each.why)

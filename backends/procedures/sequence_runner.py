@@ -67,6 +67,7 @@ class SequenceRunner:
         on_change: Callable[[Run], None],
         recheck: Callable[[], Awaitable[tuple[Weighed, ...]]],
         approver: str | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self._plan = plan
         self._stack = stack
@@ -94,6 +95,7 @@ class SequenceRunner:
             risk=plan.procedure.risk,
             is_dry=plan.intent.is_dry,
             plan=plan.hash,
+            notes=tuple(SafeText(each, 400) for each in notes),
         )
 
     @property

@@ -122,8 +122,7 @@ class Look:
             return None
         since = b""
         if query.since_start:
-            said = (self.inspected(query) or {})["State"]["StartedAt"]
-            since = _stamp(str(said))
+            since = _began((self.inspected(query) or {})["State"])
         pattern = re.compile(query.pattern or "")
         kept = [line for line in self._log(query.service or "", str(entry["Id"])) if line[:STAMP] >= since]
         found = [row for line in kept[-query.tail :] if (row := _matched(pattern, line)) is not None]
@@ -159,6 +158,13 @@ def _matched(pattern: re.Pattern[str], line: bytes) -> dict[str, Any] | None:
     if found is None:
         return None
     return {"time": line[:STAMP].decode("ascii"), "line": str(text), **found.groupdict()}
+
+
+def _began(state: Mapping[str, Any]) -> bytes:
+    """From when on lines are of the last run. Its first may bear a time before ``StartedAt``,
+    so that the end of the run before, where it is known, tells them better apart."""
+    started, finished = _stamp(str(state["StartedAt"])), _stamp(str(state["FinishedAt"]))
+    return min(started, finished) if state["Running"] else started
 
 
 def _stamp(text: str) -> bytes:

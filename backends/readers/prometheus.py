@@ -98,27 +98,27 @@ class PrometheusFactReader:
         """The series, or the error in words."""
         from prometheus_api_client.exceptions import PrometheusApiClientException  # noqa: PLC0415 (as above)
 
-        left = ends - monotonic()
-        if left <= 0:
-            return SourceError(silence(self._source.deadline))
         try:
-            if query.what == "query":
-                return prometheus.custom_query(query.query, timeout=left)
-            until = datetime.fromtimestamp(self._clock.now().wall)
-            span = timedelta(minutes=query.minutes)
-            step = max(_SHORTEST_STEP, span.total_seconds() / POINTS)
-            return prometheus.custom_query_range(
-                query.query, until - span, until, f"{step:.0f}", timeout=left
-            )
+            return self._series(prometheus, query, ends - monotonic())
         except PrometheusApiClientException as refusal:
-            # It holds the status and the whole body; the status is enough.
+            # Its text holds the status and the body, which says why.
             return MisfitError(f"refused: {' '.join(str(refusal).split())[:120]}")
-        except MisfitError as misfit:
-            return misfit
+        except (MisfitError, SourceError) as error:
+            return error
         except (KeyError, TypeError, ValueError):
             return MisfitError("its answer cannot be understood")
         except Exception as error:  # requests and urllib3 each have their own kinds
             return SourceError(network_reason(error, self._place) or silence(self._source.deadline))
+
+    def _series(self, prometheus: PrometheusConnect, query: PrometheusQuery, left: float) -> Any:
+        if left <= 0:
+            raise SourceError(silence(self._source.deadline))
+        if query.what == "query":
+            return prometheus.custom_query(query.query, timeout=left)
+        until = datetime.fromtimestamp(self._clock.now().wall)
+        span = timedelta(minutes=query.minutes)
+        step = max(_SHORTEST_STEP, span.total_seconds() / POINTS)
+        return prometheus.custom_query_range(query.query, until - span, until, f"{step:.0f}", timeout=left)
 
 
 def _said(query: PrometheusQuery, page: Page | NoAnswer) -> Any:

@@ -25,7 +25,7 @@ NO_PATH = "none"
 def check(file: TomlFile, spec: schema.StackFile) -> None:
     """Raises ConfigError for the first thing in ``spec`` that cannot be meant."""
     rules = (
-        variants, _unique, _sources, _services, _facts, _trading, _reassertions, _alarms, _logs, procedures,
+        variants, _unique, _sources, _services, _facts, _trading, _alarms, _logs, procedures, _reassertions,
         checks, _polled,
     )  # fmt: skip
     for rule in rules:
@@ -200,6 +200,10 @@ def _gates(spec: schema.StackFile) -> Iterator[Complaint]:
             yield (*place, "fact"), why
         if gate.fact in names[:index]:
             yield (*place, "fact"), f"{gate.fact!r} is a gate already"
+        if gate.service is not None and (
+            why := known(gate.service, [service.name for service in spec.service], "service")
+        ):
+            yield (*place, "service"), why
         both = {word(raw) for raw in gate.trading} & {word(raw) for raw in gate.halted}
         if both:
             yield (*place, "halted"), f"{sorted(both)[0]!r} means trading already; expected another word"

@@ -104,6 +104,7 @@ class Described:
                 (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
             ),
             generation=self.generation,
+            is_several=spec.trading.several,
         )
 
 
@@ -148,6 +149,7 @@ def _service(item: schema.ServiceSpec) -> ServiceSpec:
         has_check=item.has_check,
         note=item.note,
         is_followed=item.followed,
+        instance_of=item.instance_of,
         runbook=tuple(item.runbook),
     )
 
@@ -191,6 +193,7 @@ def _gate(item: schema.GateRow) -> GateSpec:
         missing=TradingState[item.missing.upper()],
         missing_note=item.missing_note,
         latches=item.latches,
+        service=item.service,
         reassert=(
             Reassertion(item.reassert.by, item.reassert.since, item.reassert.released)
             if item.reassert is not None

@@ -84,6 +84,8 @@ class ServiceSpec(Strict):
     required: bool = True
     has_check: bool = False
     followed: bool = True
+    instance_of: Id | None = None
+    """What it is one of several instances of: nothing is resumed while they run different versions."""
     note: str | None = None
     runbook: Rows = []
 
@@ -149,6 +151,8 @@ class GateRow(Strict):
     missing_note: Text
     latches: bool = True
     """Whether it stays closed until somebody opens it; false for a gate that closes and opens by itself."""
+    service: str | None = None
+    """What trades behind it: halted while that service does not run."""
     reassert: ReassertRow | None = None
 
 
@@ -161,6 +165,8 @@ class EchoRow(Strict):
 class TradingSpec(Strict):
     halt_path: Text
     """The procedure that halts trading, or ``none`` for a stack that cannot be halted."""
+    several: bool = False
+    """Each gate is that of a trader of its own: halted only when all are, trading when one is."""
     gate: list[GateRow] = []
     echo: list[EchoRow] = []
 

@@ -11,8 +11,8 @@ from backends.model.action import Action, Command
 from backends.model.procedure import Receipt, Step
 from backends.model.safetext import SafeText
 from backends.model.substitution import fill, names_in
+from backends.program import OUTPUT_LIMIT, Ended, NotStartedError, environment, run
 from backends.writers.answer import done, failed, unknown
-from backends.writers.program import OUTPUT_LIMIT, Ended, NotStartedError, environment, run
 
 _SHELLS: Final = frozenset(
     ("ash", "bash", "csh", "dash", "elvish", "fish", "ksh", "mksh", "nu", "pwsh", "rbash", "sh", "tcsh",

@@ -161,7 +161,7 @@ def test_it_ages_by_its_inputs_own_timestamps_too():
     desk.poll(Found(1.0, desk.clock.now().wall - 2.5), 2.0)
     assert desk.quality() is Quality.FRESH
     assert desk.quality(after=1.2) in (Quality.FRESH, Quality.AGEING)
-    assert desk.quality(after=0.3) is Quality.STALE
+    assert desk.quality(after=0.4) is Quality.STALE
     desk.poll(Found(1.0, desk.clock.now().wall + 60.0), 2.0)
     assert desk.quality() is Quality.BAD
 

@@ -48,7 +48,7 @@ def left_undone(engine: Engine) -> list[str]:
     """For each stack whose newest stop was not proved: that, and the commands, to be copied."""
     lines: list[str] = []
     for stack in engine.stacks:
-        stops = [run for run in engine.board(stack.id).runs if run.risk is RiskClass.STOP]
+        stops = [run for run in engine.board(stack.id).runs if run.risk is RiskClass.STOP and not run.room]
         if stops and stops[0].verdict not in (Verdict.VERIFIED, Verdict.ALREADY):
             procedure = stack.procedures[stops[0].procedure]
             lines += [f"{stack.id}: {procedure.title} was not proved.", procedure.fallback]

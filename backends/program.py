@@ -9,7 +9,9 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
+from urllib.parse import urlsplit
 
 OUTPUT_LIMIT: Final = 65_536
 """Bytes of what it prints that are kept: the last ones."""
@@ -27,6 +29,9 @@ LAST_WORDS: Final = 1.0
 
 _REST: Final = 0.25
 """Seconds to read on after it ended: a program it left behind may hold its output open."""
+
+USER_BUS: Final = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+"""Variables by which the user's own systemd is found."""
 
 _INHERITED: Final = ("PATH", "HOME", "LANG")
 
@@ -66,6 +71,12 @@ async def run(
 def environment(names: Sequence[str] = ()) -> dict[str, str]:
     """``PATH``, ``HOME``, ``LANG`` and the variables named, as far as they are set."""
     return {name: os.environ[name] for name in (*_INHERITED, *names) if name in os.environ}
+
+
+def program_at(url: str, name: str) -> str:
+    """The program of that name in the folder an address names as its path, else as PATH finds it."""
+    folder = urlsplit(url).path.strip("/")
+    return str(PurePosixPath("/", folder, name)) if folder else name
 
 
 class _Output:
