@@ -23,6 +23,7 @@ _ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
 _FOLDER = re.compile(r"\{([a-z0-9-]+)\.path\}")
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
+_ENDING = (do.DockerVerbSpec, do.SystemdVerbSpec)
 _KINDS: Mapping[type, tuple[str, ...]] = {
     do.RedisTransitionSpec: ("redis",),
     do.RedisWriteSpec: ("redis",),
@@ -40,6 +41,8 @@ def procedures(spec: schema.StackFile) -> Iterator[Complaint]:
     """Everything that is wrong with the file's procedures."""
     for index, procedure in enumerate(spec.procedure):
         for key, text in (*_whole(spec, procedure), *_asks(spec, procedure), *_class(procedure)):
+            yield ("procedure", index, *key), text
+        for key, text in _ladders(procedure):
             yield ("procedure", index, *key), text
         for number, step in enumerate(procedure.step):
             for key, text in _step(spec, procedure, step):
@@ -86,6 +89,31 @@ def _class(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
         yield (), "a stop waits for nothing; expected neither require nor needs_approval"
     if procedure.quiet is not None and procedure.risk != "stop":
         yield ("quiet",), f"goes with risk stop, but this is {procedure.risk}"
+
+
+def _ladders(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
+    """What ways of a stop say of each other."""
+    steps = {step.id: step for step in procedure.step}
+    targets = {step.target for step in procedure.step}
+    for number, step in enumerate(procedure.step):
+        place: Place = ("step", number)
+        others = [other for other in procedure.step if other.target == step.target and other is not step]
+        if procedure.risk != "stop":
+            for key in ("unless", "waits_for", "pre_authorised"):
+                if getattr(step, key):
+                    yield (*place, key), f"goes with risk stop, but this is {procedure.risk}"
+        elif isinstance(step.do, _ENDING) and others and not step.pre_authorised:
+            yield (*place, "do"), "ends a service by itself: expected pre_authorised, or a stop of its own"
+        if step.unless and (step.unless == step.target or step.unless not in targets):
+            yield (*place, "unless"), f"there is no other target {step.unless!r}"
+        if step.unless and any(other.unless != step.unless for other in others):
+            yield (*place, "unless"), "all steps of one target stand in for the same one"
+        if step.waits_for and (why := known(step.waits_for, steps, "step")):
+            yield (*place, "waits_for"), why
+        elif step.waits_for and steps[step.waits_for].target == step.target:
+            yield (*place, "waits_for"), "expected a step of another target"
+    if any(step.pre_authorised for step in procedure.step) and not procedure.warnings:
+        yield (), "it ends services: expected warnings that say what can then no longer be done"
 
 
 def _asks(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[Complaint]:

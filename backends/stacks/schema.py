@@ -232,6 +232,12 @@ class StepSpec(Strict):
     deadline: Seconds = 0.5
     after: Annotated[float, Meta(ge=0, le=60)] = 0.0
     target: str = ""
+    unless: str = ""
+    """The target that makes this one unneeded when it is reached by ``after``."""
+    waits_for: str = ""
+    """The step of another target that has up to two seconds to be proved first."""
+    pre_authorised: bool = False
+    """A rung that ends services by itself must say so."""
     each: EachSpec | None = None
     idempotent: bool = False
     once: bool = False

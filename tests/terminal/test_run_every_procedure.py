@@ -20,7 +20,7 @@ from tests.terminal.program import command
 STACK = ("--stack", "trading-platform")
 REASON = ("--reason", "the quarterly exercise")
 
-SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all")
+SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all", "stop-senders")
 RETURNING = ("halt", "breaker-trip", "breaker-reset", "resume")
 CLOSING = ("recover-safety", "cancel-all", "flatten-mfa", "restart", "shutdown")
 
