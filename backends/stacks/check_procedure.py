@@ -137,6 +137,7 @@ def _step(
         for key, text in _proof(spec, proof, procedure.risk == "stop"):
             yield ("proof", number, *key), text
         yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
+        yield from _names(procedure, step.each, words_of(proof.equals), ("proof", number, "equals"))
     if step.each is not None and (why := _table({fact.id: fact for fact in spec.fact}, step.each.fact)):
         yield ("each", "fact"), why
     for key, value in to_builtins(step.do).items():
