@@ -87,6 +87,12 @@ def _systemd(_permit: Permit, source: Source, stack: Stack) -> Effector:
     return SystemdEffector(source, stack.services)
 
 
+def _swarm(_permit: Permit, source: Source, stack: Stack) -> Effector:
+    from backends.writers.swarm import SwarmEffector
+
+    return SwarmEffector(source, stack.services)
+
+
 def _process(_permit: Permit, source: Source, _stack: Stack) -> Effector:
     from backends.writers.process import ProcessEffector
 
@@ -97,6 +103,12 @@ def _docker(_permit: Permit, source: Source, stack: Stack) -> Effector:
     from backends.writers.docker import DockerEffector
 
     return DockerEffector(source, stack.services)
+
+
+def _files(_permit: Permit, source: Source, _stack: Stack) -> Effector:
+    from backends.writers.files import FilesEffector
+
+    return FilesEffector(source)
 
 
 def _commander(_permit: Permit, allowed: Sequence[Command], redact: Callable[[str], str]) -> Effector:
@@ -113,4 +125,6 @@ _EFFECTORS: Mapping[SourceKind, Callable[[Permit, Source, Stack], Effector]] = {
     SourceKind.SYSTEMD: _systemd,
     SourceKind.HOST: _process,
     SourceKind.DOCKER: _docker,
+    SourceKind.SWARM: _swarm,
+    SourceKind.FILES: _files,
 }

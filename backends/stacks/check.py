@@ -15,7 +15,7 @@ from backends.stacks.toml_file import TomlFile
 from backends.stacks.toml_lines import Place
 from backends.stacks.variant import variants
 
-_RUNTIMES = {"containers": "docker", "unit": "systemd", "process": "host"}
+_RUNTIMES = {"containers": "docker", "swarm": "swarm", "unit": "systemd", "process": "host"}
 _NUMBERS = ("int", "float", "count", "table")
 _WORDED = ("text", "bool", "int")
 _LIMITS = ("warn_above", "crit_above", "warn_below", "crit_below")
