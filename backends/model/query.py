@@ -90,7 +90,8 @@ class HostQuery:
 
     what: str
     """``disk`` (percent used), ``memory`` (percent used), ``load`` (per core, 1 min), ``uptime`` (s),
-    ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``), ``env_is``
+    ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``,
+    or one of several texts separated by ``|``), ``env_is``
     (whether a process of ``target`` has ``name=value``), ``tcp`` (ms to connect), ``dns`` (addresses),
     ``interfaces`` (errors, drops)."""
     target: str = ""

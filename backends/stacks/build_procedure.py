@@ -123,7 +123,7 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, P
         case do.SystemdVerbSpec():
             return SystemdVerb(what.source, what.verb, what.unit)
         case do.ProcessSignalSpec():
-            return ProcessSignal(what.source, what.pid, what.command, what.signal)
+            return ProcessSignal(what.source, what.command, what.pid, what.signal)
         case do.SqlStatementSpec():
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():

@@ -170,6 +170,7 @@ def _step(
             for key, text in _proof(spec, chosen, procedure.risk == "stop"):
                 yield ("proof", number, *key), text
         yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
+        yield from _names(procedure, step.each, words_of(proof.equals), ("proof", number, "equals"))
     if step.each is not None:
         if why := _table({fact.id: fact for fact in spec.fact}, step.each.fact):
             yield ("each", "fact"), why

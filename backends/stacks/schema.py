@@ -190,6 +190,8 @@ class AlarmSpec(Strict):
     cause: Text
     consequence: Text
     response: Text
+    words: list[Word] = []
+    """Only when the fact reads one of these; ``(missing)`` when it is missing."""
     section: str | None = None
     runbook: Rows = []
 
@@ -209,7 +211,7 @@ class ProofRow(Strict):
     at_most: float | None = None
     where: dict[str, str] = {}
     """For a table: only rows whose columns read this are counted."""
-    reads: Annotated[int, Meta(ge=1, le=10)] = 1
+    reads: Annotated[int, Meta(ge=1, le=90)] = 1
     """How many times in a row, at least a second apart."""
     restarted: bool = False
     missing: bool = False
