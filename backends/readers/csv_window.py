@@ -108,6 +108,8 @@ def _meets(row: Row, where: Mapping[str, str]) -> bool:
 def _is(cell: str, said: str) -> bool:
     if said.startswith("^"):
         return cell.startswith(tuple(said[1:].split("|")))
+    if said.startswith("~"):
+        return any(part in cell for part in said[1:].split("|"))
     for sign, holds in _SIGNS.items():
         if said.startswith(sign):
             return holds(float(number_in(cell)), float(number_in(said[len(sign) :])))
