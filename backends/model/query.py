@@ -63,7 +63,8 @@ class CsvWindow:
     time: str = "ts"
     """The column with the row's time."""
     where: Mapping[str, str] = field(default_factory=dict)
-    """Column to word, or to ``<x``, ``<=x``, ``>x``, ``>=x``, ``^prefix|prefix``."""
+    """Column to word, or to ``<x``, ``<=x``, ``>x``, ``>=x``, ``^prefix|prefix``, or
+    ``~part|part`` for one that holds it."""
 
 
 @dataclass(frozen=True, slots=True)
