@@ -9,6 +9,10 @@ from backends.model.action import (
     Action,
     Attest,
     Command,
+    DockerExec,
+    DockerPrune,
+    DockerRemove,
+    DockerTag,
     DockerVerb,
     HttpCall,
     Observe,
@@ -99,7 +103,7 @@ def _proof(row: schema.ProofRow) -> Proof:
     )
 
 
-def _action(what: do.Do) -> Action:  # noqa: PLR0911 (one line for each kind of step)
+def _action(what: do.Do) -> Action:  # noqa: PLR0911, PLR0912 (one case for each kind of step)
     match what:
         case do.HttpCallSpec():
             return HttpCall(
@@ -112,7 +116,15 @@ def _action(what: do.Do) -> Action:  # noqa: PLR0911 (one line for each kind of 
         case do.RedisUnitSpec():
             return RedisUnit(what.source, tuple(_write(part, what.source) for part in what.writes))
         case do.DockerVerbSpec():
-            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network)
+            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network, what.signal)
+        case do.DockerExecSpec():
+            return DockerExec(what.source, what.service, tuple(what.argv), what.user, what.output)
+        case do.DockerRemoveSpec():
+            return DockerRemove(what.source, what.container)
+        case do.DockerTagSpec():
+            return DockerTag(what.source, what.service, what.tag)
+        case do.DockerPruneSpec():
+            return DockerPrune(what.source, what.label, tuple(what.keep))
         case do.SystemdVerbSpec():
             return SystemdVerb(what.source, what.verb, what.unit)
         case do.SqlStatementSpec():
