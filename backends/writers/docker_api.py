@@ -124,13 +124,15 @@ class DockerApi:
             said = self.ask(f"/containers/{quote(name, safe='')}/json")
             # The engine takes the beginning of an id for a name, too.
             if said is not None and said["Name"] == f"/{name}":
-                labels = said["Config"].get("Labels") or {}
+                # A stop needs the id alone, and is not kept from acting by what else is not said.
+                config = said.get("Config") or {}
+                labels = config.get("Labels") or {}
                 return Container(
                     ident=str(said["Id"]),
                     name=name,
-                    image=str(said["Image"]),
-                    reference=str(said["Config"]["Image"]),
-                    is_running=bool(said["State"]["Running"]),
+                    image=str(said.get("Image", "")),
+                    reference=str(config.get("Image", "")),
+                    is_running=bool((said.get("State") or {}).get("Running")),
                     project=str(labels.get("com.docker.compose.project", "")),
                 )
         raise NothingSentError(f"has no container named {' or '.join(names)}; nothing was sent")
