@@ -92,6 +92,18 @@ def _systemd(_permit: Permit, source: Source, stack: Stack) -> Effector:
     return SystemdEffector(source, stack.services)
 
 
+def _swarm(_permit: Permit, source: Source, stack: Stack) -> Effector:
+    from backends.writers.swarm import SwarmEffector
+
+    return SwarmEffector(source, stack.services)
+
+
+def _process(_permit: Permit, source: Source, _stack: Stack) -> Effector:
+    from backends.writers.process import ProcessEffector
+
+    return ProcessEffector(source)
+
+
 def _docker(_permit: Permit, source: Source, stack: Stack, redact: Redact) -> Effector:
     """What runs programs in containers prints: it needs to know what must not be shown."""
     from backends.writers.docker import DockerEffector
@@ -99,6 +111,12 @@ def _docker(_permit: Permit, source: Source, stack: Stack, redact: Redact) -> Ef
     steps = [step for procedure in stack.procedures.values() for step in procedure.steps]
     programs = [step.action for step in steps if isinstance(step.action, DockerExec)]
     return DockerEffector(source, stack.services, programs, redact)
+
+
+def _files(_permit: Permit, source: Source, _stack: Stack) -> Effector:
+    from backends.writers.files import FilesEffector
+
+    return FilesEffector(source)
 
 
 def _commander(_permit: Permit, allowed: Sequence[Command], redact: Redact) -> Effector:
@@ -113,4 +131,7 @@ _EFFECTORS: Mapping[SourceKind, Callable[[Permit, Source, Stack], Effector]] = {
     SourceKind.HTTP: _http,
     SourceKind.POSTGRES: _postgres,
     SourceKind.SYSTEMD: _systemd,
+    SourceKind.HOST: _process,
+    SourceKind.SWARM: _swarm,
+    SourceKind.FILES: _files,
 }

@@ -104,6 +104,36 @@ def _http_facts(connections: Connections, _stack: Stack, source: Source, clock: 
     return HttpFactReader(source, connections.http(), clock)
 
 
+def _systemd_facts(_connections: Connections, _stack: Stack, source: Source, _clock: Clock) -> FactReader:
+    from backends.readers.systemd import SystemdFactReader
+
+    return SystemdFactReader(source)
+
+
+def _host_facts(_connections: Connections, _stack: Stack, source: Source, clock: Clock) -> FactReader:
+    from backends.readers.host import HostFactReader
+
+    return HostFactReader(source, clock)
+
+
+def _sqlite_facts(_connections: Connections, _stack: Stack, source: Source, _clock: Clock) -> FactReader:
+    from backends.readers.sqlite import SqliteFactReader
+
+    return SqliteFactReader(source)
+
+
+def _clickhouse_facts(connections: Connections, _stack: Stack, source: Source, _clock: Clock) -> FactReader:
+    from backends.readers.clickhouse import ClickHouseFactReader
+
+    return ClickHouseFactReader(source, connections.http())
+
+
+def _files_facts(_connections: Connections, _stack: Stack, source: Source, clock: Clock) -> FactReader:
+    from backends.readers.files import FilesFactReader
+
+    return FilesFactReader(source, clock)
+
+
 def _docker_facts(_connections: Connections, stack: Stack, source: Source, _clock: Clock) -> FactReader:
     from backends.readers.docker_fact import DockerFactReader
 
@@ -131,10 +161,33 @@ def _docker_services(source: Source, watch: Watch) -> ServiceReader:
     )
 
 
+def _swarm_services(source: Source, watch: Watch) -> ServiceReader:
+    from backends.readers.docker_swarm import SwarmServiceReader
+
+    return SwarmServiceReader(source, watch.services)
+
+
+def _systemd_services(source: Source, watch: Watch) -> ServiceReader:
+    from backends.readers.systemd import SystemdServiceReader
+
+    return SystemdServiceReader(source, watch.services, watch.clock, watch.logs)
+
+
+def _process_services(source: Source, watch: Watch) -> ServiceReader:
+    from backends.readers.process import ProcessServiceReader
+
+    return ProcessServiceReader(source, watch.services)
+
+
 _FACTS: Mapping[SourceKind, FactMaker] = {
     SourceKind.REDIS: _redis_facts,
     SourceKind.POSTGRES: _postgres_facts,
     SourceKind.HTTP: _http_facts,
+    SourceKind.SYSTEMD: _systemd_facts,
+    SourceKind.HOST: _host_facts,
+    SourceKind.SQLITE: _sqlite_facts,
+    SourceKind.CLICKHOUSE: _clickhouse_facts,
+    SourceKind.FILES: _files_facts,
     SourceKind.DOCKER: _docker_facts,
     SourceKind.PROMETHEUS: _prometheus_facts,
     SourceKind.LOKI: _loki_facts,
@@ -142,4 +195,7 @@ _FACTS: Mapping[SourceKind, FactMaker] = {
 
 _SERVICES: Mapping[SourceKind, ServiceMaker] = {
     SourceKind.DOCKER: _docker_services,
+    SourceKind.SWARM: _swarm_services,
+    SourceKind.SYSTEMD: _systemd_services,
+    SourceKind.HOST: _process_services,
 }

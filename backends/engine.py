@@ -17,6 +17,7 @@ from typing import Any
 
 from backends.arming import make_anchor
 from backends.board.store import is_all_asked
+from backends.checks.desk import CheckDesk
 from backends.connections import Connections
 from backends.journal.anchorage import Anchor
 from backends.journal.custody import Custody
@@ -62,15 +63,18 @@ class Engine:
         clock: Clock | None = None,
         observe: bool = True,
         anchor: AnchorPlace | None = None,
+        keeps_halts: bool = False,
     ) -> None:
         """``observe=False`` polls nothing and follows no log: for a command that only acts and verifies.
 
+        ``keeps_halts``: an armed session orders a halt again that was lost; for a room that stays open.
         ``anchor`` is where an armed session keeps the journal's head besides the journal.
         """
         self.mode = mode
         self.operator = operator
         self.clock = clock or SystemClock()
         self._observe = observe
+        self._keeps_halts = keeps_halts
         self._state_dir = state_dir
         self._permit = arm(operator, is_watch=mode is Mode.WATCH)
         passwords = [source.password for stack in stacks for source in stack.sources.values()]
@@ -102,6 +106,8 @@ class Engine:
                 state_dir,
                 self._custody,
                 self._supervisor,
+                self._permit,
+                self._call,
             )
             for stack in stacks
         }
@@ -190,6 +196,10 @@ class Engine:
         """Where a second person's consent is asked for and given; safe from any thread."""
         return ApprovalBook(self._state_dir / "approvals", self.clock)
 
+    def checks(self, stack: str) -> CheckDesk:
+        """Where the stack's checks, checklists and diagnoses are run and kept; safe from any thread."""
+        return self._rooms[stack].checks
+
     def refresh(self, stack: str) -> None:
         """Poll every source of the stack now."""
         self._call(self._rooms[stack].poke)
@@ -237,6 +247,9 @@ class Engine:
             work += [room.observe() for room in rooms]
             work += [keep("the restart", partial(room.reconcile, permit, journal)) for room in rooms]
             work.append(keep("the journal's keeper", self._custody.keep))
+            work += [keep("the other rooms", partial(room.watch_neighbours, journal)) for room in rooms]
+        if permit is not None and self._keeps_halts:
+            work += [keep("the keeper of halts", partial(room.keep_halted, permit)) for room in rooms]
         tasks = {asyncio.create_task(each) for each in work}
         await self._stopping.wait()
         await asyncio.gather(*(room.close(self._grace) for room in rooms), return_exceptions=True)

@@ -66,7 +66,8 @@ class Desk:
 
 
 def running(board: Board, procedure: str | None = None) -> Run | None:
-    """The run under way, of that procedure when one is named."""
-    return next(
-        (run for run in board.runs if run.verdict is None and procedure in (None, run.procedure)), None
-    )
+    """The run under way, another room's too; of that procedure, and this room's own, when one is named."""
+    under_way = [run for run in board.runs if run.verdict is None]
+    if procedure is None:
+        return next(iter(under_way), None)
+    return next((run for run in under_way if run.procedure == procedure and not run.room), None)

@@ -24,7 +24,7 @@ class Condition:
     differs: tuple[str, ...] = ()
     """Words it must not read."""
     is_ok: bool = False
-    """Its level must be ok or info."""
+    """Its level must be ok or info; missing will do only where its stack file calls that ok."""
     is_missing: bool = False
     """Its source must say: no such thing."""
     at_most: float | None = None
@@ -64,3 +64,5 @@ class Each:
     fact: str
     columns: tuple[str, ...]
     """The columns whose values the step may name (``$symbol``); the first tells the repetitions apart."""
+    where: Mapping[str, str] = field(default_factory=dict)
+    """Only rows whose columns read this; may name values of the run."""

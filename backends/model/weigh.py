@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from backends.model.condition import Condition
 from backends.model.fact import Fact, Level, Table
 from backends.model.judge import judge, judge_service
 from backends.model.reading import Outcome, Quality, Reading
+from backends.model.row import UncountableError, meets
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Service
 
@@ -59,15 +60,16 @@ class Weighed:
 def weigh(condition: Condition, fact: Fact | None, reading: Reading[Any] | None, now: Instant) -> Weighed:
     """What the reading says about the condition at ``now``."""
     if reading is None or reading.outcome is Outcome.NEVER:
-        return Weighed(condition, Standing.UNKNOWN, SafeText("not read yet"))
+        why = reading.error if reading is not None else None
+        return Weighed(condition, Standing.UNKNOWN, why or SafeText("not read yet"))
     age = reading.age(now)
     if reading.outcome is Outcome.FAILED:
-        why = f": {reading.error}" if reading.error else ""
-        return Weighed(condition, Standing.UNKNOWN, SafeText(f"not readable{why}", 300), age)
+        said = f": {reading.error}" if reading.error else ""
+        return Weighed(condition, Standing.UNKNOWN, SafeText(f"not readable{said}", 300), age)
     if age > reading.stale_after or age < 0:
         return Weighed(condition, Standing.STALE, SafeText(f"last read {age:.0f} s ago"), age)
     if reading.outcome is Outcome.MISSING:
-        standing = Standing.HOLDS if condition.is_missing else Standing.FAILS
+        standing = Standing.HOLDS if _may_be_missing(condition, fact) else Standing.FAILS
         return Weighed(condition, standing, SafeText("missing"), age)
     if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
         return Weighed(condition, Standing.STALE, SafeText("its own time is old or in the future"), age)
@@ -94,14 +96,24 @@ def counted(value: Any, where: Mapping[str, str]) -> tuple[float | None, str]:
         return None, ""
     if isinstance(value, (int, float)):
         return float(value), ""
-    if not isinstance(value, Table) or not set(where) <= set(value.columns):
+    if not isinstance(value, Table) or (value.total and not set(where) <= set(value.columns)):
         return None, ""
-    demands = [(value.columns.index(column), text) for column, text in where.items()]
-    rows = [row for row in value.rows if all(row[index] == text for index, text in demands)]
+    try:
+        # An answer without rows names no columns either.
+        rows = [row for row in value.rows if meets(dict(zip(value.columns, row, strict=True)), where)]
+    except UncountableError:
+        return None, ""
     left = ", ".join(row[0] for row in rows[:_LEFT]) + (" …" if len(rows) > _LEFT else "")
     if not where:
         return float(value.total), left
     return (None, "") if not rows and value.total > len(value.rows) else (float(len(rows)), left)
+
+
+def _may_be_missing(condition: Condition, fact: Fact | None) -> bool:
+    """Whether that is the demand, or all that is demanded is that it be ok, and its file calls that ok."""
+    only_ok = replace(Condition(condition.id, condition.fact, condition.because), is_ok=True)
+    is_ok_so = fact is not None and fact.missing is Level.OK
+    return condition.is_missing or (is_ok_so and condition == only_ok)
 
 
 def _is_met(condition: Condition, fact: Fact | None, reading: Reading[Any], now: Instant) -> bool:

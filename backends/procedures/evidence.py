@@ -20,6 +20,9 @@ from backends.model.weigh import counted, word_of
 _GRACE: Final = 0.1
 """Seconds a verifier may be late before it is not waited for."""
 
+_CLOCKS: Final = 1.0
+"""Seconds by which a source's clock may be behind the room's; many write whole seconds."""
+
 
 class Sight(Enum):
     HOLDS = "holds"
@@ -63,10 +66,15 @@ class Eyes:
         self._clock = clock
 
     async def look(
-        self, proofs: Iterable[Proof], within: float, before: Before = NOTHING_BEFORE
+        self,
+        proofs: Iterable[Proof],
+        within: float,
+        before: Before = NOTHING_BEFORE,
+        sent: Instant | None = None,
     ) -> tuple[Evidence, ...]:
-        """One look at each, all at once, none longer than ``within`` seconds."""
-        return tuple(await asyncio.gather(*(self._look(proof, within, before) for proof in proofs)))
+        """One look at each, all at once, none longer than ``within`` seconds. ``sent`` is when the step was
+        sent, for what must be newer than it."""
+        return tuple(await asyncio.gather(*(self._look(proof, within, before, sent) for proof in proofs)))
 
     async def read(self, fact: str, within: float) -> Reading[Any]:
         """The fact as it is now; a FAILED reading when it could not be read, or only something old."""
@@ -88,16 +96,29 @@ class Eyes:
         source = known.source if known is not None else ""
         return Reading(fact, source, Outcome.FAILED, self._clock.now(), 1.0, error=SafeText(why, 300))
 
-    async def _look(self, proof: Proof, within: float, before: Before) -> Evidence:
+    async def _look(self, proof: Proof, within: float, before: Before, sent: Instant | None) -> Evidence:
         asked = self._clock.now()
         reading = await self.read(proof.fact, within)
         seen = _judge(proof, self.label(proof.fact), reading, self._clock.now(), before)
+        if proof.is_newer and seen.sight is Sight.HOLDS:
+            seen = _dated(seen, reading, sent)
         return replace(seen, asked=asked.mono)
 
     def label(self, fact: str) -> str:
         """What people call it."""
         known = self._facts.get(fact)
         return known.label if known is not None else fact.removeprefix(SERVICE)
+
+
+def _dated(seen: Evidence, reading: Reading[Any], sent: Instant | None) -> Evidence:
+    """``seen``, if what was read says itself that it was made after ``sent``."""
+    if sent is None or reading.observed_lag is None:
+        return replace(seen, sight=Sight.UNSEEN, text=SafeText(f"{seen.text}; not known since when", 300))
+    made = reading.received.wall - reading.observed_lag
+    if made >= sent.wall - _CLOCKS:
+        return replace(seen, text=SafeText(f"{seen.text}, made since", 300))
+    text = f"{seen.text}, made {sent.wall - made:.0f} s before this"
+    return replace(seen, sight=Sight.CONTRARY, text=SafeText(text, 300))
 
 
 def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before: Before) -> Evidence:

@@ -18,7 +18,7 @@ from backends.model.service import Health, RunState, Service, Usage
 from backends.model.stack import ServiceSpec, Source
 from backends.model.stamp import to_stamp
 from backends.readers.docker_client import DockerClient, DockerRefusedError
-from backends.readers.docker_container import Detail, Entry, LastRun, detail, entries, service
+from backends.readers.docker_container import Detail, Entry, LastRun, detail, entries, service, time_of
 from backends.readers.docker_events import ContainerEvent, EventsFeed
 from backends.readers.docker_logs import LogFeed
 from backends.readers.docker_stats import NO_USAGE, StatsFeed
@@ -96,6 +96,11 @@ class DockerServiceReader:
         async with self._turn:
             return await self._lane.call(self._look, self._source.deadline)
 
+    async def clock(self) -> float:
+        """As ``ServiceReader.clock``: what the engine says of its host."""
+        async with self._turn:
+            return await self._lane.call(self._tell_time, self._source.deadline)
+
     async def close(self) -> None:
         """End the thread and close all connections; a second at most."""
         self._is_closed = True
@@ -103,6 +108,13 @@ class DockerServiceReader:
             await asyncio.to_thread(self._pump.stop)
         if self._client is not None:
             self._client.close()
+
+    def _tell_time(self) -> float:
+        self._client = self._client or DockerClient(self._source, self._source.deadline)
+        said = time_of(self._client.get("/info").get("SystemTime"))
+        if said is None:
+            raise SourceError("the engine does not tell its time")
+        return said
 
     def _look(self) -> Mapping[str, Service | None]:
         ends = monotonic() + self._source.deadline

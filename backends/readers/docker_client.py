@@ -13,12 +13,11 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from math import ceil
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
+from backends.docker_place import PlaceError, connect
 from backends.model.fact import SourceError
 from backends.model.safetext import SafeText
 
@@ -34,7 +33,6 @@ ANSWER_LIMIT: Final = 32 * 1024 * 1024
 
 _READ: Final = 65_536
 _SAID: Final = 200
-_ANY_VERSION: Final = "1.41"
 
 
 class DockerRefusedError(SourceError):
@@ -63,7 +61,7 @@ class DockerClient:
         self._where = source.url
         self._deadline = deadline
         try:
-            self._api = _connect(source, deadline)
+            self._api = connect(source, deadline)
             self._prefix = ""
             about = json.loads(self._body("/version", {}, deadline))
             self._prefix = f"/v{about['ApiVersion']}"
@@ -130,25 +128,6 @@ class DockerClient:
         self._api.close()
 
 
-def _connect(source: Source, deadline: float) -> APIClient:
-    import docker  # noqa: PLC0415  # 100 ms: only for a stack with Docker, and not in the first frame
-    from docker.tls import TLSConfig  # noqa: PLC0415  # as above
-
-    tls: TLSConfig | bool = False
-    if folder := source.options.get("cert_path"):
-        parts = {part: Path(folder) / f"{part}.pem" for part in ("ca", "cert", "key")}
-        for path in parts.values():
-            if not path.is_file():
-                raise SourceError(f"the TLS file {path} for Docker does not exist")
-        pair = (str(parts["cert"]), str(parts["key"]))
-        tls = TLSConfig(client_cert=pair, ca_cert=str(parts["ca"]), verify=True)
-    # Any fixed version keeps the SDK from asking for it here, without bounds.
-    api = docker.APIClient(source.url or None, _ANY_VERSION, timeout=ceil(deadline), tls=tls)
-    # Proxies, ~/.netrc and REQUESTS_CA_BUNDLE are about the web; the last would outrank the engine's own CA.
-    api.trust_env = False
-    return api
-
-
 def _new_connection(api: APIClient) -> Any:
     """A new ``http.client`` connection of the SDK's transport.
 
@@ -182,7 +161,7 @@ def explain(error: BaseException, where: str, seconds: float) -> SafeText:
 def _words(cause: BaseException, place: str, seconds: float) -> str | None:
     """What one exception of the chain says, or None when only the next one knows."""
     words: str | None = None
-    if isinstance(cause, SourceError):
+    if isinstance(cause, (SourceError, PlaceError)):
         words = str(cause)
     elif isinstance(cause, ssl.SSLError):
         words = f"TLS with Docker at {place} failed: {cause.reason or cause}"
@@ -196,8 +175,6 @@ def _words(cause: BaseException, place: str, seconds: float) -> str | None:
         words = _ERRNO[cause.errno].format(place=place)
     elif isinstance(cause, (http.client.HTTPException, json.JSONDecodeError, KeyError, TypeError)):
         words = f"what answers at {place} does not speak Docker's language"
-    elif "paramiko" in str(cause):
-        words = "reaching Docker over ssh needs the paramiko package"
     return words
 
 

@@ -14,8 +14,10 @@ from backends.model.action import (
     DockerRemove,
     DockerTag,
     DockerVerb,
+    FileEdit,
     HttpCall,
     Observe,
+    ProcessSignal,
     RedisTransition,
     RedisUnit,
     RedisWrite,
@@ -28,7 +30,7 @@ from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.build_check import build_condition
-from backends.stacks.check_procedure import with_addresses
+from backends.stacks.check_procedure import with_addresses, with_folders
 from backends.stacks.naming import words_of
 
 
@@ -41,7 +43,7 @@ def build_procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Proc
         summary=item.summary,
         will_not=tuple(item.will_not),
         fallback=with_addresses(item.fallback, urls),
-        steps=tuple(_step(step) for step in item.step),
+        steps=tuple(_step(step, urls) for step in item.step),
         shows=tuple(item.shows),
         reversible_by=item.reversible_by,
         note=item.note,
@@ -74,18 +76,19 @@ def _param(row: schema.ParamRow) -> Param:
     return made if row.pattern is None else replace(made, pattern=row.pattern)
 
 
-def _step(item: schema.StepSpec) -> Step:
+def _step(item: schema.StepSpec, urls: Mapping[str, str]) -> Step:
     return Step(
         id=item.id,
         title=item.title,
-        action=_action(item.do),
+        action=_action(item.do, urls),
         proof=tuple(_proof(row) for row in item.proof),
         connect=item.connect,
         deadline=item.deadline,
         after=item.after,
         target=item.target,
-        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns)),
+        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns), item.each.where),
         is_idempotent=item.idempotent,
+        is_once=item.once,
         goes_on=item.on_failure == "continue",
     )
 
@@ -100,10 +103,11 @@ def _proof(row: schema.ProofRow) -> Proof:
         reads=row.reads,
         is_restarted=row.restarted,
         is_missing=row.missing,
+        is_newer=row.newer,
     )
 
 
-def _action(what: do.Do) -> Action:  # noqa: PLR0911, PLR0912 (one case for each kind of step)
+def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, PLR0912 (one case a kind of step)
     match what:
         case do.HttpCallSpec():
             return HttpCall(
@@ -118,7 +122,8 @@ def _action(what: do.Do) -> Action:  # noqa: PLR0911, PLR0912 (one case for each
         case do.DockerVerbSpec():
             return DockerVerb(what.source, what.verb, what.service, what.grace, what.network, what.signal)
         case do.DockerExecSpec():
-            return DockerExec(what.source, what.service, tuple(what.argv), what.user, what.output)
+            output = None if what.output is None else with_folders(what.output, urls)
+            return DockerExec(what.source, what.service, tuple(what.argv), what.user, output)
         case do.DockerRemoveSpec():
             return DockerRemove(what.source, what.container)
         case do.DockerTagSpec():
@@ -127,18 +132,44 @@ def _action(what: do.Do) -> Action:  # noqa: PLR0911, PLR0912 (one case for each
             return DockerPrune(what.source, what.label, tuple(what.keep))
         case do.SystemdVerbSpec():
             return SystemdVerb(what.source, what.verb, what.unit)
+        case do.ProcessSignalSpec():
+            return ProcessSignal(what.source, what.pid, what.command, what.signal)
         case do.SqlStatementSpec():
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():
-            return Command(
-                what.source, tuple(what.argv), what.timeout, what.folder, tuple(what.env), tuple(what.ok)
-            )
+            return _command(what, urls)
+        case do.FileEditSpec():
+            return _edit(what)
         case do.WaitSpec():
             return Wait(what.seconds)
         case do.AttestSpec():
             return Attest(what.text)
         case do.ObserveSpec():
             return Observe()
+
+
+def _command(what: do.CommandSpec, urls: Mapping[str, str]) -> Command:
+    return Command(
+        source=what.source,
+        argv=tuple(with_folders(part, urls) for part in what.argv),
+        timeout=what.timeout,
+        folder=None if what.folder is None else with_folders(what.folder, urls),
+        env=tuple(what.env),
+        ok=tuple(what.ok),
+        output=None if what.output is None else with_folders(what.output, urls),
+    )
+
+
+def _edit(what: do.FileEditSpec) -> FileEdit:
+    return FileEdit(
+        source=what.source,
+        path=what.path,
+        key=tuple(what.key),
+        value=what.value,
+        is_removed=what.remove,
+        is_created=what.create,
+        was=what.was,
+    )
 
 
 def _transition(what: do.RedisTransitionSpec) -> RedisTransition:
@@ -166,9 +197,11 @@ def _write(what: do.RedisPart, source: str) -> RedisWrite:
         op=what.op,
         key=what.key,
         value=what.value,
-        fields=what.fields,
+        fields=what.fields | dict.fromkeys(what.set_null),
         if_absent=what.if_absent,
         if_value=what.if_value,
         min_receivers=what.min_receivers,
         max_length=what.max_length,
+        elapsed=what.elapsed,
+        if_null=tuple(what.if_null),
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from backends.model.board import SERVICE
-from backends.model.substitution import RESERVED, names_in
+from backends.model.substitution import RESERVED, fill, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.check_check import demanded, service_name
@@ -18,19 +20,23 @@ from backends.stacks.schema_check import RequireRow
 from backends.stacks.toml_lines import Place
 
 _ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
+_FOLDER = re.compile(r"\{([a-z0-9-]+)\.path\}")
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
-_KINDS: Mapping[type, str] = {
-    do.RedisTransitionSpec: "redis",
-    do.RedisWriteSpec: "redis",
-    do.RedisUnitSpec: "redis",
-    do.HttpCallSpec: "http",
-    do.DockerVerbSpec: "docker",
-    do.DockerExecSpec: "docker",
-    do.DockerRemoveSpec: "docker",
-    do.DockerTagSpec: "docker",
-    do.DockerPruneSpec: "docker",
-    do.SqlStatementSpec: "postgres",
+_KINDS: Mapping[type, tuple[str, ...]] = {
+    do.RedisTransitionSpec: ("redis",),
+    do.RedisWriteSpec: ("redis",),
+    do.RedisUnitSpec: ("redis",),
+    do.HttpCallSpec: ("http",),
+    do.DockerVerbSpec: ("docker", "swarm"),
+    do.DockerExecSpec: ("docker",),
+    do.DockerRemoveSpec: ("docker",),
+    do.DockerTagSpec: ("docker",),
+    do.DockerPruneSpec: ("docker",),
+    do.SqlStatementSpec: ("postgres",),
+    do.SystemdVerbSpec: ("systemd",),
+    do.ProcessSignalSpec: ("host",),
+    do.FileEditSpec: ("files",),
 }
 
 
@@ -131,14 +137,19 @@ def _step(
 ) -> Iterator[Complaint]:
     if not step.proof and not isinstance(step.do, _UNPROVED):
         yield (), "proof is missing; expected a fact that is read back, such as {fact = …, equals = …}"
+    if step.once and procedure.risk != "stop":
+        yield ("once",), f"goes with risk stop, but this is {procedure.risk}"
     if isinstance(step.do, _UNPROVED) and procedure.risk == "stop":
         yield ("do",), "a stop waits for nobody"
     for number, proof in enumerate(step.proof):
-        for key, text in _proof(spec, proof, procedure.risk == "stop"):
-            yield ("proof", number, *key), text
+        for chosen in _each_choice(procedure, proof):
+            for key, text in _proof(spec, chosen, procedure.risk == "stop"):
+                yield ("proof", number, *key), text
         yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
-    if step.each is not None and (why := _table({fact.id: fact for fact in spec.fact}, step.each.fact)):
-        yield ("each", "fact"), why
+    if step.each is not None:
+        if why := _table({fact.id: fact for fact in spec.fact}, step.each.fact):
+            yield ("each", "fact"), why
+        yield from _names(procedure, None, step.each.where, ("each", "where"))
     for key, value in to_builtins(step.do).items():
         if key != "text" or not isinstance(step.do, do.SqlStatementSpec):
             yield from _names(procedure, step.each, value, ("do", key))
@@ -147,13 +158,24 @@ def _step(
         yield ("do", *key), text
 
 
+def _each_choice(procedure: schema.ProcedureSpec, proof: schema.ProofRow) -> Iterator[schema.ProofRow]:
+    """The proof for every value of the parameter its fact names, when those are listed."""
+    listed = {param.name: param.one_of for param in procedure.param if param.one_of}
+    name = next((name for name in sorted(names_in(proof.fact)) if name in listed), None)
+    if name is None:
+        yield proof
+        return
+    for value in listed[name]:
+        yield replace(proof, fact=str(fill(proof.fact, {name: value})))
+
+
 def _action(
     spec: schema.StackFile, procedure: schema.ProcedureSpec, step: schema.StepSpec
 ) -> Iterator[Complaint]:
     what = step.do
-    kind = _KINDS.get(type(what))
+    kinds = _KINDS.get(type(what))
     source = getattr(what, "source", "")
-    if kind is not None and (why := source_of(spec, source, kind)):
+    if kinds is not None and (why := source_of(spec, source, *kinds)):
         yield ("source",), why
     if isinstance(what, do.HttpCallSpec) and (why := path_objection(what.path)):
         yield ("path",), why
@@ -161,6 +183,22 @@ def _action(
         yield from _transition(what)
     if isinstance(what, (do.DockerVerbSpec, do.DockerExecSpec, do.DockerTagSpec)):
         yield from _container(spec, procedure, step, what)
+    if isinstance(what, do.FileEditSpec):
+        yield from _edit(what)
+    if isinstance(what, do.CommandSpec):
+        for key, text in (
+            ("folder", what.folder),
+            ("output", what.output),
+            *(("argv", part) for part in what.argv),
+        ):
+            yield from _folders(spec, key, text or "")
+
+
+def _folders(spec: schema.StackFile, key: str, text: str) -> Iterator[Complaint]:
+    """Folders that ``text`` names: ``{files.path}``."""
+    for name in _FOLDER.findall(text):
+        if why := source_of(spec, name, "files"):
+            yield (key,), why
 
 
 def _container(
@@ -181,8 +219,19 @@ def _container(
             yield ("network",), "goes with connect and disconnect, and they need it"
         if (what.verb == "signal") != (what.signal is not None):
             yield ("signal",), "goes with the verb signal, and that needs it"
-    if isinstance(what, do.DockerExecSpec) and what.output is not None and not what.output.startswith("/"):
-        yield ("output",), "expected a full path"
+    if isinstance(what, do.DockerExecSpec) and what.output is not None:
+        yield from _folders(spec, "output", what.output)
+        if not what.output.startswith("/") and not _FOLDER.match(what.output):
+            yield ("output",), "expected a full path, or one below {SOURCE.path}"
+
+
+def _edit(what: do.FileEditSpec) -> Iterator[Complaint]:
+    if not re.search(r"(\.ya?ml|\.toml|\.env)$", what.path) or ".." in what.path.split("/"):
+        yield ("path",), "expected the path of a .yaml, .yml, .toml or .env file, without '..'"
+    if (what.value is None) != what.remove:
+        yield ("value",), "expected either a value or remove = true"
+    if what.was is None and not (what.remove or what.create or what.path.endswith(".env")):
+        yield (), "was is missing; expected what the operator saw, such as $enabled with seen = {enabled = …}"
 
 
 def _names(
@@ -198,7 +247,9 @@ def _names(
 
 def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Iterator[Complaint]:
     words = words_of(proof.equals)
-    if not (words or proof.zero or proof.at_most is not None or proof.restarted or proof.missing):
+    if not (
+        words or proof.zero or proof.at_most is not None or proof.restarted or proof.missing or proof.newer
+    ):
         yield ("equals",), "expected a word to read back, got nothing"
     if proof.restarted and not proof.fact.startswith(SERVICE):
         yield ("restarted",), f"needs a service: fact = {SERVICE}NAME"
@@ -222,6 +273,8 @@ def _read(spec: schema.StackFile, row: schema.ProofRow, words: list[str]) -> Ite
     fact = facts[row.fact]
     for text in not_said_by(fact, words):
         yield ("equals",), text
+    if row.newer and fact.observed is None and (fact.type != "time" or fact.max_age is None):
+        yield ("newer",), f"fact {fact.id!r} says no time of its own; expected observed, or max_age on a time"
     if (row.zero or row.at_most is not None) and fact.type not in _COUNTED:
         yield ("zero" if row.zero else "at_most",), f"needs a number, but {fact.id!r} is {fact.type}"
     if row.zero and row.at_most is not None:
@@ -256,3 +309,8 @@ def named_sources(text: str) -> list[str]:
 def with_addresses(text: str, urls: Mapping[str, str]) -> str:
     """``text`` with ``{NAME.url}`` replaced by the address that is in use."""
     return _ADDRESS.sub(lambda found: urls[found[1]].rstrip("/"), text)
+
+
+def with_folders(text: str, urls: Mapping[str, str]) -> str:
+    """``text`` with ``{NAME.path}`` replaced by the folder of that source."""
+    return _FOLDER.sub(lambda found: urlsplit(urls[found[1]]).path.rstrip("/"), text)

@@ -44,7 +44,10 @@ class HttpCallSpec(Strict, tag_field="kind", tag="http"):
 
 
 class RedisPart(Strict):
-    op: Literal["set", "del", "hset", "hdel", "xadd", "publish", "rpush", "bgsave"]
+    op: Literal[
+        "set", "del", "hset", "hdel", "xadd", "publish", "rpush", "lpush", "ltrim", "sadd", "srem", "zrem",
+        "json", "flushdb", "bgsave",
+    ]  # fmt: skip
     key: str = ""
     value: Any = None
     fields: dict[str, Any] = {}
@@ -52,6 +55,10 @@ class RedisPart(Strict):
     if_value: str | None = None
     min_receivers: Annotated[int, Meta(ge=0)] = 0
     max_length: Annotated[int, Meta(ge=1)] | None = None
+    set_null: list[str] = []
+    """For json: members set to null, which TOML cannot write."""
+    elapsed: dict[str, str] = {}
+    if_null: list[str] = []
 
 
 class RedisWriteSpec(RedisPart, tag_field="kind", tag="redis", kw_only=True):
@@ -105,6 +112,15 @@ class SystemdVerbSpec(Strict, tag_field="kind", tag="systemd"):
     unit: Text
 
 
+class ProcessSignalSpec(Strict, tag_field="kind", tag="process"):
+    """To the process of number ``pid`` while its command line is the one the room showed."""
+
+    source: str
+    pid: Text
+    command: Text
+    signal: Literal["TERM", "INT"] = "TERM"
+
+
 class SqlStatementSpec(Strict, tag_field="kind", tag="sql"):
     source: str
     text: Text
@@ -119,6 +135,22 @@ class CommandSpec(Strict, tag_field="kind", tag="command"):
     folder: str | None = None
     env: list[Text] = []
     ok: list[int] = field(default_factory=lambda: [0])
+    output: str | None = None
+    """A file that takes what it prints. ``{NAME.path}``, here, in ``argv`` and ``folder``, is the folder of
+    that files source."""
+
+
+class FileEditSpec(Strict, tag_field="kind", tag="file"):
+    """One key of a YAML, TOML or env file."""
+
+    source: str
+    path: Text
+    key: Annotated[list[Text], Meta(min_length=1)]
+    """The way to it; ``id=X`` is the element of a list whose member ``id`` is X."""
+    value: str | int | float | bool | None = None
+    remove: bool = False
+    create: bool = False
+    was: str | None = None
 
 
 class WaitSpec(Strict, tag_field="kind", tag="wait"):
@@ -144,8 +176,10 @@ Do = (
     | DockerTagSpec
     | DockerPruneSpec
     | SystemdVerbSpec
+    | ProcessSignalSpec
     | SqlStatementSpec
     | CommandSpec
+    | FileEditSpec
     | WaitSpec
     | ObserveSpec
     | AttestSpec

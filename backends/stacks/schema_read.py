@@ -35,6 +35,8 @@ class RedisRead(Strict):
     zrevrange: str | None = None
     xlen: str | None = None
     xrevrange: str | None = None
+    xlatest: str | None = None
+    """A stream; of its entries from ``start`` to ``stop`` the newest for each word at the path ``field``."""
     groups: str | None = None
     """Consumer groups of a stream: name, consumers, pending, lag."""
     consumers: str | None = None
@@ -132,4 +134,4 @@ class DockerRead(Strict):
 class DeriveRead(Strict):
     op: Literal["rate", "delta", "median", "min", "max", "minus", "sum", "ratio", "age", "same"]
     of: Annotated[list[Text], Meta(min_length=1)]
-    over: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
+    over: Annotated[float, Meta(gt=0, le=3600)] = 60.0

@@ -11,17 +11,14 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from math import ceil
-from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import quote
 
-import docker
 import requests
 from docker.errors import DockerException
-from docker.tls import TLSConfig
 
+from backends.docker_place import PlaceError, connect
 from backends.model.stack import Source
 from backends.writers.answer import reason
 from backends.writers.docker_order import Patience
@@ -83,8 +80,8 @@ class DockerApi:
         self._patience = patience
         self._ends = monotonic() + patience.connect + patience.deadline
         try:
-            self._api = _connect(source, patience)
-        except (DockerException, OSError, ValueError) as error:
+            self._api = connect(source, patience.connect + patience.deadline)
+        except (PlaceError, DockerException, OSError, ValueError) as error:
             raise NothingSentError(f"no connection, nothing was sent: {reason(error)}") from None
         try:
             self._prefix = self._api.base_url
@@ -162,23 +159,6 @@ class DockerApi:
             if any(_is_not_connected(cause) for cause in _causes(error)):
                 raise NothingSentError(f"no connection, nothing was sent: {_cause(error)}") from None
             raise CutOffError(f"cut off before it answered: {_cause(error)}") from None
-
-
-def _connect(source: Source, patience: Patience) -> docker.APIClient:
-    tls: TLSConfig | bool = False
-    if folder := source.options.get("cert_path"):
-        parts = {part: Path(folder) / f"{part}.pem" for part in ("ca", "cert", "key")}
-        for path in parts.values():
-            if not path.is_file():
-                raise ValueError(f"the TLS file {path} does not exist")
-        tls = TLSConfig(
-            client_cert=(str(parts["cert"]), str(parts["key"])), ca_cert=str(parts["ca"]), verify=True
-        )
-    # Any fixed version keeps the SDK from asking for it here, without bounds.
-    limit = ceil(patience.connect + patience.deadline)
-    api = docker.APIClient(source.url or None, "1.41", timeout=limit, tls=tls)
-    api.trust_env = False
-    return api
 
 
 def _is_not_connected(cause: BaseException) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from backends.model.safetext import SafeText
-from backends.writers.program import OUTPUT_LIMIT
+from backends.program import OUTPUT_LIMIT
 
 _LEFT_OUT: Final = "… earlier output left out | "
 

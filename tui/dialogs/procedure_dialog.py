@@ -13,23 +13,23 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.screen import ModalScreen
 
 from backends.model.clock import Instant
 from backends.model.procedure import Procedure, Run
 from backends.model.safetext import SafeText
-from tui.actions import Action
+from tui.actions import Action, key_text
 from tui.desk import Desk
-from tui.dialogs.arming import Arming
+from tui.dialogs.arming import DEAF_SECONDS, Arming
 from tui.face import EngineFace
 from tui.moment import Moment
 from tui.presenters.plan import Question, brief_lines, plan_lines
 from tui.presenters.progress import failure_lines, is_lost, progress_lines, verdict_lines
 from tui.presenters.state import is_proved, trading_now
+from tui.screens.covering import CoveringScreen
 from widgets.band import HeadlineView
 from widgets.headline import Headline
 from widgets.pane import Pane
-from widgets.span import Spans
+from widgets.span import Span, Spans, spans_width
 from widgets.text_panel import TextPanel
 
 BOX = 104
@@ -57,8 +57,8 @@ class Stage(Enum):
     """Stays until the operator takes note."""
 
 
-class ProcedureDialog(ModalScreen[None]):
-    """Asks about one procedure of one stack, then follows its run."""
+class ProcedureDialog(CoveringScreen):
+    """Asks about one procedure of one stack, then follows its run. No key passes it in silence."""
 
     AUTO_FOCUS: ClassVar[str] = "#text"
 
@@ -85,6 +85,7 @@ class ProcedureDialog(ModalScreen[None]):
         self._submitted: Instant = moment.now if run is None else run.started
         self._run = run
         self._was_pressed_again = False
+        self._remark = ""
         self._is_whole = False
         self._headline: HeadlineView | None = None
 
@@ -97,6 +98,11 @@ class ProcedureDialog(ModalScreen[None]):
     def is_listening(self) -> bool:
         """Whether the confirm key would count now."""
         return self.stage is Stage.QUESTION and self._arming.hears(events.Event().time)
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether keys are for the dialog itself; False while the keyboard is in a line to type into."""
+        return self.focused is None or self.focused.id == "text"
 
     @abstractmethod
     def confirms(self, event: events.Key) -> bool:
@@ -120,11 +126,13 @@ class ProcedureDialog(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.show(self._moment, self._headline)
-        self.call_after_refresh(self._is_seen)
 
-    def _is_seen(self) -> None:
-        # The clock of key events, which are stamped when they are read.
-        self._arming.seen(events.Event().time)
+    def drawn(self) -> None:
+        """A frame of it went to the terminal. It listens a moment after the first with text on it."""
+        if not self._arming.is_seen and self.is_mounted and self.query_one("#text").size.height:
+            # The clock of key events, which are stamped when they are read.
+            self._arming.seen(events.Event().time)
+            self.set_timer(DEAF_SECONDS + 0.01, self._show_prompt)
 
     def on_resize(self) -> None:
         width, height = self.app.size
@@ -150,11 +158,17 @@ class ProcedureDialog(ModalScreen[None]):
         width, height = self._room()
         self.set_class(self.stage is Stage.NOT_PROVED, "-failed")
         self.query_one("#text", TextPanel).show(self._lines(width, height))
-        self.query_one("#prompt", TextPanel).show([self._prompt(width)])
+        self._show_prompt()
+
+    def remark(self, text: str) -> None:
+        """Say something about a key beside the keys that are there, until the next one."""
+        self._remark = text
+        self._show_prompt()
 
     def pressed_again(self) -> None:
         """The opening key was pressed while the question stands: one dialog, and one line in the journal."""
         self._arming.touched(self._moment.now)
+        self.remark(f"{key_text(self.key_action.keys[0])} has opened this already")
         if not self._was_pressed_again:
             self._was_pressed_again = True
             self._record("pressed again", "key pressed again while its dialog was open")
@@ -166,11 +180,18 @@ class ProcedureDialog(ModalScreen[None]):
         self._close("noted", f"operator took note of the verdict {self._verdict_word()}")
 
     def on_key(self, event: events.Key) -> None:
+        """A key that came by way of a widget of the dialog."""
+        if self.take_key(event):
+            event.stop()
+            event.prevent_default()
+
+    def take_key(self, event: events.Key) -> bool:
+        """Act on a key, or say why not; False for one that moves the text."""
         self._arming.touched(self._moment.now)
+        self._remark = ""
         if event.key in _SCROLLING:
-            return
-        event.stop()
-        event.prevent_default()
+            self._show_prompt()
+            return False
         if self.stage is not Stage.QUESTION:
             self._after_key(event)
         elif event.key == "escape":
@@ -178,12 +199,18 @@ class ProcedureDialog(ModalScreen[None]):
         elif event.key == "d":
             self._is_whole = not self._is_whole
             self.show(self._moment, self._headline)
-        elif self._arming.hears(event.time) and self.confirms(event):
+        elif not self.confirms(event):
+            self._of_no_use(event)
+        elif self._arming.hears(event.time):
             self._confirm()
+        else:
+            self.remark(f"{_name(event)} came too early: press it again")
+        return True
 
     def on_paste(self, event: events.Paste) -> None:
         """Pasted text confirms nothing."""
         event.stop()
+        self.remark("pasted text counts for nothing here")
 
     def _confirm(self) -> None:
         intent = self._desk.intent(self._moment.stack, self.procedure, self._moment.board)
@@ -199,6 +226,13 @@ class ProcedureDialog(ModalScreen[None]):
             self.take_note()
         elif event.key == "escape" and self.stage is not Stage.NOT_PROVED:
             self.dismiss()
+        elif self.stage is Stage.RUNNING and self.confirms(event):
+            self.remark("it is running; nothing is sent twice")
+        else:
+            self._of_no_use(event)
+
+    def _of_no_use(self, event: events.Key) -> None:
+        self.remark(f"{_name(event)} does nothing here")
 
     def _settle_stage(self) -> None:
         if self.operation is None or self.stage is Stage.QUESTION:
@@ -240,10 +274,21 @@ class ProcedureDialog(ModalScreen[None]):
             return verdict_lines(self.procedure, self._run, width)
         return progress_lines(self.procedure, self._run, self._waited(), width)
 
+    def _show_prompt(self) -> None:
+        if self.is_mounted:
+            self.set_class(bool(self._remark), "-remark")
+            self.query_one("#prompt", TextPanel).show([self._prompt(self._room()[0])])
+
     def _prompt(self, width: int) -> Spans:
-        if self.stage is Stage.QUESTION:
-            return self.question_prompt(self._arming.left(self._moment.now), width)
-        return self.after_prompt(width)
+        """The keys there are, without their colour as long as they do not count yet; then the remark."""
+        said = (Span(SafeText(f" {self._remark}"), "state-warn"),) if self._remark else ()
+        left = max(0, width - spans_width(said))
+        if self.stage is not Stage.QUESTION:
+            return (*self.after_prompt(left), *said)
+        keys = self.question_prompt(self._arming.left(self._moment.now), left)
+        if not self.is_listening:
+            keys = tuple(Span(span.text, "muted") for span in keys)
+        return (*keys, *said)
 
     def _close(self, event: str, detail: str) -> None:
         self._record(event, detail)
@@ -251,3 +296,8 @@ class ProcedureDialog(ModalScreen[None]):
 
     def _record(self, event: str, detail: str) -> None:
         self._engine.record(event, self._moment.stack.id, self.procedure.id, detail)
+
+
+def _name(event: events.Key) -> str:
+    """A key as the operator knows it."""
+    return event.character if event.character and event.is_printable else key_text(event.key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from backends.demo.dockerd.container import ConflictError, Container, Unexpected
 from backends.demo.dockerd.engine import Engine, NoSuchContainerError
 from backends.demo.dockerd.events import KNOWN_FILTERS, has_label, words
 from backends.demo.dockerd.meter import CPUS, MEMORY
-from backends.demo.dockerd.stamps import parse
+from backends.demo.dockerd.stamps import parse, trimmed
 from backends.demo.dockerd.streams import Stream, log_frames, stats_lines
 from backends.demo.dockerd.views import inspected, listed
 from backends.demo.port import Asgi
@@ -113,7 +114,8 @@ class _Api:
              "Driver": "overlay2", "LoggingDriver": "json-file", "CgroupDriver": "systemd",
              "CgroupVersion": "2", "NCPU": CPUS, "MemTotal": MEMORY, "OSType": "linux",
              "OperatingSystem": "Control Room demo", "Architecture": "x86_64", "KernelVersion": KERNEL,
-             "DockerRootDir": "/var/lib/docker", "LiveRestoreEnabled": False, "Warnings": None}
+             "DockerRootDir": "/var/lib/docker", "SystemTime": trimmed(time.time_ns()),
+             "LiveRestoreEnabled": False, "Warnings": None}
         )  # fmt: skip
 
     async def list(self, request: Request) -> Response:
