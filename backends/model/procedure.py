@@ -63,6 +63,8 @@ class Proof:
     """Seconds to keep reading until it is so."""
     at_most: float | None = None
     """The number, or the rows of a table, must not be above this; 0 for none left."""
+    at_least: float | None = None
+    """Likewise, must not be below this."""
     where: Mapping[str, str] = field(default_factory=dict)
     """For a table: only rows whose columns read this are counted."""
     reads: int = 1

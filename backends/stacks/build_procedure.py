@@ -99,6 +99,7 @@ def _proof(row: schema.ProofRow) -> Proof:
         equals=tuple(words_of(row.equals)),
         within=row.within,
         at_most=0.0 if row.zero else row.at_most,
+        at_least=row.at_least,
         where=row.where,
         reads=row.reads,
         is_restarted=row.restarted,

@@ -247,9 +247,8 @@ def _names(
 
 def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Iterator[Complaint]:
     words = words_of(proof.equals)
-    if not (
-        words or proof.zero or proof.at_most is not None or proof.restarted or proof.missing or proof.newer
-    ):
+    limits = [limit for limit in (proof.at_most, proof.at_least) if limit is not None]
+    if not (words or proof.zero or limits or proof.restarted or proof.missing or proof.newer):
         yield ("equals",), "expected a word to read back, got nothing"
     if proof.restarted and not proof.fact.startswith(SERVICE):
         yield ("restarted",), f"needs a service: fact = {SERVICE}NAME"
@@ -275,8 +274,10 @@ def _read(spec: schema.StackFile, row: schema.ProofRow, words: list[str]) -> Ite
         yield ("equals",), text
     if row.newer and fact.observed is None and (fact.type != "time" or fact.max_age is None):
         yield ("newer",), f"fact {fact.id!r} says no time of its own; expected observed, or max_age on a time"
-    if (row.zero or row.at_most is not None) and fact.type not in _COUNTED:
-        yield ("zero" if row.zero else "at_most",), f"needs a number, but {fact.id!r} is {fact.type}"
+    limits = {"zero": row.zero or None, "at_most": row.at_most, "at_least": row.at_least}
+    for key, value in limits.items():
+        if value is not None and fact.type not in _COUNTED:
+            yield (key,), f"needs a number, but {fact.id!r} is {fact.type}"
     if row.zero and row.at_most is not None:
         yield ("zero",), "expected either zero or at_most, got both"
     if row.where and fact.type != "table":

@@ -207,6 +207,7 @@ class ProofRow(Strict):
     within: Seconds = 1.0
     zero: bool = False
     at_most: float | None = None
+    at_least: float | None = None
     where: dict[str, str] = {}
     """For a table: only rows whose columns read this are counted."""
     reads: Annotated[int, Meta(ge=1, le=10)] = 1
