@@ -83,7 +83,7 @@ async def test_a_deleted_stream_leaves_a_copy_of_its_entries(redis_db: RedisServ
         "operator: fat finger",
         "drawdown",
     ]
-    assert redis_db.command("EXISTS", KEY) == 0
+    assert redis_db.command("EXISTS", "k") == b":0\r\n"
 
 
 async def test_hash_fields_are_set_and_deleted(redis_db: RedisServer) -> None:
