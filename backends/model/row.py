@@ -19,8 +19,8 @@ class UncountableError(Exception):
 
 
 def meets(row: Mapping[str, Any], where: Mapping[str, str]) -> bool:
-    """Whether every column reads as said: a word, ``^one|other`` (how it begins), ``~one|other`` (what is in it),
-    or ``<0.8``, ``>=5``.
+    """Whether every column reads as said: a word, ``^one|other`` (how it begins), ``~one|other`` (what is in
+    it), or ``<0.8``, ``>=5``.
 
     Raises UncountableError when a bound is set for what is no finite number, KeyError for no such column.
     """
