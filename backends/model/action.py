@@ -118,6 +118,18 @@ class SystemdVerb:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessSignal:
+    """SIGTERM or SIGINT to one process of this host, which may still refuse to end."""
+
+    source: str
+    pid: str
+    command: str
+    """Its command line, exactly as the room shows it: a number that another program has by now is left
+    alone."""
+    signal: str = "TERM"
+
+
+@dataclass(frozen=True, slots=True)
 class SqlStatement:
     """One parameterised statement in one transaction."""
 
@@ -198,6 +210,7 @@ Action = (
     | RedisUnit
     | DockerVerb
     | SystemdVerb
+    | ProcessSignal
     | SqlStatement
     | Command
     | FileEdit
@@ -207,7 +220,7 @@ Action = (
 )
 
 
-def aim(action: Action) -> str:
+def aim(action: Action) -> str:  # noqa: PLR0912 (one case for each kind of step)
     """What it acts on and how, short: ``POST /api/v1/orders``, ``SET key``, ``stop orchestrator``."""
     match action:
         case RedisTransition():
@@ -222,6 +235,8 @@ def aim(action: Action) -> str:
             text = f"{action.verb} {action.service}" + (f" from {action.network}" if action.network else "")
         case SystemdVerb():
             text = f"{action.verb} {action.unit}"
+        case ProcessSignal():
+            text = f"SIG{action.signal} to {action.pid}: {action.command}"
         case SqlStatement():
             text = " ".join(action.text.split())
         case Command():

@@ -13,6 +13,7 @@ from backends.model.action import (
     FileEdit,
     HttpCall,
     Observe,
+    ProcessSignal,
     RedisTransition,
     RedisUnit,
     RedisWrite,
@@ -81,8 +82,9 @@ def _step(item: schema.StepSpec, urls: Mapping[str, str]) -> Step:
         deadline=item.deadline,
         after=item.after,
         target=item.target,
-        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns)),
+        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns), item.each.where),
         is_idempotent=item.idempotent,
+        is_once=item.once,
         goes_on=item.on_failure == "continue",
     )
 
@@ -101,7 +103,7 @@ def _proof(row: schema.ProofRow) -> Proof:
     )
 
 
-def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911 (one line for each kind of step)
+def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, PLR0912 (one case a kind of step)
     match what:
         case do.HttpCallSpec():
             return HttpCall(
@@ -117,6 +119,8 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911 (o
             return DockerVerb(what.source, what.verb, what.service, what.grace, what.network)
         case do.SystemdVerbSpec():
             return SystemdVerb(what.source, what.verb, what.unit)
+        case do.ProcessSignalSpec():
+            return ProcessSignal(what.source, what.pid, what.command, what.signal)
         case do.SqlStatementSpec():
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():

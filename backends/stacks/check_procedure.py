@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from backends.model.board import SERVICE
-from backends.model.substitution import RESERVED, names_in
+from backends.model.substitution import RESERVED, fill, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.check_check import demanded, service_name
@@ -22,14 +23,16 @@ _ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
 _FOLDER = re.compile(r"\{([a-z0-9-]+)\.path\}")
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
-_KINDS: Mapping[type, str] = {
-    do.RedisTransitionSpec: "redis",
-    do.RedisWriteSpec: "redis",
-    do.RedisUnitSpec: "redis",
-    do.HttpCallSpec: "http",
-    do.DockerVerbSpec: "docker",
-    do.SqlStatementSpec: "postgres",
-    do.FileEditSpec: "files",
+_KINDS: Mapping[type, tuple[str, ...]] = {
+    do.RedisTransitionSpec: ("redis",),
+    do.RedisWriteSpec: ("redis",),
+    do.RedisUnitSpec: ("redis",),
+    do.HttpCallSpec: ("http",),
+    do.DockerVerbSpec: ("docker", "swarm"),
+    do.SqlStatementSpec: ("postgres",),
+    do.SystemdVerbSpec: ("systemd",),
+    do.ProcessSignalSpec: ("host",),
+    do.FileEditSpec: ("files",),
 }
 
 
@@ -130,14 +133,19 @@ def _step(
 ) -> Iterator[Complaint]:
     if not step.proof and not isinstance(step.do, _UNPROVED):
         yield (), "proof is missing; expected a fact that is read back, such as {fact = …, equals = …}"
+    if step.once and procedure.risk != "stop":
+        yield ("once",), f"goes with risk stop, but this is {procedure.risk}"
     if isinstance(step.do, _UNPROVED) and procedure.risk == "stop":
         yield ("do",), "a stop waits for nobody"
     for number, proof in enumerate(step.proof):
-        for key, text in _proof(spec, proof, procedure.risk == "stop"):
-            yield ("proof", number, *key), text
+        for chosen in _each_choice(procedure, proof):
+            for key, text in _proof(spec, chosen, procedure.risk == "stop"):
+                yield ("proof", number, *key), text
         yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
-    if step.each is not None and (why := _table({fact.id: fact for fact in spec.fact}, step.each.fact)):
-        yield ("each", "fact"), why
+    if step.each is not None:
+        if why := _table({fact.id: fact for fact in spec.fact}, step.each.fact):
+            yield ("each", "fact"), why
+        yield from _names(procedure, None, step.each.where, ("each", "where"))
     for key, value in to_builtins(step.do).items():
         if key != "text" or not isinstance(step.do, do.SqlStatementSpec):
             yield from _names(procedure, step.each, value, ("do", key))
@@ -146,10 +154,21 @@ def _step(
         yield ("do", *key), text
 
 
+def _each_choice(procedure: schema.ProcedureSpec, proof: schema.ProofRow) -> Iterator[schema.ProofRow]:
+    """The proof for every value of the parameter its fact names, when those are listed."""
+    listed = {param.name: param.one_of for param in procedure.param if param.one_of}
+    name = next((name for name in sorted(names_in(proof.fact)) if name in listed), None)
+    if name is None:
+        yield proof
+        return
+    for value in listed[name]:
+        yield replace(proof, fact=str(fill(proof.fact, {name: value})))
+
+
 def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do) -> Iterator[Complaint]:
-    kind = _KINDS.get(type(what))
+    kinds = _KINDS.get(type(what))
     source = getattr(what, "source", "")
-    if kind is not None and (why := source_of(spec, source, kind)):
+    if kinds is not None and (why := source_of(spec, source, *kinds)):
         yield ("source",), why
     if isinstance(what, do.HttpCallSpec) and (why := path_objection(what.path)):
         yield ("path",), why

@@ -84,6 +84,15 @@ class SystemdVerbSpec(Strict, tag_field="kind", tag="systemd"):
     unit: Text
 
 
+class ProcessSignalSpec(Strict, tag_field="kind", tag="process"):
+    """To the process of number ``pid`` while its command line is the one the room showed."""
+
+    source: str
+    pid: Text
+    command: Text
+    signal: Literal["TERM", "INT"] = "TERM"
+
+
 class SqlStatementSpec(Strict, tag_field="kind", tag="sql"):
     source: str
     text: Text
@@ -135,6 +144,7 @@ Do = (
     | RedisUnitSpec
     | DockerVerbSpec
     | SystemdVerbSpec
+    | ProcessSignalSpec
     | SqlStatementSpec
     | CommandSpec
     | FileEditSpec

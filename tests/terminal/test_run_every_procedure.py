@@ -83,7 +83,7 @@ def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
 def _answers(report: dict[str, Any]) -> tuple[str, ...]:
     """What the dry run says has to be given."""
     if report["class"] == "stop":
-        return ()
+        return ("--no-wait",)
     known = {each["fact"]: each["text"] for each in report["known"]}
     typed = report["confirm"] or known.get(report["challenge"])
     attest = ("--attest", "positions") if report["procedure"] == "shutdown" else ()
