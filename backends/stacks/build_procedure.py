@@ -9,6 +9,10 @@ from backends.model.action import (
     Action,
     Attest,
     Command,
+    DockerExec,
+    DockerPrune,
+    DockerRemove,
+    DockerTag,
     DockerVerb,
     FileEdit,
     HttpCall,
@@ -116,7 +120,16 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, P
         case do.RedisUnitSpec():
             return RedisUnit(what.source, tuple(_write(part, what.source) for part in what.writes))
         case do.DockerVerbSpec():
-            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network)
+            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network, what.signal)
+        case do.DockerExecSpec():
+            output = None if what.output is None else with_folders(what.output, urls)
+            return DockerExec(what.source, what.service, tuple(what.argv), what.user, output)
+        case do.DockerRemoveSpec():
+            return DockerRemove(what.source, what.container)
+        case do.DockerTagSpec():
+            return DockerTag(what.source, what.service, what.tag)
+        case do.DockerPruneSpec():
+            return DockerPrune(what.source, what.label, tuple(what.keep))
         case do.SystemdVerbSpec():
             return SystemdVerb(what.source, what.verb, what.unit)
         case do.ProcessSignalSpec():

@@ -29,6 +29,10 @@ _KINDS: Mapping[type, tuple[str, ...]] = {
     do.RedisUnitSpec: ("redis",),
     do.HttpCallSpec: ("http",),
     do.DockerVerbSpec: ("docker", "swarm"),
+    do.DockerExecSpec: ("docker",),
+    do.DockerRemoveSpec: ("docker",),
+    do.DockerTagSpec: ("docker",),
+    do.DockerPruneSpec: ("docker",),
     do.SqlStatementSpec: ("postgres",),
     do.SystemdVerbSpec: ("systemd",),
     do.ProcessSignalSpec: ("host",),
@@ -150,7 +154,7 @@ def _step(
         if key != "text" or not isinstance(step.do, do.SqlStatementSpec):
             yield from _names(procedure, step.each, value, ("do", key))
     yield from _names(procedure, step.each, step.target, ("target",))
-    for key, text in _action(spec, procedure, step.do):
+    for key, text in _action(spec, procedure, step):
         yield ("do", *key), text
 
 
@@ -165,7 +169,10 @@ def _each_choice(procedure: schema.ProcedureSpec, proof: schema.ProofRow) -> Ite
         yield replace(proof, fact=str(fill(proof.fact, {name: value})))
 
 
-def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do) -> Iterator[Complaint]:
+def _action(
+    spec: schema.StackFile, procedure: schema.ProcedureSpec, step: schema.StepSpec
+) -> Iterator[Complaint]:
+    what = step.do
     kinds = _KINDS.get(type(what))
     source = getattr(what, "source", "")
     if kinds is not None and (why := source_of(spec, source, *kinds)):
@@ -174,6 +181,8 @@ def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do
         yield ("path",), why
     if isinstance(what, do.RedisTransitionSpec):
         yield from _transition(what)
+    if isinstance(what, (do.DockerVerbSpec, do.DockerExecSpec, do.DockerTagSpec)):
+        yield from _container(spec, procedure, step, what)
     if isinstance(what, do.FileEditSpec):
         yield from _edit(what)
     if isinstance(what, do.CommandSpec):
@@ -182,16 +191,38 @@ def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do
             ("output", what.output),
             *(("argv", part) for part in what.argv),
         ):
-            for name in _FOLDER.findall(text or ""):
-                if why := source_of(spec, name, "files"):
-                    yield (key,), why
+            yield from _folders(spec, key, text or "")
+
+
+def _folders(spec: schema.StackFile, key: str, text: str) -> Iterator[Complaint]:
+    """Folders that ``text`` names: ``{files.path}``."""
+    for name in _FOLDER.findall(text):
+        if why := source_of(spec, name, "files"):
+            yield (key,), why
+
+
+def _container(
+    spec: schema.StackFile,
+    procedure: schema.ProcedureSpec,
+    step: schema.StepSpec,
+    what: do.DockerVerbSpec | do.DockerExecSpec | do.DockerTagSpec,
+) -> Iterator[Complaint]:
+    """What is done to, or in, the container of a service."""
+    services = [service.name for service in spec.service]
+    chosen = [f"${param.name}" for param in procedure.param if param.service]
+    # A column is checked when it is acted upon: the writer takes services of the stack only.
+    chosen += [f"${column}" for column in (step.each.columns if step.each is not None else ())]
+    if what.service not in chosen and (why := known(what.service, services, "service")):
+        yield ("service",), why
     if isinstance(what, do.DockerVerbSpec):
-        services = [service.name for service in spec.service]
-        chosen = [f"${param.name}" for param in procedure.param if param.service]
-        if what.service not in chosen and (why := known(what.service, services, "service")):
-            yield ("service",), why
-        if (what.verb == "disconnect") != (what.network is not None):
-            yield ("network",), "goes with disconnect, and disconnect needs it"
+        if (what.verb in ("connect", "disconnect")) != (what.network is not None):
+            yield ("network",), "goes with connect and disconnect, and they need it"
+        if (what.verb == "signal") != (what.signal is not None):
+            yield ("signal",), "goes with the verb signal, and that needs it"
+    if isinstance(what, do.DockerExecSpec) and what.output is not None:
+        yield from _folders(spec, "output", what.output)
+        if not what.output.startswith("/") and not _FOLDER.match(what.output):
+            yield ("output",), "expected a full path, or one below {SOURCE.path}"
 
 
 def _edit(what: do.FileEditSpec) -> Iterator[Complaint]:
