@@ -54,7 +54,7 @@ class HttpCall:
     already: Mapping[int, str] = field(default_factory=dict)
     """Status code to a part of the body that means: it was so already."""
     auth: str = "none"
-    """``none``, ``bearer``, ``service-jwt`` or ``internal-token``."""
+    """``none``, ``bearer``, ``service-jwt``, ``internal-token`` or ``user-context``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class HttpCallSpec(Strict, tag_field="kind", tag="http"):
     body: dict[str, Any] | None = None
     expect: list[Annotated[int, Meta(ge=100, le=599)]] = field(default_factory=lambda: [200])
     already: dict[int, str] = {}
-    auth: Literal["none", "bearer", "service-jwt", "internal-token"] = "none"
+    auth: Literal["none", "bearer", "service-jwt", "internal-token", "user-context"] = "none"
 
 
 class RedisPart(Strict):
