@@ -87,6 +87,18 @@ def _systemd(_permit: Permit, source: Source, stack: Stack) -> Effector:
     return SystemdEffector(source, stack.services)
 
 
+def _swarm(_permit: Permit, source: Source, stack: Stack) -> Effector:
+    from backends.writers.swarm import SwarmEffector
+
+    return SwarmEffector(source, stack.services)
+
+
+def _process(_permit: Permit, source: Source, _stack: Stack) -> Effector:
+    from backends.writers.process import ProcessEffector
+
+    return ProcessEffector(source)
+
+
 def _docker(_permit: Permit, source: Source, stack: Stack) -> Effector:
     from backends.writers.docker import DockerEffector
 
@@ -105,5 +117,7 @@ _EFFECTORS: Mapping[SourceKind, Callable[[Permit, Source, Stack], Effector]] = {
     SourceKind.HTTP: _http,
     SourceKind.POSTGRES: _postgres,
     SourceKind.SYSTEMD: _systemd,
+    SourceKind.HOST: _process,
     SourceKind.DOCKER: _docker,
+    SourceKind.SWARM: _swarm,
 }

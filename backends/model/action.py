@@ -63,11 +63,12 @@ class RedisWrite:
 
     source: str
     op: str
-    """``set``, ``del``, ``hset``, ``hdel``, ``xadd``, ``publish``, ``rpush``, ``bgsave``."""
+    """``set``, ``del``, ``hset``, ``hdel``, ``xadd``, ``publish``, ``rpush``, ``lpush`` (newest first),
+    ``bgsave``."""
     key: str = ""
     """The key or channel; always exact, never a pattern."""
     value: Any = None
-    """For set, publish and rpush: text, or anything JSON can hold, stored as JSON."""
+    """For set, publish, rpush and lpush: text, or anything JSON can hold, stored as JSON."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """For hset and xadd; for hdel the names."""
     if_absent: bool = False
@@ -77,7 +78,7 @@ class RedisWrite:
     min_receivers: int = 0
     """For publish: fewer subscribers than this is FAILED, because nobody heard it."""
     max_length: int | None = None
-    """For xadd and rpush: trim to about this many."""
+    """For xadd, rpush and lpush: trim to about this many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,18 @@ class SystemdVerb:
     source: str
     verb: str
     unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSignal:
+    """SIGTERM or SIGINT to one process of this host, which may still refuse to end."""
+
+    source: str
+    pid: str
+    command: str
+    """Its command line, exactly as the room shows it: a number that another program has by now is left
+    alone."""
+    signal: str = "TERM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +183,7 @@ Action = (
     | RedisUnit
     | DockerVerb
     | SystemdVerb
+    | ProcessSignal
     | SqlStatement
     | Command
     | Wait
@@ -193,6 +207,8 @@ def aim(action: Action) -> str:
             text = f"{action.verb} {action.service}" + (f" from {action.network}" if action.network else "")
         case SystemdVerb():
             text = f"{action.verb} {action.unit}"
+        case ProcessSignal():
+            text = f"SIG{action.signal} to {action.pid}: {action.command}"
         case SqlStatement():
             text = " ".join(action.text.split())
         case Command():

@@ -22,6 +22,8 @@ class Environment(Enum):
 
 class SourceKind(Enum):
     DOCKER = "docker"
+    SWARM = "swarm"
+    """A manager of a Docker Swarm, asked for services instead of containers."""
     REDIS = "redis"
     POSTGRES = "postgres"
     HTTP = "http"

@@ -13,7 +13,7 @@ from backends.model.intent import Intent
 
 _NAME: Final = re.compile(r"\$(\$|[a-z_][a-z0-9_]*)")
 
-RESERVED: Final = frozenset({"now", "operator", "reason", "details", "operation"})
+RESERVED: Final = frozenset({"now", "unix", "operator", "reason", "details", "operation"})
 """Names every intent has; a parameter cannot take their place."""
 
 
@@ -22,6 +22,7 @@ def values_of(intent: Intent, now: Instant) -> dict[str, Any]:
     return {
         **intent.params,
         "now": stamp(now),
+        "unix": int(now.wall),
         "operator": intent.operator.user,
         "reason": str(intent.reason),
         "details": None,

@@ -12,6 +12,7 @@ from backends.model.action import (
     DockerVerb,
     HttpCall,
     Observe,
+    ProcessSignal,
     RedisTransition,
     RedisUnit,
     RedisWrite,
@@ -116,6 +117,8 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911 (o
             return DockerVerb(what.source, what.verb, what.service, what.grace, what.network)
         case do.SystemdVerbSpec():
             return SystemdVerb(what.source, what.verb, what.unit)
+        case do.ProcessSignalSpec():
+            return ProcessSignal(what.source, what.pid, what.command, what.signal)
         case do.SqlStatementSpec():
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():

@@ -22,13 +22,15 @@ _ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
 _FOLDER = re.compile(r"\{([a-z0-9-]+)\.path\}")
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
-_KINDS: Mapping[type, str] = {
-    do.RedisTransitionSpec: "redis",
-    do.RedisWriteSpec: "redis",
-    do.RedisUnitSpec: "redis",
-    do.HttpCallSpec: "http",
-    do.DockerVerbSpec: "docker",
-    do.SqlStatementSpec: "postgres",
+_KINDS: Mapping[type, tuple[str, ...]] = {
+    do.RedisTransitionSpec: ("redis",),
+    do.RedisWriteSpec: ("redis",),
+    do.RedisUnitSpec: ("redis",),
+    do.HttpCallSpec: ("http",),
+    do.DockerVerbSpec: ("docker", "swarm"),
+    do.SqlStatementSpec: ("postgres",),
+    do.SystemdVerbSpec: ("systemd",),
+    do.ProcessSignalSpec: ("host",),
 }
 
 
@@ -146,9 +148,9 @@ def _step(
 
 
 def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do) -> Iterator[Complaint]:
-    kind = _KINDS.get(type(what))
+    kinds = _KINDS.get(type(what))
     source = getattr(what, "source", "")
-    if kind is not None and (why := source_of(spec, source, kind)):
+    if kinds is not None and (why := source_of(spec, source, *kinds)):
         yield ("source",), why
     if isinstance(what, do.HttpCallSpec) and (why := path_objection(what.path)):
         yield ("path",), why

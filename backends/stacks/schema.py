@@ -52,8 +52,8 @@ class Head(Strict):
 
 class SourceSpec(Strict):
     kind: Literal[
-        "docker", "redis", "postgres", "http", "systemd", "files", "host", "prometheus", "loki", "sqlite",
-        "clickhouse",
+        "docker", "swarm", "redis", "postgres", "http", "systemd", "files", "host", "prometheus", "loki",
+        "sqlite", "clickhouse",
     ]  # fmt: skip
     title: Text
     every: Seconds
@@ -78,6 +78,8 @@ class ServiceSpec(Strict):
     """Container names it may have, exact, tried in order."""
     unit: Text | None = None
     """Instead of containers: the systemd unit it is."""
+    swarm: Text | None = None
+    """Instead of containers: the service's name in a Docker Swarm."""
     process: Text | None = None
     """Instead of containers: a text its command line holds."""
     source: str = "docker"
@@ -110,6 +112,8 @@ class FactSpec(Strict):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200
     """Rows kept of a SQL answer."""
     pick: str | None = None
+    where: dict[str, str] = {}
+    """For a table or a count: only rows whose columns read so, such as ``{fill_rate = "<0.8"}``."""
     unit: Annotated[str, Meta(max_length=8)] = ""
     every: Seconds | None = None
     observed: str | None = None

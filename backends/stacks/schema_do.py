@@ -44,7 +44,7 @@ class HttpCallSpec(Strict, tag_field="kind", tag="http"):
 
 
 class RedisPart(Strict):
-    op: Literal["set", "del", "hset", "hdel", "xadd", "publish", "rpush", "bgsave"]
+    op: Literal["set", "del", "hset", "hdel", "xadd", "publish", "rpush", "lpush", "bgsave"]
     key: str = ""
     value: Any = None
     fields: dict[str, Any] = {}
@@ -75,6 +75,15 @@ class SystemdVerbSpec(Strict, tag_field="kind", tag="systemd"):
     source: str
     verb: Literal["start", "stop", "restart"]
     unit: Text
+
+
+class ProcessSignalSpec(Strict, tag_field="kind", tag="process"):
+    """To the process of number ``pid`` while its command line is the one the room showed."""
+
+    source: str
+    pid: Text
+    command: Text
+    signal: Literal["TERM", "INT"] = "TERM"
 
 
 class SqlStatementSpec(Strict, tag_field="kind", tag="sql"):
@@ -115,6 +124,7 @@ Do = (
     | RedisUnitSpec
     | DockerVerbSpec
     | SystemdVerbSpec
+    | ProcessSignalSpec
     | SqlStatementSpec
     | CommandSpec
     | WaitSpec

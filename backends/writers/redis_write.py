@@ -24,7 +24,9 @@ Words = list[str]
 TEXT_LIMIT: Final = 65_536
 """Bytes of a key's text that are read before it is changed."""
 
-_TYPES: Final = {"set": "string", "hset": "hash", "hdel": "hash", "xadd": "stream", "rpush": "list"}
+_TYPES: Final = {
+    "set": "string", "hset": "hash", "hdel": "hash", "xadd": "stream", "rpush": "list", "lpush": "list",
+}  # fmt: skip
 """What a key must be, if it exists, for a write not to destroy or refuse it. ``del`` takes any."""
 
 _KEYLESS: Final = ("publish", "bgsave")
@@ -161,7 +163,7 @@ def _part(write: RedisWrite, values: Mapping[str, Any]) -> Part:
         raise ValueError("bgsave takes no key" if key else f"{write.op} needs a key")
     if write.if_value is not None and write.op not in ("set", "del"):
         raise ValueError(f"{write.op} cannot depend on the text of its key")
-    if write.if_absent and write.op not in ("set", "hset", "xadd", "rpush"):
+    if write.if_absent and write.op not in ("set", "hset", "xadd", "rpush", "lpush"):
         raise ValueError(f"{write.op} cannot depend on the key not being there")
     text = _value(write, values) if write.op == "set" else None
     commands = _commands(write, key, values)
@@ -182,13 +184,15 @@ def _commands(write: RedisWrite, key: str, values: Mapping[str, Any]) -> tuple[W
             words = _pairs(write, values)[::2]
         case "xadd":
             words = [*(("MAXLEN", "~", *trim) if trim else ()), "*", *_pairs(write, values)]
-        case "set" | "rpush" | "publish":
+        case "set" | "rpush" | "lpush" | "publish":
             words = [_value(write, values)]
         case other:
             raise ValueError(f"cannot do {other!r}")
     command = [write.op.upper(), *([key] if key else ()), *words]
     if write.op == "rpush" and trim:
         return command, ["LTRIM", key, f"-{trim[0]}", "-1"]
+    if write.op == "lpush" and trim:
+        return command, ["LTRIM", key, "0", str(int(trim[0]) - 1)]
     return (command,)
 
 
@@ -224,6 +228,7 @@ def _told(part: Part, reply: Any, before: SafeText | None, *, is_alone: bool) ->
         "hdel": f"{key}: {reply} fields deleted",
         "xadd": f"{key}: entry {_text(reply)} added",
         "rpush": f"{key}: entry added",
+        "lpush": f"{key}: entry added",
     }
     after = None if part.text is None else SafeText(part.text)
     return done(words.get(write.op, _text(reply)), before, after)

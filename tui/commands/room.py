@@ -41,7 +41,7 @@ def open_room(session: Session, wanted: str | None = None) -> int:
         engine.stop()
         for text in left_undone(engine):
             sys.stdout.write(f"{text}\n")
-    return ExitCode.FAILED if app.return_code is None else app.return_code
+    return ExitCode.FAULT if app.return_code is None else app.return_code
 
 
 def left_undone(engine: Engine) -> list[str]:
