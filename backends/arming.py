@@ -105,6 +105,12 @@ def _docker(_permit: Permit, source: Source, stack: Stack) -> Effector:
     return DockerEffector(source, stack.services)
 
 
+def _files(_permit: Permit, source: Source, _stack: Stack) -> Effector:
+    from backends.writers.files import FilesEffector
+
+    return FilesEffector(source)
+
+
 def _commander(_permit: Permit, allowed: Sequence[Command], redact: Callable[[str], str]) -> Effector:
     """What runs this host's programs: those that the stack file lists, and no others."""
     from backends.writers.command import CommandEffector
@@ -120,4 +126,5 @@ _EFFECTORS: Mapping[SourceKind, Callable[[Permit, Source, Stack], Effector]] = {
     SourceKind.HOST: _process,
     SourceKind.DOCKER: _docker,
     SourceKind.SWARM: _swarm,
+    SourceKind.FILES: _files,
 }

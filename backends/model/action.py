@@ -63,14 +63,15 @@ class RedisWrite:
 
     source: str
     op: str
-    """``set``, ``del``, ``hset``, ``hdel``, ``xadd``, ``publish``, ``rpush``, ``lpush`` (newest first),
-    ``bgsave``."""
+    """``set``, ``del``, ``hset``, ``hdel``, ``xadd``, ``publish``, ``rpush``, ``lpush``, ``ltrim``, ``sadd``,
+    ``srem``, ``zrem``, ``json`` (sets members of the JSON object a key holds), ``flushdb``, ``bgsave``."""
     key: str = ""
     """The key or channel; always exact, never a pattern."""
     value: Any = None
-    """For set, publish, rpush and lpush: text, or anything JSON can hold, stored as JSON."""
+    """For set, publish, rpush and lpush: text, or anything JSON can hold, stored as JSON. For sadd, srem and
+    zrem the member, or a list of them."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """For hset and xadd; for hdel the names."""
+    """For hset and xadd; for hdel the names; for json the members, ``a.b`` for one inside another."""
     if_absent: bool = False
     """Only when the key does not exist; else ALREADY."""
     if_value: str | None = None
@@ -78,7 +79,11 @@ class RedisWrite:
     min_receivers: int = 0
     """For publish: fewer subscribers than this is FAILED, because nobody heard it."""
     max_length: int | None = None
-    """For xadd, rpush and lpush: trim to about this many."""
+    """For xadd, rpush and lpush: trim to about this many, the newest; for ltrim: keep the first."""
+    elapsed: Mapping[str, str] = field(default_factory=dict)
+    """For json: members set to the whole seconds passed since the time that another member says."""
+    if_null: tuple[str, ...] = ()
+    """For json: members that must be null or not there; else FAILED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,28 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class FileEdit:
+    """One key of one YAML, TOML or env file set to another value, or taken out; nothing else in it changes.
+
+    The file as it was is kept beside it. What is written is read by a service only when it starts.
+    """
+
+    source: str
+    path: str
+    """Below the source's folder; its ending says the format, ``.env`` too."""
+    key: tuple[str, ...]
+    """The way to it. ``id=X`` is the element of a list whose member ``id`` is X."""
+    value: Any = None
+    """Text becomes what the value in the file is: a number, a flag or text."""
+    is_removed: bool = False
+    """Take the key out instead, with all that is under it."""
+    is_created: bool = False
+    """The key may be new; what it stands under must be there."""
+    was: str | None = None
+    """The word it must still read: what the operator saw. None where there is nothing to see."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Time that must pass."""
 
@@ -186,13 +213,14 @@ Action = (
     | ProcessSignal
     | SqlStatement
     | Command
+    | FileEdit
     | Wait
     | Observe
     | Attest
 )
 
 
-def aim(action: Action) -> str:
+def aim(action: Action) -> str:  # noqa: PLR0912 (one case for each kind of step)
     """What it acts on and how, short: ``POST /api/v1/orders``, ``SET key``, ``stop orchestrator``."""
     match action:
         case RedisTransition():
@@ -213,6 +241,9 @@ def aim(action: Action) -> str:
             text = " ".join(action.text.split())
         case Command():
             text = " ".join(action.argv)
+        case FileEdit():
+            what = "taken out" if action.is_removed else f"= {action.value}"
+            text = f"{action.path}: {'.'.join(action.key)} {what}"
         case Wait():
             text = f"wait {action.seconds:g} s"
         case Attest():

@@ -94,6 +94,8 @@ class Step:
     """Repeat it for every row; id, title and target may then name the row's columns."""
     is_idempotent: bool = False
     """Doing it twice is doing it once: it may be sent again when no answer came. Else it never is."""
+    is_once: bool = False
+    """For a stop: not sent again once it was acknowledged, whether or not the proof comes."""
     goes_on: bool = False
     """The next step is done even when this one fails; the verdict is then PARTIAL at best."""
     values: Mapping[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from backends.model.fact import Table
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.stack import Stack
-from backends.model.substitution import RESERVED, fill, names_in, values_of
+from backends.model.substitution import RESERVED, event_of, fill, names_in, values_of
 
 _NAMES: Final = {name: f"${name}" for name in RESERVED}
 NO_TABLES: Final[Mapping[str, Table]] = {}
@@ -49,7 +49,7 @@ class Plan:
 
     def values_for(self, step: Step) -> Mapping[str, Any]:
         """The values of one step: those of the run, and of the row it was repeated for."""
-        return {**self.values, **step.values} if step.values else self.values
+        return {**self.values, **step.values, "event": event_of(self.intent.id, step.id)}
 
 
 def make_plan(
@@ -85,9 +85,12 @@ def _expanded(
             continue
         table = tables.get(step.each.fact)
         rows: dict[tuple[str, ...], None] = {}
-        if table is not None and set(step.each.columns) <= set(table.columns):
+        wanted = {column: _text(text, values) for column, text in step.each.where.items()}
+        if table is not None and {*step.each.columns, *wanted} <= set(table.columns):
             where = [table.columns.index(column) for column in step.each.columns]
-            rows = dict.fromkeys(tuple(str(row[index]) for index in where) for row in table.rows)
+            demands = [(table.columns.index(column), text) for column, text in wanted.items()]
+            chosen = (row for row in table.rows if all(row[index] == text for index, text in demands))
+            rows = dict.fromkeys(tuple(str(row[index]) for index in where) for row in chosen)
         for row in rows:
             own = dict(zip(step.each.columns, row, strict=True))
             yield _filled(replace(step, id=f"{step.id}:{row[0]}"), {**values, **own}, own)

@@ -137,14 +137,20 @@ def _chosen(node: Any, what: str) -> Any:
         raise MisfitError(f"{kind_of(node)}, a list expected")
     name, _, word = what.partition("=")
     for item in node:
-        try:
-            found = _pick(item, name)
-        except (NothingError, MisfitError):
-            continue
-        text = found.decode("utf-8", "replace") if isinstance(found, bytes) else found
-        if (str(text).lower() if isinstance(text, bool) else str(text)) == word:
+        if reads(item, name) == word:
             return item
     raise NothingError
+
+
+def reads(item: Any, path: str) -> str | None:
+    """The word at ``path`` of one item of a list; None when it has no such member."""
+    try:
+        found = _pick(item, path)
+    except (NothingError, MisfitError):
+        return None
+    if isinstance(found, bool):
+        return str(found).lower()
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
 
 
 def _one(raw: Raw, path: str | None) -> Any:
@@ -203,9 +209,9 @@ def _table(raw: Raw, path: str | None) -> Table:
         return _rows(rows[:ROW_LIMIT], raw.total)
     if isinstance(raw, Members) and path is None:
         return _listed([_entry(item) for item in raw.items[:ROW_LIMIT]], raw.total)
-    node = _pick(raw, path)
-    if isinstance(node, bytes):
-        node = parse_json(node)
+    if isinstance(raw, Members) and path is not None and not _CHOICE.match(path):
+        return _listed([_parsed(_pick(item, path)) for item in raw.items[:ROW_LIMIT]], raw.total)
+    node = _parsed(_pick(raw, path))
     if isinstance(node, dict):
         pairs = [{"field": name, "value": value} for name, value in node.items()]
         return _rows(pairs[:ROW_LIMIT], len(pairs))
@@ -225,6 +231,10 @@ def _met(table: Table, where: Mapping[str, str]) -> Table:
     except UncountableError as odd:
         raise MisfitError(f"holds {excerpt(odd)}, a number expected") from None
     return Table(table.columns, tuple(rows), len(rows))
+
+
+def _parsed(node: Any) -> Any:
+    return parse_json(node) if isinstance(node, bytes) else node
 
 
 def _entry(item: Any) -> Any:

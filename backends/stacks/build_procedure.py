@@ -10,6 +10,7 @@ from backends.model.action import (
     Attest,
     Command,
     DockerVerb,
+    FileEdit,
     HttpCall,
     Observe,
     ProcessSignal,
@@ -81,8 +82,9 @@ def _step(item: schema.StepSpec, urls: Mapping[str, str]) -> Step:
         deadline=item.deadline,
         after=item.after,
         target=item.target,
-        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns)),
+        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns), item.each.where),
         is_idempotent=item.idempotent,
+        is_once=item.once,
         goes_on=item.on_failure == "continue",
     )
 
@@ -101,7 +103,7 @@ def _proof(row: schema.ProofRow) -> Proof:
     )
 
 
-def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911 (one line for each kind of step)
+def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, PLR0912 (one case a kind of step)
     match what:
         case do.HttpCallSpec():
             return HttpCall(
@@ -123,6 +125,8 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911 (o
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():
             return _command(what, urls)
+        case do.FileEditSpec():
+            return _edit(what)
         case do.WaitSpec():
             return Wait(what.seconds)
         case do.AttestSpec():
@@ -140,6 +144,18 @@ def _command(what: do.CommandSpec, urls: Mapping[str, str]) -> Command:
         env=tuple(what.env),
         ok=tuple(what.ok),
         output=None if what.output is None else with_folders(what.output, urls),
+    )
+
+
+def _edit(what: do.FileEditSpec) -> FileEdit:
+    return FileEdit(
+        source=what.source,
+        path=what.path,
+        key=tuple(what.key),
+        value=what.value,
+        is_removed=what.remove,
+        is_created=what.create,
+        was=what.was,
     )
 
 
@@ -168,9 +184,11 @@ def _write(what: do.RedisPart, source: str) -> RedisWrite:
         op=what.op,
         key=what.key,
         value=what.value,
-        fields=what.fields,
+        fields=what.fields | dict.fromkeys(what.set_null),
         if_absent=what.if_absent,
         if_value=what.if_value,
         min_receivers=what.min_receivers,
         max_length=what.max_length,
+        elapsed=what.elapsed,
+        if_null=tuple(what.if_null),
     )

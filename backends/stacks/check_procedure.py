@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from backends.model.board import SERVICE
-from backends.model.substitution import RESERVED, names_in
+from backends.model.substitution import RESERVED, fill, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.check_check import demanded, service_name
@@ -31,6 +32,7 @@ _KINDS: Mapping[type, tuple[str, ...]] = {
     do.SqlStatementSpec: ("postgres",),
     do.SystemdVerbSpec: ("systemd",),
     do.ProcessSignalSpec: ("host",),
+    do.FileEditSpec: ("files",),
 }
 
 
@@ -131,20 +133,36 @@ def _step(
 ) -> Iterator[Complaint]:
     if not step.proof and not isinstance(step.do, _UNPROVED):
         yield (), "proof is missing; expected a fact that is read back, such as {fact = …, equals = …}"
+    if step.once and procedure.risk != "stop":
+        yield ("once",), f"goes with risk stop, but this is {procedure.risk}"
     if isinstance(step.do, _UNPROVED) and procedure.risk == "stop":
         yield ("do",), "a stop waits for nobody"
     for number, proof in enumerate(step.proof):
-        for key, text in _proof(spec, proof, procedure.risk == "stop"):
-            yield ("proof", number, *key), text
+        for chosen in _each_choice(procedure, proof):
+            for key, text in _proof(spec, chosen, procedure.risk == "stop"):
+                yield ("proof", number, *key), text
         yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
-    if step.each is not None and (why := _table({fact.id: fact for fact in spec.fact}, step.each.fact)):
-        yield ("each", "fact"), why
+    if step.each is not None:
+        if why := _table({fact.id: fact for fact in spec.fact}, step.each.fact):
+            yield ("each", "fact"), why
+        yield from _names(procedure, None, step.each.where, ("each", "where"))
     for key, value in to_builtins(step.do).items():
         if key != "text" or not isinstance(step.do, do.SqlStatementSpec):
             yield from _names(procedure, step.each, value, ("do", key))
     yield from _names(procedure, step.each, step.target, ("target",))
     for key, text in _action(spec, procedure, step.do):
         yield ("do", *key), text
+
+
+def _each_choice(procedure: schema.ProcedureSpec, proof: schema.ProofRow) -> Iterator[schema.ProofRow]:
+    """The proof for every value of the parameter its fact names, when those are listed."""
+    listed = {param.name: param.one_of for param in procedure.param if param.one_of}
+    name = next((name for name in sorted(names_in(proof.fact)) if name in listed), None)
+    if name is None:
+        yield proof
+        return
+    for value in listed[name]:
+        yield replace(proof, fact=str(fill(proof.fact, {name: value})))
 
 
 def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do) -> Iterator[Complaint]:
@@ -156,6 +174,8 @@ def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do
         yield ("path",), why
     if isinstance(what, do.RedisTransitionSpec):
         yield from _transition(what)
+    if isinstance(what, do.FileEditSpec):
+        yield from _edit(what)
     if isinstance(what, do.CommandSpec):
         for key, text in (
             ("folder", what.folder),
@@ -172,6 +192,15 @@ def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do
             yield ("service",), why
         if (what.verb == "disconnect") != (what.network is not None):
             yield ("network",), "goes with disconnect, and disconnect needs it"
+
+
+def _edit(what: do.FileEditSpec) -> Iterator[Complaint]:
+    if not re.search(r"(\.ya?ml|\.toml|\.env)$", what.path) or ".." in what.path.split("/"):
+        yield ("path",), "expected the path of a .yaml, .yml, .toml or .env file, without '..'"
+    if (what.value is None) != what.remove:
+        yield ("value",), "expected either a value or remove = true"
+    if what.was is None and not (what.remove or what.create or what.path.endswith(".env")):
+        yield (), "was is missing; expected what the operator saw, such as $enabled with seen = {enabled = …}"
 
 
 def _names(

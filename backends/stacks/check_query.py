@@ -10,8 +10,8 @@ from backends.stacks import schema, schema_read
 from backends.stacks.naming import Complaint, known, path_objection, source_of
 from backends.stacks.statement import objection
 
-_BOUNDED: Final = ("lrange", "zrange", "zrevrange", "xrevrange")
-_WITH_FIELD: Final = ("hget", "info", "consumers", "each")
+_BOUNDED: Final = ("lrange", "zrange", "zrevrange", "xrevrange", "xlatest")
+_WITH_FIELD: Final = ("hget", "info", "consumers", "each", "xlatest")
 _KINDS: Final = {
     "redis": ("redis",),
     "sql": ("postgres", "sqlite", "clickhouse"),

@@ -220,6 +220,7 @@ class ProofRow(Strict):
 class EachSpec(Strict):
     fact: str
     columns: Annotated[list[Text], Meta(min_length=1)]
+    where: dict[str, str] = {}
 
 
 class StepSpec(Strict):
@@ -233,6 +234,8 @@ class StepSpec(Strict):
     target: str = ""
     each: EachSpec | None = None
     idempotent: bool = False
+    once: bool = False
+    """For a stop: not sent again once it was acknowledged."""
     on_failure: Literal["stop", "continue"] = "stop"
 
 
@@ -288,7 +291,8 @@ class VariantSpec(Strict):
     project: Text | None = None
     """Compose project that one of ``present`` must belong to."""
     drop: list[Text] = []
-    """What this generation does not have: ``fact:ID``, ``service:NAME``, ``source:NAME`` …"""
+    """What this generation does not have: ``fact:ID``, ``service:NAME``, ``procedure:ID/STEP`` …"""
+    names: dict[str, str] = {}
     source: dict[str, dict[str, Any]] = {}
     trading: dict[str, Any] = {}
     logs: dict[str, Any] = {}
@@ -308,6 +312,8 @@ class StackFile(Strict):
     stack: Head
     trading: TradingSpec
     logs: LogSpec
+    names: dict[str, str] = {}
+    """What ``%{NAME}`` in any text of the file stands for."""
     source: dict[str, SourceSpec] = {}
     service: list[ServiceSpec] = []
     fact: list[FactSpec] = []

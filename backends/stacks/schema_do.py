@@ -44,7 +44,10 @@ class HttpCallSpec(Strict, tag_field="kind", tag="http"):
 
 
 class RedisPart(Strict):
-    op: Literal["set", "del", "hset", "hdel", "xadd", "publish", "rpush", "lpush", "bgsave"]
+    op: Literal[
+        "set", "del", "hset", "hdel", "xadd", "publish", "rpush", "lpush", "ltrim", "sadd", "srem", "zrem",
+        "json", "flushdb", "bgsave",
+    ]  # fmt: skip
     key: str = ""
     value: Any = None
     fields: dict[str, Any] = {}
@@ -52,6 +55,10 @@ class RedisPart(Strict):
     if_value: str | None = None
     min_receivers: Annotated[int, Meta(ge=0)] = 0
     max_length: Annotated[int, Meta(ge=1)] | None = None
+    set_null: list[str] = []
+    """For json: members set to null, which TOML cannot write."""
+    elapsed: dict[str, str] = {}
+    if_null: list[str] = []
 
 
 class RedisWriteSpec(RedisPart, tag_field="kind", tag="redis", kw_only=True):
@@ -105,6 +112,19 @@ class CommandSpec(Strict, tag_field="kind", tag="command"):
     that files source."""
 
 
+class FileEditSpec(Strict, tag_field="kind", tag="file"):
+    """One key of a YAML, TOML or env file."""
+
+    source: str
+    path: Text
+    key: Annotated[list[Text], Meta(min_length=1)]
+    """The way to it; ``id=X`` is the element of a list whose member ``id`` is X."""
+    value: str | int | float | bool | None = None
+    remove: bool = False
+    create: bool = False
+    was: str | None = None
+
+
 class WaitSpec(Strict, tag_field="kind", tag="wait"):
     seconds: Seconds
 
@@ -127,6 +147,7 @@ Do = (
     | ProcessSignalSpec
     | SqlStatementSpec
     | CommandSpec
+    | FileEditSpec
     | WaitSpec
     | ObserveSpec
     | AttestSpec

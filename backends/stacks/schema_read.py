@@ -35,6 +35,8 @@ class RedisRead(Strict):
     zrevrange: str | None = None
     xlen: str | None = None
     xrevrange: str | None = None
+    xlatest: str | None = None
+    """A stream; of its entries from ``start`` to ``stop`` the newest for each word at the path ``field``."""
     groups: str | None = None
     """Consumer groups of a stream: name, consumers, pending, lag."""
     consumers: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import docker
 import pytest
 import redis
 
@@ -82,6 +84,9 @@ def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
         _an_open_order(world)  # which the next procedure finds, if it is not filled by then
     if name == "flatten-symbol":
         return ("--param", "symbol=AAPL")
+    if name == "start-infrastructure":
+        with contextlib.closing(docker.DockerClient(base_url=world["docker"])) as engine:
+            engine.containers.get("trading_platform_grafana").stop()
     if name == "paper-run-own":
         return ("--param", "symbol=MSFT", "--param", "capital=50000")
     if name == "restart":
