@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import docker
 import pytest
 import redis
 
@@ -22,7 +24,17 @@ REASON = ("--reason", "the quarterly exercise")
 
 SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all", "stop-senders")
 RETURNING = ("halt", "breaker-trip", "breaker-reset", "resume")
-CLOSING = ("recover-safety", "cancel-all", "flatten-mfa", "restart", "shutdown")
+CLOSING = ("recover-safety", "cancel-all", "flatten-mfa", "restart", "shutdown", "start-applications")
+KEEPING = ("backup-redis", "backup-config", "console-restart", "start-infrastructure", "paper-run")
+HALTED = ("paper-run-own", "halt", "fills-backfill", "model-reload")
+
+BY_PROGRAMS = {
+    "start-on-host", "compose-dev", "compose-dev-workers", "compose-build", "console-explorer",
+    "console-notebooks", "console-rebuild", "alert-worker", "paper-run-file", "compose-down",
+    "compose-down-volumes", "jwt-keys", "free-port", "fills-enable", "backup-database", "restore-database",
+    "copy-redis",
+}  # fmt: skip
+"""These run compose, docker, poetry or fuser on the host: the demo is no host to run them on."""
 
 
 @pytest.fixture
@@ -38,10 +50,16 @@ def world() -> Iterator[DemoWorld]:
 
 def test_these_are_all_the_procedures_there_are() -> None:
     described = tomllib.loads(built_in()["trading-platform"].read_text())
-    assert {*SELLING, *RETURNING, *CLOSING} == {one["id"] for one in described["procedure"]}
+    ours = {*SELLING, *RETURNING, *CLOSING, *KEEPING, *HALTED}
+    assert ours | BY_PROGRAMS == {one["id"] for one in described["procedure"]}
+    assert not ours & BY_PROGRAMS
 
 
-@pytest.mark.parametrize("story", [SELLING, RETURNING, CLOSING], ids=["selling", "returning", "closing"])
+@pytest.mark.parametrize(
+    "story",
+    [SELLING, RETURNING, CLOSING, KEEPING, HALTED],
+    ids=["selling", "returning", "closing", "keeping", "halted"],
+)
 def test_one_after_the_other_each_is_planned_and_then_verified(
     world: DemoWorld, story: tuple[str, ...]
 ) -> None:
@@ -66,6 +84,11 @@ def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
         _an_open_order(world)  # which the next procedure finds, if it is not filled by then
     if name == "flatten-symbol":
         return ("--param", "symbol=AAPL")
+    if name == "start-infrastructure":
+        with contextlib.closing(docker.DockerClient(base_url=world["docker"])) as engine:
+            engine.containers.get("trading_platform_grafana").stop()
+    if name == "paper-run-own":
+        return ("--param", "symbol=MSFT", "--param", "capital=50000")
     if name == "restart":
         return ("--param", "service=signal_service")
     if name == "flatten-mfa":
@@ -86,7 +109,8 @@ def _answers(report: dict[str, Any]) -> tuple[str, ...]:
         return ("--no-wait",)
     known = {each["fact"]: each["text"] for each in report["known"]}
     typed = report["confirm"] or known.get(report["challenge"])
-    attest = ("--attest", "positions") if report["procedure"] == "shutdown" else ()
+    steps = {"shutdown": "positions", "model-reload": "served"}
+    attest = ("--attest", steps[report["procedure"]]) if report["procedure"] in steps else ()
     return ("--plan", report["plan"], *(("--confirm", typed) if typed else ()), *attest)
 
 
