@@ -142,6 +142,17 @@ class Room:
         if ready.done():
             ready.result().attest(operation, step, by)
 
+    def interrupt(self, operation: str, by: Identity) -> None:
+        """That run sends nothing more, unless it is a stop."""
+        ready = self._ready()
+        if ready.done():
+            ready.result().interrupt(operation, by)
+
+    def held(self, procedure: str) -> float:
+        """Seconds for which everything the procedure demands has held; safe from any thread."""
+        ready = self._procedures
+        return ready.result().held(procedure) if ready is not None and ready.done() else 0.0
+
     def acknowledge(self) -> None:
         """The unexplained resume was seen by somebody."""
         self._latch.acknowledge()

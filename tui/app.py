@@ -15,13 +15,16 @@ from textual.screen import Screen
 from backends.engine import Mode
 from backends.model.clock import Clock, SystemClock
 from backends.model.safetext import SafeText
+from backends.procedures.latch import ALARM as RESUMED
 from themes.contrast import Depth
 from themes.loader import BASE_TCSS, DEFAULT, defaults, shelf
 from tui.actions import Action, action, available, emergency_bindings, key_text
 from tui.bridge import Bridge
 from tui.compat import SteadyApp
 from tui.desk import Desk, running
+from tui.dialogs.ask_screen import AskScreen
 from tui.dialogs.procedure_dialog import ProcedureDialog
+from tui.drills import DrillBook
 from tui.emergency import Emergencies
 from tui.face import EngineFace
 from tui.hangup import Hangup
@@ -64,6 +67,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         clock: Clock | None = None,
         pulse: float = 1.0,
         desk: Desk | None = None,
+        drills: DrillBook | None = None,
         depth: Depth | None = None,
         on_first_frame: Callable[[], None] | None = None,
     ) -> None:
@@ -77,7 +81,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.stack = engine.stacks[0]
         self.desk = desk or Desk(engine.operator)
         self.is_watch = engine.mode is Mode.WATCH
-        self._emergencies = Emergencies(self, engine, self.desk, is_watch=self.is_watch)
+        self._drills = drills or DrillBook(None)
+        self._emergencies = Emergencies(self, engine, self.desk, self._drills, is_watch=self.is_watch)
         self._control = dict(demo_control or {})
         self._pulse = pulse
         self._on_first_frame = on_first_frame
@@ -150,7 +155,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.bell()
         moment = self.moment()
         screen = self.screen
-        if isinstance(screen, ProcedureDialog):
+        if isinstance(screen, (ProcedureDialog, AskScreen)):
             of_dialog = self.moment(screen.stack_id)
             screen.show(of_dialog, self._headline(of_dialog))
         elif isinstance(screen, Overlay):
@@ -216,6 +221,12 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
 
         self.push_screen(CommandPalette(providers=[RoomCommands]), self._on_closed)
 
+    def action_procedures(self) -> None:
+        from tui.screens.procedures import ProcedureScreen  # noqa: PLC0415  not for the first frame
+
+        choose = self._emergencies.choose
+        self.put_on_top(ProcedureScreen(self.moment(), self._drills, choose, is_watch=self.is_watch))
+
     def action_procedure(self) -> None:
         moment = self.moment()
         run = running(moment.board) or next(iter(moment.board.runs), None)
@@ -223,6 +234,10 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.say("no procedure has run in this session")
 
     def action_acknowledge(self) -> None:
+        if self.room.current == "alerts" and self.room.selected() == RESUMED:
+            self.engine.acknowledge_resume(self.stack.id)
+            self.say("the unexplained resume is noted as seen by you; trading is on")
+            return
         run = self.desk.open_verdict(self.engine.board(self.stack.id))
         if run is not None and run.verdict is not None:
             self.desk.note(run.operation)
@@ -280,6 +295,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._watch_stack()
         if self._on_first_frame is not None:
             self._on_first_frame()
+        self.run_worker(self._drills.load, thread=True, group="drills")
         if self._pulse:
             gc.freeze()
 
