@@ -119,7 +119,8 @@ class Room:
     async def observe(self) -> None:
         """Watch every source until cancelled."""
         gates = {self.stack.facts[gate.fact].source for gate in self.stack.gates}
-        ordered = sorted(self.stack.sources.values(), key=lambda source: source.id not in gates)
+        polled = [source for source in self.stack.sources.values() if source.kind is not SourceKind.ROOM]
+        ordered = sorted(polled, key=lambda source: source.id not in gates)
         loop = asyncio.get_running_loop()
         keep = self._supervisor.keep
         async with asyncio.TaskGroup() as group:
@@ -233,9 +234,11 @@ class Room:
                 ready.result().watch(self.store.board)
 
     def _maker(self, source: Source, loop: asyncio.AbstractEventLoop) -> Callable[[], Task]:
-        if source.kind is SourceKind.DOCKER:
+        if any(spec.source == source.id for spec in self.stack.services):
             return lambda: self._service_task(source, loop)
-        facts = [fact for fact in self.stack.facts.values() if fact.source == source.id]
+        facts = [
+            fact for fact in self.stack.facts.values() if fact.source == source.id and not fact.on_demand
+        ]
         connections, clock, store = self._connections, self._clock, self.store
         return lambda: FactTask(source, facts, connections.fact_reader(source, clock), store)
 

@@ -207,11 +207,13 @@ def keys() -> None:
 
 
 @app.command()
-def faults() -> None:
-    """Print the faults the demo can be given."""
+def faults(
+    stack: Annotated[str, typer.Argument(help="The simulated stack.")] = "trading-platform",
+) -> None:
+    """Print the faults a stack's demo can be given."""
     from tui.commands.describe import faults as show
 
-    raise typer.Exit(show())
+    raise typer.Exit(show(stack))
 
 
 @app.command()

@@ -16,7 +16,7 @@ from backends.model.procedure import Run
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Service
-from backends.model.stack import Stack
+from backends.model.stack import SourceKind, Stack
 
 TRAIL = 60
 """Samples kept for a sparkline."""
@@ -51,7 +51,10 @@ class Store:
             taken=now,
             environment=stack.environment,
             readings=readings,
-            sources={s.id: SourceHealth(s.id, s.title, None, now) for s in stack.sources.values()},
+            sources={
+                source.id: SourceHealth(source.id, source.title, source.kind is SourceKind.ROOM or None, now)
+                for source in stack.sources.values()
+            },
             trading=derive.trading(stack, readings, now, None),
         )
 
@@ -60,6 +63,7 @@ class Store:
         facts = [
             (fact.id, sources[fact.source], period_of(fact, sources[fact.source]))
             for fact in self._stack.facts.values()
+            if not fact.on_demand
         ]
         services = [
             (SERVICE + spec.name, sources[spec.source], sources[spec.source].every)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from backends.demo import faults as catalogue
 from backends.demo.control import control_app
-from backends.demo.faults import Faults
+from backends.demo.faults import Catalogue, Faults, check
 from backends.demo.port import HttpPort
+from backends.demo.trading_platform import faults as trading_platform
 
 CONFIG: Final = "config.toml"
 
@@ -40,7 +41,15 @@ def _trading_platform(folder: Path, seed: int) -> Simulation:
     return Platform(folder, seed)
 
 
-STACKS: Final[Mapping[str, Callable[[Path, int], Simulation]]] = {"trading-platform": _trading_platform}
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """One stack that can be simulated. Making it loads its servers' libraries; its faults cost nothing."""
+
+    faults: Catalogue
+    make: Callable[[Path, int], Simulation]
+
+
+STACKS: Final[Mapping[str, Demo]] = {"trading-platform": Demo(trading_platform.FAULTS, _trading_platform)}
 
 
 async def serve(
@@ -54,14 +63,14 @@ async def serve(
     """Serve the stack with these faults on, from ``folder``, until ``stop()`` returns.
 
     ``ready`` is called once with ``stack``, ``config`` (the file's path), ``redis``, ``postgres``,
-    ``docker``, ``http`` (by source id) and ``control``. Raises NoSuchStackError, UnknownFaultError or
-    StartError; whatever was started is ended in every case.
+    ``docker`` (None where the stack has none), ``http`` (by source id) and ``control``. Raises
+    NoSuchStackError, UnknownFaultError or StartError; whatever was started is ended in every case.
     """
     if stack not in STACKS:
         raise NoSuchStackError(f"no demo of {stack!r}; there is {', '.join(STACKS)}")
     for name in faults:
-        catalogue.check(name)
-    simulation = STACKS[stack](folder, seed)
+        check(STACKS[stack].faults, name)
+    simulation = STACKS[stack].make(folder, seed)
     control = HttpPort(control_app(simulation.faults))
     try:
         await simulation.start()
@@ -100,9 +109,9 @@ def _about(stack: str, config: Path, control: str, addresses: Mapping[str, str])
     return {
         "stack": stack,
         "config": str(config),
-        "redis": addresses["redis"],
-        "postgres": addresses["postgres"].replace("://", "://trader@"),
-        "docker": addresses["docker"],
+        "redis": addresses.get("redis"),
+        "postgres": addresses.get("postgres", "").replace("://", "://trader@") or None,
+        "docker": addresses.get("docker"),
         "http": {source: url for source, url in addresses.items() if url.startswith("http://")},
         "control": control,
     }

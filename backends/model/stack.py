@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from backends.model.alarm import Priority
+from backends.model.check import Check, Checklist, Diagnosis
 from backends.model.fact import Fact, Level
 from backends.model.procedure import Procedure
 from backends.model.secret import Secret
@@ -25,7 +26,19 @@ class SourceKind(Enum):
     POSTGRES = "postgres"
     HTTP = "http"
     SYSTEMD = "systemd"
-    """Only acted on: nothing reads it yet. Option ``scope = "user"`` means the user's own units."""
+    """Option ``scope = "user"`` means the user's own units."""
+    FILES = "files"
+    HOST = "host"
+    PROMETHEUS = "prometheus"
+    LOKI = "loki"
+    SQLITE = "sqlite"
+    CLICKHOUSE = "clickhouse"
+    ROOM = "room"
+    """The room itself: what is derived from other facts. Never polled."""
+
+
+ROOM = "room"
+"""The source id of what the room derives itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,8 @@ class ServiceSpec:
 
     name: str
     match: tuple[str, ...]
-    """Container names it may have, exact, tried in order."""
+    """Container names it may have, exact, tried in order; or the one systemd unit; or a text that the
+    process's command line holds. The kind of its source says which."""
     role: str
     source: str
     is_required: bool = True
@@ -137,6 +151,9 @@ class Stack:
     echoes: tuple[EchoSpec, ...]
     alarms: tuple[AlarmRule, ...]
     procedures: Mapping[str, Procedure]
+    checks: Mapping[str, Check]
+    checklists: Mapping[str, Checklist]
+    diagnoses: Mapping[str, Diagnosis]
     logs: LogGrammar
     is_single_operator: bool = False
     """The local configuration does without a second person; shown and journalled."""

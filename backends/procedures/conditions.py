@@ -122,16 +122,27 @@ def _is_met(condition: Condition, fact: Fact | None, reading: Reading[Any], now:
     value = reading.value
     if condition.is_missing or (condition.equals and word_of(value) not in condition.equals):
         return False
+    if condition.differs and word_of(value) in condition.differs:
+        return False
     if condition.is_ok and _level(fact, reading, now) not in _GOOD:
         return False
-    if condition.at_most is not None:
-        number, _ = counted(value, condition.where)
-        if number is None or number > condition.at_most:
-            return False
+    if not _is_within(condition, value):
+        return False
     past = _past(fact, reading, now)
     if condition.max_age is not None and (past is None or not 0 <= past <= condition.max_age):
         return False
     return condition.min_age is None or (past is not None and past >= condition.min_age)
+
+
+def _is_within(condition: Condition, value: Any) -> bool:
+    if condition.at_most is None and condition.at_least is None:
+        return True
+    number, _ = counted(value, condition.where)
+    if number is None:
+        return False
+    return (condition.at_most is None or number <= condition.at_most) and (
+        condition.at_least is None or number >= condition.at_least
+    )
 
 
 def _level(fact: Fact | None, reading: Reading[Any], now: Instant) -> Level:
@@ -152,7 +163,7 @@ def _shown(condition: Condition, reading: Reading[Any], now: Instant) -> str:
         value = reading.value
         past = now.wall - value if isinstance(value, float) else reading.observed_age(now)
         return "no time" if past is None else f"{past:.0f} s ago"
-    if condition.at_most is not None:
+    if condition.at_most is not None or condition.at_least is not None:
         number, left = counted(reading.value, condition.where)
         return "no complete count" if number is None else f"{number:g}" + (f": {left}" if left else "")
     return word_of(reading.value)

@@ -12,7 +12,8 @@ from typing import Any, Final
 import httpx
 
 from backends.model.clock import Clock, SystemClock
-from backends.model.fact import Absent, Fact, Finding, HttpQuery, SourceError, ValueType
+from backends.model.fact import Absent, Fact, Finding, SourceError, ValueType
+from backends.model.query import HttpQuery
 from backends.model.stack import Source
 from backends.readers.auth import read_headers
 from backends.readers.coerce import MisfitError, parse_json

@@ -9,7 +9,8 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from backends.model.clock import Clock, SystemClock
-from backends.model.fact import Fact, Finding, RedisQuery, SourceError, ValueType
+from backends.model.fact import Fact, Finding, SourceError, ValueType
+from backends.model.query import RedisQuery
 from backends.model.stack import Source
 from backends.readers.coerce import MisfitError
 from backends.readers.extract import broken, extract

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from backends.model.fact import RedisQuery
+from backends.model.query import RedisQuery
 from backends.readers.coerce import MisfitError
 from backends.readers.redis_question import COLLECTION_LIMIT, Command, Question, question
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from backends.model.fact import RedisQuery
+from backends.model.query import RedisQuery
 from backends.readers.coerce import MisfitError, count_in, decode, excerpt
 from backends.readers.extract import Members
 

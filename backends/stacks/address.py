@@ -13,7 +13,19 @@ SCHEMES: Final = {
     "redis": ("redis", "rediss", "unix"),
     "postgres": ("postgresql", "postgres"),
     "http": ("http", "https"),
+    "systemd": ("systemd",),
+    "files": ("file",),
+    "host": ("host",),
+    "prometheus": ("http", "https"),
+    "loki": ("http", "https"),
+    "sqlite": ("sqlite",),
+    "clickhouse": ("http", "https"),
     "syslog": ("unix", "udp"),
+}
+_PATHS: Final = {
+    "unix": "unix:///run/x.sock",
+    "file": "file:///opt/desk",
+    "sqlite": "sqlite:///var/lib/x.db",
 }
 _SECRET_NAMES: Final = frozenset({"password", "passwd", "pass", "sslpassword", "token", "api_key", "secret"})
 
@@ -48,9 +60,9 @@ def take_apart(kind: str, url: str) -> Address:
         raise AddressError("'@' stands after the host; write special characters in a password as %XX")
     if any(key.lower() in _SECRET_NAMES for key, _ in query):
         raise AddressError("the query holds a credential; use password_env or password_file")
-    if parts.scheme == "unix" and (host or not parts.path):
-        raise AddressError("expected a socket's whole path, as in unix:///run/x.sock")
-    if parts.scheme != "unix" and not host and not (kind == "postgres" and dict(query).get("host")):
+    if parts.scheme in _PATHS and (host or not parts.path):
+        raise AddressError(f"expected a whole path, as in {_PATHS[parts.scheme]}")
+    if parts.scheme not in _PATHS and not host and not (kind == "postgres" and dict(query).get("host")):
         raise AddressError("expected an address with a host")
     scheme, _, rest = url.partition("://")
     bare = rest[len(parts.netloc) :]

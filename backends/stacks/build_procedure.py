@@ -19,11 +19,13 @@ from backends.model.action import (
     SystemdVerb,
     Wait,
 )
-from backends.model.condition import Condition, Each, Param
+from backends.model.condition import Each, Param
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.stacks import schema
 from backends.stacks import schema_do as do
-from backends.stacks.check_procedure import with_addresses, words_of
+from backends.stacks.build_check import build_condition
+from backends.stacks.check_procedure import with_addresses
+from backends.stacks.naming import words_of
 
 
 def build_procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Procedure:
@@ -43,7 +45,7 @@ def build_procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Proc
         not_done=item.not_done,
         section=item.section,
         runbook=tuple(item.runbook),
-        requires=tuple(_condition(row) for row in item.require),
+        requires=tuple(build_condition(row, row.id, row.because) for row in item.require),
         held_for=item.held_for,
         params=tuple(_param(row) for row in item.param),
         challenge=item.challenge,
@@ -52,21 +54,6 @@ def build_procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Proc
         warnings=tuple(item.warnings),
         seen=item.seen,
         quiet=item.quiet,
-    )
-
-
-def _condition(row: schema.RequireRow) -> Condition:
-    return Condition(
-        id=row.id,
-        fact=row.fact,
-        because=row.because,
-        equals=tuple(words_of(row)),
-        is_ok=row.ok,
-        is_missing=row.missing,
-        at_most=0.0 if row.zero else row.at_most,
-        max_age=row.max_age,
-        min_age=row.min_age,
-        where=row.where,
     )
 
 
@@ -102,7 +89,7 @@ def _step(item: schema.StepSpec) -> Step:
 def _proof(row: schema.ProofRow) -> Proof:
     return Proof(
         fact=row.fact,
-        equals=tuple(words_of(row)),
+        equals=tuple(words_of(row.equals)),
         within=row.within,
         at_most=0.0 if row.zero else row.at_most,
         where=row.where,

@@ -7,14 +7,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from backends.stacks import address, schema
+from backends.stacks.check_check import checks
 from backends.stacks.check_procedure import procedures
-from backends.stacks.naming import LEVELS, Complaint, known, not_said_by, path_objection, source_of, word
-from backends.stacks.statement import objection
+from backends.stacks.check_query import query
+from backends.stacks.naming import LEVELS, Complaint, known, not_said_by, source_of, word
 from backends.stacks.toml_file import TomlFile
 from backends.stacks.toml_lines import Place
 
-_BOUNDED = ("lrange", "zrange", "zrevrange", "xrevrange")
-_ANSWERS = {"redis": "redis", "sql": "postgres", "http": "http"}
+_RUNTIMES = {"containers": "docker", "unit": "systemd", "process": "host"}
 _NUMBERS = ("int", "float", "count", "table")
 _WORDED = ("text", "bool", "int")
 _LIMITS = ("warn_above", "crit_above", "warn_below", "crit_below")
@@ -23,7 +23,7 @@ NO_PATH = "none"
 
 def check(file: TomlFile, spec: schema.StackFile) -> None:
     """Raises ConfigError for the first thing in ``spec`` that cannot be meant."""
-    for rule in (_unique, _sources, _services, _facts, _trading, _alarms, _logs, procedures):
+    for rule in (_unique, _sources, _services, _facts, _trading, _alarms, _logs, procedures, checks, _polled):
         for place, text in rule(spec):
             raise file.error(place, text)
 
@@ -32,6 +32,8 @@ def _unique(spec: schema.StackFile) -> Iterator[Complaint]:
     yield from _repeated("service", [item.name for item in spec.service], "name")
     yield from _repeated("fact", [item.id for item in spec.fact], "id")
     yield from _repeated("alarm", [item.id for item in spec.alarm], "id")
+    for table in ("check", "checklist", "diagnosis"):
+        yield from _repeated(table, [item.id for item in getattr(spec, table)], "id")
     yield from _repeated("procedure", [item.id for item in spec.procedure], "id")
     for index, item in enumerate(spec.procedure):
         for (_, number, *rest), text in _repeated("step", [step.id for step in item.step], "id"):
@@ -69,51 +71,44 @@ def _sources(spec: schema.StackFile) -> Iterator[Complaint]:
             yield (*place, "auth"), f"a {source.kind} source has no auth; expected it on an http source"
 
 
+def _polled(spec: schema.StackFile) -> Iterator[Complaint]:
+    """Of what is never polled nobody would know whether it answers."""
+    polled = {fact.source for fact in spec.fact if not fact.on_demand}
+    polled |= {service.source for service in spec.service}
+    for name in spec.source:
+        if name not in polled:
+            yield (
+                ("source", name),
+                "nothing is polled from it; expected a service or a fact that is not only on demand",
+            )
+
+
 def _services(spec: schema.StackFile) -> Iterator[Complaint]:
     for index, service in enumerate(spec.service):
-        if why := source_of(spec, service.source, "docker"):
-            yield ("service", index, "source"), why
+        place: Place = ("service", index)
+        named = [key for key in _RUNTIMES if getattr(service, key)]
+        if len(named) != 1:
+            yield (
+                place,
+                f"expected exactly one of {', '.join(_RUNTIMES)}, got {' and '.join(named) or 'none'}",
+            )
+            continue
+        if why := source_of(spec, service.source, _RUNTIMES[named[0]]):
+            yield (*place, "source"), why
+    asked = {fact.source for fact in spec.fact if fact.source}
+    for index, service in enumerate(spec.service):
+        if service.source in asked:
+            yield (
+                ("service", index, "source"),
+                f"facts are read from {service.source!r} too; give them a source of their own with url_of",
+            )
 
 
 def _facts(spec: schema.StackFile) -> Iterator[Complaint]:
     for index, fact in enumerate(spec.fact):
         place: Place = ("fact", index)
-        for key, text in (*_query(spec, fact), *_typing(fact), *_thresholds(fact), *_words(fact)):
+        for key, text in (*query(spec, fact), *_typing(fact), *_thresholds(fact), *_words(fact)):
             yield (*place, *key), text
-
-
-def _query(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint]:
-    asked = [name for name in _ANSWERS if getattr(fact, name) is not None]
-    if len(asked) != 1:
-        yield (), f"expected exactly one of redis, sql, http, got {' and '.join(asked) or 'none'}"
-        return
-    if why := source_of(spec, fact.source, _ANSWERS[asked[0]]):
-        yield ("source",), why
-    if fact.redis is not None:
-        yield from ((("redis", *key), text) for key, text in _redis(fact.redis))
-    elif fact.sql is not None:
-        if why := objection(fact.sql):
-            yield ("sql",), why
-    elif fact.http is not None:
-        if why := path_objection(fact.http.path):
-            yield ("http", "path"), why
-        if fact.http.body == "prometheus" and fact.pick is None:
-            yield (), "a prometheus answer needs pick, the name of the metric"
-
-
-def _redis(read: schema.RedisRead) -> Iterator[Complaint]:
-    asked = [name for name in schema.REDIS_OPERATIONS if getattr(read, name) is not None]
-    if len(asked) != 1:
-        yield (), f"expected exactly one operation of {', '.join(schema.REDIS_OPERATIONS)}, got {len(asked)}"
-        return
-    operation = asked[0]
-    if not getattr(read, operation):
-        yield (operation,), "expected a key, got nothing"
-    if (read.field is not None) != (operation in ("hget", "info")):
-        yield (), "field goes with hget and info, and they need it"
-    is_bounded = (read.start < 0) == (read.stop < 0) and read.stop >= read.start
-    if operation in _BOUNDED and not (is_bounded and read.stop - read.start < 1000):
-        yield (), f"{operation} needs bounds: start and stop, at most 1000 items apart"
 
 
 def _typing(fact: schema.FactSpec) -> Iterator[Complaint]:

@@ -12,7 +12,9 @@ from backends.model.board import SERVICE
 from backends.model.substitution import RESERVED, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
-from backends.stacks.naming import Complaint, known, not_said_by, path_objection, source_of, word
+from backends.stacks.check_check import demanded, service_name
+from backends.stacks.naming import Complaint, known, not_said_by, path_objection, source_of, word, words_of
+from backends.stacks.schema_check import RequireRow
 from backends.stacks.toml_lines import Place
 
 _ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
@@ -115,19 +117,8 @@ def _params(facts: Mapping[str, schema.FactSpec], procedure: schema.ProcedureSpe
             yield (*place, "pattern"), f"not a regular expression: {error}"
 
 
-def _require(
-    spec: schema.StackFile, procedure: schema.ProcedureSpec, row: schema.RequireRow
-) -> Iterator[Complaint]:
-    demands = (row.equals != [], row.ok, row.missing, row.zero, row.at_most, row.max_age, row.min_age)
-    if not any(demand is not None and demand is not False for demand in demands):
-        yield (), "expected a demand: equals, ok, missing, zero, at_most, max_age or min_age"
-    yield from _read(spec, row, words_of(row))
-    fact = next((fact for fact in spec.fact if fact.id == row.fact), None)
-    if fact is not None:
-        if row.min_age is not None and fact.type != "time":
-            yield ("min_age",), f"needs a fact of type time, but {fact.id!r} is {fact.type}"
-        if row.max_age is not None and fact.type != "time" and fact.observed is None:
-            yield ("max_age",), f"fact {fact.id!r} says no time; expected type time or observed"
+def _require(spec: schema.StackFile, procedure: schema.ProcedureSpec, row: RequireRow) -> Iterator[Complaint]:
+    yield from demanded(spec, row)
     yield from _names(procedure, None, row.where, ("where",))
 
 
@@ -182,7 +173,7 @@ def _names(
 
 
 def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Iterator[Complaint]:
-    words = words_of(proof)
+    words = words_of(proof.equals)
     if not (words or proof.zero or proof.at_most is not None or proof.restarted or proof.missing):
         yield ("equals",), "expected a word to read back, got nothing"
     if proof.restarted and not proof.fact.startswith(SERVICE):
@@ -196,17 +187,10 @@ def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Ite
             yield ("equals",), f"{text!r} allows trading; a stop cannot be proved by it"
 
 
-def _read(
-    spec: schema.StackFile, row: schema.ProofRow | schema.RequireRow, words: list[str]
-) -> Iterator[Complaint]:
-    """What is wrong with what a proof and a precondition have in common."""
+def _read(spec: schema.StackFile, row: schema.ProofRow, words: list[str]) -> Iterator[Complaint]:
     facts = {fact.id: fact for fact in spec.fact}
     if row.fact.startswith(SERVICE):
-        name = row.fact.removeprefix(SERVICE)
-        if not name.startswith("$") and (
-            why := known(name, [service.name for service in spec.service], "service")
-        ):
-            yield ("fact",), why
+        yield from service_name(spec, row.fact)
         return
     if why := known(row.fact, facts, "fact"):
         yield ("fact",), why
@@ -248,8 +232,3 @@ def named_sources(text: str) -> list[str]:
 def with_addresses(text: str, urls: Mapping[str, str]) -> str:
     """``text`` with ``{NAME.url}`` replaced by the address that is in use."""
     return _ADDRESS.sub(lambda found: urls[found[1]].rstrip("/"), text)
-
-
-def words_of(row: schema.ProofRow | schema.RequireRow) -> list[str]:
-    """The words a proof or a precondition accepts."""
-    return [word(raw) for raw in (row.equals if isinstance(row.equals, list) else [row.equals])]

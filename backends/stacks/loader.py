@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from backends.model.alarm import Priority
-from backends.model.fact import Fact, HttpQuery, Level, Query, RedisQuery, SqlQuery, ValueType
+from backends.model.fact import Fact, Level, ValueType
 from backends.model.stack import (
+    ROOM,
     AlarmRule,
     EchoSpec,
     Environment,
@@ -22,14 +23,17 @@ from backends.model.stack import (
 )
 from backends.model.trading import TradingState
 from backends.stacks import schema
+from backends.stacks.build_check import build_check, build_checklist, build_diagnosis
 from backends.stacks.build_procedure import build_procedure
+from backends.stacks.build_query import build_query
 from backends.stacks.check import check
 from backends.stacks.naming import word
+from backends.stacks.schema_read import REDIS_OPERATIONS
 from backends.stacks.toml_file import TomlFile, decode, read_toml
 
 FOLDER: Final = Path(__file__).parent
 STACK_FILE: Final = "stack.toml"
-_ONLY_READS: Final = f"a fact only reads; expected one of: {', '.join(schema.REDIS_OPERATIONS)}"
+_ONLY_READS: Final = f"a fact only reads; expected one of: {', '.join(REDIS_OPERATIONS)}"
 _NOTES: Final = {
     "keys": "KEYS stops Redis while it looks; expected scan",
     **dict.fromkeys(("set", "del", "hset", "incr", "lpush", "rpush", "sadd", "zadd", "expire"), _ONLY_READS),
@@ -64,6 +68,12 @@ class Described:
             options=spec.options,
         )
 
+    def _own(self) -> dict[str, Source]:
+        """The room itself as a source, when it derives anything."""
+        if all(item.derive is None for item in self.spec.fact):
+            return {}
+        return {ROOM: Source(ROOM, SourceKind.ROOM, "the room itself", "", every=1.0, deadline=1.0)}
+
     def build(self, sources: Mapping[str, Source], environment: Environment | None = None) -> Stack:
         """The stack with the given sources; ``environment`` None is the file's own word."""
         spec = self.spec
@@ -72,13 +82,16 @@ class Described:
             id=spec.stack.id,
             title=spec.stack.title,
             environment=environment or Environment[spec.stack.environment.upper()],
-            sources=dict(sources),
+            sources=dict(sources) | self._own(),
             services=tuple(_service(item) for item in spec.service),
             facts={item.id: _fact(item) for item in spec.fact},
             gates=tuple(_gate(item) for item in spec.trading.gate),
             echoes=tuple(EchoSpec(item.gate, item.fact, item.label) for item in spec.trading.echo),
             alarms=tuple(_alarm(item) for item in spec.alarm),
             procedures={item.id: build_procedure(item, urls) for item in spec.procedure},
+            checks={item.id: build_check(item) for item in spec.check},
+            checklists={item.id: build_checklist(item) for item in spec.checklist},
+            diagnoses={item.id: build_diagnosis(item) for item in spec.diagnosis},
             logs=LogGrammar(tuple(spec.logs.patterns), tuple(spec.logs.drop)),
             environment_facts=tuple(
                 (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
@@ -108,7 +121,7 @@ def load_stack(path: Path) -> Stack:
 def _service(item: schema.ServiceSpec) -> ServiceSpec:
     return ServiceSpec(
         name=item.name,
-        match=tuple(item.containers),
+        match=tuple(item.containers) or (item.unit or item.process or "",),
         role=item.role,
         source=item.source,
         is_required=item.required,
@@ -127,8 +140,8 @@ def _fact(item: schema.FactSpec) -> Fact:
         id=item.id,
         label=item.label,
         group=item.group,
-        source=item.source,
-        query=_query(item),
+        source=item.source or ROOM,
+        query=build_query(item),
         type=ValueType(item.type),
         pick=item.pick,
         unit=item.unit,
@@ -144,18 +157,9 @@ def _fact(item: schema.FactSpec) -> Fact:
         missing_note=item.missing_note,
         note=item.note,
         is_shown=item.shown,
+        on_demand=item.on_demand,
         runbook=tuple(item.runbook),
     )
-
-
-def _query(item: schema.FactSpec) -> Query:
-    if item.redis is not None:
-        read = item.redis
-        name = next(name for name in schema.REDIS_OPERATIONS if getattr(read, name) is not None)
-        return RedisQuery(name, getattr(read, name), read.field, read.start, read.stop)
-    if item.http is not None:
-        return HttpQuery(item.http.path, tuple(item.http.expect), item.http.body)
-    return SqlQuery((item.sql or "").strip().removesuffix(";"), item.limit)
 
 
 def _gate(item: schema.GateRow) -> GateSpec:

@@ -10,10 +10,22 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, field
+from msgspec import Meta
 from msgspec.json import schema
 
+from backends.stacks.schema_check import ChecklistRow, CheckRow, DiagnosisRow, RequireRow
 from backends.stacks.schema_do import Do
+from backends.stacks.schema_read import (
+    DeriveRead,
+    DockerRead,
+    FileRead,
+    HostRead,
+    HttpRead,
+    LokiRead,
+    PromRead,
+    RedisRead,
+    SystemdRead,
+)
 from backends.stacks.schema_types import (
     EnvironmentWord,
     Id,
@@ -37,7 +49,10 @@ class Head(Strict):
 
 
 class SourceSpec(Strict):
-    kind: Literal["docker", "redis", "postgres", "http"]
+    kind: Literal[
+        "docker", "redis", "postgres", "http", "systemd", "files", "host", "prometheus", "loki", "sqlite",
+        "clickhouse",
+    ]  # fmt: skip
     title: Text
     every: Seconds
     deadline: Seconds
@@ -56,9 +71,13 @@ class SourceSpec(Strict):
 
 class ServiceSpec(Strict):
     name: Id
-    containers: Annotated[list[Text], Meta(min_length=1)]
-    """Container names it may have, exact, tried in order."""
     role: Text
+    containers: list[Text] = []
+    """Container names it may have, exact, tried in order."""
+    unit: Text | None = None
+    """Instead of containers: the systemd unit it is."""
+    process: Text | None = None
+    """Instead of containers: a text its command line holds."""
     source: str = "docker"
     required: bool = True
     has_check: bool = False
@@ -67,56 +86,23 @@ class ServiceSpec(Strict):
     runbook: Rows = []
 
 
-class RedisRead(Strict):
-    """Exactly one operation, with the key it reads."""
-
-    get: str | None = None
-    strlen: str | None = None
-    exists: str | None = None
-    ttl: str | None = None
-    pttl: str | None = None
-    type: str | None = None
-    hget: str | None = None
-    hgetall: str | None = None
-    hlen: str | None = None
-    llen: str | None = None
-    lrange: str | None = None
-    scard: str | None = None
-    zcard: str | None = None
-    zrange: str | None = None
-    zrevrange: str | None = None
-    xlen: str | None = None
-    xrevrange: str | None = None
-    scan: str | None = None
-    """A pattern; the value is how many keys match."""
-    info: str | None = None
-    """A section of INFO; ``field`` names the line."""
-    field: str | None = None
-    start: int = 0
-    stop: int = -1
-
-
-REDIS_OPERATIONS = tuple(
-    name for name in RedisRead.__struct_fields__ if name not in ("field", "start", "stop")
-)
-"""The reads a stack file may ask for. None of them changes anything or is unbounded."""
-
-
-class HttpRead(Strict):
-    path: str
-    expect: list[Annotated[int, Meta(ge=100, le=599)]] = field(default_factory=lambda: [200])
-    body: Literal["json", "text", "prometheus", "none"] = "json"
-
-
 class FactSpec(Strict):
     id: Id
     label: Label
     group: Label
-    source: str
     type: Literal["text", "int", "float", "bool", "time", "count", "table"]
+    source: str = ""
+    """Not for what is derived from other facts."""
     redis: RedisRead | None = None
     sql: str | None = None
     http: HttpRead | None = None
+    systemd: SystemdRead | None = None
+    file: FileRead | None = None
+    host: HostRead | None = None
+    prom: PromRead | None = None
+    loki: LokiRead | None = None
+    docker: DockerRead | None = None
+    derive: DeriveRead | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200
     """Rows kept of a SQL answer."""
     pick: str | None = None
@@ -136,6 +122,8 @@ class FactSpec(Strict):
     missing_note: str | None = None
     note: str | None = None
     shown: bool = True
+    on_demand: bool = False
+    """Never polled: read only when a check, a diagnosis or a procedure needs it."""
     runbook: Rows = []
 
 
@@ -222,21 +210,6 @@ class StepSpec(Strict):
     on_failure: Literal["stop", "continue"] = "stop"
 
 
-class RequireRow(Strict):
-    id: Id
-    fact: str
-    """A fact, or ``service:NAME``."""
-    because: Text
-    equals: Word | list[Word] = []
-    ok: bool = False
-    missing: bool = False
-    zero: bool = False
-    at_most: float | None = None
-    max_age: Annotated[float, Meta(gt=0)] | None = None
-    min_age: Annotated[float, Meta(gt=0)] | None = None
-    where: dict[str, str] = {}
-
-
 class ParamRow(Strict):
     name: Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]*$")]
     label: Label
@@ -285,6 +258,9 @@ class StackFile(Strict):
     fact: list[FactSpec] = []
     evidence: list[EvidenceRow] = []
     alarm: list[AlarmSpec] = []
+    check: list[CheckRow] = []
+    checklist: list[ChecklistRow] = []
+    diagnosis: list[DiagnosisRow] = []
     procedure: list[ProcedureSpec] = []
 
 

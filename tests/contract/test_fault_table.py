@@ -17,9 +17,10 @@ import pytest
 
 from backends.board.ingest import ingest_facts, ingest_failure
 from backends.model.clock import Instant
-from backends.model.fact import Fact, HttpQuery, Level, RedisQuery, SourceError, SqlQuery, ValueType
+from backends.model.fact import Fact, Level, SourceError, ValueType
 from backends.model.judge import judge
 from backends.model.port import FactReader
+from backends.model.query import HttpQuery, RedisQuery, SqlQuery
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from backends.model.credential import internal_token, user_context
-from backends.model.fact import Absent, Broken, Fact, Finding, Found, HttpQuery, SourceError, Table, ValueType
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, Table, ValueType
+from backends.model.query import HttpQuery
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
 from backends.readers.http import HttpFactReader, new_client

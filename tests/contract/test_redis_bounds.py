@@ -7,7 +7,8 @@ import json
 import pytest
 import redis
 
-from backends.model.fact import Broken, Found, RedisQuery, ValueType
+from backends.model.fact import Broken, Found, ValueType
+from backends.model.query import RedisQuery
 from backends.model.safetext import SafeText
 from backends.stacks.loader import built_in, load_stack
 from tests.contract.faulty import Faulty, redis_commands

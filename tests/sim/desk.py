@@ -11,9 +11,10 @@ from typing import Any
 
 from backends.model.action import Action, Attest, HttpCall, Observe
 from backends.model.condition import Condition, Each, Param
-from backends.model.fact import Fact, RedisQuery, Table, ValueType
+from backends.model.fact import Fact, Table, ValueType
 from backends.model.intent import Identity, Intent
 from backends.model.procedure import Procedure, Proof, Receipt, ReceiptKind, RiskClass, Run, Step
+from backends.model.query import RedisQuery
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import GateSpec, ServiceSpec, Source, SourceKind, Stack

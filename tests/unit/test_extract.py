@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.model.fact import Absent, Broken, Fact, Found, RedisQuery, Table, ValueType
+from backends.model.fact import Absent, Broken, Fact, Found, Table, ValueType
+from backends.model.query import RedisQuery
 from backends.model.safetext import SafeText
 from backends.readers.extract import Members, Rows, extract
 

@@ -27,6 +27,7 @@ from backends.demo.trading_platform.broker import PaperBroker, Report
 from backends.demo.trading_platform.chatter import chatter, write_history
 from backends.demo.trading_platform.containers import SERVICES, container_specs
 from backends.demo.trading_platform.database import Database
+from backends.demo.trading_platform.faults import FAULTS
 from backends.demo.trading_platform.flood import RATE
 from backends.demo.trading_platform.gateway import Gateway
 from backends.demo.trading_platform.gateway_app import gateway_routes
@@ -86,7 +87,7 @@ class Platform:
         self.engine = Engine(container_specs(self._workloads(), self.logs), _AGE, seed)
         self._docker = HttpPort(engine_app(self.engine), folder / "docker.sock")
         self._troubles = Troubles(self)
-        self.faults = Faults(self._troubles.switches())
+        self.faults = Faults(FAULTS, self._troubles.switches())
 
     def _dice(self, part: str) -> random.Random:
         """Each part has its own, so that what one does leaves the others' course alone."""
