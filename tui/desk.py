@@ -73,12 +73,24 @@ class Desk:
         params: Mapping[str, str] = NO_PARAMS,
         answers: Answers = NO_ANSWERS,
     ) -> Intent:
-        """A request to run the procedure as seen on that board: what changes the market, loses something
-        or restores is held to the plan and the values it shows."""
+        """A request to run the procedure, with an operation id of its own."""
+        return replace(self.draft(stack, procedure, board, now, params, answers), id=self._new_id())
+
+    def draft(
+        self,
+        stack: Stack,
+        procedure: Procedure,
+        board: Board,
+        now: Instant,
+        params: Mapping[str, str],
+        answers: Answers,
+    ) -> Intent:
+        """What would be requested now: what moves the market, loses something or restores is held to the
+        plan and the values that board shows."""
         reason = answers.reason or f"{procedure.title} by {self._operator.user} from the control room"
         shown = shown_on(board, procedure)
         intent = Intent(
-            id=self._new_id(),
+            id="",
             stack=stack.id,
             procedure=procedure.id,
             operator=self._operator,

@@ -6,6 +6,7 @@ engine behaves as these tests assume is shown by the terminal tests, which run t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -76,11 +77,14 @@ class FakeMatches:
 class FakeEngine:
     """The engine's public face over boards made by hand."""
 
-    def __init__(self, board: Board, clock: FakeClock, mode: Mode = Mode.ARMED) -> None:
+    def __init__(
+        self, board: Board, clock: FakeClock, mode: Mode = Mode.ARMED, stack: Stack = world.STACK
+    ) -> None:
         self.mode = mode
         self.clock = clock
-        self.operator = Identity("kim", 1000, "ops1", "pts/3")
-        self.stacks: tuple[Stack, ...] = (world.STACK,)
+        # Whoever runs the tests is then the second person.
+        self.operator = Identity("kim", os.getuid() + 1, "ops1", "pts/3")
+        self.stacks: tuple[Stack, ...] = (stack,)
         self.submitted: list[Intent] = []
         self.recorded: list[tuple[str, str, str, str]] = []
         self.refreshed: list[str] = []

@@ -66,6 +66,11 @@ class AskScreen(ModalScreen[None]):
         """The stack it was opened on."""
         return self._moment.stack.id
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether a key would count now."""
+        return self._arming.hears(events.Event().time)
+
     def compose(self) -> ComposeResult:
         it = self._moment
         self._options = options(self._param, it.stack, it.board, it.now)

@@ -112,6 +112,11 @@ class ProcedureDialog(ModalScreen[None]):
         return self.stage is Stage.QUESTION and self._arming.hears(events.Event().time)
 
     @property
+    def listens_for_person(self) -> bool:
+        """Whether the key that confirms a waiting step would count now."""
+        return self._is_waiting and self._arming.hears(events.Event().time)
+
+    @property
     def verb(self) -> str:
         """What is confirmed, in the words of its title: ``HALT TRADING``."""
         return self.procedure.title.partition(":")[0].partition(",")[0].upper()

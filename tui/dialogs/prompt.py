@@ -26,7 +26,7 @@ def button_line(buttons: Sequence[tuple[str, bool]], notes: Sequence[str], width
     for text, is_focused in buttons:
         mark = f"[ {text} ]" if is_focused else f"  {text}  "
         spans += [Span(SafeText(mark), "badge-key" if is_focused else "strong"), Span(SafeText("  "))]
-    return (Span(SafeText(" ")), *_noted(spans, notes, width))
+    return (Span(SafeText(" ")), *_noted(spans, notes, width - 2))
 
 
 def _noted(spans: list[Span], notes: Sequence[str], width: int) -> list[Span]:

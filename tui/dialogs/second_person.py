@@ -53,7 +53,7 @@ class SecondPerson:
         clock = f"{left // 60}:{left % 60:02d}"
         if self.by is not None:
             return f"{self.by} has approved; good for {clock} more", "state-ok"
-        return f"{self.command}   {clock} left", "state-warn"
+        return f"waiting, {clock} left; the other person types:", "state-warn"
 
     async def ask(self, intent: Intent) -> None:
         """Ask for consent to exactly this intent's plan."""

@@ -19,7 +19,7 @@ from tui.dialogs.procedure_dialog import ProcedureDialog
 from tui.dialogs.prompt import button_line
 from tui.dialogs.second_person import SecondPerson
 from tui.moment import Moment
-from tui.presenters.block import LABEL
+from tui.presenters.block import LABEL, block, line
 from widgets.band import HeadlineView
 from widgets.cells import fit, tail
 from widgets.roles import Role
@@ -83,7 +83,11 @@ class TypedDialog(ProcedureDialog):
     def form_lines(self, width: int) -> list[Spans]:
         lines = [self._entry_line(entry, width) for entry in self._form.entries]
         text, role = self._next()
-        return [*lines, (Span(SafeText(" " * (LABEL + 1))), Span(SafeText(text), role))]
+        second = self._second
+        if second is not None and second.is_pending and not self._said:
+            # From edge to edge: what is to be typed elsewhere must not be broken.
+            return [*lines, line(f" {second.command}", "strong")]
+        return [*lines, *block("", text, width - 1, role)[:2]]
 
     def question_prompt(self, seconds_left: float, width: int) -> Spans:
         focus = self._form.focus
@@ -127,7 +131,7 @@ class TypedDialog(ProcedureDialog):
         elif against:
             self._said = str(against[0].sentence)
         else:
-            intent = self._intent(Answers(reason=reason))
+            intent = self._draft(Answers(reason=reason))
             self.run_worker(self._request(self._second, intent), group="second person", exclusive=True)
 
     async def _request(self, second: SecondPerson, intent: Intent) -> None:
@@ -139,7 +143,8 @@ class TypedDialog(ProcedureDialog):
         before = (second.request, second.by)
         await second.look()
         if (second.request, second.by) != before:
-            # Whoever waited has the whole time again.
+            # Whoever waited has the whole time again, and what was missing may be there.
+            self._said = ""
             self._arming.touched(self._moment.now)
             self.redraw()
 
@@ -153,14 +158,14 @@ class TypedDialog(ProcedureDialog):
             approval=None if request is None else request.code,
         )
 
-    def _intent(self, answers: Answers) -> Intent:
+    def _draft(self, answers: Answers) -> Intent:
         it = self._moment
-        return self._desk.intent(it.stack, self.procedure, it.board, it.now, self._params, answers)
+        return self._desk.draft(it.stack, self.procedure, it.board, it.now, self._params, answers)
 
     def _objections(self) -> list[str]:
         """What stands against it by what is known here: the same rules as the engine's own."""
         stack, procedure, readings = self._moment.stack, self.procedure, self._moment.board.readings
-        intent = self._intent(self._answers())
+        intent = self._draft(self._answers())
         return [
             *typed_wrong(intent, procedure, stack, readings),
             *params_wrong(intent, procedure, stack, readings),
@@ -182,7 +187,7 @@ class TypedDialog(ProcedureDialog):
     def _is_mistyped(self) -> bool:
         """Whether the word or value itself is wrong, rather than something about the world."""
         stack, procedure = self._moment.stack, self.procedure
-        intent = self._intent(replace(self._answers(), reason="-" * REASON))
+        intent = self._draft(replace(self._answers(), reason="-" * REASON))
         return any(typed_wrong(intent, procedure, stack, self._moment.board.readings))
 
     def _next(self) -> tuple[str, Role]:

@@ -97,7 +97,7 @@ def check_sections(
     yield Section(block("Checks", text, width, role), 2)
     failing = [line for each in checks.failing for line in _failing(each, board, now, width)]
     if failing:
-        yield Section(failing, 5, min(2, len(failing)))
+        yield Section(failing, 5)
     holding = [each for each in checks.weighed if each.holds]
     if is_dense:
         items = [_item(each, stack, board, now) for each in holding]
@@ -110,7 +110,7 @@ def check_sections(
 
 def _failing(each: Weighed, board: Board, now: Instant, width: int) -> list[Spans]:
     wait = _wait(each, board, now)
-    text = f"{_WORDS[each.standing]}: {each.sentence}, {_age(each, board, now)}{wait}"
+    text = f"{_WORDS[each.standing]}{wait}: {each.sentence}, {_age(each, board, now)}"
     return block("", text, width, _ROLES[each.standing])
 
 
@@ -133,7 +133,7 @@ def _wait(each: Weighed, board: Board, now: Instant) -> str:
         return ""
     value = reading.value
     past = now.wall - value if isinstance(value, float) else reading.observed_age(now)
-    return "" if past is None or past < 0 else f"; {math.ceil(max(0.0, least - past))} s to go"
+    return "" if past is None or past < 0 else f", {math.ceil(max(0.0, least - past))} s to go"
 
 
 def _left(checks: Checks) -> str:

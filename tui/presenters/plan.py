@@ -32,7 +32,7 @@ RULES = {
     RiskClass.ROUTINE: "ROUTINE: no effect on trading or data",
 }
 
-_ALONE = "; SINGLE-OPERATOR MODE: no second person"
+_ALONE = "RESTORE in SINGLE-OPERATOR MODE: nobody else is asked"
 
 NO_PARAMS: Mapping[str, str] = {}
 
@@ -120,7 +120,7 @@ def brief_lines(it: Question, width: int) -> list[Spans]:
 
 def _rule(it: Question) -> str:
     is_alone = it.procedure.needs_approval and it.stack.is_single_operator
-    return RULES[it.procedure.risk] + (_ALONE if is_alone else "")
+    return _ALONE if is_alone else RULES[it.procedure.risk]
 
 
 def _chosen(it: Question) -> str:
@@ -161,7 +161,7 @@ def _facts(it: Question, width: int, *, is_dense: bool) -> Iterator[Section]:
             (Span(SafeText(f"{label} "), "muted"), Span(SafeText(text), role)) for label, text, role in found
         ]
         if items:
-            yield Section(flow("Values now", items, width), 5, min(2, len(items)))
+            yield Section(flow("Values now", items, width), 5)
         return
     for label, text, role in found:
         yield Section(block(label, text, width, role), 5)
