@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from backends.board.store import is_all_asked
 from backends.journal.anchorage import Anchor
 from backends.journal.custody import Custody
-from backends.journal.elsewhere import OtherRooms, UnderWay
 from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
@@ -87,7 +86,6 @@ class Engine:
         if self._permit is not None and anchor is not None:
             make_anchor = partial(_anchor, self._permit, anchor)
         self._custody = Custody(self._journal, self.clock, make_anchor)
-        self._others = OtherRooms(self._journal.folder, operator.host, self.clock, self._changed)
         self._supervisor = Supervisor(self.clock, self._journal.post)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(DaemonThreads())
@@ -195,10 +193,6 @@ class Engine:
         """Seconds for which everything the procedure demands has held, as far as it was watched."""
         return self._rooms[stack].held(procedure)
 
-    def elsewhere(self, stack: str) -> tuple[UnderWay, ...]:
-        """Runs that other rooms and commands have under way on the stack. Never blocks."""
-        return self._others.told(stack)
-
     def acknowledge_resume(self, stack: str) -> None:
         """Take note of an unexplained resume: its alarm ends, and the journal says who saw it."""
         self.record("acknowledged", stack, "", f"{self.operator.user} has seen the unexplained resume")
@@ -255,7 +249,6 @@ class Engine:
             work += [room.observe() for room in rooms]
             work += [keep("the restart", partial(room.reconcile, permit, journal)) for room in rooms]
             work.append(keep("the journal's keeper", self._custody.keep))
-            work.append(keep("what other rooms do", self._others.keep))
         tasks = {asyncio.create_task(each) for each in work}
         await self._stopping.wait()
         await asyncio.gather(*(room.close(self._grace) for room in rooms), return_exceptions=True)

@@ -32,8 +32,8 @@ from tui.moment import Moment
 from tui.presenters.detail import detail_lines, title_of
 from tui.presenters.headline import headline
 from tui.presenters.help import help_lines
-from tui.presenters.progress import elsewhere_line, notice_line
-from tui.presenters.state import is_proved, urgent
+from tui.presenters.progress import notice_line
+from tui.presenters.state import urgent
 from tui.screens.main import MainScreen
 from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
@@ -275,8 +275,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def _on_change(self) -> None:
         """At most four times a second: draw at once what cannot wait for the next beat."""
         others = tuple(self.engine.board(it.id).runs for it in self.engine.stacks)
-        elsewhere = self.engine.elsewhere(self.stack.id)
-        seen = (*urgent(self.engine.board(self.stack.id)), others, elsewhere)
+        seen = (*urgent(self.engine.board(self.stack.id)), others)
         if seen != self._urgent or isinstance(self.screen, ProcedureDialog) or not self._pulse:
             self._urgent = seen
             self.redraw()
@@ -323,9 +322,6 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if under_way is not None:
             return notice_line(under_way, self.size.width)
         verdict = self.desk.open_verdict(moment.board)
-        others = self.engine.elsewhere(moment.stack.id)
-        if others and (verdict is None or is_proved(verdict)):
-            return elsewhere_line(others[-1], moment.stack, self.size.width)
         if verdict is not None:
             return notice_line(verdict, self.size.width)
         if self._message is not None and moment.now.mono < self._message[1]:

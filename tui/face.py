@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from backends.engine import Mode
-from backends.journal.elsewhere import UnderWay
 from backends.model.board import Board
 from backends.model.intent import Identity, Intent
 from backends.model.logline import LogFilter
@@ -39,8 +38,6 @@ class EngineFace(Protocol):
     def interrupt(self, stack: str, operation: str) -> None: ...
 
     def held(self, stack: str, procedure: str) -> float: ...
-
-    def elsewhere(self, stack: str) -> tuple[UnderWay, ...]: ...
 
     def acknowledge_resume(self, stack: str) -> None: ...
 

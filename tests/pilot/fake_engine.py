@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from backends.engine import Mode
-from backends.journal.elsewhere import UnderWay
 from backends.model.board import Board
 from backends.model.intent import Identity, Intent
 from backends.model.logline import LogFilter, LogLevel, LogLine
@@ -92,7 +91,6 @@ class FakeEngine:
         self.interrupted: list[str] = []
         self.acknowledged: list[str] = []
         self.held_seconds = 0.0
-        self.others_do: tuple[UnderWay, ...] = ()
         self.approval_folder = Path("approvals")
         self.stopped = False
         self.others: dict[str, Board] = {}
@@ -128,9 +126,6 @@ class FakeEngine:
 
     def held(self, stack: str, procedure: str) -> float:
         return self.held_seconds
-
-    def elsewhere(self, stack: str) -> tuple[UnderWay, ...]:
-        return tuple(each for each in self.others_do if each.stack == stack)
 
     def acknowledge_resume(self, stack: str) -> None:
         self.acknowledged.append(stack)

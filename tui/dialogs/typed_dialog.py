@@ -196,7 +196,7 @@ class TypedDialog(ProcedureDialog):
             return self._said, "state-bad"
         entry = self._form.entry
         if entry is not None:
-            return entry.hint, "accent"
+            return f"type exactly: {entry.hint}" if entry.id == PHRASE else entry.hint, "accent"
         if self._form.focus == CANCEL:
             return "Tab goes to what must be typed; Enter here cancels", "muted"
         wrong = self._objections()

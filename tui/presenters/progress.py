@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from backends.journal.elsewhere import UnderWay
 from backends.model.action import Attest
 from backends.model.procedure import Procedure, RiskClass, Run, StepState, Verdict
 from backends.model.safetext import SafeText
-from backends.model.stack import Stack
 from tui.presenters import words
 from tui.presenters.block import block, line, listing
 from tui.presenters.state import is_proved
@@ -138,14 +136,6 @@ def notice_line(run: Run, width: int) -> Spans:
     at = "" if run.ended is None else f" at {words.clock(run.ended.wall)}Z"
     role: Role = "badge-key" if is_proved(run) else sign.badge
     return _notice(sign.label, role, f"{title}{at}: {run.sentence}", "p shows it, a takes note", width)
-
-
-def elsewhere_line(it: UnderWay, stack: Stack, width: int) -> Spans:
-    """One line for a run of another room: who, from where, what, and how far it is."""
-    procedure = stack.procedures.get(it.procedure)
-    title = it.procedure if procedure is None else procedure.title.partition(":")[0]
-    text = f"{title} by {it.user} on {it.host} ({it.via}) since {it.began[11:19]}Z: {it.last}"
-    return _notice("ELSEWHERE", "badge-warn", text, "not this room's", width)
 
 
 def _step(run: Run) -> str:
