@@ -198,6 +198,11 @@ def action(ident: str) -> Action:
     return _BY_ID[ident]
 
 
+def emergency_of(key: str) -> Action | None:
+    """The emergency that a key opens, None for any other key."""
+    return next((it for it in EMERGENCIES if key in it.keys), None)
+
+
 def key_text(key: str) -> str:
     """A key as an operator names it: ``F9``, ``Ctrl+P``, ``?``."""
     parts = key.split("+")

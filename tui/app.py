@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
@@ -18,11 +19,11 @@ from backends.model.safetext import SafeText
 from backends.procedures.latch import ALARM as RESUMED
 from themes.contrast import Depth
 from themes.loader import BASE_TCSS, DEFAULT, defaults, shelf
-from tui.actions import Action, action, available, emergency_bindings, key_text
+from tui.actions import Action, action, available, emergency_bindings, emergency_of, key_text
 from tui.bridge import Bridge
 from tui.compat import SteadyApp
 from tui.desk import Desk, running
-from tui.dialogs.ask_screen import AskScreen
+from tui.dialogs.keyed_screen import KeyedScreen
 from tui.dialogs.procedure_dialog import ProcedureDialog
 from tui.drills import DrillBook
 from tui.emergency import Emergencies
@@ -34,6 +35,7 @@ from tui.presenters.headline import headline
 from tui.presenters.help import help_lines
 from tui.presenters.progress import notice_line
 from tui.presenters.state import urgent
+from tui.screens.covering import CoveringScreen
 from tui.screens.main import MainScreen
 from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
@@ -149,22 +151,47 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             if self._hangup is not None:
                 self._hangup.ended()
 
+    async def on_event(self, event: events.Event) -> None:
+        """Emergency keys and those of their dialogs act here, in the order they were read.
+
+        On the way through focus and bindings a key can be overtaken by the next, lost with a widget that
+        is being removed, or reach a dialog that has closed.
+        """
+        if not (isinstance(event, events.Key) and not event.is_forwarded and self._take(event)):
+            await super().on_event(event)
+
+    def _take(self, event: events.Key) -> bool:
+        it = emergency_of(event.key)
+        screen = self.screen
+        if it is not None:
+            self._emergencies.press(it)
+            return True
+        if isinstance(screen, KeyedScreen) and (screen.takes_keys or event.key == "escape"):
+            return screen.take_key(event)
+        return False
+
+    def drawn(self, screen: Screen[Any]) -> None:
+        if isinstance(screen, KeyedScreen):
+            screen.drawn()
+
     def redraw(self) -> None:
         """Draw the newest moment on the screen on top; one that is covered is drawn when it comes back."""
         if any(self._emergencies.bring_forward(self.moment(it.id)) for it in self.engine.stacks):
             self.bell()
         moment = self.moment()
         screen = self.screen
-        if isinstance(screen, (ProcedureDialog, AskScreen)):
+        if isinstance(screen, KeyedScreen):
             of_dialog = self.moment(screen.stack_id)
             screen.show(of_dialog, self._headline(of_dialog))
         elif isinstance(screen, Overlay):
-            screen.show(moment, self._headline(moment))
+            screen.show(moment, self._headline(moment), self._said(moment))
         elif isinstance(screen, MainScreen):
             screen.show(moment, self._headline(moment), self._notice(moment))
 
     def say(self, text: str, role: Role = "strong") -> None:
-        """Show a message for a few seconds; a verdict is never covered by one."""
+        """Show a message for a few seconds; a verdict is never covered by one, the palette gives way."""
+        if not isinstance(self.screen, MainScreen | CoveringScreen):
+            self.pop_screen()
         until = self.clock.now().mono + SAID_FOR
         self._message = ((Span(SafeText(f" {text}"), role),), until)
         self.call_after_refresh(self.redraw)
@@ -215,11 +242,9 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.put_on_top(FaultScreen(faults, FAILURES, self.moment(), is_watch=self.is_watch))
 
     def action_palette(self) -> None:
-        from textual.command import CommandPalette  # noqa: PLC0415  costs too much for the first frame
+        from tui.palette import Palette  # noqa: PLC0415  costs too much for the first frame
 
-        from tui.palette import RoomCommands  # noqa: PLC0415
-
-        self.push_screen(CommandPalette(providers=[RoomCommands]), self._on_closed)
+        self.push_screen(Palette(), self._on_closed)
 
     def action_procedures(self) -> None:
         from tui.screens.procedures import ProcedureScreen  # noqa: PLC0415  not for the first frame
@@ -324,6 +349,9 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         verdict = self.desk.open_verdict(moment.board)
         if verdict is not None:
             return notice_line(verdict, self.size.width)
-        if self._message is not None and moment.now.mono < self._message[1]:
-            return self._message[0]
-        return ()
+        return self._said(moment)
+
+    def _said(self, moment: Moment) -> Spans:
+        """The message, as long as it stays."""
+        is_fresh = self._message is not None and moment.now.mono < self._message[1]
+        return self._message[0] if self._message is not None and is_fresh else ()

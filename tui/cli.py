@@ -121,6 +121,27 @@ def status(
 
 
 @app.command()
+def check(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="A check, checklist or diagnosis, or `all` checks; none lists them.")
+    ] = None,
+    stack: StackOption = None,
+    attest: Annotated[
+        list[str] | None, typer.Option(help="Confirm this item of the checklist, in your name.")
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Begin the checklist anew.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Run checks on fresh readings: 0 all passed, 4 something failed, 5 something unknown or open."""
+    from tui.commands.check import check as run_checks
+
+    code = run_checks(_session(ctx, config), name, stack, tuple(attest or ()), reset=reset, as_json=json)
+    raise typer.Exit(code)
+
+
+@app.command()
 def doctor(ctx: typer.Context, stack: StackOption = None, config: ConfigOption = None) -> None:
     """Try every configured source once: what works, what does not, why, and what to do."""
     from tui.commands.doctor import examine
@@ -148,6 +169,9 @@ def run(
     attest: Annotated[
         list[str] | None, typer.Option(help="Confirm this step that waits for a person.")
     ] = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Leave at a stop's verdict; else it is watched for 5 s.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the finished run as JSON.")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -161,7 +185,7 @@ def run(
 
     options = RunOptions(
         reason, tuple(param or ()), tuple(param_file or ()), plan, confirm, approval, tuple(attest or ()),
-        is_dry=dry_run, as_json=json,
+        is_dry=dry_run, as_json=json, watches=not no_wait,
     )  # fmt: skip
     raise typer.Exit(run_procedure(_session(ctx, config), procedure, stack, options))
 

@@ -1,21 +1,33 @@
 """Everything that leans on names Textual keeps to itself. Each has a guard test; Textual is pinned exactly.
 
-Two faults of the toolkit are mended here: its crash screen prints the values of local variables, which may
-be secrets, and exits 0 when the input thread dies; and a terminal that stops reading blocks its event loop.
+Faults of the toolkit that are mended here: its crash screen prints the values of local variables, which may
+be secrets, and exits 0 when the input thread dies; a terminal that stops reading blocks its event loop; and
+keys are lost when they arrive in pieces, and all of them with the first byte that is not UTF-8.
 """
 
 from __future__ import annotations
 
+import codecs
+import os
+import selectors
 import sys
+import time
 import traceback
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
+from textual import constants, events
+from textual._xterm_parser import XTermParser
 from textual.app import App
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
 from textual.screen import Screen
 
 from backends.model.safetext import SafeText
+from tui.keystream import ESC, KeyStream, Kind, Piece
 
 QUEUED_WRITES_LIMIT = 3
 """Writes waiting for the terminal beyond which a frame is skipped: one frame is one write, or three."""
@@ -25,20 +37,34 @@ RETRY = 0.05
 
 _FRAMES = 30
 
+_ROUND = 0.1
+"""Seconds between two looks at whether the program ends."""
+
+_READ = 4096
+
 
 class SteadyApp(App[None]):
-    """An App that survives a terminal that does not read, and that crashes without showing secrets."""
+    """An App that survives a terminal that does not read, loses no key and shows no secret in a crash."""
 
     _is_frame_owed = False
+
+    def get_driver_class(self) -> type[Driver]:
+        chosen = super().get_driver_class()
+        return SteadyDriver if chosen is LinuxDriver else chosen
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Skip the frame while earlier ones are still queued; one whole repaint follows when they are out."""
         if queued_writes(self) <= QUEUED_WRITES_LIMIT:
             super()._display(screen, renderable)
+            if renderable is not None:
+                self.drawn(screen)
             return
         if not self._is_frame_owed:
             self._is_frame_owed = True
             self.set_timer(RETRY, self._repay_frame)
+
+    def drawn(self, screen: Screen[Any]) -> None:
+        """A frame of this screen is on its way to the terminal. For the program to know of."""
 
     def _repay_frame(self) -> None:
         if queued_writes(self) > 0:
@@ -76,3 +102,71 @@ def crash_text() -> Text:
     if kind is not None:
         lines.append(f"  {kind.__module__}.{kind.__qualname__}")
     return Text("\n".join(SafeText(line) for line in lines))
+
+
+class SteadyDriver(LinuxDriver):
+    """Textual's driver with an input thread that gives its parser only whole sequences."""
+
+    def run_input_thread(self) -> None:
+        """Wait for input and pass on what it means, until the program ends."""
+        keys = Keys()
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                deadline = keys.stream.deadline()
+                left = _ROUND if deadline is None else min(_ROUND, max(0.0, deadline - time.monotonic()))
+                # What has silence for its meaning is asked at a time before the last look at the line.
+                asked = time.monotonic()
+                if not selector.select(left):
+                    found = keys.silent(asked)
+                elif data := self._read():
+                    found = keys.read(data, time.monotonic())
+                else:
+                    return
+                for event in found:
+                    self.process_message(event)
+
+    def _read(self) -> bytes:
+        """What there is; nothing when the terminal is gone, which is for others to notice and act upon."""
+        try:
+            return os.read(self.fileno, _READ)
+        except OSError:
+            return b""
+
+
+class Keys:
+    """Bytes in, Textual's events out."""
+
+    def __init__(self) -> None:
+        self.stream = KeyStream(constants.ESCAPE_DELAY)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._parser = XTermParser()
+
+    def read(self, data: bytes, now: float) -> list[Message]:
+        """What these bytes complete."""
+        return self._events(self.stream.feed(self._decoder.decode(data), now))
+
+    def silent(self, until: float) -> list[Message]:
+        """What it means that nothing was read up to a time."""
+        return self._events(self.stream.due(until))
+
+    def _events(self, pieces: Iterable[Piece]) -> list[Message]:
+        return [event for piece in pieces for event in self._parsed(piece)]
+
+    def _parsed(self, piece: Piece) -> list[Message]:
+        if piece.kind is Kind.PASTE:
+            return [events.Paste(piece.text.replace("\x00", ""))]
+        if piece.kind is Kind.TEXT:
+            return list(self._parser.feed(piece.text))
+        found = list(self._parser.feed(piece.text))
+        unknown = self._give_up()
+        if piece.kind is Kind.LATE and not found:
+            return list(self._parser.feed(piece.text.removeprefix(ESC)))
+        return found if piece.kind in (Kind.SEQUENCE, Kind.LATE) else [*found, *unknown]
+
+    def _give_up(self) -> list[Message]:
+        """End a sequence that the parser would wait on; what it makes of it then."""
+        if self._parser._timeout_time is None:
+            return []
+        self._parser._timeout_time = 0.0
+        return list(self._parser.tick())

@@ -14,8 +14,8 @@ from backends.model.intent import Identity, Intent
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.model.weigh import word_of
 from backends.procedures.confirm import PLANNED
-from backends.procedures.evidence import word_of
 from backends.procedures.plan import Plan, make_plan
 from tui.presenters.state import is_proved
 
@@ -133,7 +133,8 @@ class Desk:
 
 
 def running(board: Board, procedure: str | None = None) -> Run | None:
-    """The run under way, of that procedure when one is named."""
-    return next(
-        (run for run in board.runs if run.verdict is None and procedure in (None, run.procedure)), None
-    )
+    """The run under way, another room's too; of that procedure, and this room's own, when one is named."""
+    under_way = [run for run in board.runs if run.verdict is None]
+    if procedure is None:
+        return next(iter(under_way), None)
+    return next((run for run in under_way if run.procedure == procedure and not run.room), None)

@@ -141,7 +141,9 @@ class Emergencies:
         """One dialog, one execution: a second press attaches; after a verdict it asks anew."""
         if dialog.stage is Stage.QUESTION:
             dialog.pressed_again()
-        elif dialog.stage is not Stage.RUNNING:
+        elif dialog.stage is Stage.RUNNING:
+            dialog.remark("it is running; nothing is sent twice")
+        else:
             dialog.take_note()
             moment = self._app.moment(dialog.stack_id)
             self._open(moment, dialog.procedure, way_of(it), None)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.await_complete import AwaitComplete
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from tui.actions import Action, key_text, keys_text
+from tui.screens.covering import is_on_top
 
 if TYPE_CHECKING:
     from tui.app import ControlRoom
@@ -37,6 +39,17 @@ class RoomCommands(Provider):
                 yield f"{it.label} ({describe(it)})", it.description, partial(app.say, describe(it))
             else:
                 yield f"{it.label} ({key_text(it.keys[0])})", it.description, partial(app.do, it)
+
+
+class Palette(CommandPalette):
+    """The toolkit's palette over these commands."""
+
+    def __init__(self) -> None:
+        super().__init__(providers=[RoomCommands])
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Close it and never another screen, as every screen over the room does."""
+        return super().dismiss(result) if is_on_top(self) else AwaitComplete()
 
 
 def describe(it: Action) -> str:

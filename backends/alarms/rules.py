@@ -10,6 +10,7 @@ from backends.model.board import SERVICE, Board, SourceHealth
 from backends.model.clock import Instant
 from backends.model.fact import Fact, Level, Table
 from backends.model.judge import judge, level_of
+from backends.model.query import Derivation
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Service
@@ -37,6 +38,9 @@ def conditions(stack: Stack, board: Board, started: Instant, now: Instant) -> It
     watched = {rule.fact for rule in stack.alarms} | {gate.fact for gate in stack.gates}
     for fact in stack.facts.values():
         reading = board.readings.get(fact.id)
+        if isinstance(fact.query, Derivation):
+            # What it is made of raises the alarm.
+            continue
         if reading is not None and board.sources[fact.source].is_up:
             yield from _unreadable(fact, reading, fact.id in watched, now)
     for spec in stack.services:
@@ -119,9 +123,9 @@ def _service(spec: ServiceSpec, reading: Reading[Any], now: Instant) -> Iterator
         yield _alarm(
             key, Priority.HIGH, key, now,
             title=f"{spec.name} is not there",
-            cause="its container was never created or has been removed",
+            cause="it was never created, installed or started, or has been removed",
             consequence=f"no {spec.role}",
-            response="Start it with the stack's own compose file.",
+            response="Create or start it as this stack is started.",
         )  # fmt: skip
     service = reading.value
     if isinstance(service, Service):

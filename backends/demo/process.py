@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import random
 import socket
 import sys
 from asyncio.subprocess import Process
@@ -18,6 +19,9 @@ Note = Callable[[bytes], None]
 
 _PR_SET_PDEATHSIG = 1
 _LONGEST_LINE = 65_536
+_PORTS = range(10_000, 18_000)
+"""Below what Linux (from 32768) and macOS (from 49152) use for outgoing connections."""
+_given: set[int] = set()
 
 
 class StartError(Exception):
@@ -25,10 +29,18 @@ class StartError(Exception):
 
 
 def free_port() -> int:
-    """A loopback TCP port nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback TCP port nobody listens on, another one at each call.
+
+    A server of the demo listens some time after its port was chosen, so it is none that the kernel may
+    hand to an outgoing connection meanwhile.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if port not in _given:
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                _given.add(port)
+                return port
+    raise StartError("no loopback port is free for the demo")
 
 
 class Child:

@@ -26,6 +26,10 @@ class Simulation(Protocol):
     def addresses(self) -> Mapping[str, str]:
         """Where each source of the stack file is, by its id."""
 
+    @property
+    def credentials(self) -> Mapping[str, Path]:
+        """The files with what the sources are asked with, by their id; each its user's alone."""
+
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...
@@ -78,7 +82,7 @@ async def serve(
         for name in faults:
             await simulation.faults.switch(name, True)
         config = folder / CONFIG
-        write_config(config, stack, control.url, simulation.addresses)
+        write_config(config, stack, control.url, simulation.addresses, simulation.credentials)
         ready(_about(stack, config, control.url, simulation.addresses))
         await stop()
     finally:
@@ -86,7 +90,9 @@ async def serve(
         await asyncio.shield(simulation.close())
 
 
-def write_config(path: Path, stack: str, control: str, addresses: Mapping[str, str]) -> None:
+def write_config(
+    path: Path, stack: str, control: str, addresses: Mapping[str, str], credentials: Mapping[str, Path]
+) -> None:
     """The room's config file for this demo, readable by its user alone."""
     lines = [
         "# Written by the demo; gone when it ends.",
@@ -97,10 +103,15 @@ def write_config(path: Path, stack: str, control: str, addresses: Mapping[str, s
         'environment = "demo"',
         f"demo_control = {json.dumps(control)}",
     ]
-    for source, url in addresses.items():
-        lines += ["", f"[stack.{stack}.source.{source}]", f"url = {json.dumps(url)}"]
-        if url.startswith("postgresql://"):
+    for source in (*addresses, *(credentials.keys() - addresses.keys())):
+        url = addresses.get(source)
+        lines += ["", f"[stack.{stack}.source.{source}]"]
+        if url is not None:
+            lines.append(f"url = {json.dumps(url)}")
+        if url is not None and url.startswith("postgresql://"):
             lines.append('username = "trader"')
+        if source in credentials:
+            lines.append(f"password_file = {json.dumps(str(credentials[source]))}")
     path.touch(mode=0o600)
     path.write_text("\n".join(lines) + "\n")
 

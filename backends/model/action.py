@@ -136,6 +136,8 @@ class Command:
     env: tuple[str, ...] = ()
     """Names of variables it may inherit besides ``PATH``, ``HOME`` and ``LANG``."""
     ok: tuple[int, ...] = (0,)
+    output: str | None = None
+    """A file that takes what it prints: written beside it, and renamed when the program ended well."""
 
 
 @dataclass(frozen=True, slots=True)

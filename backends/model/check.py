@@ -46,6 +46,10 @@ class Checklist:
     when: str
     """When it is due, in words: ``every trading day before 09:30 New York``."""
     items: tuple[ChecklistItem, ...]
+    kept: str = "day"
+    """How long what a person confirmed counts: for the ``day``, ``week`` or ``month``, or until ``reset``."""
+    zone: str = "UTC"
+    """The time zone in which days end."""
     section: str | None = None
     runbook: tuple[str, ...] = ()
 

@@ -24,7 +24,7 @@ class Condition:
     differs: tuple[str, ...] = ()
     """Words it must not read."""
     is_ok: bool = False
-    """Its level must be ok or info."""
+    """Its level must be ok or info; missing will do only where its stack file calls that ok."""
     is_missing: bool = False
     """Its source must say: no such thing."""
     at_most: float | None = None

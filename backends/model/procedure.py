@@ -71,6 +71,8 @@ class Proof:
     """For a service: it must have started after the step was sent."""
     is_missing: bool = False
     """Its source must say: no such thing."""
+    is_newer: bool = False
+    """Its own timestamp must be later than the moment the step was sent: a report of this very run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,5 +225,9 @@ class Run:
     """Hash of what is done, exactly: what a dry run prints and the real run is held to."""
     blockers: tuple[SafeText, ...] = ()
     """Why it was refused, or in a dry run would be: one sentence each."""
+    room: str = ""
+    """Whose it is when another room on this host runs it: ``kim on /dev/pts/3``; empty for our own."""
+    notes: tuple[SafeText, ...] = ()
+    """What was known before it started and kept it from nothing: a clock that begins to differ."""
     awaits: str | None = None
     """The step that waits for a person's confirmation now."""

@@ -80,7 +80,21 @@ class ServiceSpec:
     note: str | None = None
     is_followed: bool = True
     """Whether its log is followed."""
+    instance_of: str | None = None
+    """What it is one of several instances of, all of which must run the same version."""
     runbook: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reassertion:
+    """How a halt is put back when its state was lost, and what tells a loss from a release."""
+
+    procedure: str
+    """The stop that closes the gate."""
+    since: str
+    """Fact of type time: since when the gate is closed, by the store. It only ever rises."""
+    released: str
+    """Fact of type time: when it was last released, by whatever tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,10 @@ class GateSpec:
     missing_note: str
     latches: bool = True
     """Once closed it is open again only by somebody's deed; False for one that closes and opens by itself."""
+    service: str | None = None
+    """What trades behind it: the gate is halted while that service does not run, whatever it last said."""
+    reassert: Reassertion | None = None
+    """None for a gate that is only watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +157,33 @@ class LogGrammar:
 
 
 @dataclass(frozen=True, slots=True)
+class Generation:
+    """One of several forms a stack exists in, and the containers by which it is known."""
+
+    id: str
+    title: str
+    present: tuple[str, ...] = ()
+    """Containers that exist, running or not; all of them."""
+    any_of: tuple[str, ...] = ()
+    """Containers of which one exists."""
+    absent: tuple[str, ...] = ()
+    """Containers of which none exists."""
+    project: str | None = None
+    """The compose project that one of ``present`` belongs to."""
+    doubt: str | None = None
+    """Why it is only assumed that this one runs; None when it was seen or is configured."""
+
+    def fits(self, containers: Mapping[str, str]) -> bool:
+        """Whether a listing (container name to compose project) shows this generation."""
+        return (
+            all(name in containers for name in self.present)
+            and (not self.any_of or any(name in containers for name in self.any_of))
+            and not any(name in containers for name in self.absent)
+            and (self.project is None or self.project in {containers.get(name) for name in self.present})
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     id: str
     title: str
@@ -159,3 +204,9 @@ class Stack:
     """The local configuration does without a second person; shown and journalled."""
     environment_facts: tuple[tuple[str, str, Environment], ...] = ()
     """(fact id, raw word, environment): live evidence that outranks the configured word."""
+    generation: Generation | None = None
+    """Which form of the stack this is, when there are several."""
+    is_several: bool = False
+    """Each gate is that of a trader of its own: halted is only when all are, trading when one is."""
+    others: tuple[Stack, ...] = ()
+    """The same stack in its other generations, as long as it is open which one runs."""

@@ -10,17 +10,18 @@ from typing import Any, Final
 
 from backends.model.board import SERVICE
 from backends.model.clock import Clock, Instant
-from backends.model.fact import Fact, Table
+from backends.model.fact import Fact
 from backends.model.procedure import Proof, Verifier
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import SafeText
-from backends.model.service import Health, RunState, Service
+from backends.model.service import Service
+from backends.model.weigh import counted, word_of
 
 _GRACE: Final = 0.1
 """Seconds a verifier may be late before it is not waited for."""
 
-_LEFT: Final = 3
-"""Rows that are named when there should be none."""
+_CLOCKS: Final = 1.0
+"""Seconds by which a source's clock may be behind the room's; many write whole seconds."""
 
 
 class Sight(Enum):
@@ -65,10 +66,15 @@ class Eyes:
         self._clock = clock
 
     async def look(
-        self, proofs: Iterable[Proof], within: float, before: Before = NOTHING_BEFORE
+        self,
+        proofs: Iterable[Proof],
+        within: float,
+        before: Before = NOTHING_BEFORE,
+        sent: Instant | None = None,
     ) -> tuple[Evidence, ...]:
-        """One look at each, all at once, none longer than ``within`` seconds."""
-        return tuple(await asyncio.gather(*(self._look(proof, within, before) for proof in proofs)))
+        """One look at each, all at once, none longer than ``within`` seconds. ``sent`` is when the step was
+        sent, for what must be newer than it."""
+        return tuple(await asyncio.gather(*(self._look(proof, within, before, sent) for proof in proofs)))
 
     async def read(self, fact: str, within: float) -> Reading[Any]:
         """The fact as it is now; a FAILED reading when it could not be read, or only something old."""
@@ -90,16 +96,29 @@ class Eyes:
         source = known.source if known is not None else ""
         return Reading(fact, source, Outcome.FAILED, self._clock.now(), 1.0, error=SafeText(why, 300))
 
-    async def _look(self, proof: Proof, within: float, before: Before) -> Evidence:
+    async def _look(self, proof: Proof, within: float, before: Before, sent: Instant | None) -> Evidence:
         asked = self._clock.now()
         reading = await self.read(proof.fact, within)
         seen = _judge(proof, self.label(proof.fact), reading, self._clock.now(), before)
+        if proof.is_newer and seen.sight is Sight.HOLDS:
+            seen = _dated(seen, reading, sent)
         return replace(seen, asked=asked.mono)
 
     def label(self, fact: str) -> str:
         """What people call it."""
         known = self._facts.get(fact)
         return known.label if known is not None else fact.removeprefix(SERVICE)
+
+
+def _dated(seen: Evidence, reading: Reading[Any], sent: Instant | None) -> Evidence:
+    """``seen``, if what was read says itself that it was made after ``sent``."""
+    if sent is None or reading.observed_lag is None:
+        return replace(seen, sight=Sight.UNSEEN, text=SafeText(f"{seen.text}; not known since when", 300))
+    made = reading.received.wall - reading.observed_lag
+    if made >= sent.wall - _CLOCKS:
+        return replace(seen, text=SafeText(f"{seen.text}, made since", 300))
+    text = f"{seen.text}, made {sent.wall - made:.0f} s before this"
+    return replace(seen, sight=Sight.CONTRARY, text=SafeText(text, 300))
 
 
 def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before: Before) -> Evidence:
@@ -128,32 +147,3 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
         sight = Sight.HOLDS if started > was else Sight.CONTRARY
         text += ", started anew" if started > was else ", and has not started anew"
     return Evidence(proof, sight, SafeText(text, 300), SafeText(shown), started)
-
-
-def word_of(value: Any) -> str:
-    """A value in one word, as proofs and preconditions name it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Service):
-        is_checked = value.state is RunState.RUNNING and value.health is not Health.NO_CHECK
-        return value.health.value if is_checked else value.state.value
-    return str(value.total if isinstance(value, Table) else value)
-
-
-def counted(value: Any, where: Mapping[str, str]) -> tuple[float | None, str]:
-    """The number a value is, or the rows of a table that read as ``where`` says, and the first of them.
-
-    None when it is no number, and when the rows that were read cannot tell.
-    """
-    if isinstance(value, bool):
-        return None, ""
-    if isinstance(value, (int, float)):
-        return float(value), ""
-    if not isinstance(value, Table) or not set(where) <= set(value.columns):
-        return None, ""
-    demands = [(value.columns.index(column), text) for column, text in where.items()]
-    rows = [row for row in value.rows if all(row[index] == text for index, text in demands)]
-    left = ", ".join(row[0] for row in rows[:_LEFT]) + (" …" if len(rows) > _LEFT else "")
-    if not where:
-        return float(value.total), left
-    return (None, "") if not rows and value.total > len(value.rows) else (float(len(rows)), left)

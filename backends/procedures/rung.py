@@ -209,7 +209,7 @@ class Rung:
             await passed(self._answered, LOOK_EVERY * (10 if self.spent.is_set() else 1))
 
     async def _look(self, proofs: tuple[Proof, ...], within: float = LOOK) -> tuple[Evidence, ...]:
-        seen = await self._eyes.look(proofs, within)
+        seen = await self._eyes.look(proofs, within, sent=self._sent)
         for each in seen:
             self.on_looked(each)
         return seen

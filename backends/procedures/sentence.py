@@ -66,7 +66,8 @@ def _not_held(climb: Climb, sources: Mapping[str, Source]) -> str:
     looks = [each for rung in tried for each in rung.evidence]
     contrary = [each.text for each in looks if each.sight is Sight.CONTRARY]
     others = [each.text for each in looks if each.sight is not Sight.CONTRARY]
-    answers = [_answer(rung, sources) for rung in tried]
+    # What only looks was answered by nobody.
+    answers = [_answer(rung, sources) for rung in tried if rung.step.action.source]
     return _join(dict.fromkeys((*contrary, *answers, *others)))
 
 

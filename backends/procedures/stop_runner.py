@@ -12,8 +12,9 @@ from backends.model.clock import Clock
 from backends.model.procedure import Effector, Run, StepResult, StepState, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.model.weigh import counted
 from backends.procedures.climb import Climb
-from backends.procedures.evidence import Eyes, Sight, counted
+from backends.procedures.evidence import Eyes, Sight
 from backends.procedures.plan import Plan
 from backends.procedures.preflight import Known
 from backends.procedures.record import entry_of, intent_of, step_of

@@ -8,8 +8,9 @@ defaulted.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, Raw, Table, Value, ValueType
@@ -29,6 +30,10 @@ ROW_LIMIT: Final = 200
 COLUMN_LIMIT: Final = 24
 CELL_LIMIT: Final = 512
 """Characters of one cell."""
+_STEP: Final = re.compile(r"\[[^\]]*\]|[^.\[\]]+")
+"""One step of a path: a member, an index, or ``[name=word]``, which chooses from a list."""
+_CHOICE: Final = re.compile(r"\[.*\]|-?\d+")
+"""A first step that takes one of several rows or entries."""
 NONE: Final = SafeText("–")
 """A cell whose value is null or not there."""
 
@@ -65,6 +70,13 @@ def broken(why: str) -> Broken:
     return Broken(SafeText(why, 200))
 
 
+def one_series(fact: Fact, rows: Rows) -> Finding:
+    """What the ``value`` of the only series says; it is text, and the labels say nothing about it."""
+    if rows.total > 1:
+        return broken(f"{rows.total} series, one expected")
+    return extract(replace(fact, pick=None), str(rows.rows[0]["value"]).encode() if rows.rows else None)
+
+
 def _value(fact: Fact, raw: Raw) -> Value:
     if raw is None:
         raise NothingError
@@ -92,16 +104,43 @@ def _observed(fact: Fact, raw: Raw, value: Value) -> float | None:
 
 def _pick(raw: Raw, path: str | None) -> Any:
     """The one value at ``path``. Raises NothingError where there is none."""
-    node = _one(raw, path)
-    for step in path.split(".") if path else ():
+    steps = _STEP.findall(path) if path else []
+    node = _several(raw) if steps and _CHOICE.fullmatch(steps[0]) else _one(raw, path)
+    for step in steps:
         if node is None:
             raise NothingError
         if isinstance(node, bytes):
             node = parse_json(node)
-        node = _step(node, step)
+        node = _chosen(node, step[1:-1]) if step.startswith("[") else _step(node, step)
     if node is None:
         raise NothingError
     return node
+
+
+def _several(raw: Raw) -> Any:
+    """Rows or entries as a list to choose from; what is neither, as it is."""
+    if isinstance(raw, Rows):
+        return [dict(row) for row in raw.rows]
+    return list(raw.items) if isinstance(raw, Members) else raw
+
+
+def _chosen(node: Any, what: str) -> Any:
+    """The first item of a list that reads as ``what`` says: ``name=word``, with a dotted name.
+
+    Raises NothingError when none does. An item that has no such member is another one.
+    """
+    if not isinstance(node, list):
+        raise MisfitError(f"{kind_of(node)}, a list expected")
+    name, _, word = what.partition("=")
+    for item in node:
+        try:
+            found = _pick(item, name)
+        except (NothingError, MisfitError):
+            continue
+        text = found.decode("utf-8", "replace") if isinstance(found, bytes) else found
+        if (str(text).lower() if isinstance(text, bool) else str(text)) == word:
+            return item
+    raise NothingError
 
 
 def _one(raw: Raw, path: str | None) -> Any:

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from backends.model.secret import Secret
 
 SCHEMES: Final = {
-    "docker": ("unix", "tcp", "http", "https", "ssh"),
-    "redis": ("redis", "rediss", "unix"),
+    "docker": ("unix", "tcp", "http", "https", "ssh", "context"),
+    "redis": ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "rediss+cluster"),
     "postgres": ("postgresql", "postgres"),
     "http": ("http", "https"),
     "systemd": ("systemd",),
@@ -22,6 +22,8 @@ SCHEMES: Final = {
     "clickhouse": ("http", "https"),
     "syslog": ("unix", "udp"),
 }
+_SEVERAL: Final = ("postgresql", "postgres", "redis+sentinel", "redis+cluster", "rediss+cluster")
+"""Schemes whose address may name several hosts, separated by commas."""
 _PATHS: Final = {
     "unix": "unix:///run/x.sock",
     "file": "file:///opt/desk",
@@ -47,7 +49,8 @@ def take_apart(kind: str, url: str) -> Address:
     """The parts of the address of a source of ``kind``. Raises AddressError."""
     try:
         parts = urlsplit(url)
-        name, password, host, _ = parts.username, parts.password, parts.hostname, parts.port
+        name, password = parts.username, parts.password
+        hosts = [_host(each) for each in parts.netloc.rpartition("@")[2].split(",")]
         query = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
         raise AddressError("expected an address; write special characters in a password as %XX") from None
@@ -60,6 +63,11 @@ def take_apart(kind: str, url: str) -> Address:
         raise AddressError("'@' stands after the host; write special characters in a password as %XX")
     if any(key.lower() in _SECRET_NAMES for key, _ in query):
         raise AddressError("the query holds a credential; use password_env or password_file")
+    host = all(hosts)
+    if len(hosts) > 1 and parts.scheme not in _SEVERAL:
+        raise AddressError(f"expected one host; several go with {', '.join(_SEVERAL)}")
+    if parts.scheme == "redis+sentinel" and not parts.path.strip("/"):
+        raise AddressError("expected the master's name, as in redis+sentinel://one,two:26379/mymaster/0")
     if parts.scheme in _PATHS and (host or not parts.path):
         raise AddressError(f"expected a whole path, as in {_PATHS[parts.scheme]}")
     if parts.scheme not in _PATHS and not host and not (kind == "postgres" and dict(query).get("host")):
@@ -71,6 +79,12 @@ def take_apart(kind: str, url: str) -> Address:
         username=unquote(name) if name else None,
         password=Secret(unquote(password)) if password else None,
     )
+
+
+def _host(text: str) -> str | None:
+    """The host of one ``host:port``. Raises ValueError for a port that is none."""
+    parts = urlsplit(f"//{text}")
+    return parts.hostname if parts.port is None or parts.port > 0 else None
 
 
 def objection(kind: str, url: str) -> str | None:

@@ -44,7 +44,16 @@ def build_check(row: schema.CheckRow) -> Check:
 
 def build_checklist(row: schema.ChecklistRow) -> Checklist:
     items = tuple(ChecklistItem(item.id, item.check, item.attest, tuple(item.runbook)) for item in row.item)
-    return Checklist(row.id, row.title, row.when, items, row.section, tuple(row.runbook))
+    return Checklist(
+        id=row.id,
+        title=row.title,
+        when=row.when,
+        items=items,
+        kept=row.kept,
+        zone=row.zone,
+        section=row.section,
+        runbook=tuple(row.runbook),
+    )
 
 
 def build_diagnosis(row: schema.DiagnosisRow) -> Diagnosis:

@@ -24,7 +24,7 @@ from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.build_check import build_condition
-from backends.stacks.check_procedure import with_addresses
+from backends.stacks.check_procedure import with_addresses, with_folders
 from backends.stacks.naming import words_of
 
 
@@ -37,7 +37,7 @@ def build_procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Proc
         summary=item.summary,
         will_not=tuple(item.will_not),
         fallback=with_addresses(item.fallback, urls),
-        steps=tuple(_step(step) for step in item.step),
+        steps=tuple(_step(step, urls) for step in item.step),
         shows=tuple(item.shows),
         reversible_by=item.reversible_by,
         note=item.note,
@@ -70,11 +70,11 @@ def _param(row: schema.ParamRow) -> Param:
     return made if row.pattern is None else replace(made, pattern=row.pattern)
 
 
-def _step(item: schema.StepSpec) -> Step:
+def _step(item: schema.StepSpec, urls: Mapping[str, str]) -> Step:
     return Step(
         id=item.id,
         title=item.title,
-        action=_action(item.do),
+        action=_action(item.do, urls),
         proof=tuple(_proof(row) for row in item.proof),
         connect=item.connect,
         deadline=item.deadline,
@@ -96,10 +96,11 @@ def _proof(row: schema.ProofRow) -> Proof:
         reads=row.reads,
         is_restarted=row.restarted,
         is_missing=row.missing,
+        is_newer=row.newer,
     )
 
 
-def _action(what: do.Do) -> Action:  # noqa: PLR0911 (one line for each kind of step)
+def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911 (one line for each kind of step)
     match what:
         case do.HttpCallSpec():
             return HttpCall(
@@ -118,15 +119,25 @@ def _action(what: do.Do) -> Action:  # noqa: PLR0911 (one line for each kind of 
         case do.SqlStatementSpec():
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():
-            return Command(
-                what.source, tuple(what.argv), what.timeout, what.folder, tuple(what.env), tuple(what.ok)
-            )
+            return _command(what, urls)
         case do.WaitSpec():
             return Wait(what.seconds)
         case do.AttestSpec():
             return Attest(what.text)
         case do.ObserveSpec():
             return Observe()
+
+
+def _command(what: do.CommandSpec, urls: Mapping[str, str]) -> Command:
+    return Command(
+        source=what.source,
+        argv=tuple(with_folders(part, urls) for part in what.argv),
+        timeout=what.timeout,
+        folder=None if what.folder is None else with_folders(what.folder, urls),
+        env=tuple(what.env),
+        ok=tuple(what.ok),
+        output=None if what.output is None else with_folders(what.output, urls),
+    )
 
 
 def _transition(what: do.RedisTransitionSpec) -> RedisTransition:

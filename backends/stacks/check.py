@@ -10,9 +10,10 @@ from backends.stacks import address, schema
 from backends.stacks.check_check import checks
 from backends.stacks.check_procedure import procedures
 from backends.stacks.check_query import query
-from backends.stacks.naming import LEVELS, Complaint, known, not_said_by, source_of, word
+from backends.stacks.naming import LEVELS, Complaint, known, not_said_by, source_of, word, words_of
 from backends.stacks.toml_file import TomlFile
 from backends.stacks.toml_lines import Place
+from backends.stacks.variant import variants
 
 _RUNTIMES = {"containers": "docker", "unit": "systemd", "process": "host"}
 _NUMBERS = ("int", "float", "count", "table")
@@ -23,7 +24,11 @@ NO_PATH = "none"
 
 def check(file: TomlFile, spec: schema.StackFile) -> None:
     """Raises ConfigError for the first thing in ``spec`` that cannot be meant."""
-    for rule in (_unique, _sources, _services, _facts, _trading, _alarms, _logs, procedures, checks, _polled):
+    rules = (
+        variants, _unique, _sources, _services, _facts, _trading, _alarms, _logs, procedures, _reassertions,
+        checks, _polled,
+    )  # fmt: skip
+    for rule in rules:
         for place, text in rule(spec):
             raise file.error(place, text)
 
@@ -195,12 +200,44 @@ def _gates(spec: schema.StackFile) -> Iterator[Complaint]:
             yield (*place, "fact"), why
         if gate.fact in names[:index]:
             yield (*place, "fact"), f"{gate.fact!r} is a gate already"
+        if gate.service is not None and (
+            why := known(gate.service, [service.name for service in spec.service], "service")
+        ):
+            yield (*place, "service"), why
         both = {word(raw) for raw in gate.trading} & {word(raw) for raw in gate.halted}
         if both:
             yield (*place, "halted"), f"{sorted(both)[0]!r} means trading already; expected another word"
         for key in ("trading", "halted"):
             for text in not_said_by(facts[gate.fact], getattr(gate, key)):
                 yield (*place, key), text
+
+
+def _reassertions(spec: schema.StackFile) -> Iterator[Complaint]:
+    for index, gate in enumerate(spec.trading.gate):
+        if gate.reassert is not None:
+            for place, text in _reassertion(spec, gate, gate.reassert):
+                yield ("trading", "gate", index, "reassert", *place), text
+
+
+def _reassertion(
+    spec: schema.StackFile, gate: schema.GateRow, how: schema.ReassertRow
+) -> Iterator[Complaint]:
+    facts = {fact.id: fact for fact in spec.fact}
+    for key in ("since", "released"):
+        name = getattr(how, key)
+        if why := known(name, facts, "fact"):
+            yield (key,), why
+        elif facts[name].type != "time":
+            yield (key,), f"fact {name!r} is of type {facts[name].type}; expected type time"
+    procedures = {procedure.id: procedure for procedure in spec.procedure}
+    if why := known(how.by, procedures, "procedure"):
+        yield ("by",), why
+        return
+    halted = {word(raw) for raw in gate.halted}
+    proofs = [p for step in procedures[how.by].step for p in step.proof if p.fact == gate.fact]
+    closes = any(proof.equals != [] and set(words_of(proof.equals)) <= halted for proof in proofs)
+    if procedures[how.by].risk != "stop" or not closes:
+        yield ("by",), f"{how.by!r} is not a stop whose proof is that {gate.fact!r} reads halted"
 
 
 def _alarms(spec: schema.StackFile) -> Iterator[Complaint]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from backends.model.board import SERVICE
 from backends.stacks import schema
@@ -39,6 +40,9 @@ def checks(spec: schema.StackFile) -> Iterator[Complaint]:
 
 def _items(spec: schema.StackFile, checklist: ChecklistRow) -> Iterator[Complaint]:
     names = [item.id for item in checklist.item]
+    # A host may know no zones at all; then there is nothing to compare with.
+    if not _is_zone(checklist.zone) and _is_zone("Europe/London"):
+        yield ("zone",), f"no time zone {checklist.zone!r}; expected one such as America/New_York"
     for number, item in enumerate(checklist.item):
         place: Place = ("item", number)
         if item.id in names[:number]:
@@ -47,6 +51,13 @@ def _items(spec: schema.StackFile, checklist: ChecklistRow) -> Iterator[Complain
             yield place, "expected either check or attest"
         if item.check is not None and (why := known(item.check, [row.id for row in spec.check], "check")):
             yield (*place, "check"), why
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return name == "UTC" or ZoneInfo(name) is not None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
 
 
 def demanded(spec: schema.StackFile, row: Demand) -> Iterator[Complaint]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import to_builtins
 
@@ -18,6 +19,7 @@ from backends.stacks.schema_check import RequireRow
 from backends.stacks.toml_lines import Place
 
 _ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
+_FOLDER = re.compile(r"\{([a-z0-9-]+)\.path\}")
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
 _KINDS: Mapping[type, str] = {
@@ -152,6 +154,15 @@ def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do
         yield ("path",), why
     if isinstance(what, do.RedisTransitionSpec):
         yield from _transition(what)
+    if isinstance(what, do.CommandSpec):
+        for key, text in (
+            ("folder", what.folder),
+            ("output", what.output),
+            *(("argv", part) for part in what.argv),
+        ):
+            for name in _FOLDER.findall(text or ""):
+                if why := source_of(spec, name, "files"):
+                    yield (key,), why
     if isinstance(what, do.DockerVerbSpec):
         services = [service.name for service in spec.service]
         chosen = [f"${param.name}" for param in procedure.param if param.service]
@@ -174,7 +185,9 @@ def _names(
 
 def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Iterator[Complaint]:
     words = words_of(proof.equals)
-    if not (words or proof.zero or proof.at_most is not None or proof.restarted or proof.missing):
+    if not (
+        words or proof.zero or proof.at_most is not None or proof.restarted or proof.missing or proof.newer
+    ):
         yield ("equals",), "expected a word to read back, got nothing"
     if proof.restarted and not proof.fact.startswith(SERVICE):
         yield ("restarted",), f"needs a service: fact = {SERVICE}NAME"
@@ -198,6 +211,8 @@ def _read(spec: schema.StackFile, row: schema.ProofRow, words: list[str]) -> Ite
     fact = facts[row.fact]
     for text in not_said_by(fact, words):
         yield ("equals",), text
+    if row.newer and fact.observed is None and (fact.type != "time" or fact.max_age is None):
+        yield ("newer",), f"fact {fact.id!r} says no time of its own; expected observed, or max_age on a time"
     if (row.zero or row.at_most is not None) and fact.type not in _COUNTED:
         yield ("zero" if row.zero else "at_most",), f"needs a number, but {fact.id!r} is {fact.type}"
     if row.zero and row.at_most is not None:
@@ -232,3 +247,8 @@ def named_sources(text: str) -> list[str]:
 def with_addresses(text: str, urls: Mapping[str, str]) -> str:
     """``text`` with ``{NAME.url}`` replaced by the address that is in use."""
     return _ADDRESS.sub(lambda found: urls[found[1]].rstrip("/"), text)
+
+
+def with_folders(text: str, urls: Mapping[str, str]) -> str:
+    """``text`` with ``{NAME.path}`` replaced by the folder of that source."""
+    return _FOLDER.sub(lambda found: urlsplit(urls[found[1]]).path.rstrip("/"), text)

@@ -25,6 +25,7 @@ _KINDS: Final = {
 }
 _OF_A_SERVICE: Final = ("image", "digest", "env", "env_is", "mounts", "ports", "top", "health", "log")
 _OF_A_TARGET: Final = ("disk", "port", "process", "env_is", "tcp", "dns")
+_OPERANDS: Final = {"rate": 1, "delta": 1, "age": 1, "ratio": 2}
 _SECRET_WORDS: Final = ("KEY", "SECRET", "PASS", "TOKEN", "CREDENTIAL", "DSN")
 """Parts of names of variables whose value is not even compared."""
 
@@ -47,14 +48,19 @@ def query(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint]:
 
 
 def _derive(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint]:
-    others = [other.id for other in spec.fact if other.derive is None]
+    others = [other.id for other in spec.fact if other.derive is None and not other.on_demand]
     if fact.source:
         yield ("source",), "what is derived has no source of its own"
     if fact.on_demand:
         yield ("on_demand",), "what is derived is made from what is polled"
-    for index, name in enumerate(fact.derive.of if fact.derive else ()):
-        if why := known(name, others, "read fact"):
+    asked = fact.derive or schema_read.DeriveRead("sum", [])
+    for index, name in enumerate(asked.of):
+        if why := known(name, others, "polled fact"):
             yield ("derive", "of", index), why
+    if asked.op in _OPERANDS and len(asked.of) != _OPERANDS[asked.op]:
+        yield ("derive", "of"), f"{asked.op} needs {_OPERANDS[asked.op]}, got {len(asked.of)}"
+    if fact.type not in (("bool",) if asked.op == "same" else ("int", "float", "count")):
+        yield ("type",), f"{asked.op} makes {'a bool' if asked.op == 'same' else 'a number'}, not {fact.type}"
 
 
 def _redis(fact: schema.FactSpec) -> Iterator[Complaint]:

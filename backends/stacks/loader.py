@@ -15,7 +15,9 @@ from backends.model.stack import (
     EchoSpec,
     Environment,
     GateSpec,
+    Generation,
     LogGrammar,
+    Reassertion,
     ServiceSpec,
     Source,
     SourceKind,
@@ -30,6 +32,7 @@ from backends.stacks.check import check
 from backends.stacks.naming import word
 from backends.stacks.schema_read import REDIS_OPERATIONS
 from backends.stacks.toml_file import TomlFile, decode, read_toml
+from backends.stacks.variant import generation, overlaid
 
 FOLDER: Final = Path(__file__).parent
 STACK_FILE: Final = "stack.toml"
@@ -48,6 +51,10 @@ class Described:
 
     file: TomlFile
     spec: schema.StackFile
+    generation: Generation | None = None
+    """Which form of the stack this is, when the file describes several."""
+    others: tuple[Described, ...] = ()
+    """Its other forms."""
 
     def sources(self) -> dict[str, Source]:
         """The sources with the file's own addresses and no credentials."""
@@ -96,6 +103,8 @@ class Described:
             environment_facts=tuple(
                 (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
             ),
+            generation=self.generation,
+            is_several=spec.trading.several,
         )
 
 
@@ -109,7 +118,19 @@ def describe(path: Path) -> Described:
     file = read_toml(path)
     spec = decode(file, schema.StackFile, _NOTES)
     check(file, spec)
-    return Described(file, spec)
+    if spec.stack.variant is None:
+        return Described(file, spec)
+    others = tuple(_other(file, spec, name) for name in spec.variant if name != spec.stack.variant)
+    return Described(file, spec, generation(spec, spec.stack.variant), others)
+
+
+def _other(file: TomlFile, spec: schema.StackFile, name: str) -> Described:
+    """The file as another generation has it. Checked now: who runs it must not be the first to learn."""
+    whole = overlaid(file, name)
+    whole.tree["stack"] = {key: value for key, value in whole.tree["stack"].items() if key != "variant"}
+    made = decode(whole, schema.StackFile, _NOTES)
+    check(whole, made)
+    return Described(whole, made, generation(spec, name))
 
 
 def load_stack(path: Path) -> Stack:
@@ -128,6 +149,7 @@ def _service(item: schema.ServiceSpec) -> ServiceSpec:
         has_check=item.has_check,
         note=item.note,
         is_followed=item.followed,
+        instance_of=item.instance_of,
         runbook=tuple(item.runbook),
     )
 
@@ -171,6 +193,12 @@ def _gate(item: schema.GateRow) -> GateSpec:
         missing=TradingState[item.missing.upper()],
         missing_note=item.missing_note,
         latches=item.latches,
+        service=item.service,
+        reassert=(
+            Reassertion(item.reassert.by, item.reassert.since, item.reassert.released)
+            if item.reassert is not None
+            else None
+        ),
     )
 
 

@@ -46,6 +46,8 @@ class Head(Strict):
     title: Text
     environment: EnvironmentWord
     """What to assume until a config file or live evidence says otherwise."""
+    variant: str | None = None
+    """Which of the file's variants it describes where no overlay is laid over it."""
 
 
 class SourceSpec(Strict):
@@ -82,6 +84,8 @@ class ServiceSpec(Strict):
     required: bool = True
     has_check: bool = False
     followed: bool = True
+    instance_of: Id | None = None
+    """What it is one of several instances of: nothing is resumed while they run different versions."""
     note: str | None = None
     runbook: Rows = []
 
@@ -127,6 +131,17 @@ class FactSpec(Strict):
     runbook: Rows = []
 
 
+class ReassertRow(Strict):
+    """Put a halt back that was lost: its key vanished, or an older state came back without a release."""
+
+    by: str
+    """The stop that closes the gate."""
+    since: str
+    """Fact of type time: since when it is closed."""
+    released: str
+    """Fact of type time: when it was last released, by whatever tool."""
+
+
 class GateRow(Strict):
     fact: str
     label: Label
@@ -136,6 +151,9 @@ class GateRow(Strict):
     missing_note: Text
     latches: bool = True
     """Whether it stays closed until somebody opens it; false for a gate that closes and opens by itself."""
+    service: str | None = None
+    """What trades behind it: halted while that service does not run."""
+    reassert: ReassertRow | None = None
 
 
 class EchoRow(Strict):
@@ -147,6 +165,8 @@ class EchoRow(Strict):
 class TradingSpec(Strict):
     halt_path: Text
     """The procedure that halts trading, or ``none`` for a stack that cannot be halted."""
+    several: bool = False
+    """Each gate is that of a trader of its own: halted only when all are, trading when one is."""
     gate: list[GateRow] = []
     echo: list[EchoRow] = []
 
@@ -189,6 +209,8 @@ class ProofRow(Strict):
     """How many times in a row, at least a second apart."""
     restarted: bool = False
     missing: bool = False
+    newer: bool = False
+    """Its own timestamp (``observed``, or a fact of type time) must be later than the step was sent."""
 
 
 class EachSpec(Strict):
@@ -247,6 +269,35 @@ class ProcedureSpec(Strict):
     quiet: str | None = None
 
 
+Overlay = list[dict[str, Any]]
+"""Tables as in the file itself: laid over the one of the same id or name, or added."""
+
+
+class VariantSpec(Strict):
+    """Another generation of the stack: how it is known, and what differs in it."""
+
+    title: Text
+    present: list[Text] = []
+    """Containers that must exist, running or not."""
+    any_of: list[Text] = []
+    absent: list[Text] = []
+    project: Text | None = None
+    """Compose project that one of ``present`` must belong to."""
+    drop: list[Text] = []
+    """What this generation does not have: ``fact:ID``, ``service:NAME``, ``source:NAME`` …"""
+    source: dict[str, dict[str, Any]] = {}
+    trading: dict[str, Any] = {}
+    logs: dict[str, Any] = {}
+    service: Overlay = []
+    fact: Overlay = []
+    evidence: Overlay = []
+    alarm: Overlay = []
+    check: Overlay = []
+    checklist: Overlay = []
+    diagnosis: Overlay = []
+    procedure: Overlay = []
+
+
 class StackFile(Strict):
     """One ``stack.toml``."""
 
@@ -262,6 +313,7 @@ class StackFile(Strict):
     checklist: list[ChecklistRow] = []
     diagnosis: list[DiagnosisRow] = []
     procedure: list[ProcedureSpec] = []
+    variant: dict[str, VariantSpec] = {}
 
 
 def json_schema() -> dict[str, Any]:

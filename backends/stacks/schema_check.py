@@ -3,7 +3,7 @@
 # ruff: noqa: RUF012 (msgspec gives every struct a copy of its own)
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -60,6 +60,10 @@ class ChecklistRow(Strict):
     title: Text
     when: Text
     item: Annotated[list[ItemRow], Meta(min_length=1)]
+    kept: Literal["day", "week", "month", "reset"] = "day"
+    """How long what a person confirmed counts."""
+    zone: str = "UTC"
+    """The time zone in which days end: ``America/New_York``."""
     section: str | None = None
     runbook: Rows = []
 

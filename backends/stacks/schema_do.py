@@ -91,6 +91,9 @@ class CommandSpec(Strict, tag_field="kind", tag="command"):
     folder: str | None = None
     env: list[Text] = []
     ok: list[int] = field(default_factory=lambda: [0])
+    output: str | None = None
+    """A file that takes what it prints. ``{NAME.path}``, here, in ``argv`` and ``folder``, is the folder of
+    that files source."""
 
 
 class WaitSpec(Strict, tag_field="kind", tag="wait"):

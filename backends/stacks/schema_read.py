@@ -132,4 +132,4 @@ class DockerRead(Strict):
 class DeriveRead(Strict):
     op: Literal["rate", "delta", "median", "min", "max", "minus", "sum", "ratio", "age", "same"]
     of: Annotated[list[Text], Meta(min_length=1)]
-    over: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
+    over: Annotated[float, Meta(gt=0, le=3600)] = 60.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,8 +11,8 @@ from backends.model.action import Action, Command
 from backends.model.procedure import Receipt, Step
 from backends.model.safetext import SafeText
 from backends.model.substitution import fill, names_in
+from backends.program import OUTPUT_LIMIT, Ended, NotStartedError, environment, run
 from backends.writers.answer import done, failed, unknown
-from backends.writers.program import OUTPUT_LIMIT, Ended, NotStartedError, environment, run
 
 _SHELLS: Final = frozenset(
     ("ash", "bash", "csh", "dash", "elvish", "fish", "ksh", "mksh", "nu", "pwsh", "rbash", "sh", "tcsh",
@@ -47,16 +48,46 @@ class CommandEffector:
         try:
             argv = _argv(action.argv, values)
             env = environment(action.env)
-            ended = await run(argv, action.timeout, _folder(action.folder or env.get("HOME", "/")), env)
+            folder = _folder(action.folder or env.get("HOME", "/"))
+            if action.output is None:
+                return self._receipt(action, await run(argv, action.timeout, folder, env))
+            return await self._captured(action, argv, folder, env)
         except (ValueError, NotStartedError, RuntimeError) as error:
             return failed(f"{self._redact(str(error))}; nothing was run")
-        return self._receipt(action, ended)
 
     async def warm(self) -> None:
         """There is nothing to open."""
 
     async def close(self) -> None:
         """Nothing is kept open. A command that runs is ended by whoever waits for it."""
+
+    async def _captured(
+        self, action: Command, argv: list[str], folder: str, env: Mapping[str, str]
+    ) -> Receipt:
+        """Run it with its output in a file beside the wanted one, which it replaces if it ended well: a run
+        that failed leaves the former file as it was."""
+        target = Path(_folder(action.output or ""))
+        beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            return failed(
+                f"{target.parent}: {(error.strerror or 'cannot be written').lower()}; nothing was run"
+            )
+        try:
+            ended = await run(argv, action.timeout, folder, env, into=descriptor)
+            receipt = self._receipt(action, ended)
+            if ended.code not in action.ok:
+                return receipt
+            os.fsync(descriptor)
+            size = os.fstat(descriptor).st_size
+            beside.replace(target)
+            return done(f"{receipt.text}, {size} bytes in {target}", after=receipt.after)
+        except OSError as error:
+            return unknown(f"{target}: {(error.strerror or 'cannot be written').lower()}")
+        finally:
+            os.close(descriptor)
+            beside.unlink(missing_ok=True)
 
     def _receipt(self, action: Command, ended: Ended) -> Receipt:
         # Before anything is cut or made safe to show: a secret must be found whole.

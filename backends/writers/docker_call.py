@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from math import ceil
-from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import quote
@@ -16,8 +15,8 @@ from urllib.parse import quote
 import docker
 import requests
 from docker.errors import DockerException
-from docker.tls import TLSConfig
 
+from backends.docker_place import PlaceError, connect
 from backends.model.procedure import Receipt
 from backends.model.stack import Source
 from backends.writers.answer import already, done, failed, reason, unknown
@@ -49,8 +48,8 @@ class UnreachableError(Exception):
 def perform(source: Source, order: Order, may_send: Callable[[], bool]) -> Receipt:
     """Find the container and give the order. Blocks, at the longest for the grace and half a minute."""
     try:
-        api = _connect(source, order)
-    except (DockerException, OSError, ValueError) as error:
+        api = connect(source, order.connect + order.deadline)
+    except (PlaceError, DockerException, OSError, ValueError) as error:
         return failed(f"no connection, nothing was sent: {reason(error)}")
     with closing(api):
         try:
@@ -66,22 +65,6 @@ def perform(source: Source, order: Order, may_send: Callable[[], bool]) -> Recei
         if not may_send():
             return failed("was too slow to answer; nothing was sent")
         return _give(api, prefix, order, *found)
-
-
-def _connect(source: Source, order: Order) -> docker.APIClient:
-    tls: TLSConfig | bool = False
-    if folder := source.options.get("cert_path"):
-        parts = {part: Path(folder) / f"{part}.pem" for part in ("ca", "cert", "key")}
-        for path in parts.values():
-            if not path.is_file():
-                raise ValueError(f"the TLS file {path} does not exist")
-        tls = TLSConfig(
-            client_cert=(str(parts["cert"]), str(parts["key"])), ca_cert=str(parts["ca"]), verify=True
-        )
-    # Any fixed version keeps the SDK from asking for it here, without bounds.
-    api = docker.APIClient(source.url or None, "1.41", timeout=ceil(order.connect + order.deadline), tls=tls)
-    api.trust_env = False
-    return api
 
 
 def _find(api: docker.APIClient, prefix: str, order: Order, ends: float) -> tuple[str, str] | None:

@@ -75,6 +75,11 @@ class Writes:
             raise ValueError("BGSAVE cannot be one of several writes")
 
     @property
+    def key(self) -> str:
+        """A key it is about: in a cluster all of them are on the same node, or the node refuses."""
+        return self._keyed[0].key if self._keyed else ""
+
+    @property
     def is_watching(self) -> bool:
         """Whether the questions leave the connection watching keys."""
         return bool(self._keyed)

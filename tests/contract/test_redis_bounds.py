@@ -25,7 +25,7 @@ async def test_a_scan_gives_up_on_a_key_space_too_large_rather_than_count_a_part
     redis_db.command("SET", "wanted:1", "x")
     assert await value(redis_db, fact("scan", "wanted:*", COUNT)) == 1
     assert await value(redis_db, fact("scan", "unwanted:*", COUNT)) == 0
-    monkeypatch.setattr("backends.readers.redis_question.SCAN_ROUNDS", 3)
+    monkeypatch.setattr("backends.readers.redis_several.SCAN_ROUNDS", 3)
     assert "keys to look through" in await why(redis_db.port, fact("scan", "wanted:*", COUNT))
 
 

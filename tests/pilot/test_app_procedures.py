@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from backends.engine import Mode
-from backends.journal.elsewhere import UnderWay
 from backends.model.alarm import Priority
 from backends.model.clock import Instant
 from backends.model.procedure import Run, StepResult, StepState, Verdict
@@ -120,7 +119,7 @@ async def test_a_step_that_waits_for_a_person_says_for_what_and_takes_one_key() 
         assert "The open positions were flattened, or somebody has decided" in it.text()
         await it.press("c")
         assert it.engine.attested == []
-        await it.until(lambda: it.dialog.listens_for_person)
+        await it.until(lambda: it.dialog.is_listening)
         await it.press("enter", "y", "space")
         assert it.engine.attested == []
         await it.press("c")
@@ -166,14 +165,30 @@ async def test_a_refusal_says_why_and_not_to_do_it_by_hand() -> None:
         assert not isinstance(it.app.screen, ProcedureDialog)
 
 
-async def test_what_another_room_does_is_told_with_who_and_how_far() -> None:
+async def test_what_another_room_does_is_told_with_who_and_how_far_and_can_be_read() -> None:
     async with opened(room(), (120, 40)) as it:
-        words = [SafeText(text) for text in ("kim", "ops2", "cli", "2026-11-21T14:03:05.118Z", "Sent 3 of 9")]
-        it.engine.others_do = (UnderWay("far-1", "trading-platform", "flatten-all", *words),)
-        it.engine.put(it.engine.board("trading-platform"))
+        states = (StepState.VERIFIED, StepState.SENT)
+        title = "kim: Flatten all positions, one after the other"
+        far = run_of("flatten-all", it.clock.now(), *states, room="kim on /dev/pts/3", title=title)
+        it.engine.put_run(far)
         await it.settle()
-        assert "ELSEWHERE" in it.text()
-        assert "Flatten all positions, one after the other by kim on ops2 (cli) since 14:03:05Z" in it.text()
+        assert "ELSEWHERE RUNNING" in it.text()
+        assert "Flatten all positions, one after the other by kim on /dev/pts/3: step 2 of 2" in it.text()
+        await it.press("p")
+        await it.settle()
+        assert "this is another room's: kim on /dev/pts/3" in it.text()
+        await it.pass_time(2)
+        await it.press("x")
+        assert it.engine.interrupted == []
+
+
+async def test_a_halt_of_another_room_keeps_nobody_from_halting_here() -> None:
+    async with opened(room()) as it:
+        it.engine.put_run(run_of("halt", it.clock.now(), StepState.SENT, room="kim on /dev/pts/3"))
+        await it.settle()
+        await it.open_dialog()
+        await it.press("h")
+        assert [intent.procedure for intent in it.engine.submitted] == ["halt"]
 
 
 @pytest.mark.parametrize("where", ["alerts", "containers"])

@@ -79,7 +79,7 @@ def test_a_panic_is_a_failure_to_the_shell() -> None:
 
 
 STUCK = """
-import sys
+from pathlib import Path
 from textual.widgets import Static
 from tui import hangup
 from tui.compat import SteadyApp
@@ -91,9 +91,10 @@ class Program(SteadyApp):
         yield Static("ready to test")
 
     def on_mount(self):
-        last = lambda: open(sys.argv[1], "w").write("engine stopped")
+        last = lambda: Path(FOLDER, "said").write_text("engine stopped")
         hangup.Hangup(lambda code: self.exit(return_code=code), last)
         self.set_interval(0.02, self.paint)
+        Path(FOLDER, "ready").touch()
 
     def paint(self):
         self.query_one(Static).update("\\n".join([str(id(object())) * 6] * 20))
@@ -103,9 +104,9 @@ Program().run()
 
 
 def test_a_signal_ends_it_also_behind_a_terminal_that_reads_nothing(tmp_path: Path) -> None:
-    said = tmp_path / "said"
-    with OnAPty(STUCK.replace("sys.argv[1]", repr(str(said)))) as program:
-        _ready(program)
+    said, ready = tmp_path / "said", tmp_path / "ready"
+    with OnAPty(STUCK.replace("FOLDER", repr(str(tmp_path)))) as program:
+        program.read_until(ready.exists)  # what it paints leaves no words to wait for
         time.sleep(1)  # fills the terminal: nobody reads
         program.process.send_signal(signal.SIGTERM)
         assert program.process.wait(15) == 128 + signal.SIGTERM

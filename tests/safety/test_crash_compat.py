@@ -7,11 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 
 from tests.safety.on_a_pty import OnAPty
+from tui.compat import SteadyApp, SteadyDriver
 
 BUSY = """
 import sys
@@ -38,6 +40,23 @@ app.run()
 sys.exit(app.return_code)
 """
 
+TYPED = """
+import sys
+from textual.widgets import Static
+from tui.compat import SteadyApp
+
+class Program(SteadyApp):
+    def compose(self):
+        yield Static("ready to test")
+
+    def on_key(self, event):
+        self.query_one(Static).update(f"it was {event.key}")
+
+app = Program()
+app.run()
+sys.exit(app.return_code)
+"""
+
 
 def test_a_frame_passes_through_display() -> None:
     assert list(inspect.signature(App._display).parameters) == ["self", "screen", "renderable"]
@@ -49,6 +68,13 @@ def test_the_driver_writes_through_a_queue_that_can_be_asked_for_its_length() ->
     assert writer._queue.qsize() == 0
     assert writer._queue.maxsize > 3 * 3
     assert "self._writer_thread" in inspect.getsource(LinuxDriver.start_application_mode)
+
+
+def test_the_input_thread_is_a_method_of_the_driver_that_only_reads() -> None:
+    assert "self.run_input_thread()" in inspect.getsource(LinuxDriver._run_input_thread)
+    assert "self.exit_event" in inspect.getsource(LinuxDriver.run_input_thread)
+    assert "self._timeout_time" in inspect.getsource(XTermParser.tick)
+    assert SteadyApp().driver_class is SteadyDriver
 
 
 def test_a_crash_ends_in_fatal_error_with_the_names_it_uses() -> None:
@@ -73,3 +99,15 @@ def test_a_terminal_that_stops_reading_does_not_stop_the_loop(tmp_path: Path) ->
         stuck_at = int(beats.read_text())
         program.written = b""
         program.read_until(lambda: any(program.saw(f"{stuck_at + n:06d}") for n in range(200)))
+
+
+def test_a_key_in_pieces_and_one_after_rubbish_reach_the_program() -> None:
+    with OnAPty(TYPED) as program:
+        program.read_until(lambda: program.saw("ready to test"))
+        program.type(b"\x1b[2")
+        time.sleep(0.3)
+        program.type(b"0~")
+        program.read_until(lambda: program.saw("it was f9"))
+        program.type(b"\xff\xfe\x1b[>1;2q")
+        program.type(b"h")
+        program.read_until(lambda: program.saw("it was h"))

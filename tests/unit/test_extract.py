@@ -241,3 +241,22 @@ def test_no_answer_whatever_raises_or_gives_an_unsafe_value(
         assert isinstance(finding.value, (bool, int, float, SafeText, Table))
         assert not isinstance(finding.value, float) or abs(finding.value) < float("inf")
         assert not isinstance(finding.value, SafeText) or finding.value.strip()
+
+
+def test_a_step_in_brackets_takes_the_first_of_a_list_that_reads_so() -> None:
+    gates = {"checks": [{"name": "lint", "pass": True}, {"name": "day2", "pass": False}, {"name": "day2"}, 7]}
+    assert value(BOOL, gates, "checks.[name=day2].pass") is False
+    assert value(TEXT, gates, "checks.[pass=true].name") == "lint"
+    entries = [
+        {"id": b"3-0", "payload": b'{"bot": "two", "state": "running"}'},
+        {"id": b"2-0", "payload": b'{"bot": "one", "state": "hard_stop"'},
+        {"id": b"1-0", "payload": b'{"bot": "one", "state": "soft_pause"}'},
+    ]
+    stream = Members(entries, 4000)
+    assert value(TEXT, stream, "[payload.bot=two].payload.state") == "running"
+    assert value(TEXT, stream, "[payload.bot=one].payload.state") == "soft_pause"  # the cut entry is no bot's
+    assert extract(fact(TEXT, "[payload.bot=six].payload.state"), stream) == Absent()
+    assert value(INT, Rows([{"bot": "a", "n": 1}, {"bot": "b", "n": 2}], 2), "[bot=b].n") == 2
+    assert "list expected" in why(TEXT, {"checks": {"a": 1}}, "checks.[name=lint].pass")
+    assert extract(fact(TEXT, "[payload.bot=two].payload.state", observed="[payload.bot=six].payload.at"),
+                   stream) != Absent()  # fmt: skip

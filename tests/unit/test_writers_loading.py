@@ -99,9 +99,9 @@ def test_the_engine_alone_loads_no_writer() -> None:
 )
 def test_a_stack_loads_the_writers_of_its_own_steps_only(actions: str, expected: set[str]) -> None:
     found = told(f"""
-from backends.engine import _effectors
+from backends.arming import make_effectors
 from backends.procedures.permit import arm
-made = _effectors(arm(KIM, is_watch=False), stack_of(*{actions}), str)
+made = make_effectors(arm(KIM, is_watch=False), stack_of(*{actions}), str)
 print(json.dumps([len(made), loaded("backends.writers")]))
 """)
     kinds = {"redis", "http", "docker", "systemd", "postgres", "command"}
@@ -112,10 +112,10 @@ print(json.dumps([len(made), loaded("backends.writers")]))
 def test_every_kind_of_step_has_a_writer_that_takes_it_and_no_library_loads_before_it_is_needed() -> None:
     before, answers = told(f"""
 import asyncio
-from backends.engine import _effectors
+from backends.arming import make_effectors
 from backends.procedures.permit import arm
 stack = stack_of(*ALL)
-made = _effectors(arm(KIM, is_watch=False), stack, str)
+made = make_effectors(arm(KIM, is_watch=False), stack, str)
 before = loaded(*{LIBRARIES})
 
 async def act():

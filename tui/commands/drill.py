@@ -15,8 +15,8 @@ from backends.engine import Engine
 from backends.journal.identity import identify
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.stack import Stack
+from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
-from backends.procedures.evidence import word_of
 from tui.commands.demo import demo_world
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.planned import ASKED, LONGEST, Attendant, begun, hold, intent_of, silent

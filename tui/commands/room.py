@@ -29,7 +29,7 @@ def open_room(session: Session, wanted: str | None = None) -> int:
     from tui.app import ControlRoom
     from tui.drills import DrillBook
 
-    engine = engine_of(config, stacks)
+    engine = engine_of(config, stacks, keeps_halts=True)
 
     def begin() -> None:
         engine.start()
@@ -48,14 +48,14 @@ def open_room(session: Session, wanted: str | None = None) -> int:
         engine.stop()
         for text in left_undone(engine):
             sys.stdout.write(f"{text}\n")
-    return ExitCode.FAILED if app.return_code is None else app.return_code
+    return ExitCode.FAULT if app.return_code is None else app.return_code
 
 
 def left_undone(engine: Engine) -> list[str]:
     """For each stack whose newest stop was not proved: that, and the commands, to be copied."""
     lines: list[str] = []
     for stack in engine.stacks:
-        stops = [run for run in engine.board(stack.id).runs if run.risk is RiskClass.STOP]
+        stops = [run for run in engine.board(stack.id).runs if run.risk is RiskClass.STOP and not run.room]
         if stops and stops[0].verdict not in (Verdict.VERIFIED, Verdict.ALREADY):
             procedure = stack.procedures[stops[0].procedure]
             lines += [f"{stack.id}: {procedure.title} was not proved.", procedure.fallback]

@@ -22,6 +22,11 @@ class Arming:
         self._seen_at: float | None = None
         self._last_key = opened
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether the dialog has been on the terminal."""
+        return self._seen_at is not None
+
     def seen(self, stamp: float) -> None:
         """The dialog is on the terminal; ``stamp`` is on the clock of key events."""
         if self._seen_at is None:

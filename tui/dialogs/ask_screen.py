@@ -9,7 +9,6 @@ from typing import ClassVar, Final
 
 from textual import events
 from textual.app import ComposeResult
-from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from backends.model.condition import Param
@@ -18,11 +17,11 @@ from backends.model.safetext import SafeText
 from backends.model.secret import Secret
 from backends.secret_file import CredentialError, from_file
 from tui.crash import SECRETS
-from tui.dialogs.arming import Arming
 from tui.dialogs.form import Entry, Form
+from tui.dialogs.keyed_screen import SCROLLING, KeyedScreen, name_of
 from tui.dialogs.prompt import key_line
 from tui.moment import Moment
-from tui.presenters.block import block
+from tui.presenters.block import block, line
 from tui.presenters.choice import Options, option_columns, options
 from widgets.band import HeadlineView
 from widgets.cells import tail
@@ -38,38 +37,24 @@ MASK: Final = "****"
 
 FROM_FILE: Final = "@"
 
-_SCROLLING = frozenset({"up", "down", "pageup", "pagedown", "home", "end"})
 
-
-class AskScreen(ModalScreen[None]):
+class AskScreen(KeyedScreen):
     """Takes one value and hands it on; starts nothing. A secret is masked and forgotten when it closes."""
 
     AUTO_FOCUS: ClassVar[str] = "Grid"
+    SEEN: ClassVar[str] = "#typed"
 
     def __init__(
         self, moment: Moment, procedure: Procedure, param: Param, answer: Callable[[str], None]
     ) -> None:
-        super().__init__()
-        self._moment = moment
+        super().__init__(moment)
         self._procedure = procedure
         self._param = param
         self._answer = answer
         self._form = Form([Entry("value", param.label)])
         self._form.focus = "value"
-        self._arming = Arming(moment.now)
         self._options: Options | None = None
         self._said = ""
-        self._headline: HeadlineView | None = None
-
-    @property
-    def stack_id(self) -> str:
-        """The stack it was opened on."""
-        return self._moment.stack.id
-
-    @property
-    def is_listening(self) -> bool:
-        """Whether a key would count now."""
-        return self._arming.hears(events.Event().time)
 
     def compose(self) -> ComposeResult:
         it = self._moment
@@ -89,7 +74,6 @@ class AskScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.show(self._moment, self._headline)
-        self.call_after_refresh(lambda: self._arming.seen(events.Event().time))
 
     def show(self, moment: Moment, headline: HeadlineView | None) -> None:
         """Draw the newest moment; closes when nobody has pressed a key for long."""
@@ -104,31 +88,28 @@ class AskScreen(ModalScreen[None]):
             self.query_one(Headline).show(headline)
         self._redraw()
 
-    def on_key(self, event: events.Key) -> None:
-        self._arming.touched(self._moment.now)
-        if event.key in _SCROLLING:
-            return
-        event.stop()
-        event.prevent_default()
+    def take_key(self, event: events.Key) -> bool:
+        self.touched()
+        if event.key in SCROLLING:
+            return False
         self._said = ""
         if event.key == "escape":
             self._close()
-        elif not self._arming.hears(event.time):
-            return
-        elif event.key == "enter":
+        elif self.hears(event):
+            self._act(event)
+        return True
+
+    def _act(self, event: events.Key) -> None:
+        if event.key == "enter":
             self._take()
         elif event.key in ("backspace", "ctrl+h"):
             self._form.erase()
         elif event.key == "ctrl+u":
             self._form.clear("value")
-        elif event.is_printable and event.character is not None:
-            self._form.insert(str(SafeText(event.character)))
+        elif not (event.is_printable and event.character and self._form.insert(event.character)):
+            self.remark(f"{name_of(event)} does nothing here")
         if self.is_current:
             self._redraw()
-
-    def on_paste(self, event: events.Paste) -> None:
-        """Nothing is pasted into the way to an action."""
-        event.stop()
 
     def on_grid_chosen(self, event: Grid.Chosen) -> None:
         """A double click: nothing is chosen by the mouse."""
@@ -170,6 +151,16 @@ class AskScreen(ModalScreen[None]):
             self._options = options(self._param, it.stack, it.board, it.now) or self._options
             self.query_one(Grid).show(self._matching(self._options))
         self.query_one("#typed", TextPanel).show(self._typed_lines(width))
+        self.show_prompt()
+
+    def show_prompt(self) -> None:
+        """Draw the keys there are, or the remark."""
+        if not self.is_mounted:
+            return
+        width = max(20, min(self.app.size.width, 104) - 5)
+        if self._remark:
+            self.query_one("#prompt", TextPanel).show([line(f" {self._remark}", "state-warn")])
+            return
         keys = [("Enter", "choose" if self._options is not None else "go on"), ("Esc", "leave it as it is")]
         left = f"closes in {self._arming.left(self._moment.now):.0f} s"
         self.query_one("#prompt", TextPanel).show([key_line(keys, left, width)])

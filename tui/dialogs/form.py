@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from backends.model.safetext import SafeText
+
 CANCEL: Final = "cancel"
 CONFIRM: Final = "confirm"
 
@@ -53,7 +55,7 @@ class Form:
         entry = self.entry
         if entry is None:
             return False
-        entry.text = (entry.text + char)[:LONGEST]
+        entry.text = (entry.text + SafeText(char))[:LONGEST]
         return True
 
     def erase(self) -> None:

@@ -14,14 +14,16 @@ class KeyDialog(ProcedureDialog):
     """Asks once and has nothing typed; Enter and the mouse confirm nothing. For a stop no source has to
     answer and nothing has to be green."""
 
-    def takes(self, event: events.Key) -> bool:
-        if not self.hears(event):
-            return False
+    def confirms(self, event: events.Key) -> bool:
         # Also with caps lock on: a stop must not fail on a lamp nobody sees.
-        is_it = event.key.removeprefix("upper_").lower() == self.way.confirm
-        if is_it:
+        return event.key.removeprefix("upper_").lower() == self.way.confirm
+
+    def takes(self, event: events.Key) -> bool:
+        if not self.confirms(event):
+            return False
+        if self.hears(event):
             self.submit()
-        return is_it
+        return True
 
     def question_prompt(self, seconds_left: float, width: int) -> Spans:
         key = key_text(self.way.confirm.upper())

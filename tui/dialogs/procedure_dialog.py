@@ -13,7 +13,6 @@ from typing import ClassVar, Final
 
 from textual import events
 from textual.app import ComposeResult
-from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from backends.model.clock import Instant
@@ -22,6 +21,7 @@ from backends.model.safetext import NO_TEXT, SafeText
 from tui.actions import Way, key_text
 from tui.desk import NO_ANSWERS, Answers, Desk
 from tui.dialogs.arming import Arming
+from tui.dialogs.keyed_screen import SCROLLING, KeyedScreen, name_of
 from tui.dialogs.prompt import key_line
 from tui.face import EngineFace
 from tui.moment import Moment
@@ -32,14 +32,11 @@ from tui.presenters.state import is_proved, trading_now
 from widgets.band import HeadlineView
 from widgets.headline import Headline
 from widgets.pane import Pane
-from widgets.span import Spans
+from widgets.span import Span, Spans, spans_width
 from widgets.text_panel import TextPanel
 
 _LEAST = (76, 22)
 """Columns and lines below which there is no frame and only what decides is said."""
-
-_SCROLLING = frozenset({"up", "down", "pageup", "pagedown", "home", "end"})
-"""Keys left to the text; every other one ends in the dialog."""
 
 _WHOLE = 10_000
 """Lines: nothing is cut, and what does not fit is scrolled to."""
@@ -61,7 +58,7 @@ class Stage(Enum):
     """Stays until the operator takes note."""
 
 
-class ProcedureDialog(ModalScreen[None]):
+class ProcedureDialog(KeyedScreen):
     """Asks about one procedure of one stack, then follows its run."""
 
     AUTO_FOCUS: ClassVar[str] = "#text"
@@ -82,39 +79,30 @@ class ProcedureDialog(ModalScreen[None]):
     ) -> None:
         """With ``run`` it opens on that run, to follow it or to show how it ended. ``params`` are the
         chosen values; ``drilled`` says when it was last practised."""
-        super().__init__()
+        super().__init__(moment)
         self.procedure = procedure
         self.way = way
         self.stage = Stage.QUESTION if run is None else Stage.RUNNING
         self.operation: str | None = None if run is None else run.operation
-        self._moment = moment
         self._opened_in = trading_now(moment.board, moment.now).state
         self._engine = engine
         self._desk = desk
         self._params = dict(params)
         self._drilled = drilled
-        self._arming = Arming(moment.now)
         self._submitted: Instant = moment.now if run is None else run.started
         self._run = run
         self._awaited: str | None = None
         self._was_pressed_again = False
         self._is_whole = False
-        self._headline: HeadlineView | None = None
-
-    @property
-    def stack_id(self) -> str:
-        """The stack it was opened on; the target never moves after that."""
-        return self._moment.stack.id
 
     @property
     def is_listening(self) -> bool:
-        """Whether a key would count now."""
-        return self.stage is Stage.QUESTION and self._arming.hears(events.Event().time)
+        """Whether a key that confirms would count now."""
+        return (self.stage is Stage.QUESTION or self._is_waiting) and super().is_listening
 
     @property
-    def listens_for_person(self) -> bool:
-        """Whether the key that confirms a waiting step would count now."""
-        return self._is_waiting and self._arming.hears(events.Event().time)
+    def takes_keys(self) -> bool:
+        return self.focused is None or self.focused.id == "text"
 
     @property
     def verb(self) -> str:
@@ -130,6 +118,10 @@ class ProcedureDialog(ModalScreen[None]):
     @abstractmethod
     def takes(self, event: events.Key) -> bool:
         """Do what the key means while the question stands; False when it means nothing there."""
+
+    def confirms(self, event: events.Key) -> bool:  # noqa: ARG002  for those that one key confirms
+        """Whether this is the one key that confirms."""
+        return False
 
     @abstractmethod
     def question_prompt(self, seconds_left: float, width: int) -> Spans:
@@ -152,11 +144,6 @@ class ProcedureDialog(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.show(self._moment, self._headline)
-        self.call_after_refresh(self._is_seen)
-
-    def _is_seen(self) -> None:
-        # The clock of key events, which are stamped when they are read.
-        self._arming.seen(events.Event().time)
 
     def on_resize(self) -> None:
         width, height = self.app.size
@@ -165,7 +152,7 @@ class ProcedureDialog(ModalScreen[None]):
         self.show(self._moment, self._headline)
 
     def show(self, moment: Moment, headline: HeadlineView | None) -> None:
-        """Draw the newest moment; also where idleness and the end of the run are noticed."""
+        """Draw the newest moment; idleness and the end of the run are noticed here too."""
         self._moment = moment
         self._headline = headline
         if self.operation is not None:
@@ -191,11 +178,12 @@ class ProcedureDialog(ModalScreen[None]):
         self.query_one("#form").display = bool(form)
         self.query_one("#form", TextPanel).show(form)
         self.query_one("#text", TextPanel).show(self._lines(width, max(1, height - len(form))))
-        self.query_one("#prompt", TextPanel).show([self._prompt(width)])
+        self.show_prompt()
 
     def pressed_again(self) -> None:
         """The opening key was pressed while the question stands: one dialog, and one line in the journal."""
-        self._arming.touched(self._moment.now)
+        self.touched()
+        self.remark("its key was pressed again: it is open already")
         if not self._was_pressed_again:
             self._was_pressed_again = True
             self._record("pressed again", "key pressed again while its dialog was open")
@@ -213,27 +201,23 @@ class ProcedureDialog(ModalScreen[None]):
             self._desk.note(self.operation)
         self._close("noted", f"operator took note of the verdict {self._verdict_word()}")
 
-    def on_key(self, event: events.Key) -> None:
-        self._arming.touched(self._moment.now)
-        if event.key in _SCROLLING:
-            return
-        event.stop()
-        event.prevent_default()
+    def take_key(self, event: events.Key) -> bool:
+        self.touched()
+        if event.key in SCROLLING:
+            self.show_prompt()
+            return False
         if self.stage is not Stage.QUESTION:
             self._after_key(event)
         elif event.key == "escape":
             self._close("cancelled", "dialog closed by the operator; nothing was done")
-        elif not self.takes(event) and event.key == "d":
+        elif self.takes(event):
+            pass
+        elif event.key == "d":
             self._is_whole = not self._is_whole
             self.redraw()
-
-    def on_paste(self, event: events.Paste) -> None:
-        """Pasted text confirms nothing."""
-        event.stop()
-
-    def hears(self, event: events.Key) -> bool:
-        """Whether this key was read late enough after the dialog could be seen."""
-        return self._arming.hears(event.time)
+        else:
+            self._of_no_use(event)
+        return True
 
     def submit(self, answers: Answers = NO_ANSWERS) -> None:
         """Hand the intent to the engine; what was typed or chosen in secret is not kept."""
@@ -259,15 +243,24 @@ class ProcedureDialog(ModalScreen[None]):
             self.take_note()
         elif key == "escape" and self.stage is not Stage.NOT_PROVED:
             self.dismiss()
-        elif key == ATTEST and self._is_waiting and self.hears(event) and self._run is not None:
-            self._engine.attest(self.stack_id, self._run.operation, self._run.awaits or "")
+        elif key == ATTEST and self._is_waiting and self._run is not None:
+            if self.hears(event):
+                self._engine.attest(self.stack_id, self._run.operation, self._run.awaits or "")
         elif key == INTERRUPT and is_running and self._can_interrupt:
             self._engine.interrupt(self.stack_id, self.operation or "")
+        elif self.stage is Stage.RUNNING and self.confirms(event):
+            self.remark("it is running; nothing is sent twice")
+        else:
+            self._of_no_use(event)
+
+    def _of_no_use(self, event: events.Key) -> None:
+        self.remark(f"{name_of(event)} does nothing here")
 
     @property
     def _can_interrupt(self) -> bool:
-        """A stop always goes to its end."""
-        return self.procedure.risk is not RiskClass.STOP and self._waited() > 0.5
+        """A stop always goes to its end, and another room's run is not ours to end."""
+        is_ours = self._run is None or not self._run.room
+        return is_ours and self.procedure.risk is not RiskClass.STOP and self._waited() > 0.5
 
     def _settle_stage(self) -> None:
         if self.operation is None or self.stage is Stage.QUESTION:
@@ -277,7 +270,6 @@ class ProcedureDialog(ModalScreen[None]):
             self._awaited = run.awaits
             # Whoever was typing something else does not confirm a step that has just come up.
             self._arming = Arming(self._moment.now)
-            self.call_after_refresh(self._is_seen)
         if run is not None and run.verdict is not None:
             self.stage = Stage.PROVED if is_proved(run) else Stage.NOT_PROVED
             self._desk.shown(run.operation)
@@ -321,21 +313,34 @@ class ProcedureDialog(ModalScreen[None]):
             return progress_lines(self.procedure, self._run, self._waited(), width)
         return ended_lines(self.procedure, self._run, width)
 
-    def _prompt(self, width: int) -> Spans:
-        if self.stage is Stage.QUESTION:
-            return self.question_prompt(self.idle_left(), width)
+    def show_prompt(self) -> None:
+        """Draw the keys there are, without their colour as long as they do not count yet; then the remark."""
+        if not self.is_mounted:
+            return
+        self.set_class(bool(self._remark), "-remark")
+        width = self._room()[0]
+        said = (Span(SafeText(f" {self._remark}"), "state-warn"),) if self._remark else ()
+        left = max(0, width - spans_width(said))
+        is_question = self.stage is Stage.QUESTION
+        keys = self.question_prompt(self.idle_left(), left) if is_question else self._after_prompt(left)
+        if (is_question or self._is_waiting) and not self.is_listening:
+            keys = tuple(Span(span.text, "muted") for span in keys)
+        self.query_one("#prompt", TextPanel).show([(*keys, *said)])
+
+    def _after_prompt(self, width: int) -> Spans:
         if self.stage is Stage.PROVED:
             return key_line([("A", "take note"), ("Esc", "close; its line stays")], "", width)
         if self.stage is Stage.NOT_PROVED:
-            is_stop = self.procedure.risk is RiskClass.STOP
             again = [(key_text(self.way.opener), "try again")] if self.way.opener else []
-            return key_line(
-                [*again, ("A", "I have taken over by hand" if is_stop else "take note")], "", width
-            )
+            is_stop = self.procedure.risk is RiskClass.STOP
+            note = ("A", "I have taken over by hand" if is_stop else "take note")
+            return key_line([*again, note], "", width)
         keys = [(ATTEST.upper(), "I confirm it")] if self._is_waiting else []
         keys += [("Esc", "close this view")]
         keys += [(INTERRUPT.upper(), "send nothing more")] if self._can_interrupt else []
-        return key_line(keys, "closing does not cancel it", width)
+        room = "" if self._run is None else self._run.room
+        note = f"this is another room's: {room}" if room else "closing does not cancel it"
+        return key_line(keys, note, width)
 
     def _close(self, event: str, detail: str) -> None:
         self._record(event, detail)

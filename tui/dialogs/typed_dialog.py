@@ -63,8 +63,8 @@ class TypedDialog(ProcedureDialog):
             form.erase()
         elif key == "ctrl+u":
             form.clear(form.focus)
-        elif event.is_printable and event.character is not None:
-            form.insert(str(SafeText(event.character)))
+        elif not (event.is_printable and event.character and form.insert(event.character)):
+            return False
         self.redraw()
         return True
 

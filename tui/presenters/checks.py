@@ -12,7 +12,8 @@ from backends.model.clock import Instant
 from backends.model.procedure import Procedure
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.procedures.conditions import Standing, Weighed, filled, weigh
+from backends.model.weigh import Standing, Weighed, weigh
+from backends.procedures.conditions import filled
 from tui.presenters import words
 from tui.presenters.block import block, flow
 from tui.presenters.squeeze import Section

@@ -128,6 +128,11 @@ def by_hand(procedure: Procedure, width: int) -> list[Spans]:
 def notice_line(run: Run, width: int) -> Spans:
     """One line for the main screen: a run under way, or a verdict nobody has taken note of."""
     title = run.title.partition(":")[0]
+    if run.room:
+        what = run.title.partition(": ")[2].partition(":")[0] or run.title
+        word = "RUNNING" if run.verdict is None else VERDICT[run.verdict].label
+        text = f"{what} by {run.room}{_step(run) if run.verdict is None else ''}"
+        return _notice(f"ELSEWHERE {word}", "badge-warn", text, "p shows the steps", width)
     if run.verdict is None:
         if run.awaits is not None:
             return _notice("WAITING FOR YOU", "badge-warn", title, "p shows what to confirm", width)

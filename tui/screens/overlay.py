@@ -7,20 +7,21 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from backends.model.safetext import SafeText
 from tui.actions import EMERGENCIES
 from tui.moment import Moment
+from tui.screens.covering import CoveringScreen
 from tui.screens.hints import hints
 from widgets.band import HeadlineView
 from widgets.footer import Footer, Hint
 from widgets.headline import Headline
 from widgets.pane import Pane
+from widgets.span import Spans
 
 
-class Overlay(ModalScreen[None]):
+class Overlay(CoveringScreen):
     """A pane over the room, with the room's header above and the emergency keys below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "close", "close", show=False)]
@@ -44,17 +45,22 @@ class Overlay(ModalScreen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        shown = hints(EMERGENCIES, is_watch=self._is_watch, labels={})
-        shown += [Hint(SafeText(key), SafeText(label)) for key, label in self.OTHER_KEYS]
-        self.query_one(Footer).show(shown)
+        self._show_footer(())
         self.show_body()
 
-    def show(self, moment: Moment, headline: HeadlineView) -> None:
-        """Draw the newest moment."""
+    def show(self, moment: Moment, headline: HeadlineView, message: Spans) -> None:
+        """Draw the newest moment, and in the footer what there is to say."""
         self.moment = moment
         if self.is_mounted:
             self.query_one(Headline).show(headline)
+            self._show_footer(message)
             self.show_body()
+
+    def _show_footer(self, message: Spans) -> None:
+        shown = hints(EMERGENCIES, is_watch=self._is_watch, labels={})
+        shown += [Hint(SafeText(key), SafeText(label)) for key, label in self.OTHER_KEYS]
+        note = SafeText("".join(span.text for span in message).strip())
+        self.query_one(Footer).show(shown, note)
 
     def show_body(self) -> None:
         """Draw what the pane holds from the newest moment."""

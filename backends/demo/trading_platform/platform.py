@@ -44,6 +44,7 @@ from backends.demo.trading_platform.promql import Store, Vector
 from backends.demo.trading_platform.seed import holdings, seed_database, seed_redis
 from backends.demo.trading_platform.service import HttpService
 from backends.demo.trading_platform.service_token import ServiceTokens
+from backends.demo.trading_platform.sign_in import keep_signed_in, sign_in
 from backends.demo.trading_platform.signal_service import SignalService, signal_routes
 from backends.demo.trading_platform.small_services import Registry, console_routes, grafana_routes
 from backends.demo.trading_platform.storage import PostgresWork, RedisWork
@@ -74,6 +75,8 @@ class Platform:
         self.rng = self._dice("troubles")
         self.flood_rate = RATE
         self._folder = folder
+        self._internal_secret = folder / "internal_token_secret"
+        self._id_token = folder / "id_token"
         self.logs = {service: LogStore() for service in SERVICES}
         self._redis_server = RedisServer(folder, lambda line: self.logs["redis"].write([line]))
         self._postgres_server = PostgresServer(folder, lambda line: self.logs["postgres"].write([line]))
@@ -119,10 +122,14 @@ class Platform:
     def _secret(self) -> Secret:
         """INTERNAL_TOKEN_SECRET of this demo, also in a file, for whoever wants to sign requests."""
         text = secrets.token_hex(32)
-        path = self._folder / "internal_token_secret"
-        path.touch(mode=0o600)
-        path.write_text(text + "\n")
+        self._internal_secret.touch(mode=0o600)
+        self._internal_secret.write_text(text + "\n")
         return Secret(text)
+
+    def _open_doors(self) -> None:
+        """Make what an operator proves an identity with; blocks for a moment."""
+        self.tokens.make_keys()
+        sign_in(self.tokens.private_key, self._id_token)
 
     def voice(self, service: str, module: str) -> Voice:
         """The log of a service, under the logger its main module has."""
@@ -150,9 +157,14 @@ class Platform:
             **{source: self._services[service].port.url for source, service in _SOURCES.items()},
         }
 
+    @property
+    def credentials(self) -> dict[str, Path]:
+        """What an operator's tool signs its requests with."""
+        return {"gateway": self.tokens.private_key, "gateway-account": self._internal_secret}
+
     async def start(self) -> None:
         """Storage first, then its contents, then the services. Raises StartError."""
-        await self.engine.boot(("redis", "postgres"))
+        await asyncio.gather(self.engine.boot(("redis", "postgres")), asyncio.to_thread(self._open_doors))
         here = Path(__file__).parent
         schema = "".join((here / name).read_text() for name in ("schema.sql", "schema_console.sql"))
         await self._postgres_server.create("trader", "trader", schema)
@@ -171,6 +183,7 @@ class Platform:
                 self.market_data.keep_streaming(),
                 self.signals.keep_generating(tuple(self.broker.market.sizes)),
                 self.orchestrator.keep_running(),
+                keep_signed_in(self.tokens.private_key, self._id_token),
                 self._keep_broking(),
                 self._keep_reconciling(),
                 chatter(self.logs, self.is_up, self._dice("chatter")),
