@@ -63,6 +63,8 @@ class Proof:
     """Seconds to keep reading until it is so."""
     at_most: float | None = None
     """The number, or the rows of a table, must not be above this; 0 for none left."""
+    at_least: float | None = None
+    """The number, or the rows of a table, must not be below this."""
     where: Mapping[str, str] = field(default_factory=dict)
     """For a table: only rows whose columns read this are counted."""
     reads: int = 1
@@ -100,6 +102,8 @@ class Step:
     """Repeat it for every row; id, title and target may then name the row's columns."""
     is_idempotent: bool = False
     """Doing it twice is doing it once: it may be sent again when no answer came. Else it never is."""
+    is_once: bool = False
+    """For a stop: not sent again once it was acknowledged, whether or not the proof comes."""
     goes_on: bool = False
     """The next step is done even when this one fails; the verdict is then PARTIAL at best."""
     values: Mapping[str, str] = field(default_factory=dict)

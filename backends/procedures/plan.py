@@ -14,8 +14,9 @@ from backends.model.fact import Table
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.stack import Stack
-from backends.model.substitution import RESERVED, fill, names_in, values_of
+from backends.model.substitution import RESERVED, event_of, fill, names_in, values_of
 
+_NAMES: Final = {name: f"${name}" for name in RESERVED}
 NO_TABLES: Final[Mapping[str, Table]] = {}
 
 
@@ -48,7 +49,7 @@ class Plan:
 
     def values_for(self, step: Step) -> Mapping[str, Any]:
         """The values of one step: those of the run, and of the row it was repeated for."""
-        return {**self.values, **step.values} if step.values else self.values
+        return {**self.values, **step.values, "event": event_of(self.intent.id, step.id)}
 
 
 def make_plan(
@@ -66,11 +67,13 @@ def make_plan(
     """
     values = {**(intent.shown if seen is None else seen), **values_of(intent, now)}
     steps = tuple(_expanded(procedure.steps, values, tables))
+    # Who, when and why are left as names: they change from the dry run to the real one.
+    timeless = tuple(_expanded(procedure.steps, {**values, **_NAMES}, tables))
     targets = dict.fromkeys(step.target for step in steps)
     ladders = tuple(
         Ladder(target, tuple(step for step in steps if step.target == target)) for target in targets
     )
-    return Plan(intent, procedure, steps, ladders, values, _hash(procedure, steps, values, stack))
+    return Plan(intent, procedure, steps, ladders, values, _hash(procedure, timeless, values, stack))
 
 
 def _expanded(
@@ -82,9 +85,12 @@ def _expanded(
             continue
         table = tables.get(step.each.fact)
         rows: dict[tuple[str, ...], None] = {}
-        if table is not None and set(step.each.columns) <= set(table.columns):
+        wanted = {column: _text(text, values) for column, text in step.each.where.items()}
+        if table is not None and {*step.each.columns, *wanted} <= set(table.columns):
             where = [table.columns.index(column) for column in step.each.columns]
-            rows = dict.fromkeys(tuple(str(row[index]) for index in where) for row in table.rows)
+            demands = [(table.columns.index(column), text) for column, text in wanted.items()]
+            chosen = (row for row in table.rows if all(row[index] == text for index, text in demands))
+            rows = dict.fromkeys(tuple(str(row[index]) for index in where) for row in chosen)
         for row in rows:
             own = dict(zip(step.each.columns, row, strict=True))
             yield _filled(replace(step, id=f"{step.id}:{row[0]}"), {**values, **own}, own)
@@ -102,7 +108,8 @@ def _filled(step: Step, values: Mapping[str, Any], own: Mapping[str, str]) -> St
 
 def _proof(proof: Proof, values: Mapping[str, Any]) -> Proof:
     where = {column: _text(text, values) for column, text in proof.where.items()}
-    return replace(proof, fact=_text(proof.fact, values), where=where)
+    equals = tuple(_text(word, values) for word in proof.equals)
+    return replace(proof, fact=_text(proof.fact, values), equals=equals, where=where)
 
 
 def _text(template: str, values: Mapping[str, Any]) -> str:
@@ -110,8 +117,7 @@ def _text(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _hash(procedure: Procedure, steps: tuple[Step, ...], values: Mapping[str, Any], stack: Stack) -> str:
-    # Who, when and why are left as names: they change from the dry run to the real one.
-    named = {name: f"${name}" for name in names_in(_plain(steps)) | RESERVED}
+    named = {name: f"${name}" for name in names_in(_plain(steps))} | _NAMES
     fixed = {name: str(value) for name, value in values.items() if name not in RESERVED}
     plain = {
         "stack": stack.id,

@@ -154,7 +154,8 @@ class Rung:
         for number, pause in enumerate(_pauses(), 1):
             if not self.spent.is_set():
                 self._set(StepState.SENT)
-            receipt = await self._try(number)
+            known = self.receipt if self.step.is_once and self.acknowledged.is_set() else None
+            receipt = known or await self._try(number)
             # What was acknowledged gets the time its proofs allow; so does the last quick try.
             is_last = number == len(PAUSES) + 1
             patient = receipt.kind in _ACKNOWLEDGED or is_last

@@ -32,7 +32,7 @@ from backends.stacks.check import check
 from backends.stacks.naming import word
 from backends.stacks.schema_read import REDIS_OPERATIONS
 from backends.stacks.toml_file import TomlFile, decode, read_toml
-from backends.stacks.variant import generation, overlaid
+from backends.stacks.variant import generation, named, overlaid
 
 FOLDER: Final = Path(__file__).parent
 STACK_FILE: Final = "stack.toml"
@@ -115,18 +115,19 @@ def built_in() -> dict[str, Path]:
 
 def describe(path: Path) -> Described:
     """The checked stack file at ``path``. Raises ConfigError with one message for the operator."""
-    file = read_toml(path)
+    written = read_toml(path)
+    file = named(written)
     spec = decode(file, schema.StackFile, _NOTES)
     check(file, spec)
     if spec.stack.variant is None:
         return Described(file, spec)
-    others = tuple(_other(file, spec, name) for name in spec.variant if name != spec.stack.variant)
+    others = tuple(_other(written, spec, name) for name in spec.variant if name != spec.stack.variant)
     return Described(file, spec, generation(spec, spec.stack.variant), others)
 
 
 def _other(file: TomlFile, spec: schema.StackFile, name: str) -> Described:
     """The file as another generation has it. Checked now: who runs it must not be the first to learn."""
-    whole = overlaid(file, name)
+    whole = named(overlaid(file, name))
     whole.tree["stack"] = {key: value for key, value in whole.tree["stack"].items() if key != "variant"}
     made = decode(whole, schema.StackFile, _NOTES)
     check(whole, made)
@@ -142,7 +143,7 @@ def load_stack(path: Path) -> Stack:
 def _service(item: schema.ServiceSpec) -> ServiceSpec:
     return ServiceSpec(
         name=item.name,
-        match=tuple(item.containers) or (item.unit or item.process or "",),
+        match=tuple(item.containers) or (item.swarm or item.unit or item.process or "",),
         role=item.role,
         source=item.source,
         is_required=item.required,
@@ -180,6 +181,7 @@ def _fact(item: schema.FactSpec) -> Fact:
         note=item.note,
         is_shown=item.shown,
         on_demand=item.on_demand,
+        where=item.where,
         runbook=tuple(item.runbook),
     )
 
@@ -207,6 +209,7 @@ def _alarm(item: schema.AlarmSpec) -> AlarmRule:
         id=item.id,
         fact=item.fact,
         at=Level(item.at),
+        words=frozenset(map(word, item.words)),
         priority=Priority(item.priority),
         title=item.title,
         cause=item.cause,
