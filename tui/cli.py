@@ -169,6 +169,9 @@ def run(
     attest: Annotated[
         list[str] | None, typer.Option(help="Confirm this step that waits for a person.")
     ] = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Leave at a stop's verdict; else it is watched for 5 s.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the finished run as JSON.")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -182,7 +185,7 @@ def run(
 
     options = RunOptions(
         reason, tuple(param or ()), tuple(param_file or ()), plan, confirm, approval, tuple(attest or ()),
-        is_dry=dry_run, as_json=json,
+        is_dry=dry_run, as_json=json, watches=not no_wait,
     )  # fmt: skip
     raise typer.Exit(run_procedure(_session(ctx, config), procedure, stack, options))
 

@@ -56,7 +56,7 @@ class TextPanel(LineWidget, can_focus=True):
         if len(self._wrapped) != height and self.styles.is_auto_height:
             self.refresh(layout=True)
         self._roll_to(self._offset)
-        self.touch_all()
+        self.touch(*range(self.size.height))
 
     def get_content_width(self, container: Size, viewport: Size) -> int:  # noqa: ARG002  Textual's signature
         return container.width

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from backends.model.board import SERVICE
@@ -130,10 +130,19 @@ def _roll_up(gates: tuple[Gate, ...], is_several: bool) -> tuple[TradingState, S
     for wanted in (first, TradingState.UNKNOWN):
         deciding = [gate for gate in gates if gate.state is wanted]
         if deciding:
-            return wanted, SafeText("; ".join(f"{gate.label} {gate.because}" for gate in deciding))
+            return wanted, _because(deciding, gates if is_several else ())
     if is_several:
-        return TradingState.HALTED, SafeText("; ".join(f"{gate.label} {gate.because}" for gate in gates))
+        return TradingState.HALTED, _because(gates)
     return TradingState.TRADING, SafeText(f"all {len(gates)} gates allow trading")
+
+
+def _because(deciding: Iterable[Gate], traders: Iterable[Gate] = ()) -> SafeText:
+    """What the deciding gates say. Of several traders those that are halted are named too, and what is not
+    halted is then called so: it must not hide behind them.
+    """
+    halted = [f"{gate.label} halted" for gate in traders if gate.state is TradingState.HALTED]
+    form = "{} not confirmed stopped ({})" if halted else "{} {}"
+    return SafeText("; ".join((*halted, *(form.format(gate.label, gate.because) for gate in deciding))))
 
 
 def _conflict(stack: Stack, gates: tuple[Gate, ...], readings: Readings, now: Instant) -> SafeText | None:

@@ -19,6 +19,11 @@ from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
 
+PATIENCE: Final = 3.0
+"""Seconds a reader may take here: longer than any look, so that each look's own time decides. A poll's is
+shorter, and an answer that comes just after it would pass for silence where it contradicts.
+"""
+
 LANES: Final = 8
 """Looks at one source that may be under way at once."""
 
@@ -116,7 +121,8 @@ class FreshReader:
         if idle:
             return idle.pop()
         # Loading a client library takes a while, and a stop may be under way on this loop.
-        made = await asyncio.to_thread(self._make, source)
+        patient = replace(source, deadline=max(source.deadline, PATIENCE))
+        made = await asyncio.to_thread(self._make, patient)
         self._readers.append(made)
         return made
 

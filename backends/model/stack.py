@@ -22,6 +22,8 @@ class Environment(Enum):
 
 class SourceKind(Enum):
     DOCKER = "docker"
+    SWARM = "swarm"
+    """A manager of a Docker Swarm, asked for services instead of containers."""
     REDIS = "redis"
     POSTGRES = "postgres"
     HTTP = "http"
@@ -141,6 +143,8 @@ class AlarmRule:
     response: str
     section: str | None = None
     runbook: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
+    """Only when the fact reads one of these, ``(missing)`` when it is missing; empty: whatever it reads."""
 
 
 @dataclass(frozen=True, slots=True)

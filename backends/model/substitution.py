@@ -15,7 +15,7 @@ from backends.model.intent import Intent
 _NAME: Final = re.compile(r"\$(\$|[a-z_][a-z0-9_]*)")
 
 RESERVED: Final = frozenset(
-    {"now", "utc", "now_ms", "soon_ms", "operator", "reason", "details", "operation", "event"}
+    {"now", "utc", "now_ms", "soon_ms", "unix", "operator", "reason", "details", "operation", "event"}
 )
 """Names every intent has; a parameter cannot take their place."""
 
@@ -28,6 +28,7 @@ def values_of(intent: Intent, now: Instant) -> dict[str, Any]:
     return {
         **intent.params,
         "now": stamp(now),
+        "unix": int(now.wall),
         "utc": stamp(now).replace("+00:00", "Z"),
         "now_ms": int(now.wall * 1000),
         "soon_ms": int((now.wall + SOON) * 1000),

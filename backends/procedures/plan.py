@@ -16,6 +16,7 @@ from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.stack import Stack
 from backends.model.substitution import RESERVED, event_of, fill, names_in, values_of
 
+_NAMES: Final = {name: f"${name}" for name in RESERVED}
 NO_TABLES: Final[Mapping[str, Table]] = {}
 
 
@@ -66,11 +67,13 @@ def make_plan(
     """
     values = {**(intent.shown if seen is None else seen), **values_of(intent, now)}
     steps = tuple(_expanded(procedure.steps, values, tables))
+    # Who, when and why are left as names: they change from the dry run to the real one.
+    timeless = tuple(_expanded(procedure.steps, {**values, **_NAMES}, tables))
     targets = dict.fromkeys(step.target for step in steps)
     ladders = tuple(
         Ladder(target, tuple(step for step in steps if step.target == target)) for target in targets
     )
-    return Plan(intent, procedure, steps, ladders, values, _hash(procedure, steps, values, stack))
+    return Plan(intent, procedure, steps, ladders, values, _hash(procedure, timeless, values, stack))
 
 
 def _expanded(
@@ -114,8 +117,7 @@ def _text(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _hash(procedure: Procedure, steps: tuple[Step, ...], values: Mapping[str, Any], stack: Stack) -> str:
-    # Who, when and why are left as names: they change from the dry run to the real one.
-    named = {name: f"${name}" for name in names_in(_plain(steps)) | RESERVED}
+    named = {name: f"${name}" for name in names_in(_plain(steps))} | _NAMES
     fixed = {name: str(value) for name, value in values.items() if name not in RESERVED}
     plain = {
         "stack": stack.id,

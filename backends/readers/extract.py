@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, Raw, Table, Value, ValueType
+from backends.model.row import UncountableError, meets
 from backends.model.safetext import SafeText
 from backends.readers.coerce import (
     MisfitError,
@@ -80,6 +81,9 @@ def one_series(fact: Fact, rows: Rows) -> Finding:
 def _value(fact: Fact, raw: Raw) -> Value:
     if raw is None:
         raise NothingError
+    if fact.where:
+        met = _met(_table(raw, fact.pick), fact.where)
+        return met if fact.type is ValueType.TABLE else met.total
     if fact.type is ValueType.TABLE:
         return _table(raw, fact.pick)
     if fact.type is ValueType.COUNT:
@@ -214,6 +218,20 @@ def _table(raw: Raw, path: str | None) -> Table:
     if isinstance(node, list):
         return _listed(node[:ROW_LIMIT], len(node))
     raise MisfitError(f"{kind_of(node)}, a list expected")
+
+
+def _met(table: Table, where: Mapping[str, str]) -> Table:
+    """The rows that read so. Raises MisfitError when that cannot be said of all there are."""
+    if table.total > len(table.rows):
+        raise MisfitError(f"{table.total} rows, of which only {len(table.rows)} can be looked at")
+    try:
+        rows = [row for row in table.rows if meets(dict(zip(table.columns, row, strict=True)), where)]
+    except UncountableError as odd:
+        raise MisfitError(f"holds {excerpt(odd)}, a number expected") from None
+    except KeyError as column:
+        # Only of a row that met what stands before it: an id without its document has no other columns.
+        raise MisfitError(f"no column {column.args[0]}") from None
+    return Table(table.columns, tuple(rows), len(rows))
 
 
 def _parsed(node: Any) -> Any:

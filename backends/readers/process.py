@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping, Sequence
 
 from backends.model.fact import SourceError
@@ -25,6 +26,10 @@ class ProcessServiceReader:
         if not self._table.is_there:
             raise SourceError("processes cannot be listed on this system")
         return await asyncio.to_thread(self._look)
+
+    async def clock(self) -> float:
+        """As ``ServiceReader.clock``: it runs on this host, whose clock is the room's."""
+        return time.time()
 
     async def close(self) -> None:
         """Nothing is kept open."""

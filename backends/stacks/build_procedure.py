@@ -9,10 +9,15 @@ from backends.model.action import (
     Action,
     Attest,
     Command,
+    DockerExec,
+    DockerPrune,
+    DockerRemove,
+    DockerTag,
     DockerVerb,
     FileEdit,
     HttpCall,
     Observe,
+    ProcessSignal,
     RedisTransition,
     RedisUnit,
     RedisWrite,
@@ -81,6 +86,9 @@ def _step(item: schema.StepSpec, urls: Mapping[str, str]) -> Step:
         deadline=item.deadline,
         after=item.after,
         target=item.target,
+        unless=item.unless,
+        waits_for=item.waits_for,
+        is_pre_authorised=item.pre_authorised,
         each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns), item.each.where),
         is_idempotent=item.idempotent,
         is_once=item.once,
@@ -103,7 +111,7 @@ def _proof(row: schema.ProofRow) -> Proof:
     )
 
 
-def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911 (one line for each kind of step)
+def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, PLR0912 (one case a kind of step)
     match what:
         case do.HttpCallSpec():
             return HttpCall(
@@ -116,9 +124,20 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911 (o
         case do.RedisUnitSpec():
             return RedisUnit(what.source, tuple(_write(part, what.source) for part in what.writes))
         case do.DockerVerbSpec():
-            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network)
+            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network, what.signal)
+        case do.DockerExecSpec():
+            output = None if what.output is None else with_folders(what.output, urls)
+            return DockerExec(what.source, what.service, tuple(what.argv), what.user, output)
+        case do.DockerRemoveSpec():
+            return DockerRemove(what.source, what.container)
+        case do.DockerTagSpec():
+            return DockerTag(what.source, what.service, what.tag)
+        case do.DockerPruneSpec():
+            return DockerPrune(what.source, what.label, tuple(what.keep))
         case do.SystemdVerbSpec():
             return SystemdVerb(what.source, what.verb, what.unit)
+        case do.ProcessSignalSpec():
+            return ProcessSignal(what.source, what.command, what.pid, what.signal)
         case do.SqlStatementSpec():
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():

@@ -143,7 +143,7 @@ def load_stack(path: Path) -> Stack:
 def _service(item: schema.ServiceSpec) -> ServiceSpec:
     return ServiceSpec(
         name=item.name,
-        match=tuple(item.containers) or (item.unit or item.process or "",),
+        match=tuple(item.containers) or (item.swarm or item.unit or item.process or "",),
         role=item.role,
         source=item.source,
         is_required=item.required,
@@ -181,6 +181,7 @@ def _fact(item: schema.FactSpec) -> Fact:
         note=item.note,
         is_shown=item.shown,
         on_demand=item.on_demand,
+        where=item.where,
         runbook=tuple(item.runbook),
     )
 
@@ -208,6 +209,7 @@ def _alarm(item: schema.AlarmSpec) -> AlarmRule:
         id=item.id,
         fact=item.fact,
         at=Level(item.at),
+        words=frozenset(map(word, item.words)),
         priority=Priority(item.priority),
         title=item.title,
         cause=item.cause,

@@ -226,7 +226,7 @@ def put_csv(
         (csv_fact(agg="span"), 70 / 60),
         (csv_fact(agg="gap"), 1800.0),
     ],
-    ids=lambda part: "" if not isinstance(part, Fact) else str(part.query.csv),  # type: ignore[union-attr]
+    ids=lambda part: "" if not isinstance(part, Fact) else str(part.query.csv),  # type: ignore[union-attr]  # all of these ask a file
 )
 async def test_a_csv_says_one_number_by_the_name_of_its_column(
     tmp_path: Path, fact: Fact, expected: Any

@@ -91,7 +91,7 @@ def check(
         desk.read_journal().result(SLACK)
     except NotWrittenError as error:
         say(f"not confirmed: {error}")
-        return ExitCode.FAILED
+        return ExitCode.NOT_DONE
     except LateError:
         say("the room itself did not answer: nothing is known")
         return ExitCode.UNKNOWN

@@ -1,0 +1,56 @@
+"""Which rows are meant: a column and what it must read, in words or as a bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+_SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {
+    "<=": lambda one, other: one <= other,
+    ">=": lambda one, other: one >= other,
+    "<": lambda one, other: one < other,
+    ">": lambda one, other: one > other,
+}
+
+
+class UncountableError(Exception):
+    """A cell is no number where one is compared; nothing can be said about its row."""
+
+
+def meets(row: Mapping[str, Any], where: Mapping[str, str]) -> bool:
+    """Whether every column reads as said: a word, ``^one|other`` (how it begins), ``~one|other`` (what is in
+    it), or ``<0.8``, ``>=5``.
+
+    Raises UncountableError when a bound is set for what is no finite number, KeyError for no such column.
+    """
+    return all(_is(str(row[column]), said) for column, said in where.items())
+
+
+def _is(cell: str, said: str) -> bool:
+    if said.startswith("^"):
+        return cell.startswith(tuple(said[1:].split("|")))
+    if said.startswith("~"):
+        return any(part in cell for part in said[1:].split("|"))
+    for sign, holds in _SIGNS.items():
+        if said.startswith(sign):
+            return holds(_number(cell), _number(said[len(sign) :]))
+    return cell == said
+
+
+def _number(text: str) -> float:
+    try:
+        found = float(without_wrapper(text))
+    except ValueError:
+        raise UncountableError(text) from None
+    if not math.isfinite(found):
+        raise UncountableError(text)
+    return found
+
+
+def without_wrapper(text: str) -> str:
+    """The number in ``np.float64(1.5)``: how NumPy 2 writes itself into a store that takes only text."""
+    for name in ("np.float64(", "np.float32(", "np.int64(", "np.int32("):
+        if text.startswith(name) and text.endswith(")"):
+            return text[len(name) : -1]
+    return text
