@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from backends.demo.control import control_app
 from backends.demo.faults import Catalogue, Faults, check
+from backends.demo.hummingbot_desk import faults as hummingbot_desk
 from backends.demo.port import HttpPort
 from backends.demo.trading_bot import faults as trading_bot
 from backends.demo.trading_platform import faults as trading_platform
@@ -52,6 +53,12 @@ def _trading_bot(folder: Path, seed: int) -> Simulation:
     return Desk(folder, seed)
 
 
+def _hummingbot_desk(folder: Path, seed: int) -> Simulation:
+    from backends.demo.hummingbot_desk.desk import Desk  # noqa: PLC0415 # only the stack that is asked for
+
+    return Desk(folder, seed)
+
+
 @dataclass(frozen=True, slots=True)
 class Demo:
     """One stack that can be simulated. Making it loads its servers' libraries; its faults cost nothing."""
@@ -63,6 +70,7 @@ class Demo:
 STACKS: Final[Mapping[str, Demo]] = {
     "trading-platform": Demo(trading_platform.FAULTS, _trading_platform),
     "trading-bot": Demo(trading_bot.FAULTS, _trading_bot),
+    "hummingbot-desk": Demo(hummingbot_desk.FAULTS, _hummingbot_desk),
 }
 
 
