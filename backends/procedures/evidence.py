@@ -137,9 +137,10 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
         number, left = counted(reading.value, proof.where)
         if number is None:
             return Evidence(proof, Sight.UNSEEN, SafeText(f"{text}, which is no complete count", 300))
-        is_low = proof.at_least is not None and number < proof.at_least
-        is_high = proof.at_most is not None and number > proof.at_most
-        sight = Sight.CONTRARY if is_low or is_high else sight
+        is_within = (proof.at_most is None or number <= proof.at_most) and (
+            proof.at_least is None or number >= proof.at_least
+        )
+        sight = sight if is_within else Sight.CONTRARY
         text = f"{label} reads {number:g}" + (f": {left}" if left else "")
     started = reading.value.started_wall if isinstance(reading.value, Service) else None
     if proof.is_restarted and sight is Sight.HOLDS:

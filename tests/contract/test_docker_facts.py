@@ -67,6 +67,9 @@ async def test_a_container_s_own_facts_are_read(asked: Asked) -> None:
     assert [(row["name"], row["source"], row["writable"]) for row in mounts] == [("/kept", "cr-kept", "no")]
     assert await asked.rows(what="ports") == []
     assert {row["name"] for row in await asked.rows(what="top")} == {"sleep"}
+    started = await asked.ask(ValueType.TIME, what="started")
+    assert isinstance(started, Found) and isinstance(started.value, float)
+    assert await asked.ask(INT, what="restarts") == Found(0)
     checks = await asked.rows(what="health")
     assert checks[-1]["exit"] == "0"
 
