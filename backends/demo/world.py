@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from backends.demo.control import control_app
 from backends.demo.faults import Catalogue, Faults, check
+from backends.demo.hummingbot_desk import faults as hummingbot_desk
 from backends.demo.port import HttpPort
 from backends.demo.trading_platform import faults as trading_platform
 
@@ -45,6 +46,12 @@ def _trading_platform(folder: Path, seed: int) -> Simulation:
     return Platform(folder, seed)
 
 
+def _hummingbot_desk(folder: Path, seed: int) -> Simulation:
+    from backends.demo.hummingbot_desk.desk import Desk  # noqa: PLC0415 # only the stack that is asked for
+
+    return Desk(folder, seed)
+
+
 @dataclass(frozen=True, slots=True)
 class Demo:
     """One stack that can be simulated. Making it loads its servers' libraries; its faults cost nothing."""
@@ -53,7 +60,10 @@ class Demo:
     make: Callable[[Path, int], Simulation]
 
 
-STACKS: Final[Mapping[str, Demo]] = {"trading-platform": Demo(trading_platform.FAULTS, _trading_platform)}
+STACKS: Final[Mapping[str, Demo]] = {
+    "hummingbot-desk": Demo(hummingbot_desk.FAULTS, _hummingbot_desk),
+    "trading-platform": Demo(trading_platform.FAULTS, _trading_platform),
+}
 
 
 async def serve(
