@@ -169,10 +169,10 @@ class ProcessSignal:
     """SIGTERM or SIGINT to one process of this host, which may still refuse to end."""
 
     source: str
-    pid: str
     command: str
-    """Its command line, exactly as the room shows it: a number that another program has by now is left
-    alone."""
+    """Its command line, exactly as the room shows it. Another one that is only alike is left alone."""
+    pid: str = ""
+    """Its number; else it must be the only one with that command line."""
     signal: str = "TERM"
 
 
@@ -298,7 +298,7 @@ def aim(action: Action) -> str:  # noqa: PLR0912 (one case for each kind of step
         case SystemdVerb():
             text = f"{action.verb} {action.unit}"
         case ProcessSignal():
-            text = f"SIG{action.signal} to {action.pid}: {action.command}"
+            text = f"SIG{action.signal} to {action.pid} {action.command}"
         case SqlStatement():
             text = " ".join(action.text.split())
         case Command():

@@ -63,7 +63,8 @@ class CsvWindow:
     time: str = "ts"
     """The column with the row's time."""
     where: Mapping[str, str] = field(default_factory=dict)
-    """Column to word, or to ``<x``, ``<=x``, ``>x``, ``>=x``, ``^prefix|prefix``."""
+    """Column to word, or to ``<x``, ``<=x``, ``>x``, ``>=x``, ``^prefix|prefix``, or
+    ``~part|part`` for one that holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ class HostQuery:
 
     what: str
     """``disk`` (percent used), ``memory`` (percent used), ``load`` (per core, 1 min), ``uptime`` (s),
-    ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``), ``env_is``
+    ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``,
+    or one of several texts separated by ``|``), ``env_is``
     (whether a process of ``target`` has ``name=value``), ``tcp`` (ms to connect), ``dns`` (addresses),
     ``interfaces`` (errors, drops)."""
     target: str = ""

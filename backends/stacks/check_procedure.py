@@ -23,6 +23,7 @@ _ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
 _FOLDER = re.compile(r"\{([a-z0-9-]+)\.path\}")
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
+_ENDING = (do.DockerVerbSpec, do.SystemdVerbSpec)
 _KINDS: Mapping[type, tuple[str, ...]] = {
     do.RedisTransitionSpec: ("redis",),
     do.RedisWriteSpec: ("redis",),
@@ -44,6 +45,8 @@ def procedures(spec: schema.StackFile) -> Iterator[Complaint]:
     """Everything that is wrong with the file's procedures."""
     for index, procedure in enumerate(spec.procedure):
         for key, text in (*_whole(spec, procedure), *_asks(spec, procedure), *_class(procedure)):
+            yield ("procedure", index, *key), text
+        for key, text in _ladders(procedure):
             yield ("procedure", index, *key), text
         for number, step in enumerate(procedure.step):
             for key, text in _step(spec, procedure, step):
@@ -90,6 +93,31 @@ def _class(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
         yield (), "a stop waits for nothing; expected neither require nor needs_approval"
     if procedure.quiet is not None and procedure.risk != "stop":
         yield ("quiet",), f"goes with risk stop, but this is {procedure.risk}"
+
+
+def _ladders(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
+    """What ways of a stop say of each other."""
+    steps = {step.id: step for step in procedure.step}
+    targets = {step.target for step in procedure.step}
+    for number, step in enumerate(procedure.step):
+        place: Place = ("step", number)
+        others = [other for other in procedure.step if other.target == step.target and other is not step]
+        if procedure.risk != "stop":
+            for key in ("unless", "waits_for", "pre_authorised"):
+                if getattr(step, key):
+                    yield (*place, key), f"goes with risk stop, but this is {procedure.risk}"
+        elif isinstance(step.do, _ENDING) and others and not step.pre_authorised:
+            yield (*place, "do"), "ends a service by itself: expected pre_authorised, or a stop of its own"
+        if step.unless and (step.unless == step.target or step.unless not in targets):
+            yield (*place, "unless"), f"there is no other target {step.unless!r}"
+        if step.unless and any(other.unless != step.unless for other in others):
+            yield (*place, "unless"), "all steps of one target stand in for the same one"
+        if step.waits_for and (why := known(step.waits_for, steps, "step")):
+            yield (*place, "waits_for"), why
+        elif step.waits_for and steps[step.waits_for].target == step.target:
+            yield (*place, "waits_for"), "expected a step of another target"
+    if any(step.pre_authorised for step in procedure.step) and not procedure.warnings:
+        yield (), "it ends services: expected warnings that say what can then no longer be done"
 
 
 def _asks(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
@@ -146,6 +174,7 @@ def _step(
             for key, text in _proof(spec, chosen, procedure.risk == "stop"):
                 yield ("proof", number, *key), text
         yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
+        yield from _names(procedure, step.each, words_of(proof.equals), ("proof", number, "equals"))
     if step.each is not None:
         if why := _table({fact.id: fact for fact in spec.fact}, step.each.fact):
             yield ("each", "fact"), why
@@ -247,9 +276,9 @@ def _names(
 
 def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Iterator[Complaint]:
     words = words_of(proof.equals)
-    if not (
-        words or proof.zero or proof.at_most is not None or proof.restarted or proof.missing or proof.newer
-    ):
+    limits = (proof.at_most, proof.at_least)
+    is_said = proof.zero or proof.restarted or proof.missing or proof.newer or limits != (None, None)
+    if not (words or is_said):
         yield ("equals",), "expected a word to read back, got nothing"
     if proof.restarted and not proof.fact.startswith(SERVICE):
         yield ("restarted",), f"needs a service: fact = {SERVICE}NAME"
@@ -275,8 +304,10 @@ def _read(spec: schema.StackFile, row: schema.ProofRow, words: list[str]) -> Ite
         yield ("equals",), text
     if row.newer and fact.observed is None and (fact.type != "time" or fact.max_age is None):
         yield ("newer",), f"fact {fact.id!r} says no time of its own; expected observed, or max_age on a time"
-    if (row.zero or row.at_most is not None) and fact.type not in _COUNTED:
-        yield ("zero" if row.zero else "at_most",), f"needs a number, but {fact.id!r} is {fact.type}"
+    counts = {"zero": row.zero or None, "at_most": row.at_most, "at_least": row.at_least}
+    asked = next((key for key, value in counts.items() if value is not None), None)
+    if asked is not None and fact.type not in _COUNTED:
+        yield (asked,), f"needs a number, but {fact.id!r} is {fact.type}"
     if row.zero and row.at_most is not None:
         yield ("zero",), "expected either zero or at_most, got both"
     if row.where and fact.type != "table":

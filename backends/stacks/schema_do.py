@@ -113,11 +113,11 @@ class SystemdVerbSpec(Strict, tag_field="kind", tag="systemd"):
 
 
 class ProcessSignalSpec(Strict, tag_field="kind", tag="process"):
-    """To the process of number ``pid`` while its command line is the one the room showed."""
+    """To the process with exactly the command line the room showed; ``pid`` tells several apart."""
 
     source: str
-    pid: Text
     command: Text
+    pid: str = ""
     signal: Literal["TERM", "INT"] = "TERM"
 
 

@@ -88,6 +88,8 @@ async def test_lines_of_the_log_are_counted_and_taken_apart(asked: Asked) -> Non
     assert await asked.ask(COUNT, what="log", pattern="INFO", tail=1) == Found(1)
     assert await asked.ask(COUNT, what="log", pattern="FATAL") == Found(0)
     assert await asked.ask(COUNT, what="log", pattern="INFO", since_start=True) == Found(2)
+    assert await asked.ask(BOOL, what="log", pattern="INFO") == Found(True)
+    assert await asked.ask(BOOL, what="log", pattern="FATAL") == Found(False)
     assert await asked.ask(TEXT, what="log", pattern="INFO") == Found("INFO went on")
     assert await asked.ask(TEXT, what="log", pattern="FATAL") == Absent()
     lost = await asked.ask(INT, "lost", what="log", pattern=r"lost (?P<lost>\d+) of")

@@ -80,8 +80,8 @@ class FactTable:
             if kept is None or not kept.stands(fact, reading, gate, now):
                 level = fact_level(stack, board, fact.id, now)
                 row = make(fact, reading, gate, level, now)
-                kept = _Kept(fact, reading, gate, level, row, steady_until(fact, reading, now))
-                self._kept[fact.id] = kept
+                kept = self._kept[fact.id] = _Kept(fact, reading, gate, level, row)
+                kept.until = steady_until(fact, reading, now)
             groups.setdefault(fact.group, []).append(kept)
         out: list[AnyRow] = []
         for group, members in groups.items():
@@ -92,7 +92,7 @@ class FactTable:
         return tuple(out), _summary(levels)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
     """A row, what it was made of, and until when it stands."""
 
@@ -101,11 +101,24 @@ class _Kept:
     gate: Gate | None
     level: Level
     row: Row
-    until: float
+    until: float = -math.inf
 
     def stands(self, fact: Fact, reading: Reading[Any] | None, gate: Gate | None, now: Instant) -> bool:
-        is_same = fact is self.fact and reading is self.reading and gate == self.gate
-        return is_same and now.mono < self.until
+        """Whether it would be made so again; also of a newer answer that says the same."""
+        if fact is not self.fact or gate != self.gate or now.mono >= self.until:
+            return False
+        if reading is self.reading:
+            return True
+        if reading is None or self.reading is None or not _is_alike(reading, self.reading):
+            return False
+        self.reading, self.until = reading, steady_until(fact, reading, now)
+        return now.mono < self.until
+
+
+def _is_alike(one: Reading[Any], other: Reading[Any]) -> bool:
+    """Whether two answers differ in nothing but their time."""
+    is_same = one.outcome is other.outcome and one.period == other.period and one.changed == other.changed
+    return is_same and bool(one.value == other.value)
 
 
 def steady_until(fact: Fact, reading: Reading[Any] | None, now: Instant) -> float:

@@ -25,6 +25,7 @@ from backends.demo.redis_server import RedisServer
 from backends.demo.trading_platform.answers import service_app
 from backends.demo.trading_platform.broker import PaperBroker, Report
 from backends.demo.trading_platform.chatter import chatter, write_history
+from backends.demo.trading_platform.checkout import make_checkout
 from backends.demo.trading_platform.containers import SERVICES, container_specs
 from backends.demo.trading_platform.database import Database
 from backends.demo.trading_platform.faults import FAULTS
@@ -75,6 +76,7 @@ class Platform:
         self.rng = self._dice("troubles")
         self.flood_rate = RATE
         self._folder = folder
+        self._checkout = folder / "checkout"
         self._internal_secret = folder / "internal_token_secret"
         self._id_token = folder / "id_token"
         self.logs = {service: LogStore() for service in SERVICES}
@@ -130,6 +132,8 @@ class Platform:
         """Make what an operator proves an identity with; blocks for a moment."""
         self.tokens.make_keys()
         sign_in(self.tokens.private_key, self._id_token)
+        keys = (self.tokens.private_key, self.tokens.public_key)
+        make_checkout(self._checkout, self._internal_secret.read_text().strip(), keys)
 
     def voice(self, service: str, module: str) -> Voice:
         """The log of a service, under the logger its main module has."""
@@ -155,6 +159,8 @@ class Platform:
             "redis-limits": f"{redis}/2",
             "postgres": f"postgresql://127.0.0.1:{self._postgres_server.port}/trader",
             **{source: self._services[service].port.url for source, service in _SOURCES.items()},
+            "loki-lines": self._services["loki_server"].port.url,
+            "checkout": f"file://{self._checkout}",
         }
 
     @property
