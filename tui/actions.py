@@ -131,6 +131,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("refresh", ("r",), "refresh", "Ask every source again now"),
     Action("procedure", ("p",), "procedure", "Show the running or last procedure, step by step"),
     Action("acknowledge", ("a",), "acknowledge", "Take note of a verdict, which removes its banner"),
+    Action("fleet", ("f",), "all stacks", "All stacks, one line each; Enter goes into one"),
     Action("next_stack", ("right_square_bracket",), "next stack", "Show the next stack"),
     Action("theme", ("t",), "theme", "Next colour theme"),
     Action("faults", ("x",), "faults", "Switch faults of the demo", in_footer=True, is_demo_only=True),

@@ -33,6 +33,7 @@ from tui.presenters.help import help_lines
 from tui.presenters.progress import notice_line
 from tui.presenters.state import urgent
 from tui.screens.covering import CoveringScreen
+from tui.screens.fleet import FleetScreen
 from tui.screens.main import MainScreen
 from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
@@ -133,6 +134,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.say(f"there is no theme {self._wanted_theme!r}; this is {self.theme}")
         for problem in self._shelf.problems:
             self.say(problem, "state-warn")
+        if len(self.engine.stacks) > 1:
+            self.action_fleet()
         self.call_after_refresh(self._settle_in)
 
     def on_unmount(self) -> None:
@@ -159,6 +162,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         it = emergency_of(event.key)
         screen = self.screen
         if it is not None:
+            if isinstance(screen, FleetScreen):
+                screen.settle_choice()
             self._emergencies.press(it)
             return True
         if isinstance(screen, ProcedureDialog) and (screen.takes_keys or event.key == "escape"):
@@ -258,6 +263,18 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def action_refresh(self) -> None:
         self.engine.refresh(self.stack.id)
         self.say("asking every source again")
+
+    def action_fleet(self) -> None:
+        def moments() -> list[Moment]:
+            return [self.moment(it.id) for it in self.engine.stacks]
+
+        self.put_on_top(FleetScreen(moments, self._enter, self.moment(), is_watch=self.is_watch))
+
+    def _enter(self, stack: str) -> None:
+        """Make this stack the one that is shown and that emergency keys are about."""
+        if stack != self.stack.id:
+            self.stack = next(it for it in self.engine.stacks if it.id == stack)
+            self._watch_stack()
 
     def action_next_stack(self) -> None:
         stacks = self.engine.stacks
