@@ -187,6 +187,14 @@ class Engine:
         """Confirm, as this session's operator, the step that a run waits for (``Run.awaits``)."""
         self._call(self._rooms[stack].attest, operation, step, self.operator)
 
+    def interrupt(self, stack: str, operation: str) -> None:
+        """Let a run that is no stop send nothing more; what was sent is still read back. A stop goes on."""
+        self._call(self._rooms[stack].interrupt, operation, self.operator)
+
+    def held(self, stack: str, procedure: str) -> float:
+        """Seconds for which everything the procedure demands has held, as far as it was watched."""
+        return self._rooms[stack].held(procedure)
+
     def acknowledge_resume(self, stack: str) -> None:
         """Take note of an unexplained resume: its alarm ends, and the journal says who saw it."""
         self.record("acknowledged", stack, "", f"{self.operator.user} has seen the unexplained resume")

@@ -169,6 +169,17 @@ class Room:
         if ready.done():
             ready.result().attest(operation, step, by)
 
+    def interrupt(self, operation: str, by: Identity) -> None:
+        """That run sends nothing more, unless it is a stop."""
+        ready = self._ready()
+        if ready.done():
+            ready.result().interrupt(operation, by)
+
+    def held(self, procedure: str) -> float:
+        """Seconds for which everything the procedure demands has held; safe from any thread."""
+        ready = self._procedures
+        return ready.result().held(procedure) if ready is not None and ready.done() else 0.0
+
     def acknowledge(self) -> None:
         """An unexplained resume, or a halt that was lost and put back, was seen by somebody."""
         self._latch.acknowledge()

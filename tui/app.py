@@ -16,13 +16,16 @@ from textual.screen import Screen
 from backends.engine import Mode
 from backends.model.clock import Clock, SystemClock
 from backends.model.safetext import SafeText
+from backends.procedures.latch import ALARM as RESUMED
 from themes.contrast import Depth
 from themes.loader import BASE_TCSS, DEFAULT, defaults, shelf
 from tui.actions import Action, action, available, emergency_bindings, emergency_of, key_text
 from tui.bridge import Bridge
 from tui.compat import SteadyApp
 from tui.desk import Desk, running
+from tui.dialogs.keyed_screen import KeyedScreen
 from tui.dialogs.procedure_dialog import ProcedureDialog
+from tui.drills import DrillBook
 from tui.emergency import Emergencies
 from tui.face import EngineFace
 from tui.hangup import Hangup
@@ -67,6 +70,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         clock: Clock | None = None,
         pulse: float = 1.0,
         desk: Desk | None = None,
+        drills: DrillBook | None = None,
         depth: Depth | None = None,
         on_first_frame: Callable[[], None] | None = None,
     ) -> None:
@@ -80,7 +84,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.stack = engine.stacks[0]
         self.desk = desk or Desk(engine.operator)
         self.is_watch = engine.mode is Mode.WATCH
-        self._emergencies = Emergencies(self, engine, self.desk, is_watch=self.is_watch)
+        self._drills = drills or DrillBook(None)
+        self._emergencies = Emergencies(self, engine, self.desk, self._drills, is_watch=self.is_watch)
         self._control = dict(demo_control or {})
         self._pulse = pulse
         self._on_first_frame = on_first_frame
@@ -166,12 +171,12 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
                 screen.settle_choice()
             self._emergencies.press(it)
             return True
-        if isinstance(screen, ProcedureDialog) and (screen.takes_keys or event.key == "escape"):
+        if isinstance(screen, KeyedScreen) and (screen.takes_keys or event.key == "escape"):
             return screen.take_key(event)
         return False
 
     def drawn(self, screen: Screen[Any]) -> None:
-        if isinstance(screen, ProcedureDialog):
+        if isinstance(screen, KeyedScreen):
             screen.drawn()
 
     def redraw(self) -> None:
@@ -180,7 +185,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.bell()
         moment = self.moment()
         screen = self.screen
-        if isinstance(screen, ProcedureDialog):
+        if isinstance(screen, KeyedScreen):
             of_dialog = self.moment(screen.stack_id)
             screen.show(of_dialog, self._headline(of_dialog))
         elif isinstance(screen, Overlay):
@@ -246,6 +251,12 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
 
         self.push_screen(Palette(), self._on_closed)
 
+    def action_procedures(self) -> None:
+        from tui.screens.procedures import ProcedureScreen  # noqa: PLC0415  not for the first frame
+
+        choose = self._emergencies.choose
+        self.put_on_top(ProcedureScreen(self.moment(), self._drills, choose, is_watch=self.is_watch))
+
     def action_procedure(self) -> None:
         moment = self.moment()
         run = running(moment.board) or next(iter(moment.board.runs), None)
@@ -253,6 +264,10 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.say("no procedure has run in this session")
 
     def action_acknowledge(self) -> None:
+        if self.room.current == "alerts" and self.room.selected() == RESUMED:
+            self.engine.acknowledge_resume(self.stack.id)
+            self.say("the unexplained resume is noted as seen by you; trading is on")
+            return
         run = self.desk.open_verdict(self.engine.board(self.stack.id))
         if run is not None and run.verdict is not None:
             self.desk.note(run.operation)
@@ -322,6 +337,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._watch_stack()
         if self._on_first_frame is not None:
             self._on_first_frame()
+        self.run_worker(self._drills.load, thread=True, group="drills")
         if self._pulse:
             gc.freeze()
 

@@ -11,6 +11,7 @@ from backends.model.intent import Identity, Intent
 from backends.model.logline import LogFilter
 from backends.model.port import LogMatches, LogSource
 from backends.model.stack import Stack
+from backends.procedures.approval import ApprovalBook
 
 
 class EngineFace(Protocol):
@@ -31,6 +32,17 @@ class EngineFace(Protocol):
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]: ...
 
     def submit(self, intent: Intent) -> None: ...
+
+    def attest(self, stack: str, operation: str, step: str) -> None: ...
+
+    def interrupt(self, stack: str, operation: str) -> None: ...
+
+    def held(self, stack: str, procedure: str) -> float: ...
+
+    def acknowledge_resume(self, stack: str) -> None: ...
+
+    def approvals(self) -> ApprovalBook:
+        """Its methods read and write files: call them in a thread."""
 
     def record(self, event: str, stack: str, procedure: str, detail: str) -> None: ...
 

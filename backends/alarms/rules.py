@@ -20,6 +20,9 @@ from backends.model.trading import TradingState
 GRACE = 5.0
 """Seconds after start in which something not asked yet is no alarm."""
 
+MISSING = "(missing)"
+"""The word of a rule for a fact that is missing."""
+
 ON_DELAY = 2.0
 """Seconds a source or the trading state must be unknown to be an alarm; the screen shows it at once."""
 
@@ -86,12 +89,17 @@ def _rule(rule: AlarmRule, fact: Fact, reading: Reading[Any], now: Instant) -> I
     if not fires and reading.quality(now) is Quality.STALE and reading.outcome is Outcome.OK:
         # A bad value does not become good by growing old.
         fires = level_of(fact, reading.value) is Level.CRIT and rule.at in (Level.WARN, Level.CRIT)
-    if fires:
+    if fires and (not rule.words or _word(reading) in rule.words):
         yield _alarm(
             rule.id, rule.priority, fact.id, now,
             title=f"{rule.title} ({shown(fact, reading)})",
             cause=rule.cause, consequence=rule.consequence, response=rule.response, section=rule.section,
         )  # fmt: skip
+
+
+def _word(reading: Reading[Any]) -> str:
+    value = reading.value
+    return str(value).lower() if isinstance(value, bool) else MISSING if value is None else str(value)
 
 
 def _unreadable(fact: Fact, reading: Reading[Any], is_watched: bool, now: Instant) -> Iterator[Alarm]:

@@ -100,12 +100,59 @@ class DockerVerb:
 
     source: str
     verb: str
-    """``start``, ``stop``, ``restart``, ``kill`` or ``disconnect`` (from ``network``)."""
+    """``start``, ``stop``, ``restart``, ``kill``, ``signal``, ``connect`` or ``disconnect``."""
     service: str
     """The service by its name in the stack file, or ``$service``; aimed at its container id."""
     grace: float = 10.0
     """Seconds between SIGTERM and SIGKILL for stop and restart."""
     network: str | None = None
+    """For connect and disconnect: as compose names it in the container's project, or the engine's name."""
+    signal: str | None = None
+    """For signal: ``HUP``, ``USR1`` or ``USR2``, by which a program takes an order and goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerExec:
+    """A program run inside a container of the stack: never a shell, no input. Its exit code alone proves
+    nothing. It may take as long as the step's deadline."""
+
+    source: str
+    service: str
+    argv: tuple[str, ...]
+    user: str = ""
+    """Empty for the container's own."""
+    output: str | None = None
+    """Full path of a file on the room's host for its standard output: it appears whole or not at all, and
+    an existing one is never overwritten. None keeps the end of the output in the receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerRemove:
+    """One container that is stopped and is none of the stack's services; its volumes stay."""
+
+    source: str
+    container: str
+    """Its exact name."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerTag:
+    """A further tag for the image that a service's container was made from, in the same repository."""
+
+    source: str
+    service: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class DockerPrune:
+    """Removes the images with a label that no container was made from, running or not."""
+
+    source: str
+    label: str
+    """``name=value``."""
+    keep: tuple[str, ...]
+    """How tags begin whose images stay: ``rollback-``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +169,10 @@ class ProcessSignal:
     """SIGTERM or SIGINT to one process of this host, which may still refuse to end."""
 
     source: str
-    pid: str
     command: str
-    """Its command line, exactly as the room shows it: a number that another program has by now is left
-    alone."""
+    """Its command line, exactly as the room shows it. Another one that is only alike is left alone."""
+    pid: str = ""
+    """Its number; else it must be the only one with that command line."""
     signal: str = "TERM"
 
 
@@ -209,6 +256,10 @@ Action = (
     | RedisWrite
     | RedisUnit
     | DockerVerb
+    | DockerExec
+    | DockerRemove
+    | DockerTag
+    | DockerPrune
     | SystemdVerb
     | ProcessSignal
     | SqlStatement
@@ -232,11 +283,22 @@ def aim(action: Action) -> str:  # noqa: PLR0912 (one case for each kind of step
         case RedisUnit():
             text = "MULTI " + ", ".join(aim(write) for write in action.writes)
         case DockerVerb():
-            text = f"{action.verb} {action.service}" + (f" from {action.network}" if action.network else "")
+            way = "from" if action.verb == "disconnect" else "to"
+            text = f"{action.verb} {action.service}" + (f" {way} {action.network}" if action.network else "")
+            text += f" {action.signal}" if action.signal else ""
+        case DockerExec():
+            into = f" > {action.output}" if action.output else ""
+            text = f"in {action.service}: {' '.join(action.argv)}{into}"
+        case DockerRemove():
+            text = f"remove container {action.container}"
+        case DockerTag():
+            text = f"tag the image of {action.service} as {action.tag}"
+        case DockerPrune():
+            text = f"remove unused images labelled {action.label} except {', '.join(action.keep)}*"
         case SystemdVerb():
             text = f"{action.verb} {action.unit}"
         case ProcessSignal():
-            text = f"SIG{action.signal} to {action.pid}: {action.command}"
+            text = f"SIG{action.signal} to {action.pid} {action.command}"
         case SqlStatement():
             text = " ".join(action.text.split())
         case Command():

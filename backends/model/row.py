@@ -19,7 +19,8 @@ class UncountableError(Exception):
 
 
 def meets(row: Mapping[str, Any], where: Mapping[str, str]) -> bool:
-    """Whether every column reads as said: a word, ``^one|other`` (how it begins), or ``<0.8``, ``>=5``.
+    """Whether every column reads as said: a word, ``^one|other`` (how it begins), ``~one|other`` (what is in
+    it), or ``<0.8``, ``>=5``.
 
     Raises UncountableError when a bound is set for what is no finite number, KeyError for no such column.
     """
@@ -29,6 +30,8 @@ def meets(row: Mapping[str, Any], where: Mapping[str, str]) -> bool:
 def _is(cell: str, said: str) -> bool:
     if said.startswith("^"):
         return cell.startswith(tuple(said[1:].split("|")))
+    if said.startswith("~"):
+        return any(part in cell for part in said[1:].split("|"))
     for sign, holds in _SIGNS.items():
         if said.startswith(sign):
             return holds(_number(cell), _number(said[len(sign) :]))

@@ -143,6 +143,8 @@ class AlarmRule:
     response: str
     section: str | None = None
     runbook: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
+    """Only when the fact reads one of these, ``(missing)`` when it is missing; empty: whatever it reads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,8 @@ def _filled(step: Step, values: Mapping[str, Any], own: Mapping[str, str]) -> St
 
 def _proof(proof: Proof, values: Mapping[str, Any]) -> Proof:
     where = {column: _text(text, values) for column, text in proof.where.items()}
-    return replace(proof, fact=_text(proof.fact, values), where=where)
+    equals = tuple(_text(word, values) for word in proof.equals)
+    return replace(proof, fact=_text(proof.fact, values), equals=equals, where=where)
 
 
 def _text(template: str, values: Mapping[str, Any]) -> str:

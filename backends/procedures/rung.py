@@ -125,6 +125,16 @@ class Rung:
     def skip(self) -> None:
         """It is not needed."""
         self._set(StepState.SKIPPED)
+        self.spent.set()
+
+    async def over(self) -> None:
+        """Wait until it is proved, or has been given up for now."""
+        spent, matched = (asyncio.ensure_future(each.wait()) for each in (self.spent, self.matched))
+        try:
+            await asyncio.wait((spent, matched), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            spent.cancel()
+            matched.cancel()
 
     async def run(self) -> None:
         """Try until proved, quickly at first, then slowly. Ends after ``CONVERGE`` seconds at the latest."""

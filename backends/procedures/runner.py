@@ -158,6 +158,16 @@ class Procedures:
         if runner is not None:
             runner.attest(step, by.user)
 
+    def interrupt(self, operation: str, by: Identity) -> None:
+        """Nothing more is sent by that run; without effect on a stop, which always goes to its end."""
+        runner = self._sequences.get(operation)
+        if runner is not None:
+            runner.interrupt(f"{by.user} ended it")
+
+    def held(self, procedure: str) -> float:
+        """Seconds for which everything the procedure demands has held; cheap, and safe from any thread."""
+        return self._holding.held(procedure, self._clock.now())
+
     async def close(self, grace: float = 2.0) -> None:
         """Let running procedures reach their verdict, at most ``grace`` seconds; then end everything."""
         for runner in self._sequences.values():

@@ -224,12 +224,13 @@ def _met(table: Table, where: Mapping[str, str]) -> Table:
     """The rows that read so. Raises MisfitError when that cannot be said of all there are."""
     if table.total > len(table.rows):
         raise MisfitError(f"{table.total} rows, of which only {len(table.rows)} can be looked at")
-    if table.rows and not set(where) <= set(table.columns):
-        raise MisfitError(f"no column {', '.join(sorted(set(where) - set(table.columns)))}")
     try:
         rows = [row for row in table.rows if meets(dict(zip(table.columns, row, strict=True)), where)]
     except UncountableError as odd:
         raise MisfitError(f"holds {excerpt(odd)}, a number expected") from None
+    except KeyError as column:
+        # Only of a row that met what stands before it: an id without its document has no other columns.
+        raise MisfitError(f"no column {column.args[0]}") from None
     return Table(table.columns, tuple(rows), len(rows))
 
 

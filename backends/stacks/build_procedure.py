@@ -9,6 +9,10 @@ from backends.model.action import (
     Action,
     Attest,
     Command,
+    DockerExec,
+    DockerPrune,
+    DockerRemove,
+    DockerTag,
     DockerVerb,
     FileEdit,
     HttpCall,
@@ -82,6 +86,9 @@ def _step(item: schema.StepSpec, urls: Mapping[str, str]) -> Step:
         deadline=item.deadline,
         after=item.after,
         target=item.target,
+        unless=item.unless,
+        waits_for=item.waits_for,
+        is_pre_authorised=item.pre_authorised,
         each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns), item.each.where),
         is_idempotent=item.idempotent,
         is_once=item.once,
@@ -95,6 +102,7 @@ def _proof(row: schema.ProofRow) -> Proof:
         equals=tuple(words_of(row.equals)),
         within=row.within,
         at_most=0.0 if row.zero else row.at_most,
+        at_least=row.at_least,
         where=row.where,
         reads=row.reads,
         is_restarted=row.restarted,
@@ -116,11 +124,20 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, P
         case do.RedisUnitSpec():
             return RedisUnit(what.source, tuple(_write(part, what.source) for part in what.writes))
         case do.DockerVerbSpec():
-            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network)
+            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network, what.signal)
+        case do.DockerExecSpec():
+            output = None if what.output is None else with_folders(what.output, urls)
+            return DockerExec(what.source, what.service, tuple(what.argv), what.user, output)
+        case do.DockerRemoveSpec():
+            return DockerRemove(what.source, what.container)
+        case do.DockerTagSpec():
+            return DockerTag(what.source, what.service, what.tag)
+        case do.DockerPruneSpec():
+            return DockerPrune(what.source, what.label, tuple(what.keep))
         case do.SystemdVerbSpec():
             return SystemdVerb(what.source, what.verb, what.unit)
         case do.ProcessSignalSpec():
-            return ProcessSignal(what.source, what.pid, what.command, what.signal)
+            return ProcessSignal(what.source, what.command, what.pid, what.signal)
         case do.SqlStatementSpec():
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():

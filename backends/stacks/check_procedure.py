@@ -23,12 +23,17 @@ _ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
 _FOLDER = re.compile(r"\{([a-z0-9-]+)\.path\}")
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
+_ENDING = (do.DockerVerbSpec, do.SystemdVerbSpec)
 _KINDS: Mapping[type, tuple[str, ...]] = {
     do.RedisTransitionSpec: ("redis",),
     do.RedisWriteSpec: ("redis",),
     do.RedisUnitSpec: ("redis",),
     do.HttpCallSpec: ("http",),
     do.DockerVerbSpec: ("docker", "swarm"),
+    do.DockerExecSpec: ("docker",),
+    do.DockerRemoveSpec: ("docker",),
+    do.DockerTagSpec: ("docker",),
+    do.DockerPruneSpec: ("docker",),
     do.SqlStatementSpec: ("postgres",),
     do.SystemdVerbSpec: ("systemd",),
     do.ProcessSignalSpec: ("host",),
@@ -40,6 +45,8 @@ def procedures(spec: schema.StackFile) -> Iterator[Complaint]:
     """Everything that is wrong with the file's procedures."""
     for index, procedure in enumerate(spec.procedure):
         for key, text in (*_whole(spec, procedure), *_asks(spec, procedure), *_class(procedure)):
+            yield ("procedure", index, *key), text
+        for key, text in _ladders(procedure):
             yield ("procedure", index, *key), text
         for number, step in enumerate(procedure.step):
             for key, text in _step(spec, procedure, step):
@@ -86,6 +93,31 @@ def _class(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
         yield (), "a stop waits for nothing; expected neither require nor needs_approval"
     if procedure.quiet is not None and procedure.risk != "stop":
         yield ("quiet",), f"goes with risk stop, but this is {procedure.risk}"
+
+
+def _ladders(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
+    """What ways of a stop say of each other."""
+    steps = {step.id: step for step in procedure.step}
+    targets = {step.target for step in procedure.step}
+    for number, step in enumerate(procedure.step):
+        place: Place = ("step", number)
+        others = [other for other in procedure.step if other.target == step.target and other is not step]
+        if procedure.risk != "stop":
+            for key in ("unless", "waits_for", "pre_authorised"):
+                if getattr(step, key):
+                    yield (*place, key), f"goes with risk stop, but this is {procedure.risk}"
+        elif isinstance(step.do, _ENDING) and others and not step.pre_authorised:
+            yield (*place, "do"), "ends a service by itself: expected pre_authorised, or a stop of its own"
+        if step.unless and (step.unless == step.target or step.unless not in targets):
+            yield (*place, "unless"), f"there is no other target {step.unless!r}"
+        if step.unless and any(other.unless != step.unless for other in others):
+            yield (*place, "unless"), "all steps of one target stand in for the same one"
+        if step.waits_for and (why := known(step.waits_for, steps, "step")):
+            yield (*place, "waits_for"), why
+        elif step.waits_for and steps[step.waits_for].target == step.target:
+            yield (*place, "waits_for"), "expected a step of another target"
+    if any(step.pre_authorised for step in procedure.step) and not procedure.warnings:
+        yield (), "it ends services: expected warnings that say what can then no longer be done"
 
 
 def _asks(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
@@ -142,6 +174,7 @@ def _step(
             for key, text in _proof(spec, chosen, procedure.risk == "stop"):
                 yield ("proof", number, *key), text
         yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
+        yield from _names(procedure, step.each, words_of(proof.equals), ("proof", number, "equals"))
     if step.each is not None:
         if why := _table({fact.id: fact for fact in spec.fact}, step.each.fact):
             yield ("each", "fact"), why
@@ -150,7 +183,7 @@ def _step(
         if key != "text" or not isinstance(step.do, do.SqlStatementSpec):
             yield from _names(procedure, step.each, value, ("do", key))
     yield from _names(procedure, step.each, step.target, ("target",))
-    for key, text in _action(spec, procedure, step.do):
+    for key, text in _action(spec, procedure, step):
         yield ("do", *key), text
 
 
@@ -165,7 +198,10 @@ def _each_choice(procedure: schema.ProcedureSpec, proof: schema.ProofRow) -> Ite
         yield replace(proof, fact=str(fill(proof.fact, {name: value})))
 
 
-def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do) -> Iterator[Complaint]:
+def _action(
+    spec: schema.StackFile, procedure: schema.ProcedureSpec, step: schema.StepSpec
+) -> Iterator[Complaint]:
+    what = step.do
     kinds = _KINDS.get(type(what))
     source = getattr(what, "source", "")
     if kinds is not None and (why := source_of(spec, source, *kinds)):
@@ -174,6 +210,8 @@ def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do
         yield ("path",), why
     if isinstance(what, do.RedisTransitionSpec):
         yield from _transition(what)
+    if isinstance(what, (do.DockerVerbSpec, do.DockerExecSpec, do.DockerTagSpec)):
+        yield from _container(spec, procedure, step, what)
     if isinstance(what, do.FileEditSpec):
         yield from _edit(what)
     if isinstance(what, do.CommandSpec):
@@ -182,16 +220,38 @@ def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do
             ("output", what.output),
             *(("argv", part) for part in what.argv),
         ):
-            for name in _FOLDER.findall(text or ""):
-                if why := source_of(spec, name, "files"):
-                    yield (key,), why
+            yield from _folders(spec, key, text or "")
+
+
+def _folders(spec: schema.StackFile, key: str, text: str) -> Iterator[Complaint]:
+    """Folders that ``text`` names: ``{files.path}``."""
+    for name in _FOLDER.findall(text):
+        if why := source_of(spec, name, "files"):
+            yield (key,), why
+
+
+def _container(
+    spec: schema.StackFile,
+    procedure: schema.ProcedureSpec,
+    step: schema.StepSpec,
+    what: do.DockerVerbSpec | do.DockerExecSpec | do.DockerTagSpec,
+) -> Iterator[Complaint]:
+    """What is done to, or in, the container of a service."""
+    services = [service.name for service in spec.service]
+    chosen = [f"${param.name}" for param in procedure.param if param.service]
+    # A column is checked when it is acted upon: the writer takes services of the stack only.
+    chosen += [f"${column}" for column in (step.each.columns if step.each is not None else ())]
+    if what.service not in chosen and (why := known(what.service, services, "service")):
+        yield ("service",), why
     if isinstance(what, do.DockerVerbSpec):
-        services = [service.name for service in spec.service]
-        chosen = [f"${param.name}" for param in procedure.param if param.service]
-        if what.service not in chosen and (why := known(what.service, services, "service")):
-            yield ("service",), why
-        if (what.verb == "disconnect") != (what.network is not None):
-            yield ("network",), "goes with disconnect, and disconnect needs it"
+        if (what.verb in ("connect", "disconnect")) != (what.network is not None):
+            yield ("network",), "goes with connect and disconnect, and they need it"
+        if (what.verb == "signal") != (what.signal is not None):
+            yield ("signal",), "goes with the verb signal, and that needs it"
+    if isinstance(what, do.DockerExecSpec) and what.output is not None:
+        yield from _folders(spec, "output", what.output)
+        if not what.output.startswith("/") and not _FOLDER.match(what.output):
+            yield ("output",), "expected a full path, or one below {SOURCE.path}"
 
 
 def _edit(what: do.FileEditSpec) -> Iterator[Complaint]:
@@ -216,9 +276,9 @@ def _names(
 
 def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Iterator[Complaint]:
     words = words_of(proof.equals)
-    if not (
-        words or proof.zero or proof.at_most is not None or proof.restarted or proof.missing or proof.newer
-    ):
+    limits = (proof.at_most, proof.at_least)
+    is_said = proof.zero or proof.restarted or proof.missing or proof.newer or limits != (None, None)
+    if not (words or is_said):
         yield ("equals",), "expected a word to read back, got nothing"
     if proof.restarted and not proof.fact.startswith(SERVICE):
         yield ("restarted",), f"needs a service: fact = {SERVICE}NAME"
@@ -244,8 +304,10 @@ def _read(spec: schema.StackFile, row: schema.ProofRow, words: list[str]) -> Ite
         yield ("equals",), text
     if row.newer and fact.observed is None and (fact.type != "time" or fact.max_age is None):
         yield ("newer",), f"fact {fact.id!r} says no time of its own; expected observed, or max_age on a time"
-    if (row.zero or row.at_most is not None) and fact.type not in _COUNTED:
-        yield ("zero" if row.zero else "at_most",), f"needs a number, but {fact.id!r} is {fact.type}"
+    counts = {"zero": row.zero or None, "at_most": row.at_most, "at_least": row.at_least}
+    asked = next((key for key, value in counts.items() if value is not None), None)
+    if asked is not None and fact.type not in _COUNTED:
+        yield (asked,), f"needs a number, but {fact.id!r} is {fact.type}"
     if row.zero and row.at_most is not None:
         yield ("zero",), "expected either zero or at_most, got both"
     if row.where and fact.type != "table":

@@ -209,6 +209,7 @@ def _alarm(item: schema.AlarmSpec) -> AlarmRule:
         id=item.id,
         fact=item.fact,
         at=Level(item.at),
+        words=frozenset(map(word, item.words)),
         priority=Priority(item.priority),
         title=item.title,
         cause=item.cause,

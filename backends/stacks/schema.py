@@ -190,6 +190,8 @@ class AlarmSpec(Strict):
     cause: Text
     consequence: Text
     response: Text
+    words: list[Word] = []
+    """Only when the fact reads one of these; ``(missing)`` when it is missing."""
     section: str | None = None
     runbook: Rows = []
 
@@ -207,9 +209,10 @@ class ProofRow(Strict):
     within: Seconds = 1.0
     zero: bool = False
     at_most: float | None = None
+    at_least: float | None = None
     where: dict[str, str] = {}
     """For a table: only rows whose columns read this are counted."""
-    reads: Annotated[int, Meta(ge=1, le=10)] = 1
+    reads: Annotated[int, Meta(ge=1, le=90)] = 1
     """How many times in a row, at least a second apart."""
     restarted: bool = False
     missing: bool = False
@@ -232,6 +235,12 @@ class StepSpec(Strict):
     deadline: Seconds = 0.5
     after: Annotated[float, Meta(ge=0, le=60)] = 0.0
     target: str = ""
+    unless: str = ""
+    """The target that makes this one unneeded when it is reached by ``after``."""
+    waits_for: str = ""
+    """The step of another target that has up to two seconds to be proved first."""
+    pre_authorised: bool = False
+    """A rung that ends services by itself must say so."""
     each: EachSpec | None = None
     idempotent: bool = False
     once: bool = False

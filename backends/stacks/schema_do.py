@@ -71,11 +71,39 @@ class RedisUnitSpec(Strict, tag_field="kind", tag="redis-unit"):
 
 
 class DockerVerbSpec(Strict, tag_field="kind", tag="docker"):
-    verb: Literal["start", "stop", "restart", "kill", "disconnect"]
+    verb: Literal["start", "stop", "restart", "kill", "signal", "connect", "disconnect"]
     service: Text
     source: str = "docker"
     grace: Seconds = 10.0
     network: str | None = None
+    signal: Literal["HUP", "USR1", "USR2"] | None = None
+
+
+class DockerExecSpec(Strict, tag_field="kind", tag="docker-exec"):
+    service: Text
+    argv: Annotated[list[Text], Meta(min_length=1)]
+    source: str = "docker"
+    user: str = ""
+    output: Text | None = None
+    """A file on the room's host for its standard output."""
+
+
+class DockerRemoveSpec(Strict, tag_field="kind", tag="docker-remove"):
+    container: Text
+    source: str = "docker"
+
+
+class DockerTagSpec(Strict, tag_field="kind", tag="docker-tag"):
+    service: Text
+    tag: Text
+    source: str = "docker"
+
+
+class DockerPruneSpec(Strict, tag_field="kind", tag="docker-prune"):
+    label: Annotated[str, Meta(pattern=r"^[^=\s]+=[^=\s]+$")]
+    keep: Annotated[list[Text], Meta(min_length=1)]
+    """How tags begin whose images stay."""
+    source: str = "docker"
 
 
 class SystemdVerbSpec(Strict, tag_field="kind", tag="systemd"):
@@ -85,11 +113,11 @@ class SystemdVerbSpec(Strict, tag_field="kind", tag="systemd"):
 
 
 class ProcessSignalSpec(Strict, tag_field="kind", tag="process"):
-    """To the process of number ``pid`` while its command line is the one the room showed."""
+    """To the process with exactly the command line the room showed; ``pid`` tells several apart."""
 
     source: str
-    pid: Text
     command: Text
+    pid: str = ""
     signal: Literal["TERM", "INT"] = "TERM"
 
 
@@ -143,6 +171,10 @@ Do = (
     | RedisWriteSpec
     | RedisUnitSpec
     | DockerVerbSpec
+    | DockerExecSpec
+    | DockerRemoveSpec
+    | DockerTagSpec
+    | DockerPruneSpec
     | SystemdVerbSpec
     | ProcessSignalSpec
     | SqlStatementSpec

@@ -1,4 +1,4 @@
-"""Ending processes of this host: by number, and only while it is still the program that was shown."""
+"""Ending processes of this host: only while one is still exactly the program that was shown."""
 
 from __future__ import annotations
 
@@ -30,14 +30,12 @@ class ProcessEffector:
         if not isinstance(action, ProcessSignal) or action.signal not in SIGNALS:
             return failed("does not take this kind of step")
         try:
-            pid, command = str(fill(action.pid, values)), str(fill(action.command, values))
-        except ValueError as error:
-            return failed(str(error))
-        if not pid.isdecimal() or int(pid) <= 1 or int(pid) == os.getpid():
-            return failed(f"{pid!r} is no process to end")
-        if not self._table.is_there:
-            return failed("processes cannot be listed on this system; nothing was sent")
-        return await self._end(int(pid), command, SIGNALS[action.signal], step.deadline)
+            return await self._end(action, values, step.deadline)
+        except ProcessLookupError:
+            return already("it has ended already")
+        except (ValueError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            return failed(f"{why}; nothing was sent")
 
     async def warm(self) -> None:
         """There is nothing to open."""
@@ -45,28 +43,36 @@ class ProcessEffector:
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def _end(self, pid: int, command: str, number: signal.Signals, within: float) -> Receipt:
-        try:
-            # From here on the handle means this process and no later one of the same number.
-            handle = os.pidfd_open(pid)
-            with closing(os.fdopen(handle, "rb", buffering=0)):
-                self._send(handle, pid, command, number)
-                if await _is_over(handle, within):
-                    return done(f"{number.name} sent to process {pid}, which ended")
-        except ProcessLookupError:
-            return already(f"process {pid} has ended already")
-        except (ValueError, OSError) as error:
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            return failed(f"process {pid}: {why}; nothing was sent")
+    async def _end(self, action: ProcessSignal, values: Mapping[str, Any], within: float) -> Receipt:
+        """Raises ProcessLookupError when there is none any more, ValueError when it is not the one meant."""
+        command, number = str(fill(action.command, values)), SIGNALS[action.signal]
+        pid = self._pid(str(fill(action.pid, values)), command)
+        # From here on the handle means this process and no later one of the same number.
+        handle = os.pidfd_open(pid)
+        with closing(os.fdopen(handle, "rb", buffering=0)):
+            found = self._table.at(pid)
+            if found is None:
+                raise ProcessLookupError
+            if found.shown != command:
+                raise ValueError(f"process {pid} is another program now")
+            signal.pidfd_send_signal(handle, number)
+            if await _is_over(handle, within):
+                return done(f"{number.name} sent to process {pid}, which ended")
         return unknown(f"{number.name} sent to process {pid}, which has not ended within {within:g} s")
 
-    def _send(self, handle: int, pid: int, command: str, number: signal.Signals) -> None:
-        found = self._table.at(pid)
-        if found is None:
-            raise ProcessLookupError
-        if found.shown != command:
-            raise ValueError("it is another program now")
-        signal.pidfd_send_signal(handle, number)
+    def _pid(self, given: str, command: str) -> int:
+        if not self._table.is_there:
+            raise ValueError("processes cannot be listed on this system")
+        if not given:
+            alike = self._table.shown_as(command)
+            if not alike:
+                raise ProcessLookupError
+            if len(alike) > 1:
+                raise ValueError(f"{len(alike)} processes have this command line")
+            return alike[0].pid
+        if not given.isdecimal() or int(given) <= 1 or int(given) == os.getpid():
+            raise ValueError(f"{given!r} is no process to end")
+        return int(given)
 
 
 async def _is_over(handle: int, within: float) -> bool:

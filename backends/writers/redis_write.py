@@ -19,6 +19,7 @@ from backends.model.safetext import SafeText
 from backends.model.substitution import fill
 from backends.writers.answer import already, done, failed, reason, unknown
 from backends.writers.json_patch import PatchError, patched
+from backends.writers.redis_copy import ENTRIES_KEPT, stream_copy
 
 Words = list[str]
 
@@ -94,6 +95,10 @@ class Writes:
         return bool(self._keyed)
 
     @property
+    def _is_lone_del(self) -> bool:
+        return [part.write.op for part in self._parts] == ["del"]
+
+    @property
     def questions(self) -> list[Words]:
         """What to ask first. Changes nothing."""
         if not self._keyed:
@@ -101,11 +106,16 @@ class Writes:
         asked: list[Words] = [["WATCH", *(part.key for part in self._keyed)]]
         for part in self._keyed:
             asked += [["TYPE", part.key], ["GETRANGE", part.key, "0", str(TEXT_LIMIT - 1)]]
+        if self._is_lone_del:
+            # Refused for what is no stream, and then nothing is lost by it.
+            asked.append(["XREVRANGE", self._keyed[0].key, "+", "-", "COUNT", str(ENTRIES_KEPT)])
         return asked
 
     def objection(self, replies: Sequence[Any]) -> Receipt | None:
         """Why nothing must be written now, or None to go on."""
         states = []
+        if self._is_lone_del:
+            replies, self._before = replies[:-1], stream_copy(replies[-1])
         for kind, text in zip(replies[1::2], replies[2::2], strict=True):
             is_text = kind == b"string" and isinstance(text, bytes)
             states.append(State(_text(kind), text if is_text else None))
@@ -113,7 +123,7 @@ class Writes:
             if isinstance(answer, Exception):
                 return failed(f"refused: {reason(answer)}; nothing was changed")
         if len(self._parts) == 1 and states:
-            self._before = states[0].text
+            self._before = states[0].text or self._before
         for part, state in zip(self._keyed, states, strict=True):
             if found := _objection(part, state, is_alone=len(self._parts) == 1):
                 return found

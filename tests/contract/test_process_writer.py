@@ -42,7 +42,7 @@ def start(programs: list[subprocess.Popen[bytes]], code: str = OBEYS) -> tuple[i
 
 
 async def act(pid: int | str, command: str, deadline: float = 3.0) -> Receipt:
-    action = ProcessSignal("host", "$pid", "$command")
+    action = ProcessSignal("host", "$command", "$pid" if pid else "")
     values = {"pid": str(pid), "command": command}
     return await ProcessEffector(HERE).act(action, values, Step("s", "s", action, (), deadline=deadline))
 
@@ -78,7 +78,22 @@ async def test_a_number_that_is_another_program_is_left_alone(
     assert programs[0].poll() is None
 
 
-@pytest.mark.parametrize("pid", ["1", "0", "-1", "x", "", str(os.getpid())])
+async def test_without_its_number_only_one_of_a_kind_is_ended(
+    programs: list[subprocess.Popen[bytes]],
+) -> None:
+    _, shown = start(programs)
+    start(programs)
+    twins = await act("", shown)
+    assert (twins.kind, twins.text) == (
+        ReceiptKind.FAILED,
+        "2 processes have this command line; nothing was sent",
+    )
+    programs.pop().kill()
+    assert (await act("", shown)).kind is ReceiptKind.DONE
+    assert (await act("", shown)).kind is ReceiptKind.ALREADY
+
+
+@pytest.mark.parametrize("pid", ["1", "0", "-1", "x", str(os.getpid())])
 async def test_what_is_no_process_to_end_is_not_signalled(pid: str) -> None:
     assert (await act(pid, "x")).kind is ReceiptKind.FAILED
 

@@ -1,13 +1,17 @@
-"""Every procedure of trading-platform against the demo, from its dry run to its verified verdict."""
+"""Every procedure of trading-platform against the demo, from its dry run to its verified verdict, by command
+and on the screen: one core behind two faces, which leaves the same records."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import subprocess
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,13 +20,15 @@ import pytest
 import redis
 
 from backends.stacks.loader import built_in
+from tests.servers.between import journal
 from tests.servers.demo import DemoWorld, start_demo
+from tests.terminal.on_screen import opened_on
 from tests.terminal.program import command
 
 STACK = ("--stack", "trading-platform")
 REASON = ("--reason", "the quarterly exercise")
 
-SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all")
+SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all", "stop-senders")
 RETURNING = ("halt", "breaker-trip", "breaker-reset", "resume")
 CLOSING = ("recover-safety", "cancel-all", "flatten-mfa", "restart", "shutdown", "start-applications")
 KEEPING = ("backup-redis", "backup-config", "console-restart", "start-infrastructure", "paper-run")
@@ -37,15 +43,50 @@ BY_PROGRAMS = {
 """These run compose, docker, poetry or fuser on the host: the demo is no host to run them on."""
 
 
-@pytest.fixture
-def world() -> Iterator[DemoWorld]:
+STORIES = {
+    "selling": SELLING, "returning": RETURNING, "closing": CLOSING, "keeping": KEEPING, "halted": HALTED,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Told:
+    """One procedure, run by command."""
+
+    name: str
+    report: dict[str, Any]
+    done: subprocess.CompletedProcess[str]
+    records: dict[str, Any]
+
+
+@contextmanager
+def a_world() -> Iterator[DemoWorld]:
     world = start_demo()
     text = world.config.read_text()
     # There is nobody else to ask here; that a second person is demanded is shown elsewhere.
     alone = text.replace('environment = "demo"', 'environment = "demo"\nsingle_operator = true')
     world.config.write_text(alone)
-    yield world
-    world.stop()
+    try:
+        yield world
+    finally:
+        world.stop()
+
+
+@pytest.fixture(scope="module", params=STORIES)
+def story(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def by_command(story: str) -> list[Told]:
+    """Every procedure of the story, one after the other, in a world of its own."""
+    told = []
+    with a_world() as world:
+        for name in STORIES[story]:
+            chosen = _prepared(world, name)
+            report = _report(world, name, *chosen)
+            done = _run(world, name, *chosen, *_answers(report))
+            told.append(Told(name, report, done, _records(world, name)))
+    return told
 
 
 def test_these_are_all_the_procedures_there_are() -> None:
@@ -55,24 +96,51 @@ def test_these_are_all_the_procedures_there_are() -> None:
     assert not ours & BY_PROGRAMS
 
 
-@pytest.mark.parametrize(
-    "story",
-    [SELLING, RETURNING, CLOSING, KEEPING, HALTED],
-    ids=["selling", "returning", "closing", "keeping", "halted"],
-)
-def test_one_after_the_other_each_is_planned_and_then_verified(
-    world: DemoWorld, story: tuple[str, ...]
-) -> None:
-    for name in story:
-        chosen = _prepared(world, name)
-        report = _report(world, name, *chosen)
-        assert report["blockers"] == [], name
-        assert report["steps"], name
-        done = _run(world, name, *chosen, *_answers(report))
-        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+def test_one_after_the_other_each_is_planned_and_then_verified(by_command: list[Told]) -> None:
+    for told in by_command:
+        report, done = told.report, told.done
+        assert report["blockers"] == [], told.name
+        assert report["steps"], told.name
+        assert done.returncode == 0, f"{told.name}: {done.stdout}{done.stderr}"
         is_idle = [step["id"] for step in report["steps"]] == ["none"]
         word = "ALREADY: " if is_idle else "VERIFIED: "
-        assert done.stdout.splitlines()[-1].startswith(word), f"{name}: {done.stdout}"
+        assert done.stdout.splitlines()[-1].startswith(word), f"{told.name}: {done.stdout}"
+
+
+async def test_the_screen_leaves_the_same_records(story: str, by_command: list[Told]) -> None:
+    with a_world() as world:
+        async with opened_on(world) as face:
+            for told in by_command:
+                chosen = await asyncio.to_thread(_prepared, world, told.name)
+                await face.perform(told.name, _typed(chosen))
+                seen = await asyncio.to_thread(_records, world, told.name)
+                assert seen == told.records, told.name
+
+
+def _typed(chosen: tuple[str, ...]) -> list[str]:
+    """What is typed for what the command line chooses: a secret's file with ``@`` before it."""
+    values = []
+    for option, text in zip(chosen[::2], chosen[1::2], strict=True):
+        values.append(("@" if option == "--param-file" else "") + text.partition("=")[2])
+    return values
+
+
+def _records(world: DemoWorld, name: str) -> dict[str, Any]:
+    """What the newest real run of it left in the journal, without what differs between any two runs: times,
+    ids, who wrote it how, and for which rows a step was repeated."""
+    ours = [each for each in journal(world.config.parent) if each.get("procedure") == name]
+    began = [each for each in ours if each["kind"] == "intent" and each["mode"] == "live"][-1]
+    run = [each for each in ours if each.get("operation") == began["operation"]]
+    steps = {each["step"]["id"].partition(":")[0]: each["step"] for each in run if each["kind"] == "step"}
+    ended = next(each for each in run if each["kind"] == "outcome")
+    return {
+        "kinds": list(dict.fromkeys(each["kind"] for each in run)),
+        "intent": {key: began.get(key) for key in ("stack", "environment", "class", "targets", "mode")},
+        "before": [each.get("fact") or each.get("require") for each in began.get("before", [])],
+        "steps": {ident: (step["source"], step["state"]) for ident, step in steps.items()},
+        "outcome": (ended["verdict"], ended.get("rung")),
+        "after": sorted({each["fact"] for each in ended.get("after", [])}),
+    }
 
 
 def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
@@ -145,6 +213,7 @@ def _backdate(client: redis.Redis, key: str, field: str) -> None:
     client.set(key, json.dumps(state))
 
 
-def test_only_its_owner_can_read_what_the_demo_signs_with(world: DemoWorld) -> None:
-    for name in ("jwt_private.key", "internal_token_secret", "id_token", "config.toml"):
-        assert (world.config.parent / name).stat().st_mode & 0o077 == 0, name
+def test_only_its_owner_can_read_what_the_demo_signs_with() -> None:
+    with a_world() as world:
+        for name in ("jwt_private.key", "internal_token_secret", "id_token", "config.toml"):
+            assert (world.config.parent / name).stat().st_mode & 0o077 == 0, name

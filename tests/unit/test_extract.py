@@ -252,6 +252,8 @@ def test_rows_are_limited_to_those_that_are_meant() -> None:
     found = extract(fact(TABLE, where={"venue": "B"}), venues)
     assert isinstance(found, Found)
     assert rows(found.value) == [["B", "80"]]
+    ghosts = Rows([{"member": "x", "document": "none"}], 1)
+    assert extract(fact(COUNT, where={"document": "yes", "priority": "P1"}), ghosts) == Found(0)
 
 
 @pytest.mark.parametrize(
@@ -259,6 +261,7 @@ def test_rows_are_limited_to_those_that_are_meant() -> None:
     [
         (Members([{"ms": b"nan"}], 1), {"ms": ">1000"}, "a number expected"),
         (Members([{"ms": b"1"}], 1), {"rate": ">1000"}, "no column rate"),
+        (Rows([{"document": "yes"}], 1), {"document": "yes", "priority": "P1"}, "no column priority"),
         (Members([{"ms": b"1"}], 9000), {"ms": ">1000"}, "only 1 can be looked at"),
     ],
 )

@@ -25,7 +25,7 @@ ALL = (
     RedisUnit("redis", (RedisWrite("redis", "set", "k", "v"),)), HttpCall("web", "POST", "/"),
     DockerVerb("docker", "stop", "one"), SystemdVerb("systemd", "stop", "one.service"),
     SqlStatement("postgres", "SELECT 1"), Command("", ("true",)),
-    ProcessSignal("host", "$pid", "bot"), Wait(1.0), Observe(), Attest("seen"),
+    ProcessSignal("host", "bot", "$pid"), Wait(1.0), Observe(), Attest("seen"),
 )
 
 def stack_of(*actions):

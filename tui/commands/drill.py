@@ -24,8 +24,7 @@ from tui.commands.progress import conclude, follow, say
 from tui.commands.run_options import RunOptions, params_of
 from tui.commands.session import Session, choose
 from tui.commands.verdict import of_run
-
-RECORDS: Final = "drills.jsonl"
+from tui.drills import RECORDS
 
 PRACTICE: Final = "drill in a demo world"
 

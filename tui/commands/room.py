@@ -27,6 +27,7 @@ def open_room(session: Session, wanted: str | None = None) -> int:
             " or `controlroom run halt`"
         )
     from tui.app import ControlRoom
+    from tui.drills import DrillBook
 
     engine = engine_of(config, stacks, keeps_halts=True)
 
@@ -34,7 +35,13 @@ def open_room(session: Session, wanted: str | None = None) -> int:
         engine.start()
         engine.welcome(config.digest)
 
-    app = ControlRoom(engine, theme=config.theme, demo_control=config.demo_control, on_first_frame=begin)
+    app = ControlRoom(
+        engine,
+        theme=config.theme,
+        demo_control=config.demo_control,
+        drills=DrillBook(config.state_dir),
+        on_first_frame=begin,
+    )
     try:
         app.run()
     finally:
