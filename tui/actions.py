@@ -144,6 +144,8 @@ ACTIONS: tuple[Action, ...] = (
         "acknowledge",
         "Take note of a verdict; in the alerts, of the unexplained resume under the cursor",
     ),
+    Action("checks", ("k",), "checks", "Checks, checklists and known failures: run, and confirmed by name"),
+    Action("runbook", ("o",), "runbook", "The runbook, at the section for this row"),
     Action("fleet", ("f",), "all stacks", "All stacks, one line each; Enter goes into one"),
     Action("next_stack", ("right_square_bracket",), "next stack", "Show the next stack"),
     Action("theme", ("t",), "theme", "Next colour theme"),

@@ -30,7 +30,6 @@ from tui.emergency import Emergencies
 from tui.face import EngineFace
 from tui.hangup import Hangup
 from tui.moment import Moment
-from tui.presenters.detail import detail_lines, title_of
 from tui.presenters.headline import headline
 from tui.presenters.help import help_lines
 from tui.presenters.progress import notice_line
@@ -40,6 +39,7 @@ from tui.screens.fleet import FleetScreen
 from tui.screens.main import MainScreen
 from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
+from tui.views import open_checks, open_detail, open_runbook, section_under
 from widgets.band import HeadlineView
 from widgets.roles import Role
 from widgets.span import Span, Spans
@@ -223,13 +223,13 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if key is None:
             self.say("no row here to tell more about; Left and Right read long log lines")
             return
-        moment = self.moment()
-        title = title_of(moment.stack, moment.board, key, is_alarm=pane == "alerts")
+        open_detail(self, key, is_alarm=pane == "alerts")
 
-        def lines(at: Moment, width: int) -> tuple[Spans, ...]:
-            return detail_lines(at.stack, at.board, key, at.now, width, is_alarm=pane == "alerts")
+    def action_checks(self) -> None:
+        open_checks(self)
 
-        self.put_on_top(TextScreen(title, moment, lines, is_watch=self.is_watch))
+    def action_runbook(self) -> None:
+        open_runbook(self, section_under(self))
 
     def action_help(self) -> None:
         lines = help_lines(self.actions, is_watch=self.is_watch)

@@ -91,9 +91,7 @@ def demo(
     headless: Annotated[
         bool, typer.Option("--headless", help="Serve the stack without a screen, until SIGTERM.")
     ] = False,
-    every: Annotated[
-        bool, typer.Option("--all", help="Every stack there is a demo of.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every stack there is a demo of.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same world.")] = None,
     theme: ThemeOption = None,
 ) -> None:
