@@ -254,8 +254,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def action_procedures(self) -> None:
         from tui.screens.procedures import ProcedureScreen  # noqa: PLC0415  not for the first frame
 
-        choose = self._emergencies.choose
-        self.put_on_top(ProcedureScreen(self.moment(), self._drills, choose, is_watch=self.is_watch))
+        choose, read = self._emergencies.choose, partial(open_runbook, self)
+        self.put_on_top(ProcedureScreen(self.moment(), self._drills, choose, read, is_watch=self.is_watch))
 
     def action_procedure(self) -> None:
         moment = self.moment()
