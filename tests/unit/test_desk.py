@@ -47,9 +47,7 @@ def test_a_plan_does_not_depend_on_a_secret_that_lives_a_minute() -> None:
 
 
 @pytest.mark.parametrize("title", [each.title for each in platform.STACK.procedures.values()])
-def test_no_key_of_habit_and_no_other_key_of_a_dialog_confirms_what_is_opened_from_the_list(
-    title: str,
-) -> None:
+def test_no_key_of_habit_confirms_what_is_opened_from_the_list(title: str) -> None:
     way = way_from_list(title)
     assert way.confirm.isalpha() and way.confirm not in "aydnxe"
     assert way.opener is None
