@@ -256,6 +256,7 @@ class Engine:
             work += [keep("the restart", partial(room.reconcile, permit, journal)) for room in rooms]
             work.append(keep("the journal's keeper", self._custody.keep))
             work += [keep("the other rooms", partial(room.watch_neighbours, journal)) for room in rooms]
+            work += [keep("the record of drills", room.watch_drills) for room in rooms]
         if permit is not None and self._keeps_halts:
             work += [keep("the keeper of halts", partial(room.keep_halted, permit)) for room in rooms]
         tasks = {asyncio.create_task(each) for each in work}

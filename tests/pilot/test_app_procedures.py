@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backends.engine import Mode
+from backends.journal.drills import RECORDS, DrillBook
 from backends.model.alarm import Priority
 from backends.model.clock import Instant
 from backends.model.procedure import Run, StepResult, StepState, Verdict
@@ -18,7 +19,6 @@ from tests.pilot import platform, world
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.app import ControlRoom
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
-from tui.drills import RECORDS, DrillBook
 from tui.screens.main import MainScreen
 from tui.screens.procedures import ProcedureScreen
 
@@ -37,7 +37,7 @@ def run_of(name: str, now: Instant, *states: StepState, **changes: object) -> Ru
 
 
 async def test_every_procedure_is_listed_under_its_class_with_what_stands_against_it() -> None:
-    async with opened(room(), (160, 50)) as it:
+    async with opened(room(), (160, 56)) as it:
         await it.press("e")
         text = it.text()
         for procedure in platform.STACK.procedures.values():

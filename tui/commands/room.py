@@ -26,8 +26,8 @@ def open_room(session: Session, wanted: str | None = None) -> int:
             f"TERM={os.environ.get('TERM', '')} cannot show the room; set TERM, or use `controlroom status`"
             " or `controlroom run halt`"
         )
+    from backends.journal.drills import DrillBook
     from tui.app import ControlRoom
-    from tui.drills import DrillBook
 
     engine = engine_of(config, stacks, keeps_halts=True)
 
