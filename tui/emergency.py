@@ -8,6 +8,7 @@ from typing import Protocol
 
 from textual.screen import Screen
 
+from backends.journal.drills import DrillBook
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import SafeText
 from tui.actions import EMERGENCIES, Action, Way, key_text, way_from_list, way_of
@@ -16,7 +17,6 @@ from tui.dialogs.ask_screen import AskScreen
 from tui.dialogs.key_dialog import KeyDialog
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
 from tui.dialogs.typed_dialog import TypedDialog
-from tui.drills import DrillBook
 from tui.face import EngineFace
 from tui.moment import Moment
 from tui.presenters.procedures import drilled_text
