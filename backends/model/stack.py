@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from backends.model.alarm import Priority
 from backends.model.check import Check, Checklist, Diagnosis
@@ -205,6 +206,8 @@ class Stack:
     checklists: Mapping[str, Checklist]
     diagnoses: Mapping[str, Diagnosis]
     logs: LogGrammar
+    runbook: Path | None = None
+    """The operator's book, beside the stack file; None where there is none."""
     is_single_operator: bool = False
     """The local configuration does without a second person; shown and journalled."""
     environment_facts: tuple[tuple[str, str, Environment], ...] = ()

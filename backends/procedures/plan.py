@@ -117,8 +117,11 @@ def _text(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _hash(procedure: Procedure, steps: tuple[Step, ...], values: Mapping[str, Any], stack: Stack) -> str:
-    named = {name: f"${name}" for name in names_in(_plain(steps))} | _NAMES
-    fixed = {name: str(value) for name, value in values.items() if name not in RESERVED}
+    # Who, when and why are left as names: they change from the dry run to the real one. So does a secret,
+    # a sign-in of a minute's life, and nothing that is printed may depend on one.
+    open_names = RESERVED | {param.name for param in procedure.params if param.is_secret}
+    named = {name: f"${name}" for name in names_in(_plain(steps)) | open_names}
+    fixed = {name: str(value) for name, value in values.items() if name not in open_names}
     plain = {
         "stack": stack.id,
         "environment": stack.environment.value,

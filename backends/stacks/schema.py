@@ -300,7 +300,8 @@ class VariantSpec(Strict):
     project: Text | None = None
     """Compose project that one of ``present`` must belong to."""
     drop: list[Text] = []
-    """What this generation does not have: ``fact:ID``, ``service:NAME``, ``procedure:ID/STEP`` …"""
+    """What this generation does not have: ``fact:ID``, ``service:NAME``, ``procedure:ID/STEP``,
+    ``checklist:ID/ITEM`` …"""
     names: dict[str, str] = {}
     source: dict[str, dict[str, Any]] = {}
     trading: dict[str, Any] = {}
