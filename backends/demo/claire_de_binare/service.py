@@ -127,8 +127,10 @@ class Service:
         try:
             while True:
                 try:
-                    for _, entries in await reader.xread({stream: last}, block=_BLOCK) or ():
-                        for last, fields in entries:
+                    answer: Any = await reader.xread({stream: last}, block=_BLOCK)
+                    for _, entries in answer or ():
+                        for ident, fields in entries:
+                            last = ident
                             await take(fields)
                 except RedisError:
                     await asyncio.sleep(1.0)

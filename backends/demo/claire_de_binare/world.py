@@ -178,4 +178,3 @@ class World:
             else spec
             for spec in specs
         ]
-
