@@ -40,7 +40,7 @@ class Execution(Service):
     def __init__(
         self, connect: Callable[[], Redis], log: LogStore, database: Database, rng: random.Random
     ) -> None:
-        super().__init__(connect, log)
+        super().__init__(connect, log, database)
         self._database = database
         self._rng = rng
         self.mode = "mock"
@@ -130,7 +130,7 @@ class Writer(Service):
     channels = ("signals", "orders", "order_results", "portfolio_snapshots")
 
     def __init__(self, connect: Callable[[], Redis], log: LogStore, database: Database) -> None:
-        super().__init__(connect, log)
+        super().__init__(connect, log, database)
         self._database = database
 
     async def began(self) -> None:
