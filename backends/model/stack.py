@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from backends.model.alarm import Priority
 from backends.model.check import Check, Checklist, Diagnosis
@@ -144,7 +145,8 @@ class AlarmRule:
     section: str | None = None
     runbook: tuple[str, ...] = ()
     words: frozenset[str] = frozenset()
-    """Only when the fact reads one of these, ``(missing)`` when it is missing; empty: whatever it reads."""
+    """Only when the fact reads one of these: ``(missing)`` for a fact that is missing, ``(other)`` for a word
+    it does not list. Empty: whatever it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,8 @@ class Stack:
     checklists: Mapping[str, Checklist]
     diagnoses: Mapping[str, Diagnosis]
     logs: LogGrammar
+    runbook: Path | None = None
+    """The operator's book, beside the stack file; None where there is none."""
     is_single_operator: bool = False
     """The local configuration does without a second person; shown and journalled."""
     environment_facts: tuple[tuple[str, str, Environment], ...] = ()

@@ -191,7 +191,7 @@ class AlarmSpec(Strict):
     consequence: Text
     response: Text
     words: list[Word] = []
-    """Only when the fact reads one of these; ``(missing)`` when it is missing."""
+    """Only when the fact reads one of these; ``(missing)``, or ``(other)`` for a word it does not list."""
     section: str | None = None
     runbook: Rows = []
 

@@ -41,6 +41,7 @@ class Bus:
         for stream, group in _GROUPS:
             with suppress(ResponseError):
                 await self._redis.xgroup_create(stream, group, id="$", mkstream=True)
+        await self._redis.xgroup_createconsumer(INTENTS, GROUP, CONSUMER)
 
     async def forget(self) -> None:
         """Redis lost its data: the groups are gone."""

@@ -108,7 +108,11 @@ SCRIPTS: Final[Mapping[str, Script]] = {
     ),
     "release/check_hb_upgrade_readiness.py": (
         "upgrade/latest.json",
-        {"status": "pass", "current_default_image": "hummingbot/hummingbot:version-2.12.0"},
+        {
+            "status": "pass",
+            "target_image": "hummingbot/hummingbot:version-2.12.1",
+            "current_default_image": "hummingbot/hummingbot:version-2.12.0",
+        },
         {"target_image": "--target-image"},
     ),
     "release/validate_notrade_window.py": ("notrade_validation/latest.json", {"status": "pass"}, _NONE),
@@ -135,3 +139,11 @@ REPORTS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
 }
 """What is there when the demo begins."""
+
+OTHERS: Final = (
+    "tests/latest.md", "tests/coverage.xml", "tests/coverage.json", "ci_pipeline/latest.md",
+    "replay_regression_multi_window/latest.md", "accounting/accounting_integrity_20260227T090000Z.json",
+    "policy/ml_governance_check_20260227T090000Z.json",
+    "event_store/source_compare_20260227T090000Z.json",
+)  # fmt: skip
+"""Evidence of which only the age is looked at."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backends.demo.hummingbot_desk.bot import Bot
-from backends.demo.hummingbot_desk.evidence import GATES, REPORTS, SCRIPTS
+from backends.demo.hummingbot_desk.evidence import GATES, OTHERS, REPORTS, SCRIPTS
 
 _PROGRAM: Final = '''\
 """Stands for the desk's own script: writes the report that this one writes."""
@@ -118,6 +118,8 @@ class Project:
         for name, fields in REPORTS.items():
             self.write(name, {"ts_utc": now_text(), **fields})
         self.write("promotion_gates/latest.json", self._gates())
+        for name in OTHERS:
+            self.write(name, {"delta_produced_minus_ingested_since_baseline": {"hb.market_data.v1": 1}})
         self.refresh(None)
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
