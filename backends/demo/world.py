@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from backends.demo.control import control_app
 from backends.demo.faults import Catalogue, Faults, check
 from backends.demo.port import HttpPort
+from backends.demo.surveillance import faults as surveillance
 from backends.demo.trading_platform import faults as trading_platform
 
 CONFIG: Final = "config.toml"
@@ -45,6 +46,12 @@ def _trading_platform(folder: Path, seed: int) -> Simulation:
     return Platform(folder, seed)
 
 
+def _surveillance(folder: Path, seed: int) -> Simulation:
+    from backends.demo.surveillance.system import System  # noqa: PLC0415 # only the stack that is asked for
+
+    return System(folder, seed)
+
+
 @dataclass(frozen=True, slots=True)
 class Demo:
     """One stack that can be simulated. Making it loads its servers' libraries; its faults cost nothing."""
@@ -53,7 +60,10 @@ class Demo:
     make: Callable[[Path, int], Simulation]
 
 
-STACKS: Final[Mapping[str, Demo]] = {"trading-platform": Demo(trading_platform.FAULTS, _trading_platform)}
+STACKS: Final[Mapping[str, Demo]] = {
+    "surveillance": Demo(surveillance.FAULTS, _surveillance),
+    "trading-platform": Demo(trading_platform.FAULTS, _trading_platform),
+}
 
 
 async def serve(
