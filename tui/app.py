@@ -325,6 +325,10 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def _on_pulse(self) -> None:
         """Once a second, whatever the engine does: time passes on the screen too."""
         self._beat += 1
+        if self._beat == 1:
+            # What start-up made stays for good: it is never looked through again.
+            gc.freeze()
+            gc.enable()
         if self._hangup is not None:
             self._hangup.check()
         self.redraw()
@@ -333,13 +337,11 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.exit(return_code=status)
 
     def _settle_in(self) -> None:
-        """After the first frame: the logs, and no more garbage collection of what start-up made."""
+        """After the first frame: the logs, and what was to wait for it."""
         self._watch_stack()
         if self._on_first_frame is not None:
             self._on_first_frame()
         self.run_worker(self._drills.load, thread=True, group="drills")
-        if self._pulse:
-            gc.freeze()
 
     def _watch_stack(self) -> None:
         stack = self.stack.id

@@ -145,7 +145,8 @@ class AlarmRule:
     section: str | None = None
     runbook: tuple[str, ...] = ()
     words: frozenset[str] = frozenset()
-    """Only when the fact reads one of these, ``(missing)`` when it is missing; empty: whatever it reads."""
+    """Only when the fact reads one of these: ``(missing)`` for a fact that is missing, ``(other)`` for a word
+    it does not list. Empty: whatever it reads."""
 
 
 @dataclass(frozen=True, slots=True)

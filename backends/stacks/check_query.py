@@ -37,7 +37,7 @@ _OF_A_SERVICE: Final = (
     "log",
 )
 _OF_A_TARGET: Final = ("disk", "port", "process", "env_is", "tcp", "dns")
-_OPERANDS: Final = {"rate": 1, "delta": 1, "age": 1, "ratio": 2, "before": 2}
+_OPERANDS: Final = {"rate": 1, "age": 1, "ratio": 2, "before": 2}
 _OF_TABLES: Final = ("without", "before")
 _MADE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "same": ("a bool", ("bool",)),

@@ -184,7 +184,7 @@ def _fact(item: schema.FactSpec) -> Fact:
         missing=Level(item.missing),
         missing_note=item.missing_note,
         note=item.note,
-        is_shown=item.shown,
+        is_shown=item.shown and not item.on_demand,
         on_demand=item.on_demand,
         where=item.where,
         runbook=tuple(item.runbook),

@@ -18,6 +18,8 @@ from backends.stacks.toml_lines import Place
 _KEYS: Final = ("id", "name")
 """What tells the tables of a list apart. A list whose tables have neither is replaced as a whole."""
 _NAME: Final = re.compile(r"%\{([a-z_]+)\}")
+_PARTS: Final = {"procedure": "step", "checklist": "item"}
+"""Lists inside tables of which single ones may be dropped."""
 _OWN: Final = ("title", "present", "any_of", "absent", "project", "drop")
 """Keys of a variant that are no overlay."""
 
@@ -90,18 +92,19 @@ def _said(file: TomlFile, names: Any, value: Any, at: Place) -> Any:
 def _without(file: TomlFile, at: Place, drops: list[str], origins: dict[Place, Place]) -> dict[str, Any]:
     """What stands outside the variants, less what is dropped; the rows that move up are noted."""
     made = {key: value for key, value in file.tree.items() if key != "variant"}
-    # Steps first: as long as nothing else has moved, they are where the text has them.
+    # Parts first: as long as nothing else has moved, they are where the text has them.
     for number, text in sorted(enumerate(drops), key=lambda drop: "/" not in drop[1]):
         table, _, name = text.partition(":")
-        name, _, step = name.partition("/")
+        name, _, part = name.partition("/")
+        inner = _PARTS.get(table, "")
         there = made.get(table, {})
         items = dict(there) if isinstance(there, dict) else {_key(item): item for item in there}
-        steps = [_key(item) for item in items.get(name, {}).get("step", ())] if step else []
-        if name not in items or (step and step not in steps):
+        parts = [_key(item) for item in items.get(name, {}).get(inner, ())] if part else []
+        if name not in items or (part and part not in parts):
             raise file.error((*at, number), f"{text!r}: there is no such {table or 'table'}")
-        if step:
-            place: Place = (table, list(items).index(name), "step")
-            items[name] = items[name] | {"step": _less(items[name]["step"], step, place, origins)}
+        if part:
+            place: Place = (table, list(items).index(name), inner)
+            items[name] = items[name] | {inner: _less(items[name][inner], part, place, origins)}
             made[table] = list(items.values())
         elif isinstance(there, dict):
             made[table] = {key: item for key, item in items.items() if key != name}

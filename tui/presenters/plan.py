@@ -11,6 +11,7 @@ from backends.model.clock import Instant
 from backends.model.fact import Table
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.reading import Outcome
+from backends.model.row import repetitions
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.substitution import RESERVED, fill, names_in
@@ -222,10 +223,14 @@ def _rows(it: Question, step: Step) -> str:
         return ""
     reading = it.board.readings.get(step.each.fact)
     table = None if reading is None else reading.value
-    if not isinstance(table, Table) or step.each.columns[0] not in table.columns:
+    wanted = {column: _put(text, it.params) for column, text in step.each.where.items()}
+    try:
+        rows = repetitions(step.each, table, wanted) if isinstance(table, Table) else None
+    except KeyError:
+        rows = None
+    if rows is None:
         return ", for each row that is read then: UNKNOWN now"
-    place = table.columns.index(step.each.columns[0])
-    names = list(dict.fromkeys(row[place] for row in table.rows))
+    names = list(dict.fromkeys(row[0] for row in rows))
     more = " …" if len(names) > 6 else ""
     return f": {len(names)} now" + (f", {', '.join(names[:6])}{more}" if names else "")
 

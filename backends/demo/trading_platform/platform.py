@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from traceback import format_exception
 from typing import Any, Final
 
 import psycopg
 
+from backends.demo.course import begin
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.container import Container
 from backends.demo.dockerd.engine import Engine
@@ -183,7 +182,7 @@ class Platform:
         await self.market_data.publish()
         await self._docker.open()
         self._tasks = [
-            _started(work)
+            begin(work)
             for work in (
                 self.engine.look_after(),
                 self.market_data.keep_streaming(),
@@ -312,16 +311,3 @@ class Platform:
             store["signal_service_signal_generation_duration_seconds_bucket:rate"] = self.signals.buckets()
         store.update({name: [({"__name__": name}, value)] for name, value in gauges.items()})
         return store
-
-
-def _started(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """A part of the world that goes on until cancelled; if it ends otherwise, standard error says so."""
-    task = asyncio.create_task(work)
-
-    def tell(done: asyncio.Task[None]) -> None:
-        error = None if done.cancelled() else done.exception()
-        if error is not None:
-            sys.stderr.write("A part of the demo has ended:\n" + "".join(format_exception(error)))
-
-    task.add_done_callback(tell)
-    return task
