@@ -96,9 +96,17 @@ class Room:
             lambda source: connections.service_reader(stack, source, clock),
             self.store.deriver,
         )
+        # Apart from what a stop is proved by: a check that waits for a dead source takes no lane of it.
+        self._examining = FreshReader(
+            stack,
+            lambda source: connections.fact_reader(stack, source, clock),
+            clock,
+            lambda source: connections.service_reader(stack, source, clock),
+            self.store.deriver,
+        )
         self.checks = CheckDesk(
             stack,
-            Examiner(stack, self._verifier, lambda: self.store.board, clock),
+            Examiner(stack, self._examining, clock),
             (journal, journal.folder),
             lambda: self.store.board,
             clock,
@@ -230,7 +238,7 @@ class Room:
         if self._running and grace > 0:
             # A verdict is shown before it is in the journal: what is being written is not cut off.
             await asyncio.wait(self._running, timeout=min(grace, LAST_WORDS))
-        await self._verifier.close()
+        await asyncio.gather(self._verifier.close(), self._examining.close())
 
     def _show(self, run: Run) -> None:
         self.store.show_run(run)
