@@ -17,11 +17,12 @@ from typing import Final
 from backends.anchor_setting import anchor_place
 from backends.model.anchor import AnchorPlace
 from backends.model.board import SERVICE
-from backends.model.stack import Environment, Source, Stack
+from backends.model.stack import Environment, Source, SourceKind, Stack
 from backends.secret_file import Credential, CredentialError, from_environment
 from backends.settings import Setting, Settings, add, read_layers, room_variables, stack_variables
 from backends.stacks.address import Address, AddressError, take_apart
 from backends.stacks.loader import Described, built_in, describe
+from backends.stacks.schema import SourceSpec, StackFile
 from backends.stacks.toml_file import ConfigError
 from backends.stacks.toml_lines import Place
 
@@ -141,23 +142,52 @@ class _Loading:
         self._described, file_origin = _stack_file(ident, settings)
         self._note("file", str(self._described.file.path), file_origin)
         self._settings = dict(settings)
-        add(self._settings, stack_variables(ident, self._described.spec.source, env))
+        self._known = dict.fromkeys(name for form in self._forms() for name in form.spec.source)
+        add(self._settings, stack_variables(ident, self._known, env))
         self._check_names()
         self._environment = self._word()
         self.demo_control = self._control()
 
     def stack(self) -> Stack:
-        """The stack with everything local applied. Raises ConfigError."""
-        plain = self._described.sources()
-        sources: dict[str, Source] = {}
-        owners = sorted(plain, key=lambda name: self._described.spec.source[name].url_of is not None)
-        for name in owners:
-            sources[name] = self._source(plain[name], sources)
-        built = self._described.build({name: sources[name] for name in plain}, self._environment)
-        alone = self._setting("single_operator")
+        """The stack with everything local applied, and with its other generations unless the configuration
+        says which one runs. Raises ConfigError."""
+        alone, pinned = self._setting("single_operator"), self._setting("variant")
         if alone is not None:
             self._note("single_operator", str(alone.value).lower(), alone.origin)
-        return replace(built, is_single_operator=bool(alone and alone.value))
+        forms = self._forms()
+        if pinned is not None:
+            self._note("variant", str(pinned.value), pinned.origin)
+            names = {form.generation.id: form for form in forms if form.generation is not None}
+            if pinned.value not in names:
+                raise pinned.error(
+                    f"there is no variant {pinned.value!r}; there is {', '.join(names) or 'none'}"
+                )
+            forms = (names[str(pinned.value)],)
+        phone = self._setting("venue_phone")
+        if phone is not None:
+            self._note("venue_phone", str(phone.value), phone.origin)
+        made = [
+            replace(
+                self._build(form),
+                is_single_operator=bool(alone and alone.value),
+                venue_phone="" if phone is None else str(phone.value),
+            )
+            for form in forms
+        ]
+        return replace(made[0], others=tuple(made[1:]))
+
+    def _forms(self) -> tuple[Described, ...]:
+        return (self._described, *self._described.others)
+
+    def _build(self, form: Described) -> Stack:
+        plain = form.sources()
+        sources: dict[str, Source] = {}
+        owners = sorted(plain, key=lambda name: form.spec.source[name].url_of is not None)
+        decisive = _decisive(form.spec)
+        for name in owners:
+            is_decisive = name in decisive
+            sources[name] = self._source(plain[name], form.spec.source[name], sources, is_decisive)
+        return form.build({name: sources[name] for name in plain}, self._environment)
 
     def _setting(self, *place: str) -> Setting | None:
         return self._settings.get(("stack", self.ident, *place))
@@ -166,7 +196,7 @@ class _Loading:
         self.origins[f"stack.{self.ident}.{key}"] = f"{value} ({origin})"
 
     def _check_names(self) -> None:
-        known = self._described.spec.source
+        known = self._known
         for place, setting in self._settings.items():
             if place[:2] == ("stack", self.ident) and place[2:3] == ("source",) and place[3] not in known:
                 raise setting.error(
@@ -193,8 +223,9 @@ class _Loading:
         self._note("demo_control", setting.value, setting.origin)
         return self._take_apart(setting, "http", str(setting.value)).url
 
-    def _source(self, plain: Source, others: Mapping[str, Source]) -> Source:
-        spec = self._described.spec.source[plain.id]
+    def _source(
+        self, plain: Source, spec: SourceSpec, others: Mapping[str, Source], is_decisive: bool
+    ) -> Source:
         address, origin = self._address(plain, spec.url_env)
         if origin == STACK_FILE and spec.url_of is not None:
             origin = others[spec.url_of].origin
@@ -203,13 +234,14 @@ class _Loading:
         is_own = origin in (STACK_FILE, f"environment {spec.url_env}")
         password = self._password(plain.id, address, spec.password_env if is_own else None)
         username = self._setting("source", plain.id, "username")
-        every, deadline = self._cadence(plain)
+        every, deadline = self._cadence(plain, is_decisive)
         source = replace(
             plain,
             url=address.url,
             origin=origin,
             username=str(username.value) if username else address.username or plain.username,
             password=password.value if password else None,
+            options=self._options(plain),
             every=every,
             deadline=deadline,
         )
@@ -221,6 +253,16 @@ class _Loading:
         if password is not None:
             self._note(f"{place}.password", password.value.mask(), password.origin)
         return source
+
+    def _options(self, plain: Source) -> Mapping[str, str]:
+        setting = self._setting("source", plain.id, "cert_path")
+        if setting is None:
+            return plain.options
+        if plain.kind not in (SourceKind.DOCKER, SourceKind.SWARM):
+            raise setting.error("goes with a docker or swarm source")
+        folder = str(setting.path())
+        self._note(f"source.{plain.id}.cert_path", folder, setting.origin)
+        return {**plain.options, "cert_path": folder}
 
     def _address(self, plain: Source, default_name: str | None) -> tuple[Address, str]:
         setting = self._setting("source", plain.id, "url")
@@ -277,12 +319,12 @@ class _Loading:
         except CredentialError as error:
             raise ConfigError(f"stack {self.ident}: {error}") from None
 
-    def _cadence(self, plain: Source) -> tuple[float, float]:
+    def _cadence(self, plain: Source, is_decisive: bool) -> tuple[float, float]:
         every, deadline = (self._setting("source", plain.id, key) for key in ("every", "deadline"))
         seconds = float(every.value) if every else plain.every
-        limit = max(plain.every, SAFETY_CADENCE) if plain.id in self._decisive() else LONGEST_CADENCE
+        limit = max(plain.every, SAFETY_CADENCE) if is_decisive else LONGEST_CADENCE
         if every is not None and seconds > limit:
-            why = "trading or a proof rests on it" if plain.id in self._decisive() else "the longest there is"
+            why = "trading or a proof rests on it" if is_decisive else "the longest there is"
             raise every.error(f"expected at most {limit:g} s ({why}), got {seconds:g} s")
         longest = float(deadline.value) if deadline else min(plain.deadline, seconds)
         if longest > seconds and deadline is not None:
@@ -292,18 +334,18 @@ class _Loading:
                 self._note(f"source.{plain.id}.{key}", f"{float(setting.value):g} s", setting.origin)
         return seconds, longest
 
-    def _decisive(self) -> set[str]:
-        """Sources that a gate, an echo, live evidence or a proof is read from."""
-        spec = self._described.spec
-        facts = {
-            *(gate.fact for gate in spec.trading.gate),
-            *(echo.fact for echo in spec.trading.echo),
-            *(evidence.fact for evidence in spec.evidence),
-            *(proof.fact for item in spec.procedure for step in item.step for proof in step.proof),
-        }
-        facts |= {row.fact for item in spec.procedure for row in item.require}
-        watched = {fact.source for fact in spec.fact if fact.id in facts}
-        return watched | {item.source for item in spec.service if SERVICE + item.name in facts}
+
+def _decisive(spec: StackFile) -> set[str]:
+    """Sources that a gate, an echo, live evidence or a proof is read from."""
+    facts = {
+        *(gate.fact for gate in spec.trading.gate),
+        *(echo.fact for echo in spec.trading.echo),
+        *(evidence.fact for evidence in spec.evidence),
+        *(proof.fact for item in spec.procedure for step in item.step for proof in step.proof),
+    }
+    facts |= {row.fact for item in spec.procedure for row in item.require}
+    watched = {fact.source for fact in spec.fact if fact.id in facts}
+    return watched | {item.source for item in spec.service if SERVICE + item.name in facts}
 
 
 def _stack_file(ident: str, settings: Settings) -> tuple[Described, str]:

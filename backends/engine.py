@@ -8,38 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from backends.arming import make_anchor
 from backends.board.store import is_all_asked
+from backends.checks.desk import CheckDesk
+from backends.connections import Connections
 from backends.journal.anchorage import Anchor
 from backends.journal.custody import Custody
 from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
-from backends.loading import LOADING
 from backends.logs.query import FilteredLog
-from backends.model.action import Action, Command
 from backends.model.anchor import AnchorPlace
 from backends.model.board import Board
 from backends.model.clock import Clock, SystemClock
 from backends.model.intent import Identity, Intent
 from backends.model.logline import LogFilter
-from backends.model.port import FactReader, LogMatches, LogSink, LogSource, ServiceReader
-from backends.model.procedure import Effector, Receipt, ReceiptKind, Run, Step
-from backends.model.safetext import SafeText
-from backends.model.stack import Source, SourceKind, Stack
+from backends.model.port import LogMatches, LogSource
+from backends.model.procedure import Run
+from backends.model.stack import Stack
 from backends.procedures.approval import ApprovalBook
-from backends.procedures.permit import Permit, arm
+from backends.procedures.permit import arm
 from backends.room import Room
+from backends.rotation import keep_renewed
 from backends.supervision import DaemonThreads, Supervisor
-
-if TYPE_CHECKING:
-    import httpx
 
 GRACE = 12.0
 """Seconds a procedure may go on after the screen is gone: longer than any stop takes to its verdict."""
@@ -66,26 +64,30 @@ class Engine:
         clock: Clock | None = None,
         observe: bool = True,
         anchor: AnchorPlace | None = None,
+        keeps_halts: bool = False,
     ) -> None:
         """``observe=False`` polls nothing and follows no log: for a command that only acts and verifies.
 
+        ``keeps_halts``: an armed session orders a halt again that was lost; for a room that stays open.
         ``anchor`` is where an armed session keeps the journal's head besides the journal.
         """
         self.mode = mode
         self.operator = operator
         self.clock = clock or SystemClock()
         self._observe = observe
+        self._keeps_halts = keeps_halts
         self._state_dir = state_dir
         self._permit = arm(operator, is_watch=mode is Mode.WATCH)
         passwords = [source.password for stack in stacks for source in stack.sources.values()]
         passwords += [] if anchor is None else [anchor.password]
-        redactor = Redactor(password for password in passwords if password is not None)
+        self._secrets = [password for password in passwords if password is not None]
+        redactor = Redactor(self._secrets)
         session = Session(operator, version("controlroom"), "watch" if mode is Mode.WATCH else "live")
         self._journal = Journal(state_dir / "journal", session, self.clock, redactor)
-        make_anchor: Callable[[], Anchor] | None = None
+        anchored: Callable[[], Anchor] | None = None
         if self._permit is not None and anchor is not None:
-            make_anchor = partial(_anchor, self._permit, anchor)
-        self._custody = Custody(self._journal, self.clock, make_anchor)
+            anchored = partial(make_anchor, self._permit, anchor)
+        self._custody = Custody(self._journal, self.clock, anchored)
         self._supervisor = Supervisor(self.clock, self._journal.post)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(DaemonThreads())
@@ -94,18 +96,20 @@ class Engine:
         self._wakes: tuple[Callable[[], None], ...] = ()
         self._stopping = asyncio.Event()
         self._grace = 0.0
-        self._shared = _SharedClients(redactor.text)
+        self._connections = Connections(redactor.text)
         self._rooms = {
             stack.id: Room(
                 stack,
                 self.clock,
-                self._shared,
+                self._connections,
                 redactor,
                 self._changed,
                 self._journal,
                 state_dir,
                 self._custody,
                 self._supervisor,
+                self._permit,
+                self._call,
             )
             for stack in stacks
         }
@@ -185,6 +189,14 @@ class Engine:
         """Confirm, as this session's operator, the step that a run waits for (``Run.awaits``)."""
         self._call(self._rooms[stack].attest, operation, step, self.operator)
 
+    def interrupt(self, stack: str, operation: str) -> None:
+        """Let a run that is no stop send nothing more; what was sent is still read back. A stop goes on."""
+        self._call(self._rooms[stack].interrupt, operation, self.operator)
+
+    def held(self, stack: str, procedure: str) -> float:
+        """Seconds for which everything the procedure demands has held, as far as it was watched."""
+        return self._rooms[stack].held(procedure)
+
     def acknowledge_resume(self, stack: str) -> None:
         """Take note of an unexplained resume: its alarm ends, and the journal says who saw it."""
         self.record("acknowledged", stack, "", f"{self.operator.user} has seen the unexplained resume")
@@ -193,6 +205,10 @@ class Engine:
     def approvals(self) -> ApprovalBook:
         """Where a second person's consent is asked for and given; safe from any thread."""
         return ApprovalBook(self._state_dir / "approvals", self.clock)
+
+    def checks(self, stack: str) -> CheckDesk:
+        """Where the stack's checks, checklists and diagnoses are run and kept; safe from any thread."""
+        return self._rooms[stack].checks
 
     def refresh(self, stack: str) -> None:
         """Poll every source of the stack now."""
@@ -241,6 +257,11 @@ class Engine:
             work += [room.observe() for room in rooms]
             work += [keep("the restart", partial(room.reconcile, permit, journal)) for room in rooms]
             work.append(keep("the journal's keeper", self._custody.keep))
+            work += [keep("the other rooms", partial(room.watch_neighbours, journal)) for room in rooms]
+            work.append(keep("the secrets", partial(keep_renewed, self._secrets, journal.post)))
+            work += [keep("the record of drills", room.watch_drills) for room in rooms]
+        if permit is not None and self._keeps_halts:
+            work += [keep("the keeper of halts", partial(room.keep_halted, permit)) for room in rooms]
         tasks = {asyncio.create_task(each) for each in work}
         await self._stopping.wait()
         await asyncio.gather(*(room.close(self._grace) for room in rooms), return_exceptions=True)
@@ -250,128 +271,4 @@ class Engine:
             _, tasks = await asyncio.wait(tasks, timeout=0.5)
             if not tasks:
                 break
-        await self._shared.close()
-
-
-class _SharedClients:
-    """What several sources read through: one HTTP client for all."""
-
-    def __init__(self, redact: Callable[[str], str]) -> None:
-        self._redact = redact
-        self._http: httpx.AsyncClient | None = None
-
-    def fact_reader(self, source: Source, clock: Clock) -> FactReader:
-        """A reader for a source of facts. Loads its client library: call it in a thread."""
-        with LOADING:
-            return self._fact_reader(source, clock)
-
-    def _fact_reader(self, source: Source, clock: Clock) -> FactReader:
-        if source.kind is SourceKind.REDIS:
-            from backends.readers.redis import RedisFactReader
-
-            return RedisFactReader(source, clock)
-        if source.kind is SourceKind.POSTGRES:
-            from backends.readers.postgres import PostgresFactReader
-
-            return PostgresFactReader(source)
-        if source.kind is SourceKind.HTTP:
-            from backends.readers.http import HttpFactReader, new_client
-
-            self._http = self._http or new_client()
-            return HttpFactReader(source, self._http, clock)
-        raise ValueError(f"{source.kind.value} holds no facts")
-
-    def service_reader(
-        self,
-        stack: Stack,
-        source: Source,
-        clock: Clock,
-        poke: Callable[[], None] | None = None,
-        logs: LogSink | None = None,
-    ) -> ServiceReader:
-        """A reader of the stack's services: with ``poke`` it streams, without it is for single looks."""
-        with LOADING:
-            from backends.readers.docker import DockerServiceReader
-
-        expected = [spec for spec in stack.services if spec.source == source.id]
-        streams = poke is not None
-        return DockerServiceReader(source, expected, poke=poke, logs=logs, clock=clock, is_streaming=streams)
-
-    def effectors(self, permit: Permit, stack: Stack) -> dict[str, Effector]:
-        """The writers of an armed session."""
-        return _effectors(permit, stack, self._redact)
-
-    async def close(self) -> None:
-        if self._http is not None:
-            await self._http.aclose()
-
-
-class _Unmade:
-    """In place of a writer that could not be made: each of its steps fails and says so."""
-
-    def __init__(self, why: str) -> None:
-        self._why = why
-
-    async def act(self, _action: Action, _values: Mapping[str, Any], _step: Step) -> Receipt:
-        return Receipt(ReceiptKind.FAILED, SafeText(f"its writer could not be made: {self._why}"))
-
-    async def warm(self) -> None:
-        return
-
-    async def close(self) -> None:
-        return
-
-
-def _anchor(_permit: Permit, place: AnchorPlace) -> Anchor:
-    """The writer of the journal's anchor; only with a permit."""
-    with LOADING:
-        from backends.writers.anchor import make_anchor
-
-        return make_anchor(place)
-
-
-def _effectors(_permit: Permit, stack: Stack, redact: Callable[[str], str]) -> dict[str, Effector]:
-    """The writers this stack's procedures need: made here and nowhere else, and only with a permit."""
-    actions = [step.action for procedure in stack.procedures.values() for step in procedure.steps]
-    made: dict[str, Effector] = {}
-    with LOADING:
-        for name in sorted({action.source for action in actions}):
-            # One writer that cannot be made must not take the others with it: its steps will fail, in words.
-            try:
-                commands = [each for each in actions if isinstance(each, Command) and each.source == name]
-                if name in stack.sources:
-                    made[name] = _effector(stack.sources[name], stack)
-                elif commands:
-                    made[name] = _commander(commands, redact)
-            except Exception as error:
-                made[name] = _Unmade(type(error).__name__)
-    return made
-
-
-def _effector(source: Source, stack: Stack) -> Effector:
-    if source.kind is SourceKind.REDIS:
-        from backends.writers.redis import RedisEffector
-
-        return RedisEffector(source)
-    if source.kind is SourceKind.HTTP:
-        from backends.writers.http import HttpEffector
-
-        return HttpEffector(source)
-    if source.kind is SourceKind.POSTGRES:
-        from backends.writers.postgres import PostgresEffector
-
-        return PostgresEffector(source)
-    if source.kind is SourceKind.SYSTEMD:
-        from backends.writers.systemd import SystemdEffector
-
-        return SystemdEffector(source, stack.services)
-    from backends.writers.docker import DockerEffector
-
-    return DockerEffector(source, stack.services)
-
-
-def _commander(allowed: Sequence[Command], redact: Callable[[str], str]) -> Effector:
-    """What runs this host's programs: those that the stack file lists, and no others."""
-    from backends.writers.command import CommandEffector
-
-    return CommandEffector(allowed, redact)
+        await self._connections.close()

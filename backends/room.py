@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from backends.alarms.book import AlarmBook
 from backends.board.backoff import LONGEST
 from backends.board.fresh import FreshReader
 from backends.board.poll import FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
+from backends.checks.desk import CheckDesk
+from backends.checks.examiner import Examiner
+from backends.connections import Connections
 from backends.journal.custody import Custody
+from backends.journal.drills import DrillBook, overdue
 from backends.journal.journal import Journal
+from backends.journal.neighbours import Neighbours
 from backends.journal.redact import Redactor
 from backends.journal.unfinished import recent
 from backends.logs.ring import LogRing
@@ -21,16 +28,23 @@ from backends.model.alarm import Alarm
 from backends.model.board import Board
 from backends.model.clock import Clock, Instant
 from backends.model.intent import Identity, Intent
-from backends.model.port import FactReader, LogSink, ServiceReader
 from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
-from backends.model.stack import Source, SourceKind, Stack
+from backends.model.stack import Environment, Source, SourceKind, Stack
+from backends.procedures.elsewhere import room_of, run_of
 from backends.procedures.evidence import Eyes
-from backends.procedures.latch import Latch
+from backends.procedures.latch import Latch, halts_trading
 from backends.procedures.permit import Permit
+from backends.procedures.reassert import HaltKeeper
 from backends.procedures.restart import reconcile
 from backends.procedures.runner import Procedures
 from backends.supervision import Supervisor
+
+NEIGHBOURS = 0.5
+"""Seconds between two looks at what other rooms journalled."""
+
+DRILLS = 3600.0
+"""Seconds between two looks at the record of drills."""
 
 TICK = 1.0
 """Seconds between two looks at readings that nothing refreshed."""
@@ -43,24 +57,6 @@ LAST_WORDS = 2.0
 
 WARM = 20.0
 """Seconds between two looks whether the connections of the stop path still live."""
-
-
-class Connections(Protocol):
-    """Makes what reads and what writes. Everything here loads client libraries: call it in a thread."""
-
-    def fact_reader(self, source: Source, clock: Clock) -> FactReader: ...
-
-    def service_reader(
-        self,
-        stack: Stack,
-        source: Source,
-        clock: Clock,
-        poke: Callable[[], None] | None = None,
-        logs: LogSink | None = None,
-    ) -> ServiceReader:
-        """With ``poke`` and ``logs`` it streams; without, it is for single looks."""
-
-    def effectors(self, permit: Permit, stack: Stack) -> dict[str, Effector]: ...
 
 
 class Room:
@@ -77,22 +73,46 @@ class Room:
         state_dir: Path,
         custody: Custody,
         supervisor: Supervisor,
+        permit: Permit | None,
+        call: Callable[..., None],
     ) -> None:
         self.stack = stack
         self._state_dir = state_dir
         self._clock = clock
+        self._opened = clock.now()
         self._connections = connections
         self._latch = Latch(stack.id, lambda: recent(journal.folder), stack)
-        book = _WithLatch(AlarmBook(stack, clock.now()), self._latch)
+        self._keeper = HaltKeeper(stack, lambda: recent(journal.folder))
+        self._drills = DrillBook(state_dir)
+        book = _WithLatch(AlarmBook(stack, clock.now()), self._latch, self._keeper, self._undrilled)
         self._supervisor = supervisor
         self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed)
         self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
         self._pollers: dict[str, Poller] = {}
         self._verifier = FreshReader(
             stack,
-            lambda source: connections.fact_reader(source, clock),
+            lambda source: connections.fact_reader(stack, source, clock),
             clock,
             lambda source: connections.service_reader(stack, source, clock),
+            self.store.deriver,
+        )
+        # Apart from what a stop is proved by: a check that waits for a dead source takes no lane of it.
+        self._examining = FreshReader(
+            stack,
+            lambda source: connections.fact_reader(stack, source, clock),
+            clock,
+            lambda source: connections.service_reader(stack, source, clock),
+            self.store.deriver,
+        )
+        self.checks = CheckDesk(
+            stack,
+            Examiner(stack, self._examining, clock),
+            (journal, journal.folder),
+            lambda: self.store.board,
+            clock,
+            permit,
+            call,
+            changed,
         )
         self._procedures: asyncio.Future[Procedures] | None = None
         self._running: set[asyncio.Task[Any]] = set()
@@ -106,7 +126,7 @@ class Room:
                 effectors = await asyncio.to_thread(self._connections.effectors, permit, self.stack)
             procedures = Procedures(
                 self.stack, permit, effectors, self._verifier, journal, self._clock, self._show,
-                state=self._state_dir,
+                state=self._state_dir, elsewhere=lambda: self._elsewhere(journal),
             )  # fmt: skip
             ready.set_result(procedures)
         while keep_warm and permit is not None:
@@ -119,7 +139,8 @@ class Room:
     async def observe(self) -> None:
         """Watch every source until cancelled."""
         gates = {self.stack.facts[gate.fact].source for gate in self.stack.gates}
-        ordered = sorted(self.stack.sources.values(), key=lambda source: source.id not in gates)
+        polled = [source for source in self.stack.sources.values() if source.kind is not SourceKind.ROOM]
+        ordered = sorted(polled, key=lambda source: source.id not in gates)
         loop = asyncio.get_running_loop()
         keep = self._supervisor.keep
         async with asyncio.TaskGroup() as group:
@@ -136,15 +157,66 @@ class Room:
         is_armed = permit is not None
         await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=is_armed)
 
+    async def watch_drills(self) -> None:
+        """Know which ways of a halt were practised, until cancelled."""
+        while True:
+            await asyncio.to_thread(self._drills.load)
+            await asyncio.sleep(DRILLS)
+
+    def _undrilled(self, now: Instant) -> Iterator[Alarm]:
+        """Halts of a real stack of which a way was not practised for a month."""
+        if not self._drills.is_loaded or self.stack.environment is Environment.DEMO:
+            return
+        for procedure in self.stack.procedures.values():
+            if halts_trading(procedure, self.stack):
+                per_target = Counter(step.target for step in procedure.steps if not step.unless)
+                ways = max(per_target.values())
+                late = self._drills.undrilled(self.stack.id, procedure.id, ways, now.wall)
+                if late:
+                    yield overdue(procedure.title, procedure.id, late, self._opened)
+
+    async def watch_neighbours(self, journal: Journal) -> None:
+        """Show what other rooms on this host do to this stack, until cancelled."""
+        others = Neighbours(journal.folder, journal.host)
+        while True:
+            for each in await asyncio.to_thread(others.look):
+                if each.told.stack == self.stack.id:
+                    self.store.show_run(run_of(each, self.stack, self._clock.now()))
+            await asyncio.sleep(NEIGHBOURS)
+
+    async def keep_halted(self, permit: Permit) -> None:
+        """Order lost halts again, as whoever armed this session, until cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            board = self.store.board
+            for wanted in self._keeper.due(board, self._clock.now()):
+                intent = Intent(
+                    str(uuid.uuid4()), self.stack.id, wanted.procedure, permit.operator,
+                    SafeText(wanted.reason, 400), seen=board.seq, via="room",
+                )  # fmt: skip
+                self.begin(intent)
+
     def attest(self, operation: str, step: str, by: Identity) -> None:
         """A person confirms the step that waits for it."""
         ready = self._ready()
         if ready.done():
             ready.result().attest(operation, step, by)
 
+    def interrupt(self, operation: str, by: Identity) -> None:
+        """That run sends nothing more, unless it is a stop."""
+        ready = self._ready()
+        if ready.done():
+            ready.result().interrupt(operation, by)
+
+    def held(self, procedure: str) -> float:
+        """Seconds for which everything the procedure demands has held; safe from any thread."""
+        ready = self._procedures
+        return ready.result().held(procedure) if ready is not None and ready.done() else 0.0
+
     def acknowledge(self) -> None:
-        """The unexplained resume was seen by somebody."""
+        """An unexplained resume, or a halt that was lost and put back, was seen by somebody."""
         self._latch.acknowledge()
+        self._keeper.acknowledge()
         self.store.tick()
 
     def poke(self) -> None:
@@ -166,7 +238,7 @@ class Room:
         if self._running and grace > 0:
             # A verdict is shown before it is in the journal: what is being written is not cut off.
             await asyncio.wait(self._running, timeout=min(grace, LAST_WORDS))
-        await self._verifier.close()
+        await asyncio.gather(self._verifier.close(), self._examining.close())
 
     def _show(self, run: Run) -> None:
         self.store.show_run(run)
@@ -204,6 +276,18 @@ class Room:
             self._procedures = asyncio.get_running_loop().create_future()
         return self._procedures
 
+    def _elsewhere(self, journal: Journal) -> list[str]:
+        """What other rooms run on this stack now, in words. A journal that cannot be read names nothing:
+        then nothing but a stop can be journalled, and so begin, either.
+        """
+        others = Neighbours(journal.folder, journal.host)
+        try:
+            others.look()
+        except OSError:
+            return []
+        mine = [each for each in others.under_way if each.stack == self.stack.id]
+        return [f"{each.procedure} by {room_of(each)}" for each in mine]
+
     def _proofs(self) -> list[Proof]:
         return [
             proof
@@ -222,11 +306,14 @@ class Room:
                 ready.result().watch(self.store.board)
 
     def _maker(self, source: Source, loop: asyncio.AbstractEventLoop) -> Callable[[], Task]:
-        if source.kind is SourceKind.DOCKER:
+        if any(spec.source == source.id for spec in self.stack.services):
             return lambda: self._service_task(source, loop)
-        facts = [fact for fact in self.stack.facts.values() if fact.source == source.id]
+        facts = [
+            fact for fact in self.stack.facts.values() if fact.source == source.id and not fact.on_demand
+        ]
         connections, clock, store = self._connections, self._clock, self.store
-        return lambda: FactTask(source, facts, connections.fact_reader(source, clock), store)
+        stack = self.stack
+        return lambda: FactTask(source, facts, connections.fact_reader(stack, source, clock), store)
 
     def _service_task(self, source: Source, loop: asyncio.AbstractEventLoop) -> Task:
         def poke() -> None:
@@ -238,14 +325,22 @@ class Room:
 
 
 class _WithLatch:
-    """The alarms of a board, and the one about a halt that ended without a reason."""
+    """The alarms of a board, and those about a halt: ended without a reason, lost, or never practised."""
 
-    def __init__(self, book: AlarmBook, latch: Latch) -> None:
+    def __init__(
+        self,
+        book: AlarmBook,
+        latch: Latch,
+        keeper: HaltKeeper,
+        more: Callable[[Instant], Iterable[Alarm]],
+    ) -> None:
+        self._more = more
         self._book = book
         self._latch = latch
+        self._keeper = keeper
 
     def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
         self._latch.see(board, now)
-        alarm = self._latch.alarm
-        others = self._book.evaluate(board, now)
-        return others if alarm is None else (alarm, *others)
+        self._keeper.see(board, now)
+        first = () if self._latch.alarm is None else (self._latch.alarm,)
+        return (*first, *self._keeper.alarms, *self._book.evaluate(board, now), *self._more(now))

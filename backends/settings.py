@@ -59,6 +59,8 @@ class SourceTable(Strict):
     username: str | None = None
     password_env: str | None = None
     password_file: str | None = None
+    cert_path: str | None = None
+    """Docker over TLS: the folder with ca.pem, cert.pem and key.pem."""
     every: Seconds | None = None
     deadline: Seconds | None = None
 
@@ -68,6 +70,8 @@ class StackTable(Strict):
     environment: EnvironmentWord | None = None
     demo_control: str | None = None
     single_operator: bool | None = None
+    venue_phone: str | None = None
+    variant: str | None = None
     source: dict[str, SourceTable] = field(default_factory=dict)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from backends.model.alarm import Priority
 from backends.model.clock import Instant
-from backends.model.fact import Fact, Level, RedisQuery, ValueType
+from backends.model.fact import Fact, Level, ValueType
+from backends.model.query import RedisQuery
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import (
@@ -76,6 +77,9 @@ def stack(**changes: Any) -> Stack:
                 "the limit is near", "Watch it", "Loss",
             ),
         ),
+        checks={},
+        checklists={},
+        diagnoses={},
         procedures={},
         logs=LogGrammar(()),
     )  # fmt: skip

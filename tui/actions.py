@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from textual.binding import Binding
 
@@ -74,6 +75,13 @@ ACTIONS: tuple[Action, ...] = (
         procedure="halt",
         confirm="h",
     ),
+    Action(
+        "procedures",
+        ("e",),
+        "procedures",
+        "All procedures: what each does, what stands against it now; Enter opens its dialog",
+        in_footer=True,
+    ),
     Action("next_pane", ("tab",), "next pane", "Go to the next pane", is_view=True),
     Action("previous_pane", ("shift+tab",), "previous pane", "Go to the previous pane", is_view=True),
     Action("pane_containers", ("1",), "containers", "Go to the containers", is_view=True),
@@ -130,7 +138,15 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("refresh", ("r",), "refresh", "Ask every source again now"),
     Action("procedure", ("p",), "procedure", "Show the running or last procedure, step by step"),
-    Action("acknowledge", ("a",), "acknowledge", "Take note of a verdict, which removes its banner"),
+    Action(
+        "acknowledge",
+        ("a",),
+        "acknowledge",
+        "Take note of a verdict; in the alerts, of the unexplained resume under the cursor",
+    ),
+    Action("checks", ("k",), "checks", "Checks, checklists and known failures: run, and confirmed by name"),
+    Action("runbook", ("o",), "runbook", "The runbook, at the section for this row"),
+    Action("fleet", ("f",), "all stacks", "All stacks, one line each; Enter goes into one"),
     Action("next_stack", ("right_square_bracket",), "next stack", "Show the next stack"),
     Action("theme", ("t",), "theme", "Next colour theme"),
     Action("faults", ("x",), "faults", "Switch faults of the demo", in_footer=True, is_demo_only=True),
@@ -139,6 +155,31 @@ ACTIONS: tuple[Action, ...] = (
     Action("back", ("escape",), "back", "Leave zoom, filter, or the screen on top", is_view=True),
     Action("quit", ("q",), "quit", "Leave the room; a running procedure goes on to its end", in_footer=True),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a dialog was come to, and the key that confirms in it where nothing is typed."""
+
+    confirm: str
+    opener: str | None = None
+    """The key that asks anew after a failure, on every screen; None for what is opened from the list."""
+
+
+def way_of(it: Action) -> Way:
+    """By the key of an emergency action."""
+    return Way(it.confirm or "", it.keys[0])
+
+
+NO_CONFIRM: Final = frozenset("adexny")
+"""Letters that mean something else in a dialog, or that answer questions by habit."""
+
+
+def way_from_list(title: str) -> Way:
+    """From the list of procedures: confirmed by the first letter of its title that may confirm."""
+    letters = (letter for letter in title.lower() if letter.isascii() and letter.isalpha())
+    return Way(next((letter for letter in letters if letter not in NO_CONFIRM), "g"))
+
 
 _BY_ID = {action.id: action for action in ACTIONS}
 EMERGENCIES: tuple[Action, ...] = tuple(action for action in ACTIONS if action.is_emergency)

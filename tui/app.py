@@ -14,28 +14,32 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from backends.engine import Mode
+from backends.journal.drills import DrillBook
 from backends.model.clock import Clock, SystemClock
 from backends.model.safetext import SafeText
+from backends.procedures.latch import ALARM as RESUMED
 from themes.contrast import Depth
 from themes.loader import BASE_TCSS, DEFAULT, defaults, shelf
 from tui.actions import Action, action, available, emergency_bindings, emergency_of, key_text
 from tui.bridge import Bridge
 from tui.compat import SteadyApp
 from tui.desk import Desk, running
+from tui.dialogs.keyed_screen import KeyedScreen
 from tui.dialogs.procedure_dialog import ProcedureDialog
 from tui.emergency import Emergencies
 from tui.face import EngineFace
 from tui.hangup import Hangup
 from tui.moment import Moment
-from tui.presenters.detail import detail_lines, title_of
 from tui.presenters.headline import headline
 from tui.presenters.help import help_lines
 from tui.presenters.progress import notice_line
 from tui.presenters.state import urgent
 from tui.screens.covering import CoveringScreen
+from tui.screens.fleet import FleetScreen
 from tui.screens.main import MainScreen
 from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
+from tui.views import open_checks, open_detail, open_runbook, section_under
 from widgets.band import HeadlineView
 from widgets.roles import Role
 from widgets.span import Span, Spans
@@ -66,6 +70,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         clock: Clock | None = None,
         pulse: float = 1.0,
         desk: Desk | None = None,
+        drills: DrillBook | None = None,
         depth: Depth | None = None,
         on_first_frame: Callable[[], None] | None = None,
     ) -> None:
@@ -79,7 +84,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.stack = engine.stacks[0]
         self.desk = desk or Desk(engine.operator)
         self.is_watch = engine.mode is Mode.WATCH
-        self._emergencies = Emergencies(self, engine, self.desk, is_watch=self.is_watch)
+        self._drills = drills or DrillBook(None)
+        self._emergencies = Emergencies(self, engine, self.desk, self._drills, is_watch=self.is_watch)
         self._control = dict(demo_control or {})
         self._pulse = pulse
         self._on_first_frame = on_first_frame
@@ -133,6 +139,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.say(f"there is no theme {self._wanted_theme!r}; this is {self.theme}")
         for problem in self._shelf.problems:
             self.say(problem, "state-warn")
+        if len(self.engine.stacks) > 1:
+            self.action_fleet()
         self.call_after_refresh(self._settle_in)
 
     def on_unmount(self) -> None:
@@ -159,14 +167,16 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         it = emergency_of(event.key)
         screen = self.screen
         if it is not None:
+            if isinstance(screen, FleetScreen):
+                screen.settle_choice()
             self._emergencies.press(it)
             return True
-        if isinstance(screen, ProcedureDialog) and (screen.takes_keys or event.key == "escape"):
+        if isinstance(screen, KeyedScreen) and (screen.takes_keys or event.key == "escape"):
             return screen.take_key(event)
         return False
 
     def drawn(self, screen: Screen[Any]) -> None:
-        if isinstance(screen, ProcedureDialog):
+        if isinstance(screen, KeyedScreen):
             screen.drawn()
 
     def redraw(self) -> None:
@@ -175,7 +185,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.bell()
         moment = self.moment()
         screen = self.screen
-        if isinstance(screen, ProcedureDialog):
+        if isinstance(screen, KeyedScreen):
             of_dialog = self.moment(screen.stack_id)
             screen.show(of_dialog, self._headline(of_dialog))
         elif isinstance(screen, Overlay):
@@ -213,13 +223,13 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if key is None:
             self.say("no row here to tell more about; Left and Right read long log lines")
             return
-        moment = self.moment()
-        title = title_of(moment.stack, moment.board, key, is_alarm=pane == "alerts")
+        open_detail(self, key, is_alarm=pane == "alerts")
 
-        def lines(at: Moment, width: int) -> tuple[Spans, ...]:
-            return detail_lines(at.stack, at.board, key, at.now, width, is_alarm=pane == "alerts")
+    def action_checks(self) -> None:
+        open_checks(self)
 
-        self.put_on_top(TextScreen(title, moment, lines, is_watch=self.is_watch))
+    def action_runbook(self) -> None:
+        open_runbook(self, section_under(self))
 
     def action_help(self) -> None:
         lines = help_lines(self.actions, is_watch=self.is_watch)
@@ -241,6 +251,12 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
 
         self.push_screen(Palette(), self._on_closed)
 
+    def action_procedures(self) -> None:
+        from tui.screens.procedures import ProcedureScreen  # noqa: PLC0415  not for the first frame
+
+        choose, read = self._emergencies.choose, partial(open_runbook, self)
+        self.put_on_top(ProcedureScreen(self.moment(), self._drills, choose, read, is_watch=self.is_watch))
+
     def action_procedure(self) -> None:
         moment = self.moment()
         run = running(moment.board) or next(iter(moment.board.runs), None)
@@ -248,6 +264,10 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.say("no procedure has run in this session")
 
     def action_acknowledge(self) -> None:
+        if self.room.current == "alerts" and self.room.selected() == RESUMED:
+            self.engine.acknowledge_resume(self.stack.id)
+            self.say("the unexplained resume is noted as seen by you; trading is on")
+            return
         run = self.desk.open_verdict(self.engine.board(self.stack.id))
         if run is not None and run.verdict is not None:
             self.desk.note(run.operation)
@@ -258,6 +278,18 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def action_refresh(self) -> None:
         self.engine.refresh(self.stack.id)
         self.say("asking every source again")
+
+    def action_fleet(self) -> None:
+        def moments() -> list[Moment]:
+            return [self.moment(it.id) for it in self.engine.stacks]
+
+        self.put_on_top(FleetScreen(moments, self._enter, self.moment(), is_watch=self.is_watch))
+
+    def _enter(self, stack: str) -> None:
+        """Make this stack the one that is shown and that emergency keys are about."""
+        if stack != self.stack.id:
+            self.stack = next(it for it in self.engine.stacks if it.id == stack)
+            self._watch_stack()
 
     def action_next_stack(self) -> None:
         stacks = self.engine.stacks
@@ -309,6 +341,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._watch_stack()
         if self._on_first_frame is not None:
             self._on_first_frame()
+        self.run_worker(self._drills.load, thread=True, group="drills")
 
     def _watch_stack(self) -> None:
         stack = self.stack.id

@@ -91,17 +91,23 @@ def demo(
     headless: Annotated[
         bool, typer.Option("--headless", help="Serve the stack without a screen, until SIGTERM.")
     ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every stack there is a demo of.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same world.")] = None,
     theme: ThemeOption = None,
 ) -> None:
     """The room on a simulated stack with real servers; nothing outside this machine is touched."""
     from tui.commands.demo import demo as run_demo
+    from tui.commands.demo import demo_all
 
     options: list[str] = []
     for name in fault or []:
         options += ["--fault", name]
     if seed is not None:
         options += ["--seed", str(seed)]
+    if every:
+        if fault:
+            raise UsageError("a fault belongs to one stack: name the stack instead of --all")
+        raise typer.Exit(demo_all(_session(ctx, None, theme), options, headless=headless))
     raise typer.Exit(run_demo(_session(ctx, None, theme), stack, options, headless=headless))
 
 
@@ -118,6 +124,27 @@ def status(
 
     as_json = not sys.stdout.isatty() if json is None else json
     raise typer.Exit(show(_session(ctx, config), stack, as_json=as_json, seconds=timeout))
+
+
+@app.command()
+def check(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="A check, checklist or diagnosis, or `all` checks; none lists them.")
+    ] = None,
+    stack: StackOption = None,
+    attest: Annotated[
+        list[str] | None, typer.Option(help="Confirm this item of the checklist, in your name.")
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Begin the checklist anew.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Run checks on fresh readings: 0 all passed, 4 something failed, 5 something unknown or open."""
+    from tui.commands.check import check as run_checks
+
+    code = run_checks(_session(ctx, config), name, stack, tuple(attest or ()), reset=reset, as_json=json)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -148,6 +175,9 @@ def run(
     attest: Annotated[
         list[str] | None, typer.Option(help="Confirm this step that waits for a person.")
     ] = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Leave at a stop's verdict; else it is watched for 5 s.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the finished run as JSON.")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -161,7 +191,7 @@ def run(
 
     options = RunOptions(
         reason, tuple(param or ()), tuple(param_file or ()), plan, confirm, approval, tuple(attest or ()),
-        is_dry=dry_run, as_json=json,
+        is_dry=dry_run, as_json=json, watches=not no_wait,
     )  # fmt: skip
     raise typer.Exit(run_procedure(_session(ctx, config), procedure, stack, options))
 
@@ -207,11 +237,13 @@ def keys() -> None:
 
 
 @app.command()
-def faults() -> None:
-    """Print the faults the demo can be given."""
+def faults(
+    stack: Annotated[str, typer.Argument(help="The simulated stack.")] = "trading-platform",
+) -> None:
+    """Print the faults a stack's demo can be given."""
     from tui.commands.describe import faults as show
 
-    raise typer.Exit(show())
+    raise typer.Exit(show(stack))
 
 
 @app.command()

@@ -40,4 +40,4 @@ def report(kind: type[BaseException], error: BaseException | None, trace: Traceb
 def crashed(error: BaseException) -> ExitCode:
     """Report and give the exit status of a crash."""
     report(type(error), error, error.__traceback__)
-    return ExitCode.FAILED
+    return ExitCode.FAULT

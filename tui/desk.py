@@ -3,19 +3,56 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
 
 from backends.model.board import Board
+from backends.model.clock import Instant
+from backends.model.fact import Table
 from backends.model.intent import Identity, Intent
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.model.weigh import word_of
+from backends.procedures.confirm import PLANNED
+from backends.procedures.plan import Plan, make_plan
 from tui.presenters.state import is_proved
 
 
 def new_operation() -> str:
     """An operation id that no other room will make."""
     return secrets.token_hex(8)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was typed to confirm."""
+
+    reason: str = ""
+    challenge: str | None = None
+    phrase: str | None = None
+    approval: str | None = None
+    """Code of the request a second person has approved."""
+
+
+NO_ANSWERS: Final = Answers()
+NO_PARAMS: Final[Mapping[str, str]] = {}
+
+
+def shown_on(board: Board, procedure: Procedure) -> dict[str, str]:
+    """The values the procedure compares with, as that board shows them; none where it has no value."""
+    known = ((name, board.readings.get(fact)) for name, fact in procedure.seen.items())
+    return {name: word_of(it.value) for name, it in known if it is not None and it.value is not None}
+
+
+def plan_on(board: Board, intent: Intent, stack: Stack, now: Instant) -> Plan:
+    """What would exactly be done if everything is as that board shows it."""
+    procedure = stack.procedures[intent.procedure]
+    facts = [step.each.fact for step in procedure.steps if step.each is not None]
+    values = {fact: board.readings[fact].value for fact in facts if fact in board.readings}
+    tables = {fact: value for fact, value in values.items() if isinstance(value, Table)}
+    return make_plan(intent, procedure, stack, now, tables, intent.shown)
 
 
 class Desk:
@@ -27,18 +64,48 @@ class Desk:
         self._noted: set[str] = set()
         self._raised: set[str] = set()
 
-    def intent(self, stack: Stack, procedure: Procedure, board: Board) -> Intent:
-        """A request to run the procedure, as seen on that board."""
-        reason = f"{procedure.title} by {self._operator.user} from the control room"
-        return Intent(
-            id=self._new_id(),
+    def intent(
+        self,
+        stack: Stack,
+        procedure: Procedure,
+        board: Board,
+        now: Instant,
+        params: Mapping[str, str] = NO_PARAMS,
+        answers: Answers = NO_ANSWERS,
+    ) -> Intent:
+        """A request to run the procedure, with an operation id of its own."""
+        return replace(self.draft(stack, procedure, board, now, params, answers), id=self._new_id())
+
+    def draft(
+        self,
+        stack: Stack,
+        procedure: Procedure,
+        board: Board,
+        now: Instant,
+        params: Mapping[str, str],
+        answers: Answers,
+    ) -> Intent:
+        """What would be requested now: what moves the market, loses something or restores is held to the
+        plan and the values that board shows."""
+        reason = answers.reason or f"{procedure.title} by {self._operator.user} from the control room"
+        shown = shown_on(board, procedure)
+        intent = Intent(
+            id="",
             stack=stack.id,
             procedure=procedure.id,
             operator=self._operator,
-            reason=SafeText(reason),
+            reason=SafeText(reason, 400),
             seen=board.seq,
             via="screen",
+            params=dict(params),
+            challenge=answers.challenge,
+            phrase=answers.phrase,
+            shown=shown,
+            approval=answers.approval,
         )
+        if procedure.risk not in PLANNED:
+            return intent
+        return replace(intent, plan=plan_on(board, intent, stack, now).hash)
 
     def note(self, operation: str) -> None:
         """The operator has taken note of this verdict."""
@@ -66,7 +133,8 @@ class Desk:
 
 
 def running(board: Board, procedure: str | None = None) -> Run | None:
-    """The run under way, of that procedure when one is named."""
-    return next(
-        (run for run in board.runs if run.verdict is None and procedure in (None, run.procedure)), None
-    )
+    """The run under way, another room's too; of that procedure, and this room's own, when one is named."""
+    under_way = [run for run in board.runs if run.verdict is None]
+    if procedure is None:
+        return next(iter(under_way), None)
+    return next((run for run in under_way if run.procedure == procedure and not run.room), None)

@@ -1,19 +1,24 @@
-"""What an emergency key does: one dialog at a time, a refusal in watch mode, a failure that comes forward."""
+"""How a procedure comes to its dialog: by its key or from the list; one dialog at a time, a refusal in watch
+mode, a failure that comes forward."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from textual.screen import Screen
 
+from backends.journal.drills import DrillBook
 from backends.model.procedure import Procedure, RiskClass, Run
-from tui.actions import EMERGENCIES, Action, key_text
+from backends.model.safetext import SafeText
+from tui.actions import EMERGENCIES, Action, Way, key_text, way_from_list, way_of
 from tui.desk import Desk, running
+from tui.dialogs.key_dialog import KeyDialog
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
-from tui.dialogs.stop_dialog import StopDialog
+from tui.dialogs.typed_dialog import TypedDialog
 from tui.face import EngineFace
 from tui.moment import Moment
+from tui.presenters.procedures import drilled_text
 from widgets.roles import Role
 
 REFUSAL_PERIOD = 1.0
@@ -33,17 +38,31 @@ class Front(Protocol):
     def put_on_top(self, screen: Screen[None]) -> None: ...
 
 
-DIALOGS: dict[RiskClass, Callable[..., ProcedureDialog]] = {RiskClass.STOP: StopDialog}
+def _typed_dialog(*arguments: Any) -> ProcedureDialog:
+
+    return TypedDialog(*arguments)
+
+
+DIALOGS: dict[RiskClass, Callable[..., ProcedureDialog]] = {
+    RiskClass.STOP: KeyDialog,
+    RiskClass.MARKET: _typed_dialog,
+    RiskClass.DEGRADE: _typed_dialog,
+    RiskClass.RESTORE: _typed_dialog,
+    RiskClass.ROUTINE: KeyDialog,
+}
 """How each risk class is confirmed."""
 
 
 class Emergencies:
-    """Opens, attaches to and brings forward the dialogs of emergency procedures."""
+    """Opens, attaches to and brings forward the dialogs of procedures."""
 
-    def __init__(self, app: Front, engine: EngineFace, desk: Desk, *, is_watch: bool) -> None:
+    def __init__(
+        self, app: Front, engine: EngineFace, desk: Desk, drills: DrillBook, *, is_watch: bool
+    ) -> None:
         self._app = app
         self._engine = engine
         self._desk = desk
+        self._drills = drills
         self._is_watch = is_watch
         self._last_refusal: float | None = None
 
@@ -52,9 +71,13 @@ class Emergencies:
         moment = self._app.moment()
         name = it.procedure or it.id
         procedure = moment.stack.procedures.get(name)
+        dialog = self._app.screen
         if self._is_watch:
-            self._refuse(it, moment)
-        elif isinstance(dialog := self._app.screen, ProcedureDialog):
+            self._refuse(name, f"key {key_text(it.keys[0])} pressed in watch mode", moment)
+            self._app.say(
+                f"WATCH – READ ONLY: {key_text(it.keys[0])} {it.label} is not possible here", "state-warn"
+            )
+        elif isinstance(dialog, ProcedureDialog) and dialog.procedure.id == name:
             self._press_again(dialog, it)
         elif procedure is None:
             self._engine.record(
@@ -65,20 +88,31 @@ class Emergencies:
             )
             self._app.say(f"{it.label}: NO HALT PATH, this stack has no such procedure", "state-warn")
         else:
-            run = running(moment.board, name)
-            if run is not None:
-                self._engine.record(
-                    "attached", moment.stack.id, name, f"key pressed again; attached to run {run.operation}"
-                )
-            self._open(moment, procedure, it, run)
+            if isinstance(dialog, ProcedureDialog):
+                # Whatever else was being asked or shown: this key comes first.
+                dialog.give_way()
+            self._ask_or_attach(moment, procedure, way_of(it))
+
+    def choose(self, name: str) -> None:
+        """Enter was pressed on a procedure in the list: what has to be chosen first, then its dialog."""
+        moment = self._app.moment()
+        procedure = moment.stack.procedures.get(name)
+        if procedure is None:
+            return
+        if self._is_watch:
+            self._refuse(name, "its row was chosen in watch mode", moment)
+            self._app.say(f"WATCH – READ ONLY: {procedure.title} is not possible here", "state-warn")
+        elif running(moment.board, name) is not None:
+            self._ask_or_attach(moment, procedure, self._way(procedure))
+        else:
+            self._collect(moment.stack.id, procedure, {})
 
     def show(self, run: Run, moment: Moment) -> bool:
         """Open a run, under way or ended; False when nothing here can show it."""
-        it = next((it for it in EMERGENCIES if it.procedure == run.procedure), None)
         procedure = moment.stack.procedures.get(run.procedure)
-        if it is None or procedure is None:
+        if procedure is None:
             return False
-        self._open(moment, procedure, it, run)
+        self._open(moment, procedure, self._way(procedure), run)
         return True
 
     def bring_forward(self, moment: Moment) -> bool:
@@ -88,19 +122,26 @@ class Emergencies:
         run = self._desk.to_raise(moment.board, moment.stack)
         return run is not None and self.show(run, moment)
 
-    def _refuse(self, it: Action, moment: Moment) -> None:
+    def _collect(self, stack: str, procedure: Procedure, chosen: dict[str, str]) -> None:
+        """Ask for the next value that is missing, or open the dialog when there is none."""
+        moment = self._app.moment(stack)
+        missing = next((param for param in procedure.params if param.name not in chosen), None)
+        if missing is None:
+            self._open(moment, procedure, self._way(procedure), None, chosen)
+            return
+
+        from tui.dialogs.ask_screen import AskScreen  # noqa: PLC0415  not for the first frame
+
+        def answered(value: str) -> None:
+            self._collect(stack, procedure, {**chosen, missing.name: value})
+
+        self._app.put_on_top(AskScreen(moment, procedure, missing, answered))
+
+    def _refuse(self, procedure: str, what: str, moment: Moment) -> None:
         now = moment.now.mono
         if self._last_refusal is None or now - self._last_refusal >= REFUSAL_PERIOD:
             self._last_refusal = now
-            self._engine.record(
-                "refused",
-                moment.stack.id,
-                it.procedure or it.id,
-                f"key {key_text(it.keys[0])} pressed in watch mode",
-            )
-        self._app.say(
-            f"WATCH – READ ONLY: {key_text(it.keys[0])} {it.label} is not possible here", "state-warn"
-        )
+            self._engine.record("refused", moment.stack.id, procedure, what)
 
     def _press_again(self, dialog: ProcedureDialog, it: Action) -> None:
         """One dialog, one execution: a second press attaches; after a verdict it asks anew."""
@@ -111,11 +152,29 @@ class Emergencies:
         else:
             dialog.take_note()
             moment = self._app.moment(dialog.stack_id)
-            self._open(moment, dialog.procedure, it, None)
+            self._open(moment, dialog.procedure, way_of(it), None)
 
-    def _open(self, moment: Moment, procedure: Procedure, it: Action, run: Run | None) -> None:
-        make = DIALOGS.get(procedure.risk)
-        if make is None:
-            self._app.say(f"{procedure.title}: its risk class has no dialog yet", "state-warn")
-            return
-        self._app.put_on_top(make(moment, procedure, it, self._engine, self._desk, run))
+    def _ask_or_attach(self, moment: Moment, procedure: Procedure, way: Way) -> None:
+        run = running(moment.board, procedure.id)
+        if run is not None:
+            detail = f"key pressed again; attached to run {run.operation}"
+            self._engine.record("attached", moment.stack.id, procedure.id, detail)
+        self._open(moment, procedure, way, run)
+
+    def _way(self, procedure: Procedure) -> Way:
+        """By its own key where it has one."""
+        own = next((it for it in EMERGENCIES if it.procedure == procedure.id), None)
+        return way_from_list(procedure.title) if own is None else way_of(own)
+
+    def _open(
+        self,
+        moment: Moment,
+        procedure: Procedure,
+        way: Way,
+        run: Run | None,
+        params: Mapping[str, str] | None = None,
+    ) -> None:
+        drilled = drilled_text(self._drills.last(moment.stack.id, procedure.id), moment.now)
+        make = DIALOGS[procedure.risk]
+        dialog = make(moment, procedure, way, self._engine, self._desk, run, params or {}, SafeText(drilled))
+        self._app.put_on_top(dialog)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from backends.checks.desk import CheckDesk
 from backends.engine import Mode
 from backends.model.board import Board
 from backends.model.intent import Identity, Intent
 from backends.model.logline import LogFilter
 from backends.model.port import LogMatches, LogSource
 from backends.model.stack import Stack
+from backends.procedures.approval import ApprovalBook
 
 
 class EngineFace(Protocol):
@@ -32,7 +34,20 @@ class EngineFace(Protocol):
 
     def submit(self, intent: Intent) -> None: ...
 
+    def attest(self, stack: str, operation: str, step: str) -> None: ...
+
+    def interrupt(self, stack: str, operation: str) -> None: ...
+
+    def held(self, stack: str, procedure: str) -> float: ...
+
+    def acknowledge_resume(self, stack: str) -> None: ...
+
+    def approvals(self) -> ApprovalBook:
+        """Its methods read and write files: call them in a thread."""
+
     def record(self, event: str, stack: str, procedure: str, detail: str) -> None: ...
+
+    def checks(self, stack: str) -> CheckDesk: ...
 
     def refresh(self, stack: str) -> None: ...
 

@@ -34,7 +34,8 @@ def spark(
     known = [value for value in shown if value is not None]
     bottom = min(known, default=0.0) if low is None else low
     top = max(known, default=0.0) if high is None else high
-    span = max(top - bottom, _LEAST_SPAN * max(abs(top), abs(bottom)), 1e-9)
+    # In halves: the distance between two finite numbers need not be one.
+    span = max(top / 2 - bottom / 2, _LEAST_SPAN * max(abs(top), abs(bottom)) / 2, 1e-9)
     blocks = _ASCII if is_ascii() else _BLOCKS
     gap = _ASCII_GAP if is_ascii() else _GAP
     drawn = "".join(gap if value is None else blocks[_step(value, bottom, span)] for value in shown)
@@ -42,4 +43,4 @@ def spark(
 
 
 def _step(value: float, bottom: float, span: float) -> int:
-    return min(len(_BLOCKS) - 1, max(0, int((value - bottom) / span * len(_BLOCKS))))
+    return min(len(_BLOCKS) - 1, max(0, int((value / 2 - bottom / 2) / span * len(_BLOCKS))))

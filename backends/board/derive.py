@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from backends.model.board import SERVICE
 from backends.model.clock import Instant
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import SafeText
+from backends.model.service import RunState, Service
 from backends.model.stack import EchoSpec, Environment, GateSpec, Stack
 from backends.model.trading import Gate, Trading, TradingState
 
 Readings = Mapping[str, Reading[Any]]
+
+_ENDED = (RunState.CREATED, RunState.EXITED, RunState.DEAD)
+"""States of a service in which none of its code runs."""
 
 ECHO_SLACK = 0.5
 """Seconds an answer may have been on its way while the other source changed."""
@@ -20,15 +25,22 @@ ECHO_SLACK = 0.5
 def trading(stack: Stack, readings: Readings, now: Instant, before: Trading | None) -> Trading:
     """The stack's trading state at ``now``.
 
-    HALTED when any gate is known to be halted, else UNKNOWN when any is unknown, else TRADING. A second
+    HALTED when any gate is known to be halted, else UNKNOWN when any is unknown, else TRADING; where the
+    gates are those of several traders, TRADING when any is, else UNKNOWN when any is, else HALTED. A second
     source that says otherwise about a gate makes it CONFLICT.
     """
-    gates = tuple(_gate(spec, readings.get(spec.fact), now) for spec in stack.gates)
-    state, because = _roll_up(gates)
+    gates = tuple(
+        _ended(spec, readings, now) or _gate(spec, readings.get(spec.fact), now) for spec in stack.gates
+    )
+    state, because = _roll_up(stack, gates)
     conflict = _conflict(stack, gates, readings, now)
     if conflict is not None:
         state, because = TradingState.CONFLICT, conflict
-    asked = [_heard(readings[spec.fact]) for spec in stack.gates if spec.fact in readings]
+    asked = [
+        _heard(_deciding(spec, readings, now) or readings[spec.fact])
+        for spec in stack.gates
+        if spec.fact in readings
+    ]
     return Trading(
         state=state,
         because=because,
@@ -63,6 +75,23 @@ def raw_word(reading: Reading[Any]) -> SafeText | None:
     return SafeText(str(value).lower() if isinstance(value, bool) else value)
 
 
+def _deciding(spec: GateSpec, readings: Readings, now: Instant) -> Reading[Any] | None:
+    """The reading of the service behind the gate, when it says that nothing can trade there."""
+    reading = readings.get(f"{SERVICE}{spec.service}") if spec.service is not None else None
+    if reading is None or not 0 <= reading.age(now) <= reading.stale_after:
+        return None
+    is_down = isinstance(reading.value, Service) and reading.value.state in _ENDED
+    return reading if reading.outcome is Outcome.MISSING or is_down else None
+
+
+def _ended(spec: GateSpec, readings: Readings, now: Instant) -> Gate | None:
+    ended = _deciding(spec, readings, now)
+    if ended is None:
+        return None
+    what = ended.value.state.value if isinstance(ended.value, Service) else "not there"
+    return Gate(spec.fact, spec.label, SafeText(what), TradingState.HALTED, SafeText(f"is {what}"))
+
+
 def _gate(spec: GateSpec, reading: Reading[Any] | None, now: Instant) -> Gate:
     if reading is None or reading.outcome is Outcome.NEVER:
         return Gate(spec.fact, spec.label, None, TradingState.UNKNOWN, SafeText("not read yet"))
@@ -94,14 +123,31 @@ def _meaning(spec: GateSpec, word: SafeText | None) -> TradingState:
     return TradingState.TRADING if word in spec.trading else TradingState.UNKNOWN
 
 
-def _roll_up(gates: tuple[Gate, ...]) -> tuple[TradingState, SafeText]:
+def _roll_up(stack: Stack, gates: tuple[Gate, ...]) -> tuple[TradingState, SafeText]:
     if not gates:
         return TradingState.NO_HALT_PATH, SafeText("nothing in this stack can halt trading")
-    for wanted in (TradingState.HALTED, TradingState.UNKNOWN):
+    first = TradingState.TRADING if stack.is_several else TradingState.HALTED
+    for wanted in (first, TradingState.UNKNOWN):
         deciding = [gate for gate in gates if gate.state is wanted]
         if deciding:
-            return wanted, SafeText("; ".join(f"{gate.label} {gate.because}" for gate in deciding))
+            return wanted, _because(deciding, _stopped(stack, gates))
+    if stack.is_several:
+        return TradingState.HALTED, _because(gates)
     return TradingState.TRADING, SafeText(f"all {len(gates)} gates allow trading")
+
+
+def _stopped(stack: Stack, gates: tuple[Gate, ...]) -> list[str]:
+    """Of several traders those that somebody has halted: what is not must not hide behind them."""
+    return [
+        f"{gate.label} halted"
+        for spec, gate in zip(stack.gates, gates, strict=True)
+        if stack.is_several and spec.latches and gate.state is TradingState.HALTED
+    ]
+
+
+def _because(deciding: Iterable[Gate], stopped: Sequence[str] = ()) -> SafeText:
+    form = "{} not confirmed stopped ({})" if stopped else "{} {}"
+    return SafeText("; ".join((*stopped, *(form.format(gate.label, gate.because) for gate in deciding))))
 
 
 def _conflict(stack: Stack, gates: tuple[Gate, ...], readings: Readings, now: Instant) -> SafeText | None:

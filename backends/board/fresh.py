@@ -1,23 +1,43 @@
-"""Reads one fact afresh, over connections that no poller and no writer uses: what proofs are made of."""
+"""Reads facts afresh, over connections that no poller and no writer uses: what proofs are made of."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
-from backends.board.ingest import ingest_facts, ingest_failure, ingest_services, never, period_of
-from backends.model.board import SERVICE
+from backends.board.derivation import Deriver
+from backends.board.ingest import Readings, ingest_facts, ingest_failure, ingest_services, never, period_of
+from backends.model.board import CLOCK, SERVICE
 from backends.model.clock import Clock
-from backends.model.fact import SourceError
+from backends.model.fact import Broken, Fact, Found, SourceError, ValueType
 from backends.model.port import FactReader, ServiceReader
+from backends.model.query import Derivation, RedisQuery, SqlQuery
 from backends.model.reading import Reading
 from backends.model.safetext import SafeText
-from backends.model.stack import Source, Stack
+from backends.model.stack import Source, SourceKind, Stack
+
+PATIENCE: Final = 3.0
+"""Seconds a reader may take here: longer than any look, so that each look's own time decides. A poll's is
+shorter, and an answer that comes just after it would pass for silence where it contradicts.
+"""
 
 LANES: Final = 8
 """Looks at one source that may be under way at once."""
+
+LEAST: Final = 2.0
+"""Seconds a source may always take for all its facts of one examination."""
+
+_TIMES: Final = {
+    SourceKind.REDIS: Fact("clock", "Clock", "", "", RedisQuery("time", ""), ValueType.TIME),
+    SourceKind.POSTGRES: Fact(
+        "clock", "Clock", "", "",
+        SqlQuery("SELECT extract(epoch FROM clock_timestamp())::float8 AS now"), ValueType.TIME, pick="now",
+    ),
+}  # fmt: skip
+"""What a source is asked for its own time."""
 
 CLOSING: Final = 1.0
 """Seconds all connections together may take to close."""
@@ -32,11 +52,14 @@ class FreshReader:
         make: Callable[[Source], FactReader],
         clock: Clock,
         make_services: Callable[[Source], ServiceReader] | None = None,
+        deriver: Deriver | None = None,
     ) -> None:
+        """``deriver`` is who remembers readings already; without one only these looks are remembered."""
         self._stack = stack
         self._make = make
         self._make_services = make_services
         self._clock = clock
+        self._deriver = deriver or Deriver(stack)
         self._readers: list[FactReader] = []
         self._idle: dict[str, list[FactReader]] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
@@ -45,29 +68,48 @@ class FreshReader:
     async def look(self, fact: str, within: float) -> Reading[Any]:
         """The fact as it is now, or a FAILED reading that says why not. Never raises for a source.
 
-        ``service:<name>`` is a service of the stack, inspected anew.
+        ``service:<name>`` is a service of the stack, inspected anew; ``clock:<source>`` the seconds by which
+        the clock of a Redis, a PostgreSQL or a Docker Engine differs from this host's.
         """
         if fact.startswith(SERVICE):
             return await self._look_at_service(fact, within)
+        if fact.startswith(CLOCK):
+            return await self._look_at_clock(fact, within)
         spec = self._stack.facts[fact]
-        source = self._stack.sources[spec.source]
-        asked = self._clock.now()
-        before = never([(fact, source, period_of(spec, source))], asked)
-        try:
-            async with asyncio.timeout(within), self._turns.setdefault(source.id, asyncio.Semaphore(LANES)):
-                reader = await self._lane(source)
-                try:
-                    findings = await reader.read([spec])
-                finally:
-                    self._idle.setdefault(source.id, []).append(reader)
-        except (SourceError, TimeoutError) as failure:
-            why = (
-                SafeText(failure)
-                if isinstance(failure, SourceError)
-                else SafeText(f"no answer in {within:g} s")
-            )
-            return ingest_failure([fact], source, why, self._clock.now(), before)[fact]
-        return ingest_facts([spec], findings, source, self._clock.now(), before)[fact]
+        if isinstance(spec.query, Derivation):
+            return await self._derive(fact, spec.query, within)
+        return (await self._ask(self._stack.sources[spec.source], [spec], within))[fact]
+
+    async def look_all(self, keys: Iterable[str], longest: float) -> dict[str, Reading[Any]]:
+        """All of these facts and services as they are now; a source is asked once for all of its own.
+
+        All sources are asked at once, each for at most twice its deadline and never over ``longest``
+        seconds. What cannot be read is FAILED, also for a fault of ours. What the room derives itself is
+        made of its inputs as they are now, and of what is remembered of them.
+        """
+        asked = tuple(dict.fromkeys(keys))
+        derived = {key: query for key in asked if (query := self._derivation(key)) is not None}
+        inputs = [name for query in derived.values() for name in query.of]
+        found = await self._look_far([*(key for key in asked if key not in derived), *inputs], longest)
+        self._deriver.remember(found)
+        found |= {key: self._deriver.make(key, found, self._clock.now()) for key in derived}
+        return {key: found[key] for key in asked}
+
+    async def _look_far(self, keys: Iterable[str], longest: float) -> dict[str, Reading[Any]]:
+        wanted: dict[str, list[str]] = {}
+        for key in dict.fromkeys(keys):
+            wanted.setdefault(self._source_of(key).id, []).append(key)
+        answers = await asyncio.gather(
+            *(self._look_together(self._stack.sources[name], of, longest) for name, of in wanted.items())
+        )
+        return {key: reading for answer in answers for key, reading in answer.items()}
+
+    async def _derive(self, fact: str, query: Derivation, within: float) -> Reading[Any]:
+        """What the room makes of its inputs as they are now, and of what it remembers of them."""
+        found = await asyncio.gather(*(self.look(name, within) for name in query.of))
+        readings = {reading.key: reading for reading in found}
+        self._deriver.remember(readings)
+        return self._deriver.make(fact, readings, self._clock.now())
 
     async def warm(self, facts: list[str]) -> None:
         """Open the connections these facts will need; what fails now will say so when it is needed."""
@@ -88,25 +130,106 @@ class FreshReader:
         if idle:
             return idle.pop()
         # Loading a client library takes a while, and a stop may be under way on this loop.
-        made = await asyncio.to_thread(self._make, source)
+        patient = replace(source, deadline=max(source.deadline, PATIENCE))
+        made = await asyncio.to_thread(self._make, patient)
         self._readers.append(made)
         return made
 
+    def _derivation(self, key: str) -> Derivation | None:
+        fact = self._stack.facts.get(key)
+        return fact.query if fact is not None and isinstance(fact.query, Derivation) else None
+
+    def _source_of(self, key: str) -> Source:
+        if key.startswith(SERVICE):
+            name = key.removeprefix(SERVICE)
+            return self._stack.sources[next(it.source for it in self._stack.services if it.name == name)]
+        return self._stack.sources[self._stack.facts[key].source]
+
+    async def _look_together(self, source: Source, keys: list[str], longest: float) -> Readings:
+        within = min(longest, max(LEAST, 2 * source.deadline))
+        facts = [self._stack.facts[key] for key in keys if not key.startswith(SERVICE)]
+        services = [key for key in keys if key.startswith(SERVICE)]
+        try:
+            found: dict[str, Reading[Any]] = {}
+            if facts:
+                found |= await self._ask(source, facts, within)
+            if services:
+                found |= await self._inspect(source, services, within)
+        except Exception as fault:
+            # A fault of a reader is one more reason why nothing is known; the other sources are not its.
+            now = self._clock.now()
+            before = never([(key, source, source.every) for key in keys], now)
+            return ingest_failure(keys, source, SafeText(type(fault).__name__), now, before)
+        return found
+
+    async def _ask(self, source: Source, specs: list[Fact], within: float) -> dict[str, Reading[Any]]:
+        asked = self._clock.now()
+        before = never([(spec.id, source, period_of(spec, source)) for spec in specs], asked)
+        try:
+            async with asyncio.timeout(within), self._turns.setdefault(source.id, asyncio.Semaphore(LANES)):
+                reader = await self._lane(source)
+                try:
+                    findings = await reader.read(specs)
+                finally:
+                    self._idle.setdefault(source.id, []).append(reader)
+        except (SourceError, TimeoutError) as failure:
+            names = [spec.id for spec in specs]
+            return ingest_failure(names, source, _why(failure, within), self._clock.now(), before)
+        return ingest_facts(specs, findings, source, self._clock.now(), before)
+
     async def _look_at_service(self, key: str, within: float) -> Reading[Any]:
-        name = key.removeprefix(SERVICE)
-        spec = next(each for each in self._stack.services if each.name == name)
-        source = self._stack.sources[spec.source]
+        return (await self._inspect(self._source_of(key), [key], within))[key]
+
+    async def _inspect(self, source: Source, keys: list[str], within: float) -> dict[str, Reading[Any]]:
+        before = never([(key, source, source.every) for key in keys], self._clock.now())
+        try:
+            reader = await self._service_reader(source)
+            async with asyncio.timeout(within):
+                found = await reader.services()
+        except (SourceError, TimeoutError) as failure:
+            return ingest_failure(keys, source, _why(failure, within), self._clock.now(), before)
+        names = (key.removeprefix(SERVICE) for key in keys)
+        return ingest_services({name: found.get(name) for name in names}, source, self._clock.now(), before)
+
+    async def _look_at_clock(self, key: str, within: float) -> Reading[Any]:
+        source = self._stack.sources[key.removeprefix(CLOCK)]
         before = never([(key, source, source.every)], self._clock.now())
         try:
-            if self._make_services is None:
-                raise SourceError("services cannot be inspected here")
-            if source.id not in self._service_readers:
-                made = await asyncio.to_thread(self._make_services, source)
-                self._service_readers.setdefault(source.id, made)
             async with asyncio.timeout(within):
-                found = await self._service_readers[source.id].services()
+                await self._tell_time(source)  # what is opened and loaded for it takes its own time
+                asked = self._clock.now()
+                told = await self._tell_time(source)
+                took = self._clock.now().since(asked)
         except (SourceError, TimeoutError) as failure:
-            is_late = isinstance(failure, TimeoutError)
-            why = SafeText(f"no answer in {within:g} s" if is_late else failure)
-            return ingest_failure([key], source, why, self._clock.now(), before)[key]
-        return ingest_services({name: found.get(name)}, source, self._clock.now(), before)[key]
+            return ingest_failure([key], source, _why(failure, within), self._clock.now(), before)[key]
+        apart = round(abs(told - (asked.wall + took / 2)), 3)
+        spec = replace(_TIMES[SourceKind.REDIS], id=key, source=source.id)
+        return ingest_facts([spec], {key: Found(apart)}, source, self._clock.now(), before)[key]
+
+    async def _tell_time(self, source: Source) -> float:
+        """The source's own time, epoch seconds."""
+        if source.kind is SourceKind.DOCKER:
+            return await (await self._service_reader(source)).clock()
+        if source.kind not in _TIMES:
+            raise SourceError(f"{source.kind.value} tells no time")
+        spec = replace(_TIMES[source.kind], source=source.id)
+        reader = await self._lane(source)
+        try:
+            found = (await reader.read([spec]))[spec.id]
+        finally:
+            self._idle.setdefault(source.id, []).append(reader)
+        if not isinstance(found, Found) or not isinstance(found.value, float):
+            raise SourceError(str(found.why) if isinstance(found, Broken) else "it tells no time")
+        return found.value
+
+    async def _service_reader(self, source: Source) -> ServiceReader:
+        if self._make_services is None:
+            raise SourceError("services cannot be inspected here")
+        if source.id not in self._service_readers:
+            made = await asyncio.to_thread(self._make_services, source)
+            self._service_readers.setdefault(source.id, made)
+        return self._service_readers[source.id]
+
+
+def _why(failure: SourceError | TimeoutError, within: float) -> SafeText:
+    return SafeText(failure if isinstance(failure, SourceError) else f"no answer in {within:g} s")

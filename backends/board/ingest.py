@@ -41,7 +41,7 @@ def ingest_services(
     for name, service in services.items():
         key = SERVICE + name
         finding = (Outcome.OK, service) if service is not None else (Outcome.MISSING, None)
-        out[key] = _answer(key, source, source.every, *finding, now=now, before=before.get(key))
+        out[key] = answer(key, source, source.every, *finding, now=now, before=before.get(key))
     return out
 
 
@@ -53,7 +53,7 @@ def ingest_failure(
     for key in keys:
         old = before.get(key)
         period = old.period if old is not None else source.every
-        out[key] = _answer(key, source, period, Outcome.FAILED, None, now=now, before=old, error=error)
+        out[key] = answer(key, source, period, Outcome.FAILED, None, now=now, before=old, error=error)
     return out
 
 
@@ -68,16 +68,16 @@ def _reading(
     period = period_of(fact, source)
     if isinstance(finding, Found):
         lag = None if finding.observed_wall is None else now.wall - finding.observed_wall
-        return _answer(
+        return answer(
             fact.id, source, period, Outcome.OK, finding.value,
             now=now, before=before, observed_lag=lag, max_age=fact.max_age,
         )  # fmt: skip
     if isinstance(finding, Absent):
-        return _answer(fact.id, source, period, Outcome.MISSING, None, now=now, before=before)
-    return _answer(fact.id, source, period, Outcome.FAILED, None, now=now, before=before, error=finding.why)
+        return answer(fact.id, source, period, Outcome.MISSING, None, now=now, before=before)
+    return answer(fact.id, source, period, Outcome.FAILED, None, now=now, before=before, error=finding.why)
 
 
-def _answer(
+def answer(
     key: str,
     source: Source,
     period: float,
@@ -90,6 +90,7 @@ def _answer(
     max_age: float | None = None,
     error: SafeText | None = None,
 ) -> Reading[Any]:
+    """A reading received at ``now``, with what the one before it is remembered for."""
     is_same = before is not None and before.outcome is outcome and before.value == value
     return Reading(
         key=key,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from backends.board import derive
+from backends.board.derivation import Deriver
 from backends.board.ingest import never, period_of
 from backends.model.alarm import Alarm
 from backends.model.board import SERVICE, Board, SourceHealth
@@ -16,7 +17,7 @@ from backends.model.procedure import Run
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Service
-from backends.model.stack import Stack
+from backends.model.stack import ROOM, SourceKind, Stack
 
 TRAIL = 60
 """Samples kept for a sparkline."""
@@ -43,6 +44,7 @@ class Store:
         self._alarms = alarms
         self._changed = changed
         self._trails: dict[str, deque[float | None]] = {}
+        self.deriver = Deriver(stack)
         now = clock.now()
         readings = never(self._keys(), now)
         self.board = Board(
@@ -51,7 +53,10 @@ class Store:
             taken=now,
             environment=stack.environment,
             readings=readings,
-            sources={s.id: SourceHealth(s.id, s.title, None, now) for s in stack.sources.values()},
+            sources={
+                source.id: SourceHealth(source.id, source.title, source.kind is SourceKind.ROOM or None, now)
+                for source in stack.sources.values()
+            },
             trading=derive.trading(stack, readings, now, None),
         )
 
@@ -60,6 +65,7 @@ class Store:
         facts = [
             (fact.id, sources[fact.source], period_of(fact, sources[fact.source]))
             for fact in self._stack.facts.values()
+            if not fact.on_demand
         ]
         services = [
             (SERVICE + spec.name, sources[spec.source], sources[spec.source].every)
@@ -70,6 +76,10 @@ class Store:
     def apply(self, readings: Mapping[str, Reading[Any]], health: SourceHealth) -> None:
         """Take in what one poll of one source gave, and publish the next board."""
         merged = {**self.board.readings, **readings}
+        self.deriver.remember(readings)
+        now = self._clock.now()
+        for name in self.deriver.made_from(readings):
+            merged[name] = self.deriver.make(name, merged, now)
         gone = self._unexpected_gone(readings, health)
         for key in gone:
             del merged[key]
@@ -140,7 +150,7 @@ def health_after(before: SourceHealth, error: SafeText | None, now: Instant, ret
 
 
 def is_all_asked(board: Board) -> bool:
-    """Whether every source has answered or failed at least once."""
+    """Whether every source has answered or failed at least once. What is derived may need longer."""
     return all(health.is_up is not None for health in board.sources.values()) and all(
-        reading.outcome is not Outcome.NEVER for reading in board.readings.values()
+        reading.outcome is not Outcome.NEVER or reading.source == ROOM for reading in board.readings.values()
     )

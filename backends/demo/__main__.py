@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from backends.demo.faults import FAULTS, UnknownFaultError
+from backends.demo.faults import UnknownFaultError
 from backends.demo.process import StartError
 from backends.demo.world import STACKS, NoSuchStackError, serve
 
@@ -71,7 +71,9 @@ async def _run(options: argparse.Namespace, folder: Path) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m backends.demo", description=__doc__)
     parser.add_argument("stack", nargs="?", default="trading-platform", help=f"one of: {', '.join(STACKS)}")
-    parser.add_argument("--fault", action="append", default=[], metavar="NAME", help=", ".join(FAULTS))
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="NAME", help="switched on from the start"
+    )
     parser.add_argument("--seed", type=int, default=7, help="the same seed makes the same world")
     return parser.parse_args(arguments)
 

@@ -40,6 +40,8 @@ class Kind(Enum):
     """An operator opened the room; with the digest of its configuration."""
     CLOCK = "clock"
     """The host's clock was set."""
+    ATTEST = "attest"
+    """A person confirmed an item of a checklist, or began one anew."""
     NOTE = "note"
     REPAIR = "repair"
     """The record before this one was cut off; written by the journal itself."""

@@ -17,6 +17,11 @@ from backends.model.trading import Trading
 SERVICE = "service:"
 """Prefix of the board key of a service's reading; its value is a ``Service``."""
 
+CLOCK = "clock:"
+"""Prefix before a source's id: the seconds by which its clock differs from this host's. Only looked at
+when it is asked for; on no board.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceHealth:

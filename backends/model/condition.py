@@ -21,18 +21,22 @@ class Condition:
     """The sentence shown when it does not hold: what is wrong and what to do."""
     equals: tuple[str, ...] = ()
     """Words of which it must read one."""
+    differs: tuple[str, ...] = ()
+    """Words it must not read."""
     is_ok: bool = False
-    """Its level must be ok or info."""
+    """Its level must be ok or info; missing will do only where its stack file calls that ok."""
     is_missing: bool = False
     """Its source must say: no such thing."""
     at_most: float | None = None
     """The number, or the rows of a table; 0 for none at all."""
+    at_least: float | None = None
+    """The number, or the rows of a table, must not be below this."""
     max_age: float | None = None
     """Seconds since the answer's own timestamp, or since the time it says when it is a time."""
     min_age: float | None = None
     """Seconds a time must be past: how long trading must have been halted."""
     where: Mapping[str, str] = field(default_factory=dict)
-    """For a table: only rows whose columns read this are counted by ``at_most``."""
+    """For a table: only rows whose columns read this are counted by ``at_most`` and ``at_least``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +64,5 @@ class Each:
     fact: str
     columns: tuple[str, ...]
     """The columns whose values the step may name (``$symbol``); the first tells the repetitions apart."""
+    where: Mapping[str, str] = field(default_factory=dict)
+    """Only rows whose columns read this; may name values of the run."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from backends.model.query import Query
 from backends.model.safetext import SafeText
 
 
@@ -57,41 +58,6 @@ _RANK = {Level.OK: 0, Level.INFO: 1, Level.WARN: 2, Level.UNKNOWN: 3, Level.CRIT
 
 
 @dataclass(frozen=True, slots=True)
-class RedisQuery:
-    """One bounded read. ``op`` is the Redis command in lower case, or ``scan`` for a bounded key count."""
-
-    op: str
-    key: str
-    """The key, the SCAN pattern, or the INFO section."""
-    field: str | None = None
-    """A hash field, or a line of INFO."""
-    start: int = 0
-    stop: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class SqlQuery:
-    """One SELECT, run in a read-only session with a statement time-out."""
-
-    text: str
-    limit: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class HttpQuery:
-    """One GET."""
-
-    path: str
-    expect: tuple[int, ...] = (200,)
-    """Status codes that are an answer; 404 outside it is MISSING, any other is FAILED."""
-    body: str = "json"
-    """``json``, ``text``, ``prometheus`` (pick names the metric) or ``none`` (only the status code)."""
-
-
-Query = RedisQuery | SqlQuery | HttpQuery
-
-
-@dataclass(frozen=True, slots=True)
 class Fact:
     """One value the room watches, as its stack file describes it."""
 
@@ -123,6 +89,10 @@ class Fact:
     """What an operator must know about this value, e.g. where the given runbook is wrong."""
     is_shown: bool = True
     """False for facts that only feed the trading state, checks or verification."""
+    on_demand: bool = False
+    """Never polled: read only when a check, a diagnosis or a procedure needs it."""
+    where: Mapping[str, str] = field(default_factory=dict)
+    """For a table or a count: only rows whose columns read so (see ``model.row``)."""
     runbook: tuple[str, ...] = ()
 
 

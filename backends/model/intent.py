@@ -32,7 +32,7 @@ class Intent:
     seen: int
     """Sequence of the board the operator was looking at; 0 when none was shown."""
     via: str
-    """``screen`` or ``cli``."""
+    """``screen`` or ``cli``; ``room`` for a lost halt that the room itself puts back."""
     params: Mapping[str, str] = field(default_factory=dict)
     challenge: str | None = None
     """What was typed where the procedure demands a live value."""

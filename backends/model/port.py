@@ -32,6 +32,9 @@ class ServiceReader(Protocol):
         Raises SourceError when the runtime did not answer.
         """
 
+    async def clock(self) -> float:
+        """The runtime's own time now, epoch seconds. Raises SourceError."""
+
     async def close(self) -> None: ...
 
 

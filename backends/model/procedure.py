@@ -63,6 +63,8 @@ class Proof:
     """Seconds to keep reading until it is so."""
     at_most: float | None = None
     """The number, or the rows of a table, must not be above this; 0 for none left."""
+    at_least: float | None = None
+    """The number, or the rows of a table, must not be below this."""
     where: Mapping[str, str] = field(default_factory=dict)
     """For a table: only rows whose columns read this are counted."""
     reads: int = 1
@@ -71,6 +73,8 @@ class Proof:
     """For a service: it must have started after the step was sent."""
     is_missing: bool = False
     """Its source must say: no such thing."""
+    is_newer: bool = False
+    """Its own timestamp must be later than the moment the step was sent: a report of this very run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +92,18 @@ class Step:
     """For a stop: seconds without a verified rung before this one starts, in parallel."""
     target: str = ""
     """For a stop with several targets: which one. Steps of one target are rungs, any of which will do."""
+    unless: str = ""
+    """For a stop: the target that makes this step's own unneeded when it is reached by ``after``."""
+    waits_for: str = ""
+    """For a stop: the step that has up to two seconds to be proved before this one starts."""
+    is_pre_authorised: bool = False
+    """It ends services by itself, as the third or fourth way of a stop, without a key of its own."""
     each: Each | None = None
     """Repeat it for every row; id, title and target may then name the row's columns."""
     is_idempotent: bool = False
     """Doing it twice is doing it once: it may be sent again when no answer came. Else it never is."""
+    is_once: bool = False
+    """For a stop: not sent again once it was acknowledged, whether or not the proof comes."""
     goes_on: bool = False
     """The next step is done even when this one fails; the verdict is then PARTIAL at best."""
     values: Mapping[str, str] = field(default_factory=dict)
@@ -223,5 +235,9 @@ class Run:
     """Hash of what is done, exactly: what a dry run prints and the real run is held to."""
     blockers: tuple[SafeText, ...] = ()
     """Why it was refused, or in a dry run would be: one sentence each."""
+    room: str = ""
+    """Whose it is when another room on this host runs it: ``kim on /dev/pts/3``; empty for our own."""
+    notes: tuple[SafeText, ...] = ()
+    """What was known before it started and kept it from nothing: a clock that begins to differ."""
     awaits: str | None = None
     """The step that waits for a person's confirmation now."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from backends.model.alarm import Priority
+from backends.model.check import Check, Checklist, Diagnosis
 from backends.model.fact import Fact, Level
 from backends.model.procedure import Procedure
 from backends.model.secret import Secret
@@ -21,11 +23,25 @@ class Environment(Enum):
 
 class SourceKind(Enum):
     DOCKER = "docker"
+    SWARM = "swarm"
+    """A manager of a Docker Swarm, asked for services instead of containers."""
     REDIS = "redis"
     POSTGRES = "postgres"
     HTTP = "http"
     SYSTEMD = "systemd"
-    """Only acted on: nothing reads it yet. Option ``scope = "user"`` means the user's own units."""
+    """Option ``scope = "user"`` means the user's own units."""
+    FILES = "files"
+    HOST = "host"
+    PROMETHEUS = "prometheus"
+    LOKI = "loki"
+    SQLITE = "sqlite"
+    CLICKHOUSE = "clickhouse"
+    ROOM = "room"
+    """The room itself: what is derived from other facts. Never polled."""
+
+
+ROOM = "room"
+"""The source id of what the room derives itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,8 @@ class ServiceSpec:
 
     name: str
     match: tuple[str, ...]
-    """Container names it may have, exact, tried in order."""
+    """Container names it may have, exact, tried in order; or the one systemd unit; or a text that the
+    process's command line holds. The kind of its source says which."""
     role: str
     source: str
     is_required: bool = True
@@ -66,7 +83,21 @@ class ServiceSpec:
     note: str | None = None
     is_followed: bool = True
     """Whether its log is followed."""
+    instance_of: str | None = None
+    """What it is one of several instances of, all of which must run the same version."""
     runbook: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reassertion:
+    """How a halt is put back when its state was lost, and what tells a loss from a release."""
+
+    procedure: str
+    """The stop that closes the gate."""
+    since: str
+    """Fact of type time: since when the gate is closed, by the store. It only ever rises."""
+    released: str
+    """Fact of type time: when it was last released, by whatever tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +114,10 @@ class GateSpec:
     missing_note: str
     latches: bool = True
     """Once closed it is open again only by somebody's deed; False for one that closes and opens by itself."""
+    service: str | None = None
+    """What trades behind it: the gate is halted while that service does not run, whatever it last said."""
+    reassert: Reassertion | None = None
+    """None for a gate that is only watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +144,9 @@ class AlarmRule:
     response: str
     section: str | None = None
     runbook: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
+    """Only when the fact reads one of these: ``(missing)`` for a fact that is missing, ``(other)`` for a word
+    it does not list. Empty: whatever it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +163,33 @@ class LogGrammar:
 
 
 @dataclass(frozen=True, slots=True)
+class Generation:
+    """One of several forms a stack exists in, and the containers by which it is known."""
+
+    id: str
+    title: str
+    present: tuple[str, ...] = ()
+    """Containers that exist, running or not; all of them."""
+    any_of: tuple[str, ...] = ()
+    """Containers of which one exists."""
+    absent: tuple[str, ...] = ()
+    """Containers of which none exists."""
+    project: str | None = None
+    """The compose project that one of ``present`` belongs to."""
+    doubt: str | None = None
+    """Why it is only assumed that this one runs; None when it was seen or is configured."""
+
+    def fits(self, containers: Mapping[str, str]) -> bool:
+        """Whether a listing (container name to compose project) shows this generation."""
+        return (
+            all(name in containers for name in self.present)
+            and (not self.any_of or any(name in containers for name in self.any_of))
+            and not any(name in containers for name in self.absent)
+            and (self.project is None or self.project in {containers.get(name) for name in self.present})
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     id: str
     title: str
@@ -137,8 +202,21 @@ class Stack:
     echoes: tuple[EchoSpec, ...]
     alarms: tuple[AlarmRule, ...]
     procedures: Mapping[str, Procedure]
+    checks: Mapping[str, Check]
+    checklists: Mapping[str, Checklist]
+    diagnoses: Mapping[str, Diagnosis]
     logs: LogGrammar
+    runbook: Path | None = None
+    """The operator's book, beside the stack file; None where there is none."""
     is_single_operator: bool = False
     """The local configuration does without a second person; shown and journalled."""
+    venue_phone: str = ""
+    """Whom to call when nothing else stops it; from the local configuration, empty when it does not say."""
     environment_facts: tuple[tuple[str, str, Environment], ...] = ()
     """(fact id, raw word, environment): live evidence that outranks the configured word."""
+    generation: Generation | None = None
+    """Which form of the stack this is, when there are several."""
+    is_several: bool = False
+    """Each gate is that of a trader of its own: halted is only when all are, trading when one is."""
+    others: tuple[Stack, ...] = ()
+    """The same stack in its other generations, as long as it is open which one runs."""

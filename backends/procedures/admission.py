@@ -9,17 +9,19 @@ from typing import Any, Final
 
 from backends.model.board import Board
 from backends.model.clock import Clock
+from backends.model.condition import Condition
 from backends.model.fact import Table
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, RiskClass
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.procedures import confirm
+from backends.model.weigh import Weighed, weigh, word_of
+from backends.procedures import confirm, demands
 from backends.procedures.approval import ApprovalBook, ApprovalError
-from backends.procedures.conditions import Holding, Weighed, filled, needed, weigh
+from backends.procedures.conditions import Holding, filled, needed
 from backends.procedures.dry_run import PlanBook
-from backends.procedures.evidence import Eyes, word_of
+from backends.procedures.evidence import Eyes
 from backends.procedures.plan import Plan, make_plan
 
 READ: Final = 2.0
@@ -40,6 +42,8 @@ class Admission:
     blockers: tuple[str, ...]
     weighed: tuple[Weighed, ...]
     approver: str | None = None
+    notes: tuple[str, ...] = ()
+    """What is told before it starts and keeps it from nothing."""
 
 
 class Gatekeeper:
@@ -80,21 +84,23 @@ class Gatekeeper:
             return Admission(plan, tuple(blockers), ())
         weighed = self.weigh(intent, procedure, readings)
         blockers += [str(each.sentence) for each in weighed if not each.holds]
+        blockers += demands.unlike(readings, self._stack)
         blockers += self._held(procedure)
         blockers += self._alone(procedure, running)
         blockers += self._unread(procedure, tables)
+        told = tuple(demands.notes(readings, self._stack))
         if intent.is_dry:
-            return Admission(plan, tuple(blockers), weighed)
+            return Admission(plan, tuple(blockers), weighed, notes=told)
         blockers += confirm.seen_wrong(intent, procedure, self._stack, readings)
         blockers += confirm.typed_wrong(intent, procedure, self._stack, readings)
         blockers += self._planned(intent, plan)
         if blockers or not procedure.needs_approval or self._stack.is_single_operator:
-            return Admission(plan, tuple(blockers), weighed)
+            return Admission(plan, tuple(blockers), weighed, notes=told)
         try:
             approver = await asyncio.to_thread(self._approver, intent, plan)
         except (ApprovalError, OSError) as error:
             return Admission(plan, (f"a second person must approve: {error}",), weighed)
-        return Admission(plan, (), weighed, approver)
+        return Admission(plan, (), weighed, approver, told)
 
     async def weigh_now(self, intent: Intent, procedure: Procedure) -> tuple[Weighed, ...]:
         """The preconditions, read once more."""
@@ -108,16 +114,23 @@ class Gatekeeper:
         now = self._clock.now()
         return tuple(
             weigh(each, self._stack.facts.get(each.fact), readings.get(each.fact), now)
-            for each in (filled(condition, intent.params) for condition in procedure.requires)
+            for each in self._demanded(intent, procedure)
         )
 
+    def _demanded(self, intent: Intent, procedure: Procedure) -> Iterator[Condition]:
+        """The file's conditions, then the room's own."""
+        for condition in procedure.requires:
+            yield filled(condition, intent.params)
+        yield from demands.clocks(procedure, self._stack)
+
     def _conditions(self, intent: Intent, procedure: Procedure) -> Sequence[str]:
-        return needed(filled(condition, intent.params) for condition in procedure.requires)
+        return needed(self._demanded(intent, procedure))
 
     async def _read(self, intent: Intent, procedure: Procedure, within: float) -> dict[str, Reading[Any]]:
         names = [step.each.fact for step in procedure.steps if step.each is not None]
         names += [param.fact for param in procedure.params if param.fact is not None]
         names += procedure.seen.values()
+        names += demands.instances(procedure, self._stack)
         if procedure.risk is not RiskClass.STOP:
             names += self._conditions(intent, procedure)
             names += [procedure.challenge] if procedure.challenge is not None else []

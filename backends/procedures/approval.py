@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from backends.model.clock import Clock
 from backends.model.intent import Identity, Intent
+from backends.model.safetext import NAME_LIMIT, SafeText
 
 VALID: Final = 300.0
 """Seconds a request may be approved, and an approval used."""
@@ -91,6 +92,15 @@ class ApprovalBook:
         except FileExistsError:
             raise ApprovalError("it is approved already") from None
         return request
+
+    def given(self, code: str) -> str | None:
+        """Who has approved it so far, None while nobody has. Raises ApprovalError once it has expired."""
+        self._request(code)
+        if not self._path(code, "approval").exists():
+            return None
+        given = self._load(code, "approval")
+        self._fresh(given)
+        return str(SafeText(given.get("user", "?"), NAME_LIMIT))
 
     def take(self, code: str, intent: Intent, plan: str) -> str:
         """Use an approval up for this intent; the approver's name. Raises ApprovalError and OSError."""

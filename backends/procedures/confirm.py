@@ -13,7 +13,7 @@ from backends.model.procedure import Procedure, RiskClass
 from backends.model.reading import Outcome, Reading
 from backends.model.stack import Stack
 from backends.model.substitution import fill, names_in
-from backends.procedures.evidence import word_of
+from backends.model.weigh import word_of
 
 REASON: Final = 10
 """Characters a reason for moving the market or resuming must have."""

@@ -10,17 +10,18 @@ from typing import Any, Final
 
 from backends.model.board import SERVICE
 from backends.model.clock import Clock, Instant
-from backends.model.fact import Fact, Table
+from backends.model.fact import Fact
 from backends.model.procedure import Proof, Verifier
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import SafeText
-from backends.model.service import Health, RunState, Service
+from backends.model.service import Service
+from backends.model.weigh import counted, word_of
 
 _GRACE: Final = 0.1
 """Seconds a verifier may be late before it is not waited for."""
 
-_LEFT: Final = 3
-"""Rows that are named when there should be none."""
+_CLOCKS: Final = 1.0
+"""Seconds by which a source's clock may be behind the room's; many write whole seconds."""
 
 
 class Sight(Enum):
@@ -65,10 +66,15 @@ class Eyes:
         self._clock = clock
 
     async def look(
-        self, proofs: Iterable[Proof], within: float, before: Before = NOTHING_BEFORE
+        self,
+        proofs: Iterable[Proof],
+        within: float,
+        before: Before = NOTHING_BEFORE,
+        sent: Instant | None = None,
     ) -> tuple[Evidence, ...]:
-        """One look at each, all at once, none longer than ``within`` seconds."""
-        return tuple(await asyncio.gather(*(self._look(proof, within, before) for proof in proofs)))
+        """One look at each, all at once, none longer than ``within`` seconds. ``sent`` is when the step was
+        sent, for what must be newer than it."""
+        return tuple(await asyncio.gather(*(self._look(proof, within, before, sent) for proof in proofs)))
 
     async def read(self, fact: str, within: float) -> Reading[Any]:
         """The fact as it is now; a FAILED reading when it could not be read, or only something old."""
@@ -90,16 +96,29 @@ class Eyes:
         source = known.source if known is not None else ""
         return Reading(fact, source, Outcome.FAILED, self._clock.now(), 1.0, error=SafeText(why, 300))
 
-    async def _look(self, proof: Proof, within: float, before: Before) -> Evidence:
+    async def _look(self, proof: Proof, within: float, before: Before, sent: Instant | None) -> Evidence:
         asked = self._clock.now()
         reading = await self.read(proof.fact, within)
         seen = _judge(proof, self.label(proof.fact), reading, self._clock.now(), before)
+        if proof.is_newer and seen.sight is Sight.HOLDS:
+            seen = _dated(seen, reading, sent)
         return replace(seen, asked=asked.mono)
 
     def label(self, fact: str) -> str:
         """What people call it."""
         known = self._facts.get(fact)
         return known.label if known is not None else fact.removeprefix(SERVICE)
+
+
+def _dated(seen: Evidence, reading: Reading[Any], sent: Instant | None) -> Evidence:
+    """``seen``, if what was read says itself that it was made after ``sent``."""
+    if sent is None or reading.observed_lag is None:
+        return replace(seen, sight=Sight.UNSEEN, text=SafeText(f"{seen.text}; not known since when", 300))
+    made = reading.received.wall - reading.observed_lag
+    if made >= sent.wall - _CLOCKS:
+        return replace(seen, text=SafeText(f"{seen.text}, made since", 300))
+    text = f"{seen.text}, made {sent.wall - made:.0f} s before this"
+    return replace(seen, sight=Sight.CONTRARY, text=SafeText(text, 300))
 
 
 def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before: Before) -> Evidence:
@@ -114,11 +133,14 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
         return Evidence(proof, Sight.UNSEEN, SafeText(f"{label} gave an old answer, {shown}", 300))
     text = f"{label} reads {shown}"
     sight = Sight.HOLDS if not proof.is_missing and shown in (proof.equals or (shown,)) else Sight.CONTRARY
-    if proof.at_most is not None:
+    if proof.at_most is not None or proof.at_least is not None:
         number, left = counted(reading.value, proof.where)
         if number is None:
             return Evidence(proof, Sight.UNSEEN, SafeText(f"{text}, which is no complete count", 300))
-        sight = sight if number <= proof.at_most else Sight.CONTRARY
+        is_within = (proof.at_most is None or number <= proof.at_most) and (
+            proof.at_least is None or number >= proof.at_least
+        )
+        sight = sight if is_within else Sight.CONTRARY
         text = f"{label} reads {number:g}" + (f": {left}" if left else "")
     started = reading.value.started_wall if isinstance(reading.value, Service) else None
     if proof.is_restarted and sight is Sight.HOLDS:
@@ -128,32 +150,3 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
         sight = Sight.HOLDS if started > was else Sight.CONTRARY
         text += ", started anew" if started > was else ", and has not started anew"
     return Evidence(proof, sight, SafeText(text, 300), SafeText(shown), started)
-
-
-def word_of(value: Any) -> str:
-    """A value in one word, as proofs and preconditions name it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Service):
-        is_checked = value.state is RunState.RUNNING and value.health is not Health.NO_CHECK
-        return value.health.value if is_checked else value.state.value
-    return str(value.total if isinstance(value, Table) else value)
-
-
-def counted(value: Any, where: Mapping[str, str]) -> tuple[float | None, str]:
-    """The number a value is, or the rows of a table that read as ``where`` says, and the first of them.
-
-    None when it is no number, and when the rows that were read cannot tell.
-    """
-    if isinstance(value, bool):
-        return None, ""
-    if isinstance(value, (int, float)):
-        return float(value), ""
-    if not isinstance(value, Table) or not set(where) <= set(value.columns):
-        return None, ""
-    demands = [(value.columns.index(column), text) for column, text in where.items()]
-    rows = [row for row in value.rows if all(row[index] == text for index, text in demands)]
-    left = ", ".join(row[0] for row in rows[:_LEFT]) + (" …" if len(rows) > _LEFT else "")
-    if not where:
-        return float(value.total), left
-    return (None, "") if not rows and value.total > len(value.rows) else (float(len(rows)), left)

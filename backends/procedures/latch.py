@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import Board
@@ -14,7 +14,8 @@ from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.trading import TradingState
-from backends.procedures.evidence import counted
+from backends.model.weigh import counted
+from backends.procedures.resumes import DONE, Record, Resumes, is_done, resumes
 
 ALARM: Final = "trading:resumed"
 UNMET: Final = "trading:halt-not-in-force"
@@ -29,10 +30,6 @@ SLACK: Final = 2.0
 JOURNAL_EVERY: Final = 2.0
 """Seconds between two looks into the journal while an alarm waits for what another room may record."""
 
-_DONE: Final = (Verdict.VERIFIED.value, Verdict.ALREADY.value)
-
-Record = Mapping[str, Any]
-
 
 class Latch:
     """Watches the boards of one stack. ``recent`` gives the newest records of the journal, oldest first.
@@ -41,10 +38,11 @@ class Latch:
     """
 
     def __init__(self, stack: str, recent: Callable[[], Iterable[Record]], spec: Stack | None = None) -> None:
-        self._stack = stack
-        self._recent = recent
+        self._resumes = Resumes(stack, recent)
         self._gates = {gate.fact for gate in spec.gates if gate.latches} if spec is not None else None
-        halts = [] if spec is None else [each for each in spec.procedures.values() if _halts(each, spec)]
+        halts = (
+            [] if spec is None else [each for each in spec.procedures.values() if halts_trading(each, spec)]
+        )
         self._halts = {each.id for each in halts}
         self._counts = [(each.quiet, _proved(each)) for each in halts if each.quiet is not None]
         self._halted: Instant | None = None
@@ -77,7 +75,7 @@ class Latch:
         if state is not TradingState.UNKNOWN and self._is_first:
             self._is_first = False
             if state is TradingState.TRADING:
-                self._halted, self._ordered = self._left(now)
+                self._halted, self._ordered = self._resumes.left(self._halts, now)
         if state is TradingState.HALTED:
             self._halted, self._ordered, self._met = now, None, now.mono
             self._see_halted(board, now)
@@ -126,10 +124,10 @@ class Latch:
             self._ordered, self._asked = newest, float("-inf")
         if self._ordered is None:
             return
-        released = any(run.started.mono > self._ordered.mono for run in _resumes(board) if _is_done(run))
+        released = any(run.started.mono > self._ordered.mono for run in resumes(board) if is_done(run))
         if not released and now.mono - self._asked >= JOURNAL_EVERY:
             self._asked = now.mono
-            released = self._explanation(board, self._ordered)[0]
+            released = self._resumes.explain(board, self._ordered)[0]
         if released:
             self._met, self._ordered, self._halted = self._ordered.mono, None, None
             self._alarm = None
@@ -139,7 +137,7 @@ class Latch:
             return False
         if run.verdict is None or run.verdict is Verdict.REFUSED:
             return False
-        if run.verdict.value not in _DONE:
+        if run.verdict.value not in DONE:
             return True
         # It was proved; the board says otherwise only by what it has read since.
         read = [board.readings[fact].received.mono for fact in self._gates or () if fact in board.readings]
@@ -152,7 +150,7 @@ class Latch:
         if self._halted is None or self._alarm is not None:
             return
         earliest = Instant(self._halted.mono - PENDING, self._halted.wall - PENDING)
-        explained, pending = self._explanation(board, earliest)
+        explained, pending = self._resumes.explain(board, earliest)
         if explained:
             self._halted = None
         elif not (pending and now.since(board.trading.since) < PENDING):
@@ -162,47 +160,8 @@ class Latch:
         if self._alarm is None or (self._alarm.id, self._alarm.title) != (alarm.id, alarm.title):
             self._alarm = alarm
 
-    def _explanation(self, board: Board, earliest: Instant) -> tuple[bool, bool]:
-        """Whether a resume since ``earliest`` explains it, and whether one is under way that may."""
-        here = [run for run in _resumes(board) if run.ended is None or run.ended.mono >= earliest.mono]
-        if any(_is_done(run) for run in here):
-            return True, False
-        pending = {run.operation for run in here if run.verdict is None}
-        for record in self._live():
-            if record.get("class") != RiskClass.RESTORE.value or _wall(record) < earliest.wall:
-                continue
-            if record.get("kind") == "intent":
-                pending.add(str(record.get("operation")))
-            elif record.get("kind") in ("outcome", "refused"):
-                pending.discard(str(record.get("operation")))
-                if record.get("verdict") in _DONE:
-                    return True, False
-        return False, bool(pending)
 
-    def _left(self, now: Instant) -> tuple[Instant | None, Instant | None]:
-        """By the journal, the halt that was proved and the one that was not, each with no resume since."""
-        proved: float | None = None
-        failed: float | None = None
-        for record in self._live():
-            if record.get("kind") != "outcome":
-                continue
-            is_done = record.get("verdict") in _DONE
-            if record.get("class") == RiskClass.RESTORE.value and is_done:
-                proved = failed = None
-            elif record.get("class") == RiskClass.STOP.value and record.get("procedure") in self._halts:
-                proved, failed = (_wall(record), None) if is_done else (proved, _wall(record))
-        return _instant(proved, now), _instant(failed, now)
-
-    def _live(self) -> Iterable[Record]:
-        try:
-            records = list(self._recent())
-        except OSError:
-            # What cannot be read explains nothing.
-            return ()
-        return (r for r in records if r.get("stack") == self._stack and r.get("mode") == "live")
-
-
-def _halts(procedure: Procedure, stack: Stack) -> bool:
+def halts_trading(procedure: Procedure, stack: Stack) -> bool:
     """Whether it is a stop whose proof is that a gate which latches reads closed."""
     closing = {gate.fact: gate.halted for gate in stack.gates if gate.latches}
     return procedure.risk is RiskClass.STOP and any(
@@ -216,27 +175,8 @@ def _proved(procedure: Procedure) -> frozenset[str]:
     return frozenset(proof.fact for step in procedure.steps for proof in step.proof)
 
 
-def _resumes(board: Board) -> Iterator[Run]:
-    return (run for run in board.runs if run.risk is RiskClass.RESTORE and not run.is_dry)
-
-
-def _is_done(run: Run) -> bool:
-    return run.verdict is not None and run.verdict.value in _DONE
-
-
 def _plain(state: TradingState) -> TradingState:
     return state if state in (TradingState.HALTED, TradingState.TRADING) else TradingState.UNKNOWN
-
-
-def _wall(record: Record) -> float:
-    try:
-        return datetime.fromisoformat(str(record.get("at"))).timestamp()
-    except ValueError:
-        return 0.0
-
-
-def _instant(wall: float | None, now: Instant) -> Instant | None:
-    return None if wall is None else Instant(now.mono - (now.wall - wall), wall)
 
 
 def _clock(at: Instant) -> str:

@@ -62,7 +62,7 @@ async def _tell(
     procedure = stack.procedures.get(cut.procedure)
     seen = await _look(_facts(procedure, stack), eyes, clock, until)
     now = clock.now()
-    began, ended = _moment(cut.intent, now), str(cut.last.get("at", "?"))
+    began, ended = moment_of(cut.intent, now), str(cut.last.get("at", "?"))
     title = procedure.title if procedure is not None else cut.procedure
     words = "; ".join(each.text for each in seen) or "unknown, nothing could be asked"
     text = _denied(procedure, seen) + (
@@ -79,7 +79,7 @@ async def _tell(
         verdict=Verdict.UNCONFIRMED,
         sentence=SafeText(text, 1200),
         ended=now,
-        risk=procedure.risk if procedure is not None else _risk(cut.intent),
+        risk=procedure.risk if procedure is not None else risk_of(cut.intent),
         plan=str(cut.intent.get("plan", "")),
     ), seen
 
@@ -143,11 +143,12 @@ def _state(word: object) -> StepState:
     return StepState.UNKNOWN if state in (StepState.PENDING, StepState.SENT) else state
 
 
-def _risk(intent: Mapping[str, Any]) -> RiskClass:
+def risk_of(intent: Mapping[str, Any]) -> RiskClass:
+    """Its class; a stop when it says none that is known."""
     return next((risk for risk in RiskClass if risk.value == intent.get("class")), RiskClass.STOP)
 
 
-def _moment(record: Mapping[str, Any], now: Instant) -> Instant:
+def moment_of(record: Mapping[str, Any], now: Instant) -> Instant:
     """When it was written, on this process' clocks."""
     try:
         wall = datetime.fromisoformat(str(record["at"])).astimezone(UTC).timestamp()

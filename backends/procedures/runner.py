@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from backends.model.procedure import Effector, Procedure, RiskClass, Run, Verdic
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.substitution import names_in
+from backends.model.weigh import weigh
 from backends.procedures.admission import Admission, Gatekeeper, in_one
 from backends.procedures.approval import ApprovalBook
-from backends.procedures.conditions import Holding, weigh
+from backends.procedures.conditions import Holding
 from backends.procedures.confirm import params_wrong
 from backends.procedures.dry_run import PlanBook
 from backends.procedures.evidence import Eyes
@@ -44,7 +45,8 @@ class Procedures:
 
     ``effectors`` are the writers by source id: none without a permit. ``verifier`` reads back over its own
     connections. ``on_change`` gets every change of every run and must return at once. ``state`` is the
-    folder of dry runs and approvals; without it neither is known.
+    folder of dry runs and approvals; without it neither is known. ``elsewhere`` names what other rooms are
+    running on this stack now; it may block.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Procedures:
         on_change: Callable[[Run], None],
         jitter: Callable[[], float] = random.random,
         state: Path | None = None,
+        elsewhere: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         if permit is None and effectors:
             raise ValueError("writers exist only for an armed session")
@@ -75,6 +78,7 @@ class Procedures:
         self._sequences: dict[str, SequenceRunner] = {}
         self._settling: dict[str, tuple[StopRunner, asyncio.Task[None]]] = {}
         self._holding = Holding()
+        self._elsewhere = elsewhere
         self._plans = None if state is None else PlanBook(state / "plans", clock)
         self.approvals = None if state is None else ApprovalBook(state / "approvals", clock)
         """Where a second person's consent is asked for and kept; None without a folder."""
@@ -153,6 +157,16 @@ class Procedures:
         runner = self._sequences.get(operation)
         if runner is not None:
             runner.attest(step, by.user)
+
+    def interrupt(self, operation: str, by: Identity) -> None:
+        """Nothing more is sent by that run; without effect on a stop, which always goes to its end."""
+        runner = self._sequences.get(operation)
+        if runner is not None:
+            runner.interrupt(f"{by.user} ended it")
+
+    def held(self, procedure: str) -> float:
+        """Seconds for which everything the procedure demands has held; cheap, and safe from any thread."""
+        return self._holding.held(procedure, self._clock.now())
 
     async def close(self, grace: float = 2.0) -> None:
         """Let running procedures reach their verdict, at most ``grace`` seconds; then end everything."""
@@ -240,6 +254,8 @@ class Procedures:
 
     async def _admit(self, intent: Intent, procedure: Procedure, board: Board | None) -> Admission:
         others = [ident for ident in self._running if ident != procedure.id]
+        if procedure.risk is not RiskClass.STOP:
+            others += await asyncio.to_thread(lambda: list(self._elsewhere()))
         return await self._gate.admit(intent, procedure, board, others)
 
     async def _run_sequence(self, admission: Admission, board: Board | None) -> Run:
@@ -254,6 +270,7 @@ class Procedures:
             self._on_change,
             lambda: self._gate.weigh_now(plan.intent, plan.procedure),
             admission.approver,
+            admission.notes,
         )
         if any(each.risk is RiskClass.STOP for each in self._running.values()) and not plan.intent.is_dry:
             runner.interrupt("a stop is running")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import Recorder
 from backends.model.action import Attest, Observe, Wait
-from backends.model.clock import Clock
+from backends.model.clock import Clock, Instant
 from backends.model.procedure import (
     Effector,
     Proof,
@@ -25,7 +25,7 @@ from backends.model.procedure import (
 )
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.procedures.conditions import Weighed
+from backends.model.weigh import Weighed
 from backends.procedures.dry_run import RecordingEffector
 from backends.procedures.evidence import NOTHING_BEFORE, Before, Evidence, Eyes, Sight
 from backends.procedures.plan import Plan
@@ -67,6 +67,7 @@ class SequenceRunner:
         on_change: Callable[[Run], None],
         recheck: Callable[[], Awaitable[tuple[Weighed, ...]]],
         approver: str | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self._plan = plan
         self._stack = stack
@@ -82,6 +83,7 @@ class SequenceRunner:
         self._evidence: dict[str, tuple[Evidence, ...]] = {}
         self._interrupted: str | None = None
         self._attested: dict[str, str] = {}
+        self._sent: dict[str, Instant] = {}
         self._nudge = asyncio.Event()
         self._run = Run(
             operation=plan.intent.id,
@@ -93,6 +95,7 @@ class SequenceRunner:
             risk=plan.procedure.risk,
             is_dry=plan.intent.is_dry,
             plan=plan.hash,
+            notes=tuple(SafeText(each, 400) for each in notes),
         )
 
     @property
@@ -158,6 +161,7 @@ class SequenceRunner:
 
     async def _act(self, step: Step) -> StepState:
         before = await self._started(step)
+        self._sent[step.id] = self._clock.now()
         is_repeatable = step.is_idempotent and self._plan.procedure.risk is not RiskClass.MARKET
         state = StepState.PENDING
         for number in range(1, (TRIES if is_repeatable else 1) + 1):
@@ -253,7 +257,7 @@ class SequenceRunner:
         return True
 
     async def _look(self, step: Step, before: Before) -> bool:
-        seen = await self._eyes.look(step.proof, LOOK, before)
+        seen = await self._eyes.look(step.proof, LOOK, before, self._sent.get(step.id, self._run.started))
         if seen != self._evidence.get(step.id):
             self._evidence[step.id] = seen
             words = SafeText("; ".join(each.text for each in seen), 600)
@@ -346,4 +350,4 @@ class SequenceRunner:
 
 def _needs_own(step: Step) -> bool:
     """Whether the effect can only be that of this very step."""
-    return any(proof.is_restarted for proof in step.proof)
+    return any(proof.is_restarted or proof.is_newer for proof in step.proof)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Final, TypeVar
+from typing import Final
 
 from backends.model.clock import Clock, SystemClock
 from backends.model.fact import SourceError
@@ -18,13 +18,12 @@ from backends.model.service import Health, RunState, Service, Usage
 from backends.model.stack import ServiceSpec, Source
 from backends.model.stamp import to_stamp
 from backends.readers.docker_client import DockerClient, DockerRefusedError
-from backends.readers.docker_container import Detail, Entry, LastRun, detail, entries, service
+from backends.readers.docker_container import Detail, Entry, LastRun, detail, entries, service, time_of
 from backends.readers.docker_events import ContainerEvent, EventsFeed
 from backends.readers.docker_logs import LogFeed
 from backends.readers.docker_stats import NO_USAGE, StatsFeed
 from backends.readers.docker_stream import Feed, Pump
-
-T = TypeVar("T")
+from backends.readers.lane import Lane
 
 _CHECK_AGAIN: Final = 5.0
 """Seconds after which a container that is not well is inspected again, for what its check printed."""
@@ -76,7 +75,7 @@ class DockerServiceReader:
         self._logs = logs
         self._clock = clock or SystemClock()
         self._is_streaming = is_streaming
-        self._lane = _Lane()
+        self._lane = Lane("Docker")
         self._turn = asyncio.Lock()
         self._client: DockerClient | None = None
         self._pump: Pump | None = None
@@ -97,6 +96,11 @@ class DockerServiceReader:
         async with self._turn:
             return await self._lane.call(self._look, self._source.deadline)
 
+    async def clock(self) -> float:
+        """As ``ServiceReader.clock``: what the engine says of its host."""
+        async with self._turn:
+            return await self._lane.call(self._tell_time, self._source.deadline)
+
     async def close(self) -> None:
         """End the thread and close all connections; a second at most."""
         self._is_closed = True
@@ -104,6 +108,13 @@ class DockerServiceReader:
             await asyncio.to_thread(self._pump.stop)
         if self._client is not None:
             self._client.close()
+
+    def _tell_time(self) -> float:
+        self._client = self._client or DockerClient(self._source, self._source.deadline)
+        said = time_of(self._client.get("/info").get("SystemTime"))
+        if said is None:
+            raise SourceError("the engine does not tell its time")
+        return said
 
     def _look(self) -> Mapping[str, Service | None]:
         ends = monotonic() + self._source.deadline
@@ -303,45 +314,3 @@ def _is_due(entry: Entry, known: _Known, is_stirred: bool, now: float) -> bool:
 
 def _nothing() -> None:
     return None
-
-
-class _Lane:
-    """Runs one blocking call at a time, each in a daemon thread, so that a hung one delays nothing."""
-
-    def __init__(self) -> None:
-        self._busy_since: float | None = None
-
-    async def call(self, work: Callable[[], T], within: float) -> T:
-        """What ``work`` returns or raises; SourceError when it takes too long or the last one still hangs."""
-        if self._busy_since is not None:
-            raise SourceError(f"Docker has not answered for {monotonic() - self._busy_since:.0f} s")
-        self._busy_since = monotonic()
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-
-        def settle(result: T | None, error: Exception | None) -> None:
-            if done.cancelled():
-                return
-            if error is not None:
-                done.set_exception(error)
-            else:
-                done.set_result(result)  # type: ignore[arg-type]  # what work returned, None included
-
-        def run() -> None:
-            result: T | None = None
-            failure: Exception | None = None
-            try:
-                result = work()
-            except Exception as error:  # handed to the caller, who awaits it
-                failure = error
-            self._busy_since = None
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, result, failure)
-
-        threading.Thread(target=run, name="docker-poll", daemon=True).start()
-        try:
-            # Not wait_for, which in Python 3.11 loses a cancel that comes together with the result.
-            async with asyncio.timeout(within):
-                return await done
-        except TimeoutError:
-            raise SourceError(f"Docker did not answer within {within:g} s") from None

@@ -12,13 +12,12 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
-from math import ceil
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
+from backends.docker_place import PlaceError, connect
 from backends.model.fact import SourceError
 from backends.model.safetext import SafeText
 
@@ -27,12 +26,13 @@ if TYPE_CHECKING:
 
     from backends.model.stack import Source
 
+T = TypeVar("T")
+
 ANSWER_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of one answer that are read; a longer one is an error."""
 
 _READ: Final = 65_536
 _SAID: Final = 200
-_ANY_VERSION: Final = "1.41"
 
 
 class DockerRefusedError(SourceError):
@@ -61,9 +61,10 @@ class DockerClient:
         self._where = source.url
         self._deadline = deadline
         try:
-            self._api = _connect(source, deadline)
+            self._api = connect(source, deadline)
             self._prefix = ""
-            self._prefix = f"/v{self._get('/version', {}, deadline)['ApiVersion']}"
+            about = json.loads(self._body("/version", {}, deadline))
+            self._prefix = f"/v{about['ApiVersion']}"
         except Exception as error:  # whatever the SDK and its transports raise, in words
             raise SourceError(explain(error, self._where, deadline)) from None
 
@@ -72,15 +73,28 @@ class DockerClient:
 
         Raises DockerRefusedError when the engine says no, SourceError when it does not answer.
         """
+        return self._ask(path, params, within, json.loads)
+
+    def read(self, path: str, params: Mapping[str, str], within: float) -> bytes:
+        """The bytes of one GET whose answer is no JSON, bounded as ``get`` is, with its errors."""
+        return self._ask(path, params, within, bytes)
+
+    def _ask(
+        self,
+        path: str,
+        params: Mapping[str, str] | None,
+        within: float | None,
+        understand: Callable[[bytes], T],
+    ) -> T:
         seconds = self._deadline if within is None else within
         try:
-            return self._get(path, params or {}, seconds)
+            return understand(self._body(path, params or {}, seconds))
         except SourceError:
             raise
         except Exception as error:  # requests, urllib3, json and the SDK each have their own kinds
             raise SourceError(explain(error, self._where, seconds)) from None
 
-    def _get(self, path: str, params: Mapping[str, str], seconds: float) -> Any:
+    def _body(self, path: str, params: Mapping[str, str], seconds: float) -> bytes:
         ends = monotonic() + seconds
         url = f"{self._api.base_url}{self._prefix}{path}"
         with self._api.get(url, params=dict(params), stream=True, timeout=seconds) as response:
@@ -93,7 +107,7 @@ class DockerClient:
                     raise TimeoutError
             if response.status_code != 200:
                 raise DockerRefusedError(response.status_code, _message(bytes(body)))
-        return json.loads(body)
+        return bytes(body)
 
     def open(self, path: str, params: Mapping[str, str]) -> Wire:
         """Send one GET and return its transport without waiting for the answer.
@@ -112,25 +126,6 @@ class DockerClient:
 
     def close(self) -> None:
         self._api.close()
-
-
-def _connect(source: Source, deadline: float) -> APIClient:
-    import docker  # noqa: PLC0415  # 100 ms: only for a stack with Docker, and not in the first frame
-    from docker.tls import TLSConfig  # noqa: PLC0415  # as above
-
-    tls: TLSConfig | bool = False
-    if folder := source.options.get("cert_path"):
-        parts = {part: Path(folder) / f"{part}.pem" for part in ("ca", "cert", "key")}
-        for path in parts.values():
-            if not path.is_file():
-                raise SourceError(f"the TLS file {path} for Docker does not exist")
-        pair = (str(parts["cert"]), str(parts["key"]))
-        tls = TLSConfig(client_cert=pair, ca_cert=str(parts["ca"]), verify=True)
-    # Any fixed version keeps the SDK from asking for it here, without bounds.
-    api = docker.APIClient(source.url or None, _ANY_VERSION, timeout=ceil(deadline), tls=tls)
-    # Proxies, ~/.netrc and REQUESTS_CA_BUNDLE are about the web; the last would outrank the engine's own CA.
-    api.trust_env = False
-    return api
 
 
 def _new_connection(api: APIClient) -> Any:
@@ -166,7 +161,7 @@ def explain(error: BaseException, where: str, seconds: float) -> SafeText:
 def _words(cause: BaseException, place: str, seconds: float) -> str | None:
     """What one exception of the chain says, or None when only the next one knows."""
     words: str | None = None
-    if isinstance(cause, SourceError):
+    if isinstance(cause, (SourceError, PlaceError)):
         words = str(cause)
     elif isinstance(cause, ssl.SSLError):
         words = f"TLS with Docker at {place} failed: {cause.reason or cause}"
@@ -180,8 +175,6 @@ def _words(cause: BaseException, place: str, seconds: float) -> str | None:
         words = _ERRNO[cause.errno].format(place=place)
     elif isinstance(cause, (http.client.HTTPException, json.JSONDecodeError, KeyError, TypeError)):
         words = f"what answers at {place} does not speak Docker's language"
-    elif "paramiko" in str(cause):
-        words = "reaching Docker over ssh needs the paramiko package"
     return words
 
 

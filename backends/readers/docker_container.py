@@ -112,7 +112,7 @@ def _detail(inspected: Mapping[str, Any], state: Mapping[str, Any]) -> Detail:
     printed = str(log[-1].get("Output", ""))[:LINE_LIMIT] if log else ""
     word = str(check.get("Status", "none"))
     status = _STATES.get(str(state["Status"]), RunState.UNKNOWN)
-    finished = _time(state.get("FinishedAt"))
+    finished = time_of(state.get("FinishedAt"))
     ended = None
     if status in (RunState.EXITED, RunState.DEAD, RunState.RESTARTING):
         ended = LastRun(int(state["ExitCode"]), bool(state.get("OOMKilled")), finished or 0.0)
@@ -121,7 +121,7 @@ def _detail(inspected: Mapping[str, Any], state: Mapping[str, Any]) -> Detail:
         health=_health(status, word),
         restarts=_whole(inspected.get("RestartCount")),
         ended=ended,
-        started=_time(state.get("StartedAt")),
+        started=time_of(state.get("StartedAt")),
         finished=finished,
         has_check=word not in ("none", ""),
         health_output=SafeText(" ".join(printed.split())) if log else None,
@@ -163,7 +163,7 @@ def _whole(raw: Any) -> int | None:
     return raw if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0 else None
 
 
-def _time(raw: Any) -> float | None:
+def time_of(raw: Any) -> float | None:
     """Epoch seconds of a time the engine gives; None for its zero time and for what is not a time."""
     text = str(raw or "")
     if not text or text.startswith("0001"):

@@ -8,11 +8,13 @@ defaulted.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, Raw, Table, Value, ValueType
+from backends.model.row import UncountableError, meets
 from backends.model.safetext import SafeText
 from backends.readers.coerce import (
     MisfitError,
@@ -29,6 +31,10 @@ ROW_LIMIT: Final = 200
 COLUMN_LIMIT: Final = 24
 CELL_LIMIT: Final = 512
 """Characters of one cell."""
+_STEP: Final = re.compile(r"\[[^\]]*\]|[^.\[\]]+")
+"""One step of a path: a member, an index, or ``[name=word]``, which chooses from a list."""
+_CHOICE: Final = re.compile(r"\[.*\]|-?\d+")
+"""A first step that takes one of several rows or entries."""
 NONE: Final = SafeText("–")
 """A cell whose value is null or not there."""
 
@@ -65,9 +71,19 @@ def broken(why: str) -> Broken:
     return Broken(SafeText(why, 200))
 
 
+def one_series(fact: Fact, rows: Rows) -> Finding:
+    """What the ``value`` of the only series says; it is text, and the labels say nothing about it."""
+    if rows.total > 1:
+        return broken(f"{rows.total} series, one expected")
+    return extract(replace(fact, pick=None), str(rows.rows[0]["value"]).encode() if rows.rows else None)
+
+
 def _value(fact: Fact, raw: Raw) -> Value:
     if raw is None:
         raise NothingError
+    if fact.where:
+        met = _met(_table(raw, fact.pick), fact.where)
+        return met if fact.type is ValueType.TABLE else met.total
     if fact.type is ValueType.TABLE:
         return _table(raw, fact.pick)
     if fact.type is ValueType.COUNT:
@@ -92,16 +108,49 @@ def _observed(fact: Fact, raw: Raw, value: Value) -> float | None:
 
 def _pick(raw: Raw, path: str | None) -> Any:
     """The one value at ``path``. Raises NothingError where there is none."""
-    node = _one(raw, path)
-    for step in path.split(".") if path else ():
+    steps = _STEP.findall(path) if path else []
+    node = _several(raw) if steps and _CHOICE.fullmatch(steps[0]) else _one(raw, path)
+    for step in steps:
         if node is None:
             raise NothingError
         if isinstance(node, bytes):
             node = parse_json(node)
-        node = _step(node, step)
+        node = _chosen(node, step[1:-1]) if step.startswith("[") else _step(node, step)
     if node is None:
         raise NothingError
     return node
+
+
+def _several(raw: Raw) -> Any:
+    """Rows or entries as a list to choose from; what is neither, as it is."""
+    if isinstance(raw, Rows):
+        return [dict(row) for row in raw.rows]
+    return list(raw.items) if isinstance(raw, Members) else raw
+
+
+def _chosen(node: Any, what: str) -> Any:
+    """The first item of a list that reads as ``what`` says: ``name=word``, with a dotted name.
+
+    Raises NothingError when none does. An item that has no such member is another one.
+    """
+    if not isinstance(node, list):
+        raise MisfitError(f"{kind_of(node)}, a list expected")
+    name, _, word = what.partition("=")
+    for item in node:
+        if reads(item, name) == word:
+            return item
+    raise NothingError
+
+
+def reads(item: Any, path: str) -> str | None:
+    """The word at ``path`` of one item of a list; None when it has no such member."""
+    try:
+        found = _pick(item, path)
+    except (NothingError, MisfitError):
+        return None
+    if isinstance(found, bool):
+        return str(found).lower()
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
 
 
 def _one(raw: Raw, path: str | None) -> Any:
@@ -160,15 +209,33 @@ def _table(raw: Raw, path: str | None) -> Table:
         return _rows(rows[:ROW_LIMIT], raw.total)
     if isinstance(raw, Members) and path is None:
         return _listed([_entry(item) for item in raw.items[:ROW_LIMIT]], raw.total)
-    node = _pick(raw, path)
-    if isinstance(node, bytes):
-        node = parse_json(node)
+    if isinstance(raw, Members) and path is not None and not _CHOICE.match(path):
+        return _listed([_parsed(_pick(item, path)) for item in raw.items[:ROW_LIMIT]], raw.total)
+    node = _parsed(_pick(raw, path))
     if isinstance(node, dict):
         pairs = [{"field": name, "value": value} for name, value in node.items()]
         return _rows(pairs[:ROW_LIMIT], len(pairs))
     if isinstance(node, list):
         return _listed(node[:ROW_LIMIT], len(node))
     raise MisfitError(f"{kind_of(node)}, a list expected")
+
+
+def _met(table: Table, where: Mapping[str, str]) -> Table:
+    """The rows that read so. Raises MisfitError when that cannot be said of all there are."""
+    if table.total > len(table.rows):
+        raise MisfitError(f"{table.total} rows, of which only {len(table.rows)} can be looked at")
+    try:
+        rows = [row for row in table.rows if meets(dict(zip(table.columns, row, strict=True)), where)]
+    except UncountableError as odd:
+        raise MisfitError(f"holds {excerpt(odd)}, a number expected") from None
+    except KeyError as column:
+        # Only of a row that met what stands before it: an id without its document has no other columns.
+        raise MisfitError(f"no column {column.args[0]}") from None
+    return Table(table.columns, tuple(rows), len(rows))
+
+
+def _parsed(node: Any) -> Any:
+    return parse_json(node) if isinstance(node, bytes) else node
 
 
 def _entry(item: Any) -> Any:

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import psycopg
 
-from backends.model.fact import Fact, Finding, SourceError, SqlQuery
+from backends.model.fact import Fact, Finding, SourceError
+from backends.model.query import SqlQuery
 from backends.model.stack import Source
 from backends.readers.coerce import MisfitError
 from backends.readers.extract import broken, extract

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import psycopg
 
-from backends.model.fact import SqlQuery
+from backends.model.query import SqlQuery
 from backends.readers.coerce import MisfitError, excerpt, parse_json
 from backends.readers.extract import Rows
 from backends.readers.failure import silence

@@ -6,20 +6,25 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from backends.model.clock import Clock, SystemClock
-from backends.model.fact import Fact, Finding, RedisQuery, SourceError, ValueType
+from backends.model.fact import Fact, Finding, SourceError, ValueType
+from backends.model.query import RedisQuery
 from backends.model.stack import Source
 from backends.readers.coerce import MisfitError
 from backends.readers.extract import broken, extract
 from backends.readers.failure import silence
+from backends.readers.redis_cluster import ClusterLink
 from backends.readers.redis_interview import Interview, Turn
 from backends.readers.redis_link import Link, TooMuchError
 from backends.readers.redis_question import shared
+from backends.redis_place import is_cluster, is_guarded, master
 
 _SHARE = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
+
+_UNGUARDED = "no sentinel answers with a master that is up"
 
 
 class RedisFactReader:
@@ -33,7 +38,9 @@ class RedisFactReader:
         self._source = source
         self._clock = clock or SystemClock()
         self._seconds = source.deadline * _SHARE
-        self._link: Link | None = None
+        self._link: Link | ClusterLink | None = None
+        self._master = source
+        """The source as it is reached: with sentinels, the master they named last."""
         self._is_careful = False
         self._asked_wall = 0.0
         """When the server was last asked for its clock: halfway between question and answer."""
@@ -55,21 +62,36 @@ class RedisFactReader:
 
     async def _ask(self, interview: Interview) -> str | None:
         """Ask everything; the reason why not all of it was answered, or None."""
-        try:
-            self._link = self._link or Link(self._source, self._seconds)
-        except ValueError:
-            return "its address is not one of a Redis server"
+        link: Link | ClusterLink | None = None
         try:
             async with asyncio.timeout(self._seconds):
+                link = await self._linked()
                 for chunk in interview.rounds():
-                    await self._hear(self._link, interview, chunk)
+                    await self._hear(link, interview, chunk)
+        except ValueError:
+            return "its address is not one of a Redis server"
         except TimeoutError:
             return silence(self._seconds)
         except (RedisError, OSError) as error:
-            return self._link.reason(error)
+            if isinstance(error, AuthenticationError):
+                # The next poll asks with what the secret is by then.
+                await self.close()
+            return link.reason(error) if link is not None else _UNGUARDED
         return None
 
-    async def _hear(self, link: Link, interview: Interview, chunk: Sequence[Turn]) -> None:
+    async def _linked(self) -> Link | ClusterLink:
+        """The way to the server. Sentinels are asked each time: a master that was replaced still answers."""
+        if is_guarded(self._source):
+            now = await master(self._source, self._seconds)
+            if now.url != self._master.url:
+                await self.close()
+                self._master = now
+        if self._link is None:
+            make = ClusterLink if is_cluster(self._source) else Link
+            self._link = make(self._master, self._seconds)
+        return self._link
+
+    async def _hear(self, link: Link | ClusterLink, interview: Interview, chunk: Sequence[Turn]) -> None:
         sent = self._clock.now()
         try:
             replies = await link.send([command for _, commands in chunk for command in commands])

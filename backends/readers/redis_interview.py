@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from backends.model.fact import RedisQuery
+from backends.model.query import RedisQuery
 from backends.readers.coerce import MisfitError
-from backends.readers.redis_question import COLLECTION_LIMIT, Command, Question, question
+from backends.readers.redis_question import question
+from backends.readers.redis_reply import COLLECTION_LIMIT, Command, Question
 
 PIPELINE_LIMIT: Final = 200
 """Commands sent at once; one question's are never parted."""

@@ -17,7 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from backends.model.stack import Source
 from backends.readers.failure import network_reason, silence, where
-from backends.readers.redis_question import Command, ServerError
+from backends.readers.redis_reply import Command, ServerError
 
 _PORT = 6379
 _GREETING = 4096

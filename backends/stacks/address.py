@@ -9,11 +9,26 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from backends.model.secret import Secret
 
 SCHEMES: Final = {
-    "docker": ("unix", "tcp", "http", "https", "ssh"),
-    "redis": ("redis", "rediss", "unix"),
+    "docker": ("unix", "tcp", "http", "https", "ssh", "context"),
+    "swarm": ("unix", "tcp", "http", "https", "ssh", "context"),
+    "redis": ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "rediss+cluster"),
     "postgres": ("postgresql", "postgres"),
     "http": ("http", "https"),
+    "systemd": ("systemd",),
+    "files": ("file",),
+    "host": ("host",),
+    "prometheus": ("http", "https"),
+    "loki": ("http", "https"),
+    "sqlite": ("sqlite",),
+    "clickhouse": ("http", "https"),
     "syslog": ("unix", "udp"),
+}
+_SEVERAL: Final = ("postgresql", "postgres", "redis+sentinel", "redis+cluster", "rediss+cluster")
+"""Schemes whose address may name several hosts, separated by commas."""
+_PATHS: Final = {
+    "unix": "unix:///run/x.sock",
+    "file": "file:///opt/desk",
+    "sqlite": "sqlite:///var/lib/x.db",
 }
 _SECRET_NAMES: Final = frozenset({"password", "passwd", "pass", "sslpassword", "token", "api_key", "secret"})
 
@@ -35,7 +50,8 @@ def take_apart(kind: str, url: str) -> Address:
     """The parts of the address of a source of ``kind``. Raises AddressError."""
     try:
         parts = urlsplit(url)
-        name, password, host, _ = parts.username, parts.password, parts.hostname, parts.port
+        name, password = parts.username, parts.password
+        hosts = [_host(each) for each in parts.netloc.rpartition("@")[2].split(",")]
         query = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
         raise AddressError("expected an address; write special characters in a password as %XX") from None
@@ -48,9 +64,14 @@ def take_apart(kind: str, url: str) -> Address:
         raise AddressError("'@' stands after the host; write special characters in a password as %XX")
     if any(key.lower() in _SECRET_NAMES for key, _ in query):
         raise AddressError("the query holds a credential; use password_env or password_file")
-    if parts.scheme == "unix" and (host or not parts.path):
-        raise AddressError("expected a socket's whole path, as in unix:///run/x.sock")
-    if parts.scheme != "unix" and not host and not (kind == "postgres" and dict(query).get("host")):
+    host = all(hosts)
+    if len(hosts) > 1 and parts.scheme not in _SEVERAL:
+        raise AddressError(f"expected one host; several go with {', '.join(_SEVERAL)}")
+    if parts.scheme == "redis+sentinel" and not parts.path.strip("/"):
+        raise AddressError("expected the master's name, as in redis+sentinel://one,two:26379/mymaster/0")
+    if parts.scheme in _PATHS and (host or not parts.path):
+        raise AddressError(f"expected a whole path, as in {_PATHS[parts.scheme]}")
+    if parts.scheme not in _PATHS and not host and not (kind == "postgres" and dict(query).get("host")):
         raise AddressError("expected an address with a host")
     scheme, _, rest = url.partition("://")
     bare = rest[len(parts.netloc) :]
@@ -59,6 +80,12 @@ def take_apart(kind: str, url: str) -> Address:
         username=unquote(name) if name else None,
         password=Secret(unquote(password)) if password else None,
     )
+
+
+def _host(text: str) -> str | None:
+    """The host of one ``host:port``. Raises ValueError for a port that is none."""
+    parts = urlsplit(f"//{text}")
+    return parts.hostname if parts.port is None or parts.port > 0 else None
 
 
 def objection(kind: str, url: str) -> str | None:

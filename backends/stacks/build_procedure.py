@@ -9,9 +9,15 @@ from backends.model.action import (
     Action,
     Attest,
     Command,
+    DockerExec,
+    DockerPrune,
+    DockerRemove,
+    DockerTag,
     DockerVerb,
+    FileEdit,
     HttpCall,
     Observe,
+    ProcessSignal,
     RedisTransition,
     RedisUnit,
     RedisWrite,
@@ -19,11 +25,13 @@ from backends.model.action import (
     SystemdVerb,
     Wait,
 )
-from backends.model.condition import Condition, Each, Param
+from backends.model.condition import Each, Param
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.stacks import schema
 from backends.stacks import schema_do as do
-from backends.stacks.check_procedure import with_addresses, words_of
+from backends.stacks.build_check import build_condition
+from backends.stacks.check_procedure import with_addresses, with_folders
+from backends.stacks.naming import words_of
 
 
 def build_procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Procedure:
@@ -35,7 +43,7 @@ def build_procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Proc
         summary=item.summary,
         will_not=tuple(item.will_not),
         fallback=with_addresses(item.fallback, urls),
-        steps=tuple(_step(step) for step in item.step),
+        steps=tuple(_step(step, urls) for step in item.step),
         shows=tuple(item.shows),
         reversible_by=item.reversible_by,
         note=item.note,
@@ -43,7 +51,7 @@ def build_procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Proc
         not_done=item.not_done,
         section=item.section,
         runbook=tuple(item.runbook),
-        requires=tuple(_condition(row) for row in item.require),
+        requires=tuple(build_condition(row, row.id, row.because) for row in item.require),
         held_for=item.held_for,
         params=tuple(_param(row) for row in item.param),
         challenge=item.challenge,
@@ -52,21 +60,6 @@ def build_procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Proc
         warnings=tuple(item.warnings),
         seen=item.seen,
         quiet=item.quiet,
-    )
-
-
-def _condition(row: schema.RequireRow) -> Condition:
-    return Condition(
-        id=row.id,
-        fact=row.fact,
-        because=row.because,
-        equals=tuple(words_of(row)),
-        is_ok=row.ok,
-        is_missing=row.missing,
-        at_most=0.0 if row.zero else row.at_most,
-        max_age=row.max_age,
-        min_age=row.min_age,
-        where=row.where,
     )
 
 
@@ -83,18 +76,22 @@ def _param(row: schema.ParamRow) -> Param:
     return made if row.pattern is None else replace(made, pattern=row.pattern)
 
 
-def _step(item: schema.StepSpec) -> Step:
+def _step(item: schema.StepSpec, urls: Mapping[str, str]) -> Step:
     return Step(
         id=item.id,
         title=item.title,
-        action=_action(item.do),
+        action=_action(item.do, urls),
         proof=tuple(_proof(row) for row in item.proof),
         connect=item.connect,
         deadline=item.deadline,
         after=item.after,
         target=item.target,
-        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns)),
+        unless=item.unless,
+        waits_for=item.waits_for,
+        is_pre_authorised=item.pre_authorised,
+        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns), item.each.where),
         is_idempotent=item.idempotent,
+        is_once=item.once,
         goes_on=item.on_failure == "continue",
     )
 
@@ -102,17 +99,19 @@ def _step(item: schema.StepSpec) -> Step:
 def _proof(row: schema.ProofRow) -> Proof:
     return Proof(
         fact=row.fact,
-        equals=tuple(words_of(row)),
+        equals=tuple(words_of(row.equals)),
         within=row.within,
         at_most=0.0 if row.zero else row.at_most,
+        at_least=row.at_least,
         where=row.where,
         reads=row.reads,
         is_restarted=row.restarted,
         is_missing=row.missing,
+        is_newer=row.newer,
     )
 
 
-def _action(what: do.Do) -> Action:  # noqa: PLR0911 (one line for each kind of step)
+def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, PLR0912 (one case a kind of step)
     match what:
         case do.HttpCallSpec():
             return HttpCall(
@@ -125,21 +124,56 @@ def _action(what: do.Do) -> Action:  # noqa: PLR0911 (one line for each kind of 
         case do.RedisUnitSpec():
             return RedisUnit(what.source, tuple(_write(part, what.source) for part in what.writes))
         case do.DockerVerbSpec():
-            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network)
+            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network, what.signal)
+        case do.DockerExecSpec():
+            output = None if what.output is None else with_folders(what.output, urls)
+            return DockerExec(what.source, what.service, tuple(what.argv), what.user, output)
+        case do.DockerRemoveSpec():
+            return DockerRemove(what.source, what.container)
+        case do.DockerTagSpec():
+            return DockerTag(what.source, what.service, what.tag)
+        case do.DockerPruneSpec():
+            return DockerPrune(what.source, what.label, tuple(what.keep))
         case do.SystemdVerbSpec():
             return SystemdVerb(what.source, what.verb, what.unit)
+        case do.ProcessSignalSpec():
+            return ProcessSignal(what.source, what.command, what.pid, what.signal)
         case do.SqlStatementSpec():
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():
-            return Command(
-                what.source, tuple(what.argv), what.timeout, what.folder, tuple(what.env), tuple(what.ok)
-            )
+            return _command(what, urls)
+        case do.FileEditSpec():
+            return _edit(what)
         case do.WaitSpec():
             return Wait(what.seconds)
         case do.AttestSpec():
             return Attest(what.text)
         case do.ObserveSpec():
             return Observe()
+
+
+def _command(what: do.CommandSpec, urls: Mapping[str, str]) -> Command:
+    return Command(
+        source=what.source,
+        argv=tuple(with_folders(part, urls) for part in what.argv),
+        timeout=what.timeout,
+        folder=None if what.folder is None else with_folders(what.folder, urls),
+        env=tuple(what.env),
+        ok=tuple(what.ok),
+        output=None if what.output is None else with_folders(what.output, urls),
+    )
+
+
+def _edit(what: do.FileEditSpec) -> FileEdit:
+    return FileEdit(
+        source=what.source,
+        path=what.path,
+        key=tuple(what.key),
+        value=what.value,
+        is_removed=what.remove,
+        is_created=what.create,
+        was=what.was,
+    )
 
 
 def _transition(what: do.RedisTransitionSpec) -> RedisTransition:
@@ -167,9 +201,11 @@ def _write(what: do.RedisPart, source: str) -> RedisWrite:
         op=what.op,
         key=what.key,
         value=what.value,
-        fields=what.fields,
+        fields=what.fields | dict.fromkeys(what.set_null),
         if_absent=what.if_absent,
         if_value=what.if_value,
         min_receivers=what.min_receivers,
         max_length=what.max_length,
+        elapsed=what.elapsed,
+        if_null=tuple(what.if_null),
     )

@@ -7,14 +7,15 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from backends.stacks import address, schema
+from backends.stacks.check_check import checks
 from backends.stacks.check_procedure import procedures
-from backends.stacks.naming import LEVELS, Complaint, known, not_said_by, path_objection, source_of, word
-from backends.stacks.statement import objection
+from backends.stacks.check_query import query
+from backends.stacks.naming import LEVELS, Complaint, known, not_said_by, source_of, word, words_of
 from backends.stacks.toml_file import TomlFile
 from backends.stacks.toml_lines import Place
+from backends.stacks.variant import variants
 
-_BOUNDED = ("lrange", "zrange", "zrevrange", "xrevrange")
-_ANSWERS = {"redis": "redis", "sql": "postgres", "http": "http"}
+_RUNTIMES = {"containers": "docker", "swarm": "swarm", "unit": "systemd", "process": "host"}
 _NUMBERS = ("int", "float", "count", "table")
 _WORDED = ("text", "bool", "int")
 _LIMITS = ("warn_above", "crit_above", "warn_below", "crit_below")
@@ -23,7 +24,11 @@ NO_PATH = "none"
 
 def check(file: TomlFile, spec: schema.StackFile) -> None:
     """Raises ConfigError for the first thing in ``spec`` that cannot be meant."""
-    for rule in (_unique, _sources, _services, _facts, _trading, _alarms, _logs, procedures):
+    rules = (
+        variants, _unique, _sources, _services, _facts, _trading, _alarms, _logs, procedures, _reassertions,
+        checks, _polled,
+    )  # fmt: skip
+    for rule in rules:
         for place, text in rule(spec):
             raise file.error(place, text)
 
@@ -32,6 +37,8 @@ def _unique(spec: schema.StackFile) -> Iterator[Complaint]:
     yield from _repeated("service", [item.name for item in spec.service], "name")
     yield from _repeated("fact", [item.id for item in spec.fact], "id")
     yield from _repeated("alarm", [item.id for item in spec.alarm], "id")
+    for table in ("check", "checklist", "diagnosis"):
+        yield from _repeated(table, [item.id for item in getattr(spec, table)], "id")
     yield from _repeated("procedure", [item.id for item in spec.procedure], "id")
     for index, item in enumerate(spec.procedure):
         for (_, number, *rest), text in _repeated("step", [step.id for step in item.step], "id"):
@@ -69,57 +76,52 @@ def _sources(spec: schema.StackFile) -> Iterator[Complaint]:
             yield (*place, "auth"), f"a {source.kind} source has no auth; expected it on an http source"
 
 
+def _polled(spec: schema.StackFile) -> Iterator[Complaint]:
+    """Of what is never polled nobody would know whether it answers."""
+    polled = {fact.source for fact in spec.fact if not fact.on_demand}
+    polled |= {service.source for service in spec.service}
+    for name in spec.source:
+        if name not in polled:
+            yield (
+                ("source", name),
+                "nothing is polled from it; expected a service or a fact that is not only on demand",
+            )
+
+
 def _services(spec: schema.StackFile) -> Iterator[Complaint]:
     for index, service in enumerate(spec.service):
-        if why := source_of(spec, service.source, "docker"):
-            yield ("service", index, "source"), why
+        place: Place = ("service", index)
+        named = [key for key in _RUNTIMES if getattr(service, key)]
+        if len(named) != 1:
+            yield (
+                place,
+                f"expected exactly one of {', '.join(_RUNTIMES)}, got {' and '.join(named) or 'none'}",
+            )
+            continue
+        if why := source_of(spec, service.source, _RUNTIMES[named[0]]):
+            yield (*place, "source"), why
+    asked = {fact.source for fact in spec.fact if fact.source}
+    for index, service in enumerate(spec.service):
+        if service.source in asked:
+            yield (
+                ("service", index, "source"),
+                f"facts are read from {service.source!r} too; give them a source of their own with url_of",
+            )
 
 
 def _facts(spec: schema.StackFile) -> Iterator[Complaint]:
     for index, fact in enumerate(spec.fact):
         place: Place = ("fact", index)
-        for key, text in (*_query(spec, fact), *_typing(fact), *_thresholds(fact), *_words(fact)):
+        for key, text in (*query(spec, fact), *_typing(fact), *_thresholds(fact), *_words(fact)):
             yield (*place, *key), text
-
-
-def _query(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint]:
-    asked = [name for name in _ANSWERS if getattr(fact, name) is not None]
-    if len(asked) != 1:
-        yield (), f"expected exactly one of redis, sql, http, got {' and '.join(asked) or 'none'}"
-        return
-    if why := source_of(spec, fact.source, _ANSWERS[asked[0]]):
-        yield ("source",), why
-    if fact.redis is not None:
-        yield from ((("redis", *key), text) for key, text in _redis(fact.redis))
-    elif fact.sql is not None:
-        if why := objection(fact.sql):
-            yield ("sql",), why
-    elif fact.http is not None:
-        if why := path_objection(fact.http.path):
-            yield ("http", "path"), why
-        if fact.http.body == "prometheus" and fact.pick is None:
-            yield (), "a prometheus answer needs pick, the name of the metric"
-
-
-def _redis(read: schema.RedisRead) -> Iterator[Complaint]:
-    asked = [name for name in schema.REDIS_OPERATIONS if getattr(read, name) is not None]
-    if len(asked) != 1:
-        yield (), f"expected exactly one operation of {', '.join(schema.REDIS_OPERATIONS)}, got {len(asked)}"
-        return
-    operation = asked[0]
-    if not getattr(read, operation):
-        yield (operation,), "expected a key, got nothing"
-    if (read.field is not None) != (operation in ("hget", "info")):
-        yield (), "field goes with hget and info, and they need it"
-    is_bounded = (read.start < 0) == (read.stop < 0) and read.stop >= read.start
-    if operation in _BOUNDED and not (is_bounded and read.stop - read.start < 1000):
-        yield (), f"{operation} needs bounds: start and stop, at most 1000 items apart"
 
 
 def _typing(fact: schema.FactSpec) -> Iterator[Complaint]:
     has_time = fact.observed is not None or fact.type == "time"
     if fact.max_age is not None and not has_time:
         yield ("max_age",), "needs observed, the answer's own timestamp, or type time"
+    if fact.where and fact.type not in ("table", "count"):
+        yield ("where",), f"rows are of a table or a count, but this is a {fact.type} fact"
 
 
 def _thresholds(fact: schema.FactSpec) -> Iterator[Complaint]:
@@ -200,12 +202,44 @@ def _gates(spec: schema.StackFile) -> Iterator[Complaint]:
             yield (*place, "fact"), why
         if gate.fact in names[:index]:
             yield (*place, "fact"), f"{gate.fact!r} is a gate already"
+        if gate.service is not None and (
+            why := known(gate.service, [service.name for service in spec.service], "service")
+        ):
+            yield (*place, "service"), why
         both = {word(raw) for raw in gate.trading} & {word(raw) for raw in gate.halted}
         if both:
             yield (*place, "halted"), f"{sorted(both)[0]!r} means trading already; expected another word"
         for key in ("trading", "halted"):
             for text in not_said_by(facts[gate.fact], getattr(gate, key)):
                 yield (*place, key), text
+
+
+def _reassertions(spec: schema.StackFile) -> Iterator[Complaint]:
+    for index, gate in enumerate(spec.trading.gate):
+        if gate.reassert is not None:
+            for place, text in _reassertion(spec, gate, gate.reassert):
+                yield ("trading", "gate", index, "reassert", *place), text
+
+
+def _reassertion(
+    spec: schema.StackFile, gate: schema.GateRow, how: schema.ReassertRow
+) -> Iterator[Complaint]:
+    facts = {fact.id: fact for fact in spec.fact}
+    for key in ("since", "released"):
+        name = getattr(how, key)
+        if why := known(name, facts, "fact"):
+            yield (key,), why
+        elif facts[name].type != "time":
+            yield (key,), f"fact {name!r} is of type {facts[name].type}; expected type time"
+    procedures = {procedure.id: procedure for procedure in spec.procedure}
+    if why := known(how.by, procedures, "procedure"):
+        yield ("by",), why
+        return
+    halted = {word(raw) for raw in gate.halted}
+    proofs = [p for step in procedures[how.by].step for p in step.proof if p.fact == gate.fact]
+    closes = any(proof.equals != [] and set(words_of(proof.equals)) <= halted for proof in proofs)
+    if procedures[how.by].risk != "stop" or not closes:
+        yield ("by",), f"{how.by!r} is not a stop whose proof is that {gate.fact!r} reads halted"
 
 
 def _alarms(spec: schema.StackFile) -> Iterator[Complaint]:

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from backends.model.alarm import Priority
-from backends.model.fact import Fact, HttpQuery, Level, Query, RedisQuery, SqlQuery, ValueType
+from backends.model.fact import Fact, Level, ValueType
 from backends.model.stack import (
+    ROOM,
     AlarmRule,
     EchoSpec,
     Environment,
     GateSpec,
+    Generation,
     LogGrammar,
+    Reassertion,
     ServiceSpec,
     Source,
     SourceKind,
@@ -22,14 +25,18 @@ from backends.model.stack import (
 )
 from backends.model.trading import TradingState
 from backends.stacks import schema
+from backends.stacks.build_check import build_check, build_checklist, build_diagnosis
 from backends.stacks.build_procedure import build_procedure
+from backends.stacks.build_query import build_query
 from backends.stacks.check import check
 from backends.stacks.naming import word
+from backends.stacks.schema_read import REDIS_OPERATIONS
 from backends.stacks.toml_file import TomlFile, decode, read_toml
+from backends.stacks.variant import generation, named, overlaid
 
 FOLDER: Final = Path(__file__).parent
 STACK_FILE: Final = "stack.toml"
-_ONLY_READS: Final = f"a fact only reads; expected one of: {', '.join(schema.REDIS_OPERATIONS)}"
+_ONLY_READS: Final = f"a fact only reads; expected one of: {', '.join(REDIS_OPERATIONS)}"
 _NOTES: Final = {
     "keys": "KEYS stops Redis while it looks; expected scan",
     **dict.fromkeys(("set", "del", "hset", "incr", "lpush", "rpush", "sadd", "zadd", "expire"), _ONLY_READS),
@@ -44,6 +51,10 @@ class Described:
 
     file: TomlFile
     spec: schema.StackFile
+    generation: Generation | None = None
+    """Which form of the stack this is, when the file describes several."""
+    others: tuple[Described, ...] = ()
+    """Its other forms."""
 
     def sources(self) -> dict[str, Source]:
         """The sources with the file's own addresses and no credentials."""
@@ -64,6 +75,16 @@ class Described:
             options=spec.options,
         )
 
+    def _runbook(self) -> Path | None:
+        path = self.file.path.with_name("runbook.md")
+        return path if path.is_file() else None
+
+    def _own(self) -> dict[str, Source]:
+        """The room itself as a source, when it derives anything."""
+        if all(item.derive is None for item in self.spec.fact):
+            return {}
+        return {ROOM: Source(ROOM, SourceKind.ROOM, "the room itself", "", every=1.0, deadline=1.0)}
+
     def build(self, sources: Mapping[str, Source], environment: Environment | None = None) -> Stack:
         """The stack with the given sources; ``environment`` None is the file's own word."""
         spec = self.spec
@@ -72,17 +93,23 @@ class Described:
             id=spec.stack.id,
             title=spec.stack.title,
             environment=environment or Environment[spec.stack.environment.upper()],
-            sources=dict(sources),
+            sources=dict(sources) | self._own(),
             services=tuple(_service(item) for item in spec.service),
             facts={item.id: _fact(item) for item in spec.fact},
             gates=tuple(_gate(item) for item in spec.trading.gate),
             echoes=tuple(EchoSpec(item.gate, item.fact, item.label) for item in spec.trading.echo),
             alarms=tuple(_alarm(item) for item in spec.alarm),
             procedures={item.id: build_procedure(item, urls) for item in spec.procedure},
+            checks={item.id: build_check(item) for item in spec.check},
+            checklists={item.id: build_checklist(item) for item in spec.checklist},
+            diagnoses={item.id: build_diagnosis(item) for item in spec.diagnosis},
             logs=LogGrammar(tuple(spec.logs.patterns), tuple(spec.logs.drop)),
+            runbook=self._runbook(),
             environment_facts=tuple(
                 (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
             ),
+            generation=self.generation,
+            is_several=spec.trading.several,
         )
 
 
@@ -93,10 +120,23 @@ def built_in() -> dict[str, Path]:
 
 def describe(path: Path) -> Described:
     """The checked stack file at ``path``. Raises ConfigError with one message for the operator."""
-    file = read_toml(path)
+    written = read_toml(path)
+    file = named(written)
     spec = decode(file, schema.StackFile, _NOTES)
     check(file, spec)
-    return Described(file, spec)
+    if spec.stack.variant is None:
+        return Described(file, spec)
+    others = tuple(_other(written, spec, name) for name in spec.variant if name != spec.stack.variant)
+    return Described(file, spec, generation(spec, spec.stack.variant), others)
+
+
+def _other(file: TomlFile, spec: schema.StackFile, name: str) -> Described:
+    """The file as another generation has it. Checked now: who runs it must not be the first to learn."""
+    whole = named(overlaid(file, name))
+    whole.tree["stack"] = {key: value for key, value in whole.tree["stack"].items() if key != "variant"}
+    made = decode(whole, schema.StackFile, _NOTES)
+    check(whole, made)
+    return Described(whole, made, generation(spec, name))
 
 
 def load_stack(path: Path) -> Stack:
@@ -108,13 +148,14 @@ def load_stack(path: Path) -> Stack:
 def _service(item: schema.ServiceSpec) -> ServiceSpec:
     return ServiceSpec(
         name=item.name,
-        match=tuple(item.containers),
+        match=tuple(item.containers) or (item.swarm or item.unit or item.process or "",),
         role=item.role,
         source=item.source,
         is_required=item.required,
         has_check=item.has_check,
         note=item.note,
         is_followed=item.followed,
+        instance_of=item.instance_of,
         runbook=tuple(item.runbook),
     )
 
@@ -127,8 +168,8 @@ def _fact(item: schema.FactSpec) -> Fact:
         id=item.id,
         label=item.label,
         group=item.group,
-        source=item.source,
-        query=_query(item),
+        source=item.source or ROOM,
+        query=build_query(item),
         type=ValueType(item.type),
         pick=item.pick,
         unit=item.unit,
@@ -143,19 +184,11 @@ def _fact(item: schema.FactSpec) -> Fact:
         missing=Level(item.missing),
         missing_note=item.missing_note,
         note=item.note,
-        is_shown=item.shown,
+        is_shown=item.shown and not item.on_demand,
+        on_demand=item.on_demand,
+        where=item.where,
         runbook=tuple(item.runbook),
     )
-
-
-def _query(item: schema.FactSpec) -> Query:
-    if item.redis is not None:
-        read = item.redis
-        name = next(name for name in schema.REDIS_OPERATIONS if getattr(read, name) is not None)
-        return RedisQuery(name, getattr(read, name), read.field, read.start, read.stop)
-    if item.http is not None:
-        return HttpQuery(item.http.path, tuple(item.http.expect), item.http.body)
-    return SqlQuery((item.sql or "").strip().removesuffix(";"), item.limit)
 
 
 def _gate(item: schema.GateRow) -> GateSpec:
@@ -167,6 +200,12 @@ def _gate(item: schema.GateRow) -> GateSpec:
         missing=TradingState[item.missing.upper()],
         missing_note=item.missing_note,
         latches=item.latches,
+        service=item.service,
+        reassert=(
+            Reassertion(item.reassert.by, item.reassert.since, item.reassert.released)
+            if item.reassert is not None
+            else None
+        ),
     )
 
 
@@ -175,6 +214,7 @@ def _alarm(item: schema.AlarmSpec) -> AlarmRule:
         id=item.id,
         fact=item.fact,
         at=Level(item.at),
+        words=frozenset(map(word, item.words)),
         priority=Priority(item.priority),
         title=item.title,
         cause=item.cause,

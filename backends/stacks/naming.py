@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 from backends.stacks import schema
@@ -19,6 +19,11 @@ LEVELS = ("ok", "info", "warn", "crit")
 def word(raw: Word) -> str:
     """A word as readings show it: flags are ``true`` and ``false``."""
     return str(raw).lower() if isinstance(raw, bool) else str(raw)
+
+
+def words_of(said: Word | Sequence[Word]) -> list[str]:
+    """One word or several, as readings show them."""
+    return [word(raw) for raw in ([said] if isinstance(said, (str, bool, int)) else said)]
 
 
 def path_objection(path: str) -> str | None:
@@ -39,12 +44,14 @@ def known(name: str, names: Iterable[str], what: str) -> str | None:
     return f"there is no {what} {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
-def source_of(spec: schema.StackFile, name: str, kind: str) -> str | None:
-    """What is wrong with the name of a source that should be of this kind, or None."""
+def source_of(spec: schema.StackFile, name: str, *kinds: str) -> str | None:
+    """What is wrong with the name of a source that should be of one of these kinds, or None."""
     if why := known(name, spec.source, "source"):
         return why
     found = spec.source[name].kind
-    return None if found == kind else f"source {name!r} is of kind {found}; expected kind {kind}"
+    return (
+        None if found in kinds else f"source {name!r} is of kind {found}; expected kind {' or '.join(kinds)}"
+    )
 
 
 def not_said_by(fact: schema.FactSpec, words: Iterable[Word]) -> Iterator[str]:

@@ -10,10 +10,22 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, field
+from msgspec import Meta
 from msgspec.json import schema
 
+from backends.stacks.schema_check import ChecklistRow, CheckRow, DiagnosisRow, RequireRow
 from backends.stacks.schema_do import Do
+from backends.stacks.schema_read import (
+    DeriveRead,
+    DockerRead,
+    FileRead,
+    HostRead,
+    HttpRead,
+    LokiRead,
+    PromRead,
+    RedisRead,
+    SystemdRead,
+)
 from backends.stacks.schema_types import (
     EnvironmentWord,
     Id,
@@ -34,10 +46,15 @@ class Head(Strict):
     title: Text
     environment: EnvironmentWord
     """What to assume until a config file or live evidence says otherwise."""
+    variant: str | None = None
+    """Which of the file's variants it describes where no overlay is laid over it."""
 
 
 class SourceSpec(Strict):
-    kind: Literal["docker", "redis", "postgres", "http"]
+    kind: Literal[
+        "docker", "swarm", "redis", "postgres", "http", "systemd", "files", "host", "prometheus", "loki",
+        "sqlite", "clickhouse",
+    ]  # fmt: skip
     title: Text
     every: Seconds
     deadline: Seconds
@@ -56,70 +73,47 @@ class SourceSpec(Strict):
 
 class ServiceSpec(Strict):
     name: Id
-    containers: Annotated[list[Text], Meta(min_length=1)]
-    """Container names it may have, exact, tried in order."""
     role: Text
+    containers: list[Text] = []
+    """Container names it may have, exact, tried in order."""
+    unit: Text | None = None
+    """Instead of containers: the systemd unit it is."""
+    swarm: Text | None = None
+    """Instead of containers: the service's name in a Docker Swarm."""
+    process: Text | None = None
+    """Instead of containers: a text its command line holds."""
     source: str = "docker"
     required: bool = True
     has_check: bool = False
     followed: bool = True
+    instance_of: Id | None = None
+    """What it is one of several instances of: nothing is resumed while they run different versions."""
     note: str | None = None
     runbook: Rows = []
-
-
-class RedisRead(Strict):
-    """Exactly one operation, with the key it reads."""
-
-    get: str | None = None
-    strlen: str | None = None
-    exists: str | None = None
-    ttl: str | None = None
-    pttl: str | None = None
-    type: str | None = None
-    hget: str | None = None
-    hgetall: str | None = None
-    hlen: str | None = None
-    llen: str | None = None
-    lrange: str | None = None
-    scard: str | None = None
-    zcard: str | None = None
-    zrange: str | None = None
-    zrevrange: str | None = None
-    xlen: str | None = None
-    xrevrange: str | None = None
-    scan: str | None = None
-    """A pattern; the value is how many keys match."""
-    info: str | None = None
-    """A section of INFO; ``field`` names the line."""
-    field: str | None = None
-    start: int = 0
-    stop: int = -1
-
-
-REDIS_OPERATIONS = tuple(
-    name for name in RedisRead.__struct_fields__ if name not in ("field", "start", "stop")
-)
-"""The reads a stack file may ask for. None of them changes anything or is unbounded."""
-
-
-class HttpRead(Strict):
-    path: str
-    expect: list[Annotated[int, Meta(ge=100, le=599)]] = field(default_factory=lambda: [200])
-    body: Literal["json", "text", "prometheus", "none"] = "json"
 
 
 class FactSpec(Strict):
     id: Id
     label: Label
     group: Label
-    source: str
     type: Literal["text", "int", "float", "bool", "time", "count", "table"]
+    source: str = ""
+    """Not for what is derived from other facts."""
     redis: RedisRead | None = None
     sql: str | None = None
     http: HttpRead | None = None
+    systemd: SystemdRead | None = None
+    file: FileRead | None = None
+    host: HostRead | None = None
+    prom: PromRead | None = None
+    loki: LokiRead | None = None
+    docker: DockerRead | None = None
+    derive: DeriveRead | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200
     """Rows kept of a SQL answer."""
     pick: str | None = None
+    where: dict[str, str] = {}
+    """For a table or a count: only rows whose columns read so, such as ``{fill_rate = "<0.8"}``."""
     unit: Annotated[str, Meta(max_length=8)] = ""
     every: Seconds | None = None
     observed: str | None = None
@@ -136,7 +130,20 @@ class FactSpec(Strict):
     missing_note: str | None = None
     note: str | None = None
     shown: bool = True
+    on_demand: bool = False
+    """Never polled: read only when a check, a diagnosis or a procedure needs it."""
     runbook: Rows = []
+
+
+class ReassertRow(Strict):
+    """Put a halt back that was lost: its key vanished, or an older state came back without a release."""
+
+    by: str
+    """The stop that closes the gate."""
+    since: str
+    """Fact of type time: since when it is closed."""
+    released: str
+    """Fact of type time: when it was last released, by whatever tool."""
 
 
 class GateRow(Strict):
@@ -148,6 +155,9 @@ class GateRow(Strict):
     missing_note: Text
     latches: bool = True
     """Whether it stays closed until somebody opens it; false for a gate that closes and opens by itself."""
+    service: str | None = None
+    """What trades behind it: halted while that service does not run."""
+    reassert: ReassertRow | None = None
 
 
 class EchoRow(Strict):
@@ -159,6 +169,8 @@ class EchoRow(Strict):
 class TradingSpec(Strict):
     halt_path: Text
     """The procedure that halts trading, or ``none`` for a stack that cannot be halted."""
+    several: bool = False
+    """Each gate is that of a trader of its own: halted only when all are, trading when one is."""
     gate: list[GateRow] = []
     echo: list[EchoRow] = []
 
@@ -178,6 +190,8 @@ class AlarmSpec(Strict):
     cause: Text
     consequence: Text
     response: Text
+    words: list[Word] = []
+    """Only when the fact reads one of these; ``(missing)``, or ``(other)`` for a word it does not list."""
     section: str | None = None
     runbook: Rows = []
 
@@ -195,17 +209,21 @@ class ProofRow(Strict):
     within: Seconds = 1.0
     zero: bool = False
     at_most: float | None = None
+    at_least: float | None = None
     where: dict[str, str] = {}
     """For a table: only rows whose columns read this are counted."""
-    reads: Annotated[int, Meta(ge=1, le=10)] = 1
+    reads: Annotated[int, Meta(ge=1, le=90)] = 1
     """How many times in a row, at least a second apart."""
     restarted: bool = False
     missing: bool = False
+    newer: bool = False
+    """Its own timestamp (``observed``, or a fact of type time) must be later than the step was sent."""
 
 
 class EachSpec(Strict):
     fact: str
     columns: Annotated[list[Text], Meta(min_length=1)]
+    where: dict[str, str] = {}
 
 
 class StepSpec(Strict):
@@ -217,24 +235,17 @@ class StepSpec(Strict):
     deadline: Seconds = 0.5
     after: Annotated[float, Meta(ge=0, le=60)] = 0.0
     target: str = ""
+    unless: str = ""
+    """The target that makes this one unneeded when it is reached by ``after``."""
+    waits_for: str = ""
+    """The step of another target that has up to two seconds to be proved first."""
+    pre_authorised: bool = False
+    """A rung that ends services by itself must say so."""
     each: EachSpec | None = None
     idempotent: bool = False
+    once: bool = False
+    """For a stop: not sent again once it was acknowledged."""
     on_failure: Literal["stop", "continue"] = "stop"
-
-
-class RequireRow(Strict):
-    id: Id
-    fact: str
-    """A fact, or ``service:NAME``."""
-    because: Text
-    equals: Word | list[Word] = []
-    ok: bool = False
-    missing: bool = False
-    zero: bool = False
-    at_most: float | None = None
-    max_age: Annotated[float, Meta(gt=0)] | None = None
-    min_age: Annotated[float, Meta(gt=0)] | None = None
-    where: dict[str, str] = {}
 
 
 class ParamRow(Strict):
@@ -274,18 +285,55 @@ class ProcedureSpec(Strict):
     quiet: str | None = None
 
 
+Overlay = list[dict[str, Any]]
+"""Tables as in the file itself: laid over the one of the same id or name, or added."""
+
+
+class VariantSpec(Strict):
+    """Another generation of the stack: how it is known, and what differs in it."""
+
+    title: Text
+    present: list[Text] = []
+    """Containers that must exist, running or not."""
+    any_of: list[Text] = []
+    absent: list[Text] = []
+    project: Text | None = None
+    """Compose project that one of ``present`` must belong to."""
+    drop: list[Text] = []
+    """What this generation does not have: ``fact:ID``, ``service:NAME``, ``procedure:ID/STEP``,
+    ``checklist:ID/ITEM`` …"""
+    names: dict[str, str] = {}
+    source: dict[str, dict[str, Any]] = {}
+    trading: dict[str, Any] = {}
+    logs: dict[str, Any] = {}
+    service: Overlay = []
+    fact: Overlay = []
+    evidence: Overlay = []
+    alarm: Overlay = []
+    check: Overlay = []
+    checklist: Overlay = []
+    diagnosis: Overlay = []
+    procedure: Overlay = []
+
+
 class StackFile(Strict):
     """One ``stack.toml``."""
 
     stack: Head
     trading: TradingSpec
     logs: LogSpec
+    names: dict[str, str] = {}
+    """What ``%{NAME}`` in any text of the file stands for."""
     source: dict[str, SourceSpec] = {}
     service: list[ServiceSpec] = []
     fact: list[FactSpec] = []
     evidence: list[EvidenceRow] = []
     alarm: list[AlarmSpec] = []
+    check: list[CheckRow] = []
+    checklist: list[ChecklistRow] = []
+    diagnosis: list[DiagnosisRow] = []
     procedure: list[ProcedureSpec] = []
+    variant: dict[str, VariantSpec] = {}
 
 
 def json_schema() -> dict[str, Any]:

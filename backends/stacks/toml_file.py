@@ -6,7 +6,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import UnionType
@@ -51,6 +51,8 @@ class TomlFile:
     path: Path
     tree: dict[str, Any]
     text: str
+    origins: Mapping[Place, Place] = field(default_factory=dict)
+    """Where in the text a part of the tree stands, when it is not where the tree has it."""
 
     @cached_property
     def lines(self) -> Mapping[Place, int]:
@@ -59,9 +61,15 @@ class TomlFile:
 
     def line(self, place: Place) -> int:
         """The line of ``place``, or of the nearest thing around it."""
-        while place and place not in self.lines:
+        while place and self._written(place) not in self.lines:
             place = place[:-1]
-        return self.lines.get(place, 1)
+        return self.lines.get(self._written(place), 1)
+
+    def _written(self, place: Place) -> Place:
+        for end in range(len(place), 0, -1) if self.origins else ():
+            if place[:end] in self.origins:
+                return self.origins[place[:end]] + place[end:]
+        return place
 
     def error(self, place: Place, text: str) -> ConfigError:
         """The error for ``place``: ``stack.toml:41: fact 'orders.open': label: <text>``."""

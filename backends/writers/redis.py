@@ -19,6 +19,7 @@ from redis.exceptions import ConnectionError as LostError
 from backends.model.action import Action, RedisTransition, RedisUnit, RedisWrite
 from backends.model.procedure import Receipt, Step
 from backends.model.stack import Source
+from backends.redis_place import is_cluster, is_guarded, located
 from backends.writers.answer import failed, reason, unknown
 from backends.writers.redis_write import Writes
 from backends.writers.transition import command, receipt, understand
@@ -44,16 +45,20 @@ class RedisEffector:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._idle: Link | None = None
+        self._moves = is_guarded(source) or is_cluster(source)
+        """Whether another server may be the right one next time: no connection is kept then."""
 
     async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
         """Make the change once. FAILED means it was not made; UNKNOWN means it may have been."""
         try:
             if isinstance(action, RedisTransition):
                 words = command(action, values)
-                return await self._perform(lambda link: self._change(link, action, words, step), step)
+                return await self._perform(
+                    lambda link: self._change(link, action, words, step), step, action.key
+                )
             if isinstance(action, (RedisWrite, RedisUnit)):
                 writes = Writes(action, values)
-                return await self._perform(lambda link: self._write(link, writes, step), step)
+                return await self._perform(lambda link: self._write(link, writes, step), step, writes.key)
         except (NotSentError, ValueError) as error:
             return failed(str(error))
         except LostError as error:
@@ -67,6 +72,8 @@ class RedisEffector:
 
     async def warm(self) -> None:
         """Have one connection that answered just now; without success there is none, and act will tell."""
+        if self._moves:
+            return
         link, self._idle = self._idle, None
         try:
             if link is None:
@@ -86,13 +93,13 @@ class RedisEffector:
             link, self._idle = self._idle, None
             await link.disconnect(nowait=True)
 
-    async def _perform(self, talk: Callable[[Link], Awaitable[Receipt]], step: Step) -> Receipt:
+    async def _perform(self, talk: Callable[[Link], Awaitable[Receipt]], step: Step, key: str) -> Receipt:
         link, self._idle = self._idle, None
         if link is not None:
             with suppress(LostError):
                 return await _closing(link, talk)
         try:
-            link = await self._open(step.connect)
+            link = await self._open(step.connect, key)
         except TimeoutError as error:
             text = f"no connection within {step.connect * 1000:.0f} ms, nothing was sent"
             raise NotSentError(text) from error
@@ -154,8 +161,13 @@ class RedisEffector:
         await self._keep(link)
         return answer
 
-    async def _open(self, limit: float) -> Link:
-        options: dict[str, Any] = dict(parse_url(self._source.url))
+    async def _open(self, limit: float, key: str = "") -> Link:
+        async with asyncio.timeout(limit):
+            place = await located(self._source, key, limit)
+            return await self._connected(place)
+
+    async def _connected(self, place: Source) -> Link:
+        options: dict[str, Any] = dict(parse_url(place.url))
         kind = options.pop("connection_class", Connection)
         # Plain RESP2 without greeting, client name or library report: a stop waits for one answer only.
         options |= {
@@ -168,15 +180,14 @@ class RedisEffector:
         }
         link: Link = kind(**options)
         try:
-            async with asyncio.timeout(limit):
-                await link.connect_check_health(check_health=False)
+            await link.connect_check_health(check_health=False)
         except BaseException:
             await link.disconnect(nowait=True)
             raise
         return link
 
     async def _keep(self, link: Link) -> None:
-        if self._idle is None:
+        if self._idle is None and not self._moves:
             self._idle = link
         else:
             await link.disconnect(nowait=True)

@@ -10,14 +10,13 @@ from backends.model.action import Action, SystemdVerb
 from backends.model.procedure import Receipt, Step
 from backends.model.stack import ServiceSpec, Source
 from backends.model.substitution import fill, names_in
+from backends.program import USER_BUS, Ended, NotStartedError, environment, program_at, run
 from backends.writers.answer import done, failed, unknown
-from backends.writers.program import Ended, NotStartedError, environment, run
 
 VERBS: Final = ("start", "stop", "restart")
 _UNIT: Final = re.compile(r"[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]{0,254}")
 """No option, no path, and no pattern, which systemctl would match against all units."""
 
-_USER_BUS: Final = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 _REFUSED: Final = frozenset({4, 5, 6})
 """Exit codes of systemctl: not allowed, no such unit, unit not configured."""
 _NOT_SENT: Final = ("Failed to connect to bus", "Access denied", "Interactive authentication required")
@@ -41,7 +40,7 @@ class SystemdEffector:
         limit = step.connect + step.deadline
         try:
             unit = self._unit(action, values)
-            env = environment(_USER_BUS if self._is_users else ()) | {"LC_ALL": "C"}
+            env = environment(USER_BUS if self._is_users else ()) | {"LC_ALL": "C"}
             ended = await run(self._argv(action.verb, unit), limit, "/", env)
         except (ValueError, NotStartedError) as error:
             return failed(f"{error}; nothing was sent")
@@ -61,7 +60,15 @@ class SystemdEffector:
 
     def _argv(self, verb: str, unit: str) -> list[str]:
         scope = ["--user"] if self._is_users else ["--system"]
-        return ["systemctl", *scope, "--no-ask-password", "--no-pager", verb, "--", unit]
+        return [
+            program_at(self._source.url, "systemctl"),
+            *scope,
+            "--no-ask-password",
+            "--no-pager",
+            verb,
+            "--",
+            unit,
+        ]
 
     def _unit(self, action: SystemdVerb, values: Mapping[str, Any]) -> str:
         """Raises ValueError for what the stack file does not name."""

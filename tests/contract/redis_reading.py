@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from backends.model.fact import Broken, Fact, Finding, Found, RedisQuery, SourceError, ValueType
+from backends.model.fact import Broken, Fact, Finding, Found, SourceError, ValueType
+from backends.model.query import RedisQuery
 from backends.model.stack import Source, SourceKind
 from backends.readers.redis import RedisFactReader
 from tests.servers.redis import RedisServer

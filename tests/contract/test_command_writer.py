@@ -47,6 +47,10 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 def is_alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -229,3 +233,25 @@ async def test_no_open_files_are_left() -> None:
         await act(python("print('x')"))
         await act(Command("", ("/nonexistent/program",)))
     assert open_files() <= before
+
+
+async def test_output_for_a_file_replaces_it_only_when_the_program_ended_well(tmp_path: Path) -> None:
+    target = tmp_path / "dump.sql"
+    write = "import sys; print('-- dump complete' * 9000); print('said', file=sys.stderr); sys.exit({})"
+    receipt = await act(python(write.format(0), output=str(target)))
+    assert receipt.kind is DONE and receipt.text == f"exit 0, 144001 bytes in {target}"
+    assert receipt.after == "said"
+    whole = target.read_text()
+    assert target.stat().st_mode & 0o777 == 0o600 and whole.endswith("-- dump complete\n")
+    failed = await act(python("print('half'); import sys; sys.exit(3)", output=str(target)))
+    ended = await act(python("import time; print('half'); time.sleep(9)", output=str(target), timeout=0.3))
+    assert (failed.kind, ended.kind) == (UNKNOWN, UNKNOWN)
+    assert target.read_text() == whole and names(tmp_path) == ["dump.sql"]
+
+
+async def test_output_for_a_folder_that_is_not_there_runs_nothing(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    program = f"open({str(ran)!r}, 'w')"
+    receipt = await act(python(program, output=str(tmp_path / "none" / "dump.sql")))
+    assert receipt.kind is FAILED and "no such file or directory; nothing was run" in receipt.text
+    assert not ran.exists()

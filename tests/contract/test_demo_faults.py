@@ -14,8 +14,8 @@ import psycopg
 import pytest
 import redis
 
-from backends.demo.faults import FAULTS
 from backends.demo.remote import DemoError, list_faults, switch_fault
+from backends.demo.trading_platform.faults import FAULTS
 from tests.contract.demo_eyes import Eyes
 from tests.servers.demo import start_demo
 from tests.servers.process import wait_until

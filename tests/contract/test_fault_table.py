@@ -17,13 +17,15 @@ import pytest
 
 from backends.board.ingest import ingest_facts, ingest_failure
 from backends.model.clock import Instant
-from backends.model.fact import Fact, HttpQuery, Level, RedisQuery, SourceError, SqlQuery, ValueType
+from backends.model.fact import Fact, Level, SourceError, Table, ValueType
 from backends.model.judge import judge
 from backends.model.port import FactReader
+from backends.model.query import HttpQuery, RedisQuery, SqlQuery
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
-from backends.readers.http import HttpFactReader, new_client
+from backends.readers.http import HttpFactReader
+from backends.readers.http_page import new_client
 from backends.readers.postgres import PostgresFactReader
 from backends.readers.redis import RedisFactReader
 from backends.stacks.loader import built_in, load_stack
@@ -54,7 +56,14 @@ def _of_each_kind() -> list[Fact]:
             _plain(kind, RedisQuery(op, "k", stop=9), None) for kind in (ValueType.TABLE, ValueType.COUNT)
         ]
         facts.append(_plain(ValueType.TEXT, RedisQuery(op, "k", stop=0), "event"))
-    for op in ("strlen", "hlen", "llen", "scard", "zcard", "xlen", "ttl", "pttl"):
+    for op in ("smembers", "sinter", "groups", "scan_get", "scan_hash"):
+        facts += [_plain(kind, RedisQuery(op, "k")) for kind in (ValueType.TABLE, ValueType.COUNT)]
+    facts += [_plain(ValueType.TABLE, RedisQuery(op, "k", "f")) for op in ("consumers", "each")]
+    facts += [
+        _plain(ValueType.TEXT, RedisQuery("ping", "")),
+        _plain(ValueType.TIME, RedisQuery("lastsave", "")),
+    ]
+    for op in ("strlen", "hlen", "llen", "scard", "zcard", "xlen", "ttl", "pttl", "numsub", "dbsize"):
         facts.append(_plain(ValueType.INT, RedisQuery(op, "k")))
     facts += [
         _plain(ValueType.TEXT, RedisQuery("type", "k")),
@@ -78,7 +87,12 @@ def _of_each_kind() -> list[Fact]:
 
 
 def _of_the_stacks() -> list[Fact]:
-    return [fact for file in built_in().values() for fact in load_stack(file).facts.values()]
+    """Each under a name of its own: two stacks may call different things alike."""
+    return [
+        replace(fact, id=f"{name} {fact.id}")
+        for name, file in built_in().items()
+        for fact in load_stack(file).facts.values()
+    ]
 
 
 FACTS = {"of each kind": _of_each_kind(), "of the built-in stacks": _of_the_stacks()}
@@ -169,7 +183,7 @@ async def test_a_redis_that_answers_everything_with_one_wrong_thing_gives_no_val
         readings = await board(reader, facts)
     if said == "huge number":
         # A number is what these ask for: how large it may be is for the fact's thresholds to say.
-        numbers = ("strlen", "hlen", "llen", "scard", "zcard", "xlen", "ttl", "pttl", "exists")
+        numbers = ("strlen", "hlen", "llen", "scard", "zcard", "xlen", "ttl", "pttl", "exists", "dbsize")
         facts = [fact for fact in facts if _redis(fact).op not in numbers]
     assert_no_value(facts, readings, FAILED)
 
@@ -179,17 +193,22 @@ def _redis(fact: Fact) -> RedisQuery:
     return fact.query
 
 
+SEARCHES = ("scan", "scan_get", "scan_hash", "exists", "sinter", "each", "numsub")
+"""What looks for something, and finds none of it."""
+OF_THE_SERVER = ("info", "time", "ping", "dbsize", "lastsave", "clients")
+
+
 @pytest.mark.parametrize("which", FACTS)
 async def test_a_key_that_is_not_there_is_missing_and_only_a_search_finds_a_true_nothing(
     which: str, redis_db: RedisServer
 ) -> None:
     facts = facts_for(which, RedisQuery)
-    keyed = [fact for fact in facts if _redis(fact).op not in ("scan", "exists", "info", "time")]
+    keyed = [fact for fact in facts if _redis(fact).op not in (*SEARCHES, *OF_THE_SERVER)]
     async with redis_at(redis_db.port) as reader:
         readings = await board(reader, facts)
     assert_no_value(keyed, readings, MISSING)
-    searched = [readings[fact.id].value for fact in facts if _redis(fact).op in ("scan", "exists")]
-    assert all(value == 0 for value in searched)
+    searched = [readings[fact.id].value for fact in facts if _redis(fact).op in SEARCHES]
+    assert all((value.total if isinstance(value, Table) else value) == 0 for value in searched)
 
 
 WRONG_KINDS = {
@@ -199,7 +218,8 @@ WRONG_KINDS = {
 RIGHT_KIND = {
     "get": "string", "strlen": "string", "hget": "hash", "hgetall": "hash", "hlen": "hash", "llen": "list",
     "lrange": "list", "scard": "set", "zcard": "zset", "zrange": "zset", "zrevrange": "zset",
-    "xlen": "stream", "xrevrange": "stream",
+    "xlen": "stream", "xrevrange": "stream", "xlatest": "stream", "smembers": "set", "sinter": "set",
+    "each": "set", "groups": "stream", "consumers": "stream",
 }  # fmt: skip
 
 

@@ -13,10 +13,12 @@ import httpx
 import pytest
 
 from backends.model.credential import internal_token, user_context
-from backends.model.fact import Absent, Broken, Fact, Finding, Found, HttpQuery, SourceError, Table, ValueType
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, Table, ValueType
+from backends.model.query import HttpQuery
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
-from backends.readers.http import HttpFactReader, new_client
+from backends.readers.http import HttpFactReader
+from backends.readers.http_page import new_client
 from tests.clock import FakeClock
 from tests.contract.faulty import Fault, Faulty
 from tests.contract.http_server import HANG, Answer, HttpServer

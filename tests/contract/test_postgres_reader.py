@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, SqlQuery, Table, ValueType
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, Table, ValueType
+from backends.model.query import SqlQuery
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
 from backends.readers.postgres import PostgresFactReader

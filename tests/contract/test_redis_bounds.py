@@ -7,7 +7,8 @@ import json
 import pytest
 import redis
 
-from backends.model.fact import Broken, Found, RedisQuery, ValueType
+from backends.model.fact import Broken, Found, ValueType
+from backends.model.query import RedisQuery
 from backends.model.safetext import SafeText
 from backends.stacks.loader import built_in, load_stack
 from tests.contract.faulty import Faulty, redis_commands
@@ -24,7 +25,7 @@ async def test_a_scan_gives_up_on_a_key_space_too_large_rather_than_count_a_part
     redis_db.command("SET", "wanted:1", "x")
     assert await value(redis_db, fact("scan", "wanted:*", COUNT)) == 1
     assert await value(redis_db, fact("scan", "unwanted:*", COUNT)) == 0
-    monkeypatch.setattr("backends.readers.redis_question.SCAN_ROUNDS", 3)
+    monkeypatch.setattr("backends.readers.redis_several.SCAN_ROUNDS", 3)
     assert "keys to look through" in await why(redis_db.port, fact("scan", "wanted:*", COUNT))
 
 

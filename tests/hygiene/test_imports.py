@@ -69,7 +69,12 @@ def test_what_reads_nothing_loads_neither_the_screen_nor_a_client(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["status", "--json", "--timeout", "8"], ["run", "halt", "--reason", "import test"], ["doctor"]],
+    [
+        ["status", "--json", "--timeout", "8"],
+        ["run", "halt", "--reason", "import test"],
+        ["doctor"],
+        ["check", "all"],
+    ],
     ids=lambda it: it[0],
 )
 def test_commands_without_a_screen_do_not_load_it(config: Path, tmp_path: Path, arguments: list[str]) -> None:

@@ -6,8 +6,10 @@ engine behaves as these tests assume is shown by the terminal tests, which run t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from backends.engine import Mode
 from backends.model.board import Board
@@ -16,8 +18,10 @@ from backends.model.logline import LogFilter, LogLevel, LogLine
 from backends.model.procedure import Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.procedures.approval import ApprovalBook
 from tests.clock import FakeClock
 from tests.pilot import world
+from tests.pilot.fake_desk import FakeDesk
 
 
 class FakeLogs:
@@ -73,15 +77,24 @@ class FakeMatches:
 class FakeEngine:
     """The engine's public face over boards made by hand."""
 
-    def __init__(self, board: Board, clock: FakeClock, mode: Mode = Mode.ARMED) -> None:
+    def __init__(
+        self, board: Board, clock: FakeClock, mode: Mode = Mode.ARMED, stack: Stack = world.STACK
+    ) -> None:
         self.mode = mode
         self.clock = clock
-        self.operator = Identity("kim", 1000, "ops1", "pts/3")
-        self.stacks: tuple[Stack, ...] = (world.STACK,)
+        # Whoever runs the tests is then the second person.
+        self.operator = Identity("kim", os.getuid() + 1, "ops1", "pts/3")
+        self.stacks: tuple[Stack, ...] = (stack,)
         self.submitted: list[Intent] = []
         self.recorded: list[tuple[str, str, str, str]] = []
         self.refreshed: list[str] = []
+        self.attested: list[tuple[str, str]] = []
+        self.interrupted: list[str] = []
+        self.acknowledged: list[str] = []
+        self.held_seconds = 0.0
+        self.approval_folder = Path("approvals")
         self.stopped = False
+        self.desk = FakeDesk(clock)
         self.others: dict[str, Board] = {}
         """Boards of further stacks, which a test adds to ``stacks`` as well."""
         self._board = board
@@ -101,11 +114,29 @@ class FakeEngine:
         self._wakes.append(wake)
         return lambda: self._wakes.remove(wake)
 
+    def checks(self, stack: str) -> FakeDesk:
+        return self.desk
+
     def submit(self, intent: Intent) -> None:
         self.submitted.append(intent)
 
     def run(self, operation: str) -> Run | None:
         return next((run for run in self._board.runs if run.operation == operation), None)
+
+    def attest(self, stack: str, operation: str, step: str) -> None:
+        self.attested.append((operation, step))
+
+    def interrupt(self, stack: str, operation: str) -> None:
+        self.interrupted.append(operation)
+
+    def held(self, stack: str, procedure: str) -> float:
+        return self.held_seconds
+
+    def acknowledge_resume(self, stack: str) -> None:
+        self.acknowledged.append(stack)
+
+    def approvals(self) -> ApprovalBook:
+        return ApprovalBook(self.approval_folder, self.clock)
 
     def record(self, event: str, stack: str, procedure: str, detail: str) -> None:
         self.recorded.append((event, stack, procedure, detail))

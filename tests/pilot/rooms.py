@@ -11,13 +11,20 @@ from textual.pilot import Pilot
 from backends.engine import Mode
 from backends.model.board import Board
 from backends.model.clock import Instant
+from backends.model.stack import Stack
 from tests.clock import FakeClock
+from tests.pilot import world
 from tests.pilot.fake_engine import FakeEngine
 from tests.pilot.scenes import SCENES
 from themes.contrast import Depth
 from tui.app import ControlRoom
 from tui.desk import Desk
+from tui.dialogs.ask_screen import AskScreen
 from tui.dialogs.procedure_dialog import ProcedureDialog
+from tui.screens.procedures import ProcedureScreen
+from widgets.grid import Grid
+
+_KEYS = {" ": "space", "-": "minus", "_": "underscore", ".": "full_stop", "@": "at", "/": "slash"}
 
 DEMO_CONTROL = {"trading-platform": "http://127.0.0.1:9"}
 
@@ -69,6 +76,24 @@ class Scene:
         await self.until(lambda: self.dialog.is_listening)
         return self.dialog
 
+    async def type(self, text: str) -> None:
+        """Type it, one key after the other."""
+        await self.press(*(_KEYS.get(char, char) for char in text))
+
+    async def choose(self, procedure: str, *values: str) -> None:
+        """Choose a procedure in the list and its values, each by typing it; its dialog then listens."""
+        if not isinstance(self.app.screen, ProcedureScreen):
+            await self.press("e")
+        self.app.screen.query_one(Grid).select(procedure)
+        await self.press("enter")
+        for value in values:
+            asking = self.app.screen
+            assert isinstance(asking, AskScreen), asking
+            await self.until(lambda asking=asking: asking.is_listening)
+            await self.type(value)
+            await self.press("enter")
+        await self.until(lambda: self.dialog.is_listening)
+
     async def until(self, condition: Callable[[], bool], tries: int = 400) -> None:
         for _ in range(tries):
             if condition():
@@ -83,11 +108,12 @@ def make_room(
     mode: Mode = Mode.ARMED,
     theme: str | None = None,
     is_demo: bool = False,
+    stack: Stack = world.STACK,
 ) -> ControlRoom:
     """A room that no timer moves, on its fake engine; the operation ids are ``op-1``, ``op-2`` …"""
     clock = FakeClock()
     make = SCENES[scene] if isinstance(scene, str) else scene
-    engine = FakeEngine(make(clock.now()), clock, mode)
+    engine = FakeEngine(make(clock.now()), clock, mode, stack)
     numbers = iter(range(1, 1000))
     return ControlRoom(
         engine,

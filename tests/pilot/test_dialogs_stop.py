@@ -92,7 +92,11 @@ async def test_what_was_typed_ahead_confirms_nothing() -> None:
     async with opened(make_room()) as room:
         for key in ("f9", "h", "h"):  # stamped as read before any of them is handled
             room.app.post_message(events.Key(key, key[:1]))
-        await room.settle()
+        await room.until(lambda: isinstance(room.app.screen, ProcedureDialog) and room.dialog._arming.is_seen)
+        assert room.engine.submitted == []
+        just_too_early = events.Key("h", "h")
+        just_too_early.time = (room.dialog._arming._seen_at or 0.0) + 0.249
+        room.dialog.take_key(just_too_early)
         assert room.engine.submitted == []
         assert room.dialog.stage is Stage.QUESTION
 

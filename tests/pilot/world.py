@@ -9,8 +9,9 @@ from backends.model.action import HttpCall, RedisTransition
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import SERVICE, Board, SourceHealth
 from backends.model.clock import Instant
-from backends.model.fact import Fact, HttpQuery, Level, RedisQuery, SqlQuery, ValueType
+from backends.model.fact import Fact, Level, ValueType
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
+from backends.model.query import HttpQuery, RedisQuery, SqlQuery
 from backends.model.reading import Good, Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service, Usage
@@ -142,6 +143,9 @@ STACK = Stack(
     ),
     echoes=(),
     alarms=(),
+    checks={},
+    checklists={},
+    diagnoses={},
     procedures={"halt": HALT},
     logs=LogGrammar(()),
 )  # fmt: skip

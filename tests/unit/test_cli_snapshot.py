@@ -11,7 +11,8 @@ import pytest
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import Board, SourceHealth
 from backends.model.clock import Instant
-from backends.model.fact import Fact, Level, RedisQuery, Table, ValueType
+from backends.model.fact import Fact, Level, Table, ValueType
+from backends.model.query import RedisQuery
 from backends.model.reading import Good, Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service, Usage
@@ -65,6 +66,9 @@ STACK = Stack(
     gates=(),
     echoes=(),
     alarms=(),
+    checks={},
+    checklists={},
+    diagnoses={},
     procedures={},
     logs=LogGrammar(()),
 )

@@ -20,7 +20,7 @@ def run(verdict: Verdict | None, rung: int | None = None) -> Run:
         (Verdict.VERIFIED, 1, 0),
         (Verdict.VERIFIED, None, 0),
         (Verdict.ALREADY, None, 0),
-        (Verdict.FAILED, None, 1),
+        (Verdict.FAILED, None, 9),
         (Verdict.REFUSED, None, 3),
         (Verdict.PARTIAL, 1, 4),
         (Verdict.UNCONFIRMED, None, 5),

@@ -13,9 +13,9 @@ from typing import Any, cast
 import pytest
 
 from backends.model.clock import SystemClock
-from backends.readers.docker import _Lane
 from backends.readers.docker_client import DockerClient
 from backends.readers.docker_stream import Feed, Pump
+from backends.readers.lane import Lane
 
 
 class Place:
@@ -142,7 +142,7 @@ def test_why_a_round_failed_is_told_when_it_can_be() -> None:
 
 async def test_a_cancel_that_comes_with_the_answer_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
-    task = asyncio.create_task(_Lane().call(lambda: "answer", 5.0))
+    task = asyncio.create_task(Lane("Docker").call(lambda: "answer", 5.0))
     post = loop.call_soon_threadsafe
 
     def both(what: Callable[..., Any], *arguments: Any) -> None:

@@ -235,6 +235,22 @@ def test_nobody_confirming_ends_it() -> None:
     assert [step.state for step in run.steps][2:] == [StepState.SKIPPED] * 2
 
 
+@pytest.mark.parametrize("when", [0.5, 5.0], ids=["while it sends", "while it waits"])
+def test_who_ends_a_run_gets_what_was_sent_read_back_and_nothing_more_sent(when: float) -> None:
+    made = office(wire={"/restart": "slow"})
+
+    async def go() -> Run:
+        task = asyncio.create_task(made.procedures.execute(asked("restart")))
+        await asyncio.sleep(when)
+        made.procedures.interrupt("op-1", LEE)
+        return await task
+
+    run = simulate(go())
+    assert "lee ended it" in run.sentence
+    assert run.verdict is not Verdict.VERIFIED
+    assert [step.state for step in run.steps][2:] == [StepState.SKIPPED] * 2
+
+
 def test_a_dry_run_sends_nothing_says_what_it_would_and_its_hash_opens_the_real_one(tmp_path: Path) -> None:
     made = office(state=tmp_path)
     dry = ran(made, asked(id="op-0", is_dry=True, phrase=None, shown={}))
@@ -291,6 +307,7 @@ def test_a_restore_waits_until_all_has_been_well_for_a_while() -> None:
             made.procedures.watch(board)
             if second == 40:
                 runs.append(await made.procedures.execute(asked()))
+                assert 15 < made.procedures.held("resume") < 20
         runs.append(await made.procedures.execute(asked()))
         return runs
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from backends.model.action import HttpCall, RedisTransition
-from backends.model.fact import Level, RedisQuery
+from backends.model.fact import Level
+from backends.model.query import RedisQuery
 from backends.model.stack import Environment
 from backends.model.trading import TradingState
 from backends.stacks.loader import load_stack

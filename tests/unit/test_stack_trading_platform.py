@@ -7,9 +7,10 @@ import json
 import pytest
 
 from backends.model.action import HttpCall, RedisTransition
-from backends.model.fact import HttpQuery, Level, SqlQuery
+from backends.model.fact import Level
 from backends.model.judge import level_of
 from backends.model.procedure import RiskClass
+from backends.model.query import HttpQuery, SqlQuery
 from backends.model.safetext import SafeText
 from backends.model.stack import Environment, Stack
 from backends.model.trading import TradingState

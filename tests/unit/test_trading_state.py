@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.board.derive import environment, trading
-from backends.model.reading import Good
+from backends.model.reading import Good, Outcome, Reading
 from backends.model.safetext import SafeText
-from backends.model.stack import Environment
+from backends.model.service import Health, RunState, Runtime, Service
+from backends.model.stack import Environment, GateSpec, ServiceSpec
 from backends.model.trading import TradingState
-from tests.building import START, failed, later, missing, ok, stack
+from tests.building import START, fact, failed, later, missing, ok, stack
 
 GOOD = {
     "kill.state": ok("kill.state", "ACTIVE"),
@@ -152,3 +153,61 @@ def test_a_gate_that_fails_says_so_and_its_age_is_that_of_the_last_answer():
     found = trading(stack(), readings, later(30), None)
     assert "cannot be read: timed out" in found.because
     assert found.as_of == START
+
+
+def test_of_several_traders_of_which_some_are_halted_both_kinds_are_named():
+    whole = replace(stack(), is_several=True, echoes=())
+    readings = {"kill.state": ok("kill.state", "ENGAGED"), "breaker.state": ok("breaker.state", "OPEN")}
+    found = trading(whole, readings, START, None)
+    assert found.state is TradingState.TRADING
+    assert found.because == "kill switch halted; circuit breaker not confirmed stopped (reads OPEN)"
+
+
+def bots(**said):
+    """Two bots, each a gate of its own with a container behind it."""
+    words = {"trading": frozenset({"running"}), "halted": frozenset({"hard_stop"})}
+    gates = tuple(
+        GateSpec(
+            f"{bot}.state",
+            bot,
+            missing=TradingState.UNKNOWN,
+            missing_note="says nothing",
+            service=bot,
+            **words,
+        )
+        for bot in ("one", "two")
+    )
+    facts = {gate.fact: fact(gate.fact) for gate in gates}
+    services = tuple(ServiceSpec(bot, (bot,), "orders", "docker") for bot in ("one", "two"))
+    desk = stack(gates=gates, echoes=(), facts=facts, services=services, is_several=True, alarms=())
+    return trading(desk, {key.replace("_", "."): value for key, value in said.items()}, START, None)
+
+
+def container(name, state, at=START):
+    service = Service(name, Runtime.DOCKER, "id", SafeText(name), state, Health.NO_CHECK)
+    return Reading(f"service:{name}", "docker", Outcome.OK, at, period=1.0, value=service)
+
+
+def test_of_several_traders_one_that_trades_is_trading_and_all_must_be_halted():
+    run, stop = ok("one.state", "running"), ok("two.state", "hard_stop")
+    assert bots(one_state=run, two_state=stop).state is TradingState.TRADING
+    assert (
+        bots(one_state=failed("one.state"), two_state=ok("two.state", "running")).state
+        is TradingState.TRADING
+    )
+    assert bots(one_state=failed("one.state"), two_state=stop).state is TradingState.UNKNOWN
+    halted = bots(one_state=ok("one.state", "hard_stop"), two_state=stop)
+    assert (
+        halted.state is TradingState.HALTED and halted.because == "one reads hard_stop; two reads hard_stop"
+    )
+
+
+def test_a_trader_whose_container_has_ended_is_halted_whatever_it_said_last():
+    run, stop = ok("one.state", "running"), ok("two.state", "hard_stop")
+    said = {"one_state": run, "two_state": stop}
+    ended = bots(**said, **{"service:one": container("one", RunState.EXITED)})
+    assert ended.state is TradingState.HALTED and "one is exited" in ended.because
+    assert bots(**said, **{"service:one": missing("service:one")}).state is TradingState.HALTED
+    for doubtful in (container("one", RunState.RUNNING), container("one", RunState.EXITED, later(-60)),
+                     container("one", RunState.PAUSED), failed("service:one")):  # fmt: skip
+        assert bots(**said, **{"service:one": doubtful}).state is TradingState.TRADING

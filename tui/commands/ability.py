@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from backends.model.board import Board
-from backends.model.fact import Fact, Query, RedisQuery, SqlQuery, ValueType
+from backends.model.fact import Fact, ValueType
+from backends.model.query import Query, RedisQuery, SqlQuery
 from backends.model.reading import Outcome
 from backends.model.stack import Source, SourceKind, Stack
 

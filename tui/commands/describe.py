@@ -6,7 +6,7 @@ import json
 import sys
 
 from backends.model.safetext import SafeText
-from tui.commands.exitcode import ExitCode
+from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.grid import grid
 from tui.commands.session import Session
 
@@ -23,11 +23,14 @@ def keys() -> ExitCode:
     return ExitCode.VERIFIED
 
 
-def faults() -> ExitCode:
-    """Print the faults the demo can be given."""
-    from backends.demo.faults import FAULTS
+def faults(stack: str) -> ExitCode:
+    """Print the faults this stack's demo can be given."""
+    from backends.demo.world import STACKS
 
-    _print(grid(([name, str(SafeText(fault.title))] for name, fault in FAULTS.items()), indent=""))
+    if stack not in STACKS:
+        raise UsageError(f"no demo of {stack!r}; there is {', '.join(STACKS)}")
+    rows = ([name, str(SafeText(fault.title))] for name, fault in STACKS[stack].faults.items())
+    _print(grid(rows, indent=""))
     return ExitCode.VERIFIED
 
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import TimeoutError as LateError
 
+from backends.checks.examiner import LONGEST
 from backends.config import Config
+from backends.engine import Engine
 from backends.model.board import SERVICE, Board
+from backends.model.examination import Answer, Results, key_of
 from backends.model.reading import Outcome
 from backends.model.stack import Source, Stack
 from tui.commands.ability import ability, is_probe, with_probes
+from tui.commands.examination import diagnosis_lines
 from tui.commands.exitcode import ExitCode
 from tui.commands.grid import grid
 from tui.commands.session import Session, choose, engine_of, wait_asked
+
+SLACK = 5.0
+"""Seconds beyond the diagnoses' own bound before the room gives up on itself."""
 
 PATIENCE = 15.0
 """Seconds for all sources together; each also has its own deadline."""
@@ -41,7 +49,7 @@ _OTHERWISE = "See what answers there; if it is not the right place, correct {set
 
 
 def examine(session: Session, wanted: str | None) -> ExitCode:
-    """Print the report; 0 when every source answered completely."""
+    """Print the report; 0 when every source answered completely and no known failure was found."""
     config = session.config()
     stacks = tuple(with_probes(stack) for stack in choose(config, wanted))
     engine = engine_of(config, stacks, may_act=False)
@@ -49,15 +57,41 @@ def examine(session: Session, wanted: str | None) -> ExitCode:
     try:
         wait_asked(engine, PATIENCE)
         boards = [engine.board(stack.id) for stack in stacks]
+        diagnoses = [_diagnosed(engine, stack) for stack in stacks]
     finally:
         engine.stop(grace=0.0)
     lines = list(_settings(config))
-    for stack, board in zip(stacks, boards, strict=True):
+    for stack, board, results in zip(stacks, boards, diagnoses, strict=True):
         lines += report(stack, board)
+        lines += findings(stack, results)
     sys.stdout.write("\n".join(lines) + "\n")
     is_well = all(works(stack, board, ident) for stack, board in zip(stacks, boards, strict=True)
                   for ident in stack.sources)  # fmt: skip
-    return ExitCode.VERIFIED if is_well else ExitCode.PARTIAL
+    is_found = any(it.answer is Answer.YES for results in diagnoses for it in results.values())
+    return ExitCode.VERIFIED if is_well and not is_found else ExitCode.PARTIAL
+
+
+def findings(stack: Stack, results: Results) -> Iterator[str]:
+    """The known failures that are there, each with its cause and what mends it, and what cannot be told."""
+    if not stack.diagnoses:
+        return
+    known = [(it, results.get(key_of(it))) for it in stack.diagnoses.values()]
+    yield f"  {len(known)} known failures looked for"
+    for it, examined in known:
+        if examined is not None and examined.answer is Answer.YES:
+            yield from diagnosis_lines(stack, it, examined, indent="    ")
+    untold = [it.title for it, examined in known if examined is None or examined.answer is Answer.UNKNOWN]
+    if untold:
+        yield f"    cannot tell: {'; '.join(untold)}"
+    if not any(examined is not None and examined.answer is Answer.YES for _, examined in known):
+        yield "    none found" + (" among the others" if untold else "")
+
+
+def _diagnosed(engine: Engine, stack: Stack) -> Results:
+    try:
+        return engine.checks(stack.id).examine(tuple(stack.diagnoses.values())).result(LONGEST + SLACK)
+    except LateError:
+        return {}
 
 
 def works(stack: Stack, board: Board, source: str) -> bool:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from backends.engine import Engine
+from backends.journal.drills import RECORDS
 from backends.journal.identity import identify
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.stack import Stack
+from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
-from backends.procedures.evidence import word_of
 from tui.commands.demo import demo_world
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.planned import ASKED, LONGEST, Attendant, begun, hold, intent_of, silent
@@ -24,8 +25,6 @@ from tui.commands.progress import conclude, follow, say
 from tui.commands.run_options import RunOptions, params_of
 from tui.commands.session import Session, choose
 from tui.commands.verdict import of_run
-
-RECORDS: Final = "drills.jsonl"
 
 PRACTICE: Final = "drill in a demo world"
 

@@ -12,9 +12,9 @@ from backends.model.board import Board
 from backends.model.clock import Instant
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.stack import Stack
+from backends.model.weigh import Weighed
 from backends.procedures.admission import HELD
 from backends.procedures.approval import VALID as APPROVAL_VALID
-from backends.procedures.conditions import Weighed
 from backends.procedures.dry_run import VALID
 from backends.procedures.preflight import Known, preflight
 from tui.presenters import words
@@ -88,6 +88,8 @@ class DryReport:
         for number, step in enumerate(run.steps, 1):
             receipt = "" if step.receipt is None else f": {step.receipt.text}"
             yield f"  {number}. {step.title}{receipt}"
+        for note in run.notes:
+            yield f"NOTE: {note}"
         for text in self.blockers:
             yield f"It would be refused now: {text}"
         if self._confirm:
@@ -139,6 +141,7 @@ class DryReport:
                 {"id": s.step, "title": s.title, "would": None if s.receipt is None else str(s.receipt.text)}
                 for s in run.steps
             ],
+            "notes": [str(each) for each in run.notes],
             "blockers": self.blockers,
         }
 

@@ -9,8 +9,8 @@ class ExitCode(IntEnum):
     """Zero only for what was read back. A crash is 1, never one of the others."""
 
     VERIFIED = 0
-    FAILED = 1
-    """Every step answered that it did not do it."""
+    FAULT = 1
+    """A fault in this program; what was done is in the journal."""
     USAGE = 2
     """A wrong command line or configuration; nothing was done."""
     PRECONDITION = 3
@@ -20,6 +20,8 @@ class ExitCode(IntEnum):
     CONFLICT = 7
     FALLBACK = 8
     """Verified, but not by the first rung."""
+    NOT_DONE = 9
+    """Every step answered that it did not do it: certainly nothing was done."""
 
 
 class UsageError(Exception):

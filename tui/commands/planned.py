@@ -17,9 +17,9 @@ from backends.model.intent import Intent
 from backends.model.procedure import Procedure, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.procedures.conditions import Holding, Weighed, filled, weigh
+from backends.model.weigh import Weighed, weigh, word_of
+from backends.procedures.conditions import Holding, filled
 from backends.procedures.confirm import PLANNED, phrase_of, typed_wrong
-from backends.procedures.evidence import word_of
 from tui.commands.dry_report import DryReport, objections
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.progress import conclude, follow, say

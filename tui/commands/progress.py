@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from backends.engine import Engine, Mode
+from backends.engine import Engine
 from backends.model.procedure import Procedure, Run, StepState
 from backends.model.stack import Stack
-from tui.commands.exitcode import ExitCode
-from tui.commands.verdict import of_run
+from tui.commands.verdict import is_proved
 from tui.crash import SECRETS
 
 
@@ -51,6 +50,19 @@ def follow(
         changed.clear()
 
 
+def watch(engine: Engine, run: Run, changed: threading.Event, seconds: float) -> Run:
+    """The run as it stands after ``seconds``, or as soon as a proved verdict was taken back."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        changed.wait(min(left, 0.1))
+        changed.clear()
+        newest = engine.run(run.operation) or run
+        if is_proved(run) and not is_proved(newest):
+            return newest
+        run = newest
+    return run
+
+
 def conclude(run: Run | None, procedure: Procedure, stack: Stack, longest: float, *, as_json: bool) -> None:
     """The verdict, and what to do by hand when it is not what was wanted."""
     if as_json:
@@ -63,7 +75,7 @@ def conclude(run: Run | None, procedure: Procedure, stack: Stack, longest: float
         say(sentence if sentence.startswith(f"{verdict}:") else f"{verdict}: {sentence}")
         if run.journal_degraded:
             say("The journal could not be written; the stop went ahead without it.")
-    if of_run(run, Mode.ARMED) not in (ExitCode.VERIFIED, ExitCode.FALLBACK):
+    if run is None or not is_proved(run):
         by_hand = procedure.fallback.strip()
         say(by_hand if by_hand.lower().startswith("by hand") else f"By hand: {by_hand}")
 

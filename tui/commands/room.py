@@ -32,30 +32,37 @@ def open_room(session: Session, wanted: str | None = None) -> int:
             " or `controlroom run halt`"
         )
     gc.disable()  # until the room stands: start-up makes much and drops little
+    from backends.journal.drills import DrillBook
     from tui.app import ControlRoom
 
     sys.setswitchinterval(SWITCH)
-    engine = engine_of(config, stacks)
+    engine = engine_of(config, stacks, keeps_halts=True)
 
     def begin() -> None:
         engine.start()
         engine.welcome(config.digest)
 
-    app = ControlRoom(engine, theme=config.theme, demo_control=config.demo_control, on_first_frame=begin)
+    app = ControlRoom(
+        engine,
+        theme=config.theme,
+        demo_control=config.demo_control,
+        drills=DrillBook(config.state_dir),
+        on_first_frame=begin,
+    )
     try:
         app.run()
     finally:
         engine.stop()
         for text in left_undone(engine):
             sys.stdout.write(f"{text}\n")
-    return ExitCode.FAILED if app.return_code is None else app.return_code
+    return ExitCode.FAULT if app.return_code is None else app.return_code
 
 
 def left_undone(engine: Engine) -> list[str]:
     """For each stack whose newest stop was not proved: that, and the commands, to be copied."""
     lines: list[str] = []
     for stack in engine.stacks:
-        stops = [run for run in engine.board(stack.id).runs if run.risk is RiskClass.STOP]
+        stops = [run for run in engine.board(stack.id).runs if run.risk is RiskClass.STOP and not run.room]
         if stops and stops[0].verdict not in (Verdict.VERIFIED, Verdict.ALREADY):
             procedure = stack.procedures[stops[0].procedure]
             lines += [f"{stack.id}: {procedure.title} was not proved.", procedure.fallback]

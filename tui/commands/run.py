@@ -10,23 +10,30 @@ import threading
 import uuid
 
 from backends.model.intent import Intent
-from backends.model.procedure import Procedure, RiskClass
+from backends.model.procedure import Procedure, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.procedures.stop_runner import QUIET
 from tui.commands.exitcode import ExitCode, UsageError
-from tui.commands.progress import conclude, follow
+from tui.commands.progress import conclude, follow, say, watch
 from tui.commands.run_options import RunOptions, params_of
 from tui.commands.session import Session, choose, engine_of
-from tui.commands.verdict import of_run
+from tui.commands.verdict import is_proved, of_run
 
 LONGEST = 30.0
 """Seconds to wait for a stop's verdict; every step has its own, much shorter deadline."""
+
+WATCHED = QUIET + 1.5
+"""Seconds after a verdict in which the engine may take it back: its looks take a moment each."""
 
 NO_REASON = "no reason given"
 
 
 def run(session: Session, procedure: str | None, wanted: str | None, options: RunOptions) -> ExitCode:
-    """Run the procedure and print its steps as they go, then the verdict; or print its dry run."""
+    """Run the procedure and print its steps as they go, then the verdict; or print its dry run.
+
+    A stop is then watched for some seconds, unless the options say otherwise: the status is that of the end.
+    """
     config = session.config()
     stack = only(choose(config, wanted))
     what = _procedure(stack, procedure)
@@ -57,10 +64,28 @@ def run(session: Session, procedure: str | None, wanted: str | None, options: Ru
         params=params,
     )
     engine.submit(intent)
-    final = follow(engine, intent.id, changed, LONGEST, quiet=options.as_json)
+    first = follow(engine, intent.id, changed, LONGEST, quiet=options.as_json)
+    if not options.as_json:
+        conclude(first, what, stack, LONGEST, as_json=False)
+    final = first
+    if options.watches and first is not None and first.verdict not in (None, Verdict.REFUSED):
+        final = watch(engine, first, changed, WATCHED)
+        if not options.as_json:
+            _tell_end(first, final, what, stack)
     engine.stop()
-    conclude(final, what, stack, LONGEST, as_json=options.as_json)
+    if options.as_json:
+        conclude(final, what, stack, LONGEST, as_json=True)
     return of_run(final, engine.mode)
+
+
+def _tell_end(first: Run, final: Run, what: Procedure, stack: Stack) -> None:
+    """Whether the verdict still is what it was."""
+    if final.verdict is not first.verdict:
+        conclude(final, what, stack, LONGEST, as_json=False)
+    elif is_proved(final):
+        say(f"It stood for {QUIET:.0f} s.")
+    else:
+        say(f"Tried for {QUIET:.0f} s more; no better.")
 
 
 def only(stacks: tuple[Stack, ...]) -> Stack:

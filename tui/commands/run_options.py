@@ -35,6 +35,8 @@ class RunOptions:
     """Steps that the operator confirms when they wait for a person."""
     is_dry: bool = False
     as_json: bool = False
+    watches: bool = True
+    """Go on after a stop's verdict: whether it stands, and whether what was not proved yet may be."""
 
 
 def params_of(procedure: Procedure, options: RunOptions) -> dict[str, str]:

@@ -64,14 +64,27 @@ class Session:
 
 
 def engine_of(
-    config: Config, stacks: Sequence[Stack], *, observe: bool = True, may_act: bool = True
+    config: Config,
+    stacks: Sequence[Stack],
+    *,
+    observe: bool = True,
+    may_act: bool = True,
+    keeps_halts: bool = False,
 ) -> Engine:
     """An engine for those stacks, not started; read-only if the command or the configuration says so."""
     from backends.engine import Engine, Mode
     from backends.journal.identity import identify
 
     mode = Mode.ARMED if may_act and not config.watch else Mode.WATCH
-    return Engine(stacks, mode, config.state_dir, identify(), observe=observe, anchor=config.anchor)
+    return Engine(
+        stacks,
+        mode,
+        config.state_dir,
+        identify(),
+        observe=observe,
+        anchor=config.anchor,
+        keeps_halts=keeps_halts,
+    )
 
 
 def wait_asked(engine: Engine, seconds: float) -> None:
@@ -82,16 +95,19 @@ def wait_asked(engine: Engine, seconds: float) -> None:
 
 
 def choose(config: Config, wanted: str | None) -> tuple[Stack, ...]:
-    """The stack of that id, or all that are configured; UsageError when there is none."""
+    """The stack of that id, or all that are configured, each in the generation that runs; UsageError when
+    there is none."""
+    from backends.generation import settle
+
     if not config.stacks:
         raise UsageError(
             "no stack is configured: start `controlroom demo`, or name your stack in a config file"
             " (`controlroom paths` says where it is looked for)"
         )
     if wanted is None:
-        return tuple(config.stacks)
+        return settle(config.stacks)
     chosen = tuple(stack for stack in config.stacks if stack.id == wanted)
     if not chosen:
         known = ", ".join(stack.id for stack in config.stacks)
         raise UsageError(f"no stack {wanted!r} is configured; there is {known}")
-    return chosen
+    return settle(chosen)

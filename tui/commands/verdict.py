@@ -20,13 +20,18 @@ def of_run(run: Run | None, mode: Mode) -> ExitCode:
     return _CODES[run.verdict]
 
 
+def is_proved(run: Run) -> bool:
+    """Whether the wanted state was read back."""
+    return of_run(run, Mode.ARMED) in (ExitCode.VERIFIED, ExitCode.FALLBACK)
+
+
 _CODES = {
     Verdict.VERIFIED: ExitCode.VERIFIED,
     Verdict.ALREADY: ExitCode.VERIFIED,
     Verdict.UNCONFIRMED: ExitCode.UNKNOWN,
     Verdict.CONTRADICTED: ExitCode.CONFLICT,
     Verdict.PARTIAL: ExitCode.PARTIAL,
-    Verdict.FAILED: ExitCode.FAILED,
+    Verdict.FAILED: ExitCode.NOT_DONE,
     Verdict.DRY_RUN: ExitCode.VERIFIED,
     Verdict.REFUSED: ExitCode.PRECONDITION,
 }

@@ -1,52 +1,53 @@
 """One procedure from the question to the verdict, on a screen that nothing else can replace.
 
 The dialog asks, hands an intent to the engine, and from then on only shows what the board says about the
-run: closing it cancels nothing. How it is confirmed is the business of a subclass for each risk class.
+run: closing it cancels nothing. How it is confirmed is the business of a subclass.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import events
 from textual.app import ComposeResult
+from textual.widget import Widget
 
 from backends.model.clock import Instant
-from backends.model.procedure import Procedure, Run
-from backends.model.safetext import SafeText
-from tui.actions import Action, key_text
-from tui.desk import Desk
-from tui.dialogs.arming import DEAF_SECONDS, Arming
+from backends.model.procedure import Procedure, RiskClass, Run
+from backends.model.safetext import NO_TEXT, SafeText
+from tui.actions import Way, key_text
+from tui.desk import NO_ANSWERS, Answers, Desk
+from tui.dialogs.arming import Arming
+from tui.dialogs.keyed_screen import SCROLLING, KeyedScreen, name_of
+from tui.dialogs.prompt import key_line
 from tui.face import EngineFace
 from tui.moment import Moment
+from tui.presenters.checks import Checks, check
 from tui.presenters.plan import Question, brief_lines, plan_lines
-from tui.presenters.progress import failure_lines, is_lost, progress_lines, verdict_lines
+from tui.presenters.progress import ended_lines, is_lost, progress_lines
 from tui.presenters.state import is_proved, trading_now
-from tui.screens.covering import CoveringScreen
 from widgets.band import HeadlineView
 from widgets.headline import Headline
 from widgets.pane import Pane
 from widgets.span import Span, Spans, spans_width
 from widgets.text_panel import TextPanel
 
-BOX = 104
-TALL = 34
-"""Widest and highest the dialog grows, in cells; the style sheet says the same."""
-
 _LEAST = (76, 22)
 """Columns and lines below which there is no frame and only what decides is said."""
-
-_SCROLLING = frozenset({"up", "down", "pageup", "pagedown", "home", "end"})
-"""Keys left to the text; every other one ends in the dialog."""
 
 _WHOLE = 10_000
 """Lines: nothing is cut, and what does not fit is scrolled to."""
 
 _ROOMY = 30
 """Lines from which the header has two of them."""
+
+ATTEST: Final = "c"
+INTERRUPT: Final = "x"
+
+NO_PARAMS: Final[Mapping[str, str]] = {}
 
 
 class Stage(Enum):
@@ -57,82 +58,92 @@ class Stage(Enum):
     """Stays until the operator takes note."""
 
 
-class ProcedureDialog(CoveringScreen):
-    """Asks about one procedure of one stack, then follows its run. No key passes it in silence."""
+class ProcedureDialog(KeyedScreen):
+    """Asks about one procedure of one stack, then follows its run."""
 
     AUTO_FOCUS: ClassVar[str] = "#text"
+
+    BOX: ClassVar[tuple[int, int]] = (104, 34)
+    """Widest and highest it grows, in cells; the style sheet says the same."""
 
     def __init__(
         self,
         moment: Moment,
         procedure: Procedure,
-        key: Action,
+        way: Way,
         engine: EngineFace,
         desk: Desk,
         run: Run | None = None,
+        params: Mapping[str, str] = NO_PARAMS,
+        drilled: SafeText = NO_TEXT,
     ) -> None:
-        """With ``run`` it opens on that run, to follow it or to show how it ended."""
-        super().__init__()
+        """With ``run`` it opens on that run, to follow it or to show how it ended. ``params`` are the
+        chosen values; ``drilled`` says when it was last practised."""
+        super().__init__(moment)
         self.procedure = procedure
-        self.key_action = key
+        self.way = way
         self.stage = Stage.QUESTION if run is None else Stage.RUNNING
         self.operation: str | None = None if run is None else run.operation
-        self._moment = moment
         self._opened_in = trading_now(moment.board, moment.now).state
         self._engine = engine
         self._desk = desk
-        self._arming = Arming(moment.now)
+        self._params = dict(params)
+        self._drilled = drilled
         self._submitted: Instant = moment.now if run is None else run.started
         self._run = run
+        self._awaited: str | None = None
         self._was_pressed_again = False
-        self._remark = ""
         self._is_whole = False
-        self._headline: HeadlineView | None = None
-
-    @property
-    def stack_id(self) -> str:
-        """The stack it was opened on; the target never moves after that."""
-        return self._moment.stack.id
 
     @property
     def is_listening(self) -> bool:
-        """Whether the confirm key would count now."""
-        return self.stage is Stage.QUESTION and self._arming.hears(events.Event().time)
+        """Whether a key that confirms would count now."""
+        return (self.stage is Stage.QUESTION or self._is_waiting) and super().is_listening
 
     @property
     def takes_keys(self) -> bool:
-        """Whether keys are for the dialog itself; False while the keyboard is in a line to type into."""
         return self.focused is None or self.focused.id == "text"
 
+    @property
+    def verb(self) -> str:
+        """What is confirmed, in the words of its title: ``HALT TRADING``."""
+        return self.procedure.title.partition(":")[0].partition(",")[0].upper()
+
+    @property
+    def shown_params(self) -> dict[str, str]:
+        """What was chosen, without what must not be seen."""
+        secret = {param.name for param in self.procedure.params if param.is_secret}
+        return {name: value for name, value in self._params.items() if name not in secret}
+
     @abstractmethod
-    def confirms(self, event: events.Key) -> bool:
-        """Whether this key, in a dialog that listens, is the confirmation."""
+    def takes(self, event: events.Key) -> bool:
+        """Do what the key means while the question stands; False when it means nothing there."""
+
+    def confirms(self, event: events.Key) -> bool:  # noqa: ARG002  for those that one key confirms
+        """Whether this is the one key that confirms."""
+        return False
 
     @abstractmethod
     def question_prompt(self, seconds_left: float, width: int) -> Spans:
-        """The line that names the confirm key."""
+        """The line that names what confirms."""
 
-    @abstractmethod
-    def after_prompt(self, width: int) -> Spans:
-        """The line that says what the keys do while it runs and when it has ended."""
+    def form_lines(self, width: int) -> list[Spans]:  # noqa: ARG002  for those that have something typed
+        """What is typed, below the text; none where nothing is."""
+        return []
+
+    def idle_left(self) -> float:
+        """Seconds until it closes by itself."""
+        return self._arming.left(self._moment.now)
 
     def compose(self) -> ComposeResult:
         it = self._moment
         title = f"{it.board.environment.value} · {self.procedure.title} · {it.stack.id}"
-        prompt = TextPanel(id="prompt")
-        prompt.can_focus = False
         yield Headline(id="headline")
-        yield Pane(SafeText(title), TextPanel(id="text"), prompt, id="box")
+        parts: list[Widget] = [TextPanel(id="text"), _still("form"), _still("prompt")]
+        yield Pane(SafeText(title), *parts, subtitle=self._drilled, id="box")
 
     def on_mount(self) -> None:
         self.show(self._moment, self._headline)
-
-    def drawn(self) -> None:
-        """A frame of it went to the terminal. It listens a moment after the first with text on it."""
-        if not self._arming.is_seen and self.is_mounted and self.query_one("#text").size.height:
-            # The clock of key events, which are stamped when they are read.
-            self._arming.seen(events.Event().time)
-            self.set_timer(DEAF_SECONDS + 0.01, self._show_prompt)
 
     def on_resize(self) -> None:
         width, height = self.app.size
@@ -141,37 +152,48 @@ class ProcedureDialog(CoveringScreen):
         self.show(self._moment, self._headline)
 
     def show(self, moment: Moment, headline: HeadlineView | None) -> None:
-        """Draw the newest moment; also where idleness and the end of the run are noticed."""
+        """Draw the newest moment; idleness and the end of the run are noticed here too."""
         self._moment = moment
         self._headline = headline
         if self.operation is not None:
             found = (run for run in moment.board.runs if run.operation == self.operation)
             self._run = next(found, self._run)
         self._settle_stage()
-        if self.stage is Stage.QUESTION and self._arming.left(moment.now) <= 0:
+        if self.stage is Stage.QUESTION and self.idle_left() <= 0:
             self._close("abandoned", "dialog closed by itself after 30 s without a key; nothing was done")
             return
         if not self.is_mounted:
             return
         if headline is not None:
             self.query_one(Headline).show(headline)
-        width, height = self._room()
         self.set_class(self.stage is Stage.NOT_PROVED, "-failed")
-        self.query_one("#text", TextPanel).show(self._lines(width, height))
-        self._show_prompt()
+        self.redraw()
 
-    def remark(self, text: str) -> None:
-        """Say something about a key beside the keys that are there, until the next one."""
-        self._remark = text
-        self._show_prompt()
+    def redraw(self) -> None:
+        """Draw what is known already, after a key."""
+        if not self.is_mounted:
+            return
+        width, height = self._room()
+        form = self.form_lines(width) if self.stage is Stage.QUESTION else []
+        self.query_one("#form").display = bool(form)
+        self.query_one("#form", TextPanel).show(form)
+        self.query_one("#text", TextPanel).show(self._lines(width, max(1, height - len(form))))
+        self.show_prompt()
 
     def pressed_again(self) -> None:
         """The opening key was pressed while the question stands: one dialog, and one line in the journal."""
-        self._arming.touched(self._moment.now)
-        self.remark(f"{key_text(self.key_action.keys[0])} has opened this already")
+        self.touched()
+        self.remark("its key was pressed again: it is open already")
         if not self._was_pressed_again:
             self._was_pressed_again = True
             self._record("pressed again", "key pressed again while its dialog was open")
+
+    def give_way(self) -> None:
+        """Another emergency key was pressed: a question is given up, a run is left to itself."""
+        if self.stage is Stage.QUESTION:
+            self._close("abandoned", "dialog closed by another emergency key; nothing was done")
+        elif self.stage is not Stage.NOT_PROVED:
+            self.dismiss()
 
     def take_note(self) -> None:
         """The operator has read the verdict: close, and say so in the journal."""
@@ -179,65 +201,75 @@ class ProcedureDialog(CoveringScreen):
             self._desk.note(self.operation)
         self._close("noted", f"operator took note of the verdict {self._verdict_word()}")
 
-    def on_key(self, event: events.Key) -> None:
-        """A key that came by way of a widget of the dialog."""
-        if self.take_key(event):
-            event.stop()
-            event.prevent_default()
-
     def take_key(self, event: events.Key) -> bool:
-        """Act on a key, or say why not; False for one that moves the text."""
-        self._arming.touched(self._moment.now)
-        self._remark = ""
-        if event.key in _SCROLLING:
-            self._show_prompt()
+        self.touched()
+        if event.key in SCROLLING:
+            self.show_prompt()
             return False
         if self.stage is not Stage.QUESTION:
             self._after_key(event)
         elif event.key == "escape":
             self._close("cancelled", "dialog closed by the operator; nothing was done")
+        elif self.takes(event):
+            pass
         elif event.key == "d":
             self._is_whole = not self._is_whole
-            self.show(self._moment, self._headline)
-        elif not self.confirms(event):
-            self._of_no_use(event)
-        elif self._arming.hears(event.time):
-            self._confirm()
+            self.redraw()
         else:
-            self.remark(f"{_name(event)} came too early: press it again")
+            self._of_no_use(event)
         return True
 
-    def on_paste(self, event: events.Paste) -> None:
-        """Pasted text confirms nothing."""
-        event.stop()
-        self.remark("pasted text counts for nothing here")
-
-    def _confirm(self) -> None:
-        intent = self._desk.intent(self._moment.stack, self.procedure, self._moment.board)
+    def submit(self, answers: Answers = NO_ANSWERS) -> None:
+        """Hand the intent to the engine; what was typed or chosen in secret is not kept."""
+        it = self._moment
+        intent = self._desk.intent(it.stack, self.procedure, it.board, it.now, self._params, answers)
         self.operation = intent.id
-        self._submitted = self._moment.now
+        self._submitted = it.now
         self.stage = Stage.RUNNING
         # The intent goes first: nothing of the screen may stand between the key and the effect.
         self._engine.submit(intent)
-        self.show(self._moment, self._headline)
+        self._params = self.shown_params
+        self.show(it, self._headline)
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether the run waits for a person."""
+        return self.stage is Stage.RUNNING and self._run is not None and self._run.awaits is not None
 
     def _after_key(self, event: events.Key) -> None:
-        if event.key.lower() == "a" and self.stage in (Stage.PROVED, Stage.NOT_PROVED):
+        key = event.key.removeprefix("upper_").lower()
+        is_running = self.stage is Stage.RUNNING and self.operation is not None
+        if key == "a" and self.stage in (Stage.PROVED, Stage.NOT_PROVED):
             self.take_note()
-        elif event.key == "escape" and self.stage is not Stage.NOT_PROVED:
+        elif key == "escape" and self.stage is not Stage.NOT_PROVED:
             self.dismiss()
+        elif key == ATTEST and self._is_waiting and self._run is not None:
+            if self.hears(event):
+                self._engine.attest(self.stack_id, self._run.operation, self._run.awaits or "")
+        elif key == INTERRUPT and is_running and self._can_interrupt:
+            self._engine.interrupt(self.stack_id, self.operation or "")
         elif self.stage is Stage.RUNNING and self.confirms(event):
             self.remark("it is running; nothing is sent twice")
         else:
             self._of_no_use(event)
 
     def _of_no_use(self, event: events.Key) -> None:
-        self.remark(f"{_name(event)} does nothing here")
+        self.remark(f"{name_of(event)} does nothing here")
+
+    @property
+    def _can_interrupt(self) -> bool:
+        """A stop always goes to its end, and another room's run is not ours to end."""
+        is_ours = self._run is None or not self._run.room
+        return is_ours and self.procedure.risk is not RiskClass.STOP and self._waited() > 0.5
 
     def _settle_stage(self) -> None:
         if self.operation is None or self.stage is Stage.QUESTION:
             return
         run = self._run
+        if run is not None and run.awaits != self._awaited:
+            self._awaited = run.awaits
+            # Whoever was typing something else does not confirm a step that has just come up.
+            self._arming = Arming(self._moment.now)
         if run is not None and run.verdict is not None:
             self.stage = Stage.PROVED if is_proved(run) else Stage.NOT_PROVED
             self._desk.shown(run.operation)
@@ -259,45 +291,68 @@ class ProcedureDialog(CoveringScreen):
         if self.has_class("-small"):
             return width - 1, max(1, height - 1)
         header = 1 if height < _ROOMY else 2
-        return min(width, BOX) - 3, min(height - header, TALL) - 3
+        widest, tallest = self.BOX
+        return min(width, widest) - 3, min(height - header, tallest) - 3
+
+    def checks(self) -> Checks:
+        """The preconditions as they stand."""
+        it, procedure = self._moment, self.procedure
+        held = self._engine.held(it.stack.id, procedure.id) if procedure.held_for > 0 else 0.0
+        return check(it.stack, procedure, self.shown_params, it.board, it.now, held)
 
     def _lines(self, width: int, height: int) -> Sequence[Spans]:
         it = self._moment
         if self.stage is Stage.QUESTION:
-            question = Question(it.stack, self.procedure, it.board, it.now, self._opened_in)
+            question = Question(
+                it.stack, self.procedure, it.board, it.now, self._opened_in, self.shown_params, self.checks()
+            )
             if self.has_class("-small") and not self._is_whole:
                 return brief_lines(question, width)
             return plan_lines(question, width, _WHOLE if self._is_whole else height)
-        if self.stage is Stage.NOT_PROVED:
-            return failure_lines(self.procedure, self._run, width)
-        if self.stage is Stage.PROVED and self._run is not None:
-            return verdict_lines(self.procedure, self._run, width)
-        return progress_lines(self.procedure, self._run, self._waited(), width)
+        if self.stage is Stage.RUNNING:
+            return progress_lines(self.procedure, self._run, self._waited(), width, it.stack.venue_phone)
+        return ended_lines(self.procedure, self._run, width, it.stack.venue_phone)
 
-    def _show_prompt(self) -> None:
-        if self.is_mounted:
-            self.set_class(bool(self._remark), "-remark")
-            self.query_one("#prompt", TextPanel).show([self._prompt(self._room()[0])])
-
-    def _prompt(self, width: int) -> Spans:
-        """The keys there are, without their colour as long as they do not count yet; then the remark."""
+    def show_prompt(self) -> None:
+        """Draw the keys there are, without their colour as long as they do not count yet; then the remark."""
+        if not self.is_mounted:
+            return
+        self.set_class(bool(self._remark), "-remark")
+        width = self._room()[0]
         said = (Span(SafeText(f" {self._remark}"), "state-warn"),) if self._remark else ()
         left = max(0, width - spans_width(said))
-        if self.stage is not Stage.QUESTION:
-            return (*self.after_prompt(left), *said)
-        keys = self.question_prompt(self._arming.left(self._moment.now), left)
-        if not self.is_listening:
+        is_question = self.stage is Stage.QUESTION
+        keys = self.question_prompt(self.idle_left(), left) if is_question else self._after_prompt(left)
+        if (is_question or self._is_waiting) and not self.is_listening:
             keys = tuple(Span(span.text, "muted") for span in keys)
-        return (*keys, *said)
+        self.query_one("#prompt", TextPanel).show([(*keys, *said)])
+
+    def _after_prompt(self, width: int) -> Spans:
+        if self.stage is Stage.PROVED:
+            return key_line([("A", "take note"), ("Esc", "close; its line stays")], "", width)
+        if self.stage is Stage.NOT_PROVED:
+            again = [(key_text(self.way.opener), "try again")] if self.way.opener else []
+            is_stop = self.procedure.risk is RiskClass.STOP
+            noted = ("A", "I have taken over by hand" if is_stop else "take note")
+            return key_line([*again, noted], "", width)
+        keys = [(ATTEST.upper(), "I confirm it")] if self._is_waiting else []
+        keys += [("Esc", "close this view")]
+        keys += [(INTERRUPT.upper(), "send nothing more")] if self._can_interrupt else []
+        room = "" if self._run is None else self._run.room
+        note = f"this is another room's: {room}" if room else "closing does not cancel it"
+        return key_line(keys, note, width)
 
     def _close(self, event: str, detail: str) -> None:
         self._record(event, detail)
+        self._params = {}
         self.dismiss()
 
     def _record(self, event: str, detail: str) -> None:
         self._engine.record(event, self._moment.stack.id, self.procedure.id, detail)
 
 
-def _name(event: events.Key) -> str:
-    """A key as the operator knows it."""
-    return event.character if event.character and event.is_printable else key_text(event.key)
+def _still(ident: str) -> TextPanel:
+    """A panel the keyboard never goes to."""
+    panel = TextPanel(id=ident)
+    panel.can_focus = False
+    return panel

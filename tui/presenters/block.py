@@ -16,11 +16,23 @@ LABEL = 15
 
 def block(label: str, text: object, width: int, role: Role = "text") -> list[Spans]:
     """Lines of at most ``width`` cells: the label quietly on the first, the text beside it."""
-    room = max(8, width - LABEL - 1)
-    lines = wrap((Span(SafeText(text), role),), room)
+    return spans_block(label, (Span(SafeText(text), role),), width)
+
+
+def spans_block(label: str, spans: Spans, width: int) -> list[Spans]:
+    """The same for a text of several roles."""
+    lines = wrap(spans, max(8, width - LABEL - 1))
     first = Span(SafeText(f" {fit(label, LABEL - 1)} "), "muted")
     rest = Span(SafeText(" " * (LABEL + 1)))
     return [((first if number == 0 else rest), *line) for number, line in enumerate(lines)]
+
+
+def flow(label: str, items: Iterable[Spans], width: int) -> list[Spans]:
+    """Short texts one after the other, parted by dots, in as few lines as they need."""
+    spans: list[Span] = []
+    for number, item in enumerate(items):
+        spans += [*([Span(SafeText("· "), "muted")] if number else []), *item, Span(SafeText(" "))]
+    return spans_block(label, tuple(spans), width) if spans else []
 
 
 @dataclass(frozen=True, slots=True)

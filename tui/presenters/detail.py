@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from backends.model.alarm import Alarm
 from backends.model.board import SERVICE, Board
 from backends.model.clock import Instant
-from backends.model.fact import Fact, Level, RedisQuery, SqlQuery, Table
+from backends.model.fact import Fact, Level, Table
+from backends.model.query import asked
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
@@ -125,13 +126,7 @@ def value_text(fact: Fact, board: Board, now: Instant) -> SafeText:
 
 def query_text(fact: Fact) -> SafeText:
     """What is asked of the source, in its own language."""
-    query = fact.query
-    if isinstance(query, RedisQuery):
-        text = f"{query.op.upper()} {query.key} {query.field or ''}".rstrip()
-    elif isinstance(query, SqlQuery):
-        text = " ".join(query.text.split())
-    else:
-        text = f"GET {query.path}"
+    text = asked(fact.query)
     return SafeText(f"{text}, then {fact.pick}" if fact.pick else text)
 
 

@@ -161,7 +161,8 @@ def _heading(group: str, levels: list[Level]) -> Heading:
 def value_cell(fact: Fact, reading: Reading[Any] | None, level: Level, now: Instant) -> Cell:
     """What it says. What could not be had has its own words; a last good value is dimmed."""
     if reading is None or reading.outcome is Outcome.NEVER:
-        return Cell(SafeText("not read yet"), "state-unknown")
+        why = reading.error if reading is not None else None
+        return Cell(why or SafeText("not read yet"), "state-unknown")
     if reading.outcome is Outcome.OK and words.is_current(reading, now):
         role: Role = "text" if level in (Level.OK, Level.INFO) else LEVEL[level].role
         return Cell(words.shown(fact, reading.value, now), role, _has_changed(reading, now))

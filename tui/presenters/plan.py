@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from backends.model.action import HttpCall, aim
+from backends.model.action import HttpCall, Wait, aim
 from backends.model.board import Board
 from backends.model.clock import Instant
-from backends.model.procedure import Procedure, RiskClass, Step
+from backends.model.fact import Table
+from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.reading import Outcome
+from backends.model.row import repetitions
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.model.substitution import RESERVED, fill, names_in
 from backends.model.trading import TradingState
 from tui.presenters import words
-from tui.presenters.block import block, line, listing
+from tui.presenters.block import block, flow, line, listing
+from tui.presenters.checks import NO_CHECKS, Checks, check_sections
+from tui.presenters.squeeze import Section, least, squeeze
 from tui.presenters.state import trading_now
-from widgets.cells import fit
 from widgets.glyphs import TRADING
 from widgets.roles import Role
-from widgets.span import Span, Spans, spans_width
+from widgets.span import Span, Spans
 
 RULES = {
     RiskClass.STOP: "STOP: two keys, blocked by nothing, goes on past errors",
@@ -27,6 +32,10 @@ RULES = {
     RiskClass.RESTORE: "RESTORE: all preconditions, a phrase, a reason",
     RiskClass.ROUTINE: "ROUTINE: no effect on trading or data",
 }
+
+_ALONE = "RESTORE in SINGLE-OPERATOR MODE: nobody else is asked"
+
+NO_PARAMS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,75 +48,61 @@ class Question:
     now: Instant
     opened_in: TradingState
     """The trading state when the dialog was opened."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    """What was chosen; no secret among it."""
+    checks: Checks = NO_CHECKS
 
 
 def plan_lines(it: Question, width: int, height: int) -> tuple[Spans, ...]:
     """Everything about the procedure in ``height`` lines where that can be; what is cut ends in ``…``.
 
-    Where even the first line of everything does not fit there are more lines, and the panel scrolls.
+    A procedure of many parts has them packed where there is no line for each. Where even the first line
+    of everything does not fit there are more lines, and the panel scrolls.
     """
-    return tuple(squeeze(_sections(it, width), width, height))
+    sections = list(_sections(it, width, is_dense=False))
+    if least(sections) > height:
+        sections = list(_sections(it, width, is_dense=True))
+    return tuple(squeeze(sections, width, height))
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Lines about one thing. ``gives`` says who is shortened first: the highest. Its first lines stay."""
-
-    lines: list[Spans]
-    gives: int
-    least: int = 1
-
-
-def squeeze(sections: list[Section], width: int, height: int) -> list[Spans]:
-    """The sections in their order, shortened line by line until they fit, never below their least."""
-    lengths = [len(section.lines) for section in sections]
-    while sum(lengths) > height:
-        spare = [n for n, section in enumerate(sections) if lengths[n] > section.least]
-        if not spare:
-            break
-        lengths[max(spare, key=lambda n: (sections[n].gives, n))] -= 1
-    lines: list[Spans] = []
-    for section, length in zip(sections, lengths, strict=True):
-        kept = section.lines[:length]
-        if kept and length < len(section.lines):
-            kept[-1] = _cut(kept[-1], width)
-        lines += kept
-    return lines
-
-
-def _cut(spans: Spans, width: int) -> Spans:
-    last = spans[-1]
-    room = width - spans_width(spans[:-1])
-    return (*spans[:-1], Span(SafeText(fit(f"{last.text} …", min(room, len(last.text) + 2))), last.role))
-
-
-def _sections(it: Question, width: int) -> list[Section]:
+def _sections(it: Question, width: int, *, is_dense: bool) -> Iterator[Section]:
     procedure = it.procedure
-    steps = [
-        Section(block("Steps" if n == 0 else "", text, width), 5) for n, text in enumerate(_steps(procedure))
-    ]
-    targets = [
-        Section(block("Targets" if n == 0 else "", target(it.stack, step), width), 4)
-        for n, step in enumerate(procedure.steps)
-    ]
-    will_not = [
-        Section(block("Will NOT" if n == 0 else "", text, width, "strong"), 6)
-        for n, text in enumerate(procedure.will_not or ("nothing named",))
-    ]
-    note = [Section(block("Note", procedure.note, width, "accent"), 9, least=0)] if procedure.note else []
-    return [
-        Section(block("Class", RULES[procedure.risk], width), 7),
-        Section(block("Effect", procedure.summary, width, "strong"), 2),
-        *_state(it, width),
-        *_facts(it, width),
-        *targets,
-        *steps,
-        Section(block("Proof", proof_text(it.stack, procedure), width), 3),
-        *will_not,
-        Section(block("Undo", _undo(it), width), 7),
-        *note,
-        Section(listing("If it fails", tuple(procedure.fallback.splitlines()), width), 8),
-    ]
+    yield Section(block("Class", _rule(it), width), 7)
+    yield Section(block("Effect", procedure.summary, width, "strong"), 2)
+    if it.params:
+        yield Section(block("Chosen", _chosen(it), width, "strong"), 2)
+    yield from _state(it, width, is_dense=is_dense)
+    yield from _facts(it, width, is_dense=is_dense)
+    yield from check_sections(it.checks, it.stack, it.board, it.now, width, is_dense=is_dense)
+    yield from _parts("Targets", _targets(it), 4, width, is_dense=is_dense)
+    yield from _parts("Steps", _steps(it), 5, width, is_dense=is_dense, is_whole=True)
+    yield Section(block("Proof", proof_text(it.stack, procedure, it.params), width), 3)
+    will_not = procedure.will_not or ("nothing named",)
+    yield from _parts("Will NOT", will_not, 6, width, is_dense=is_dense, role="strong")
+    yield from _parts("Beware", procedure.warnings, 6, width, is_dense=is_dense, role="state-warn")
+    yield Section(block("Undo", _undo(it), width), 7)
+    if procedure.note:
+        yield Section(block("Note", procedure.note, width, "accent"), 9, least=0)
+    yield Section(listing("If it fails", tuple(procedure.fallback.splitlines()), width), 8)
+
+
+def _parts(
+    label: str,
+    texts: tuple[str, ...],
+    gives: int,
+    width: int,
+    *,
+    is_dense: bool,
+    role: Role = "text",
+    is_whole: bool = False,
+) -> Iterator[Section]:
+    """Each text on lines of its own, or all in one flow; ``is_whole``: of the flow nothing is cut."""
+    if is_dense and texts:
+        lines = flow(label, [line(text, role) for text in texts], width)
+        yield Section(lines, gives, len(lines) if is_whole else 1)
+        return
+    for number, text in enumerate(texts):
+        yield Section(block(label if number == 0 else "", text, width, role), gives)
 
 
 def brief_lines(it: Question, width: int) -> list[Spans]:
@@ -124,42 +119,63 @@ def brief_lines(it: Question, width: int) -> list[Spans]:
     ]
 
 
+def _rule(it: Question) -> str:
+    is_alone = it.procedure.needs_approval and it.stack.is_single_operator
+    return _ALONE if is_alone else RULES[it.procedure.risk]
+
+
+def _chosen(it: Question) -> str:
+    labels = {param.name: param.label for param in it.procedure.params}
+    return ", ".join(f"{labels.get(name, name)} {value}" for name, value in it.params.items())
+
+
 def _read(age: float | None) -> str:
     return "not read yet" if age is None else f"read {words.age(age)} ago"
 
 
-def _state(it: Question, width: int) -> list[Section]:
+def _state(it: Question, width: int, *, is_dense: bool) -> Iterator[Section]:
     trading = trading_now(it.board, it.now)
     sign = TRADING[trading.state]
     text = f"{sign.label}, {_read(trading.age)}"
     if trading.state is not it.opened_in:
         text += f"; it was {it.opened_in.value} when this was opened"
     gates = ", ".join(f"{gate.label} {gate.raw or '?'}" for gate in it.board.trading.gates)
-    return [
-        Section(block("State now", text, width, sign.role), 1),
-        *([Section(block("", gates, width, "muted"), 3)] if gates else []),
-    ]
+    if is_dense:
+        yield Section(flow("State now", [line(text, sign.role), line(gates, "muted")], width), 3)
+        return
+    yield Section(block("State now", text, width, sign.role), 1)
+    if gates:
+        yield Section(block("", gates, width, "muted"), 3)
 
 
-def _facts(it: Question, width: int) -> list[Section]:
-    """What the procedure wants seen, but for the gates: the line above has them."""
+def _facts(it: Question, width: int, *, is_dense: bool) -> Iterator[Section]:
+    """What the procedure wants seen, but for the gates: the line above has them. The challenge is first."""
     gates = {gate.fact for gate in it.board.trading.gates}
-    sections = []
-    for ident in it.procedure.shows:
+    first = () if it.procedure.challenge is None else (it.procedure.challenge,)
+    found: list[tuple[str, str, Role]] = []
+    for ident in dict.fromkeys((*first, *it.procedure.shows)):
         fact = it.stack.facts.get(ident)
         if fact is not None and ident not in gates:
-            text, role = _fact_text(it, ident)
-            sections.append(Section(block(_capital(fact.label), text, width, role), 5))
-    return sections
+            found.append((_capital(fact.label), *_fact_text(it, ident, is_dense=is_dense)))
+    if is_dense:
+        items: list[Spans] = [
+            (Span(SafeText(f"{label} "), "muted"), Span(SafeText(text), role)) for label, text, role in found
+        ]
+        if items:
+            yield Section(flow("Values now", items, width), 5)
+        return
+    for label, text, role in found:
+        yield Section(block(label, text, width, role), 5)
 
 
-def _fact_text(it: Question, ident: str) -> tuple[str, Role]:
+def _fact_text(it: Question, ident: str, *, is_dense: bool) -> tuple[str, Role]:
     """A value with its age, or UNKNOWN, why, and what it last was."""
     fact, reading = it.stack.facts[ident], it.board.readings.get(ident)
     if reading is not None and words.is_current(reading, it.now):
         if reading.outcome is Outcome.MISSING:
             return fact.missing_note or "none: the source says there is no such thing", "text"
-        return f"{words.shown(fact, reading.value, it.now)}, {_read(reading.age(it.now))}", "text"
+        age = words.outcome(reading, it.now) if is_dense else _read(reading.age(it.now))
+        return f"{words.shown(fact, reading.value, it.now)}, {age}", "text"
     text = f"UNKNOWN: {words.outcome(reading, it.now)}"
     if reading is not None and reading.error is not None:
         text += f", {reading.error}"
@@ -169,34 +185,82 @@ def _fact_text(it: Question, ident: str) -> tuple[str, Role]:
     return text, "state-unknown"
 
 
-def target(stack: Stack, step: Step) -> str:
+def _targets(it: Question) -> tuple[str, ...]:
+    """What is acted on, each once."""
+    texts = (target(it.stack, step, it.params) for step in it.procedure.steps if step.action.source)
+    return tuple(dict.fromkeys(texts)) or ("nothing: it only waits and looks",)
+
+
+def target(stack: Stack, step: Step, params: Mapping[str, str] = NO_PARAMS) -> str:
     """What a step acts on, by address and identity."""
     action = step.action
     source = stack.sources.get(action.source)
     if source is None:
-        return aim(action)
+        return _put(aim(action), params)
     if isinstance(action, HttpCall):
-        return f"{action.method} {source.url}{action.path}"
-    return f"{source.url}  {aim(action)}"
+        return _put(f"{action.method} {source.url}{action.path}", params)
+    return _put(f"{source.url}  {aim(action)}", params)
 
 
-def _steps(procedure: Procedure) -> list[str]:
+def _steps(it: Question) -> tuple[str, ...]:
+    is_stop = it.procedure.risk is RiskClass.STOP
     texts = []
-    for number, step in enumerate(procedure.steps, 1):
-        when = "at once" if step.after == 0 else f"beside it if not proved in {step.after:g} s"
-        texts.append(f"{number}. {step.title}, {when}")
-    return texts
+    for number, step in enumerate(it.procedure.steps, 1):
+        text = f"{number}. {_put(step.title, it.params)}"
+        if step.each is not None:
+            text += _rows(it, step)
+        if is_stop:
+            text += ", at once" if step.after == 0 else f", beside it if not proved in {step.after:g} s"
+        elif isinstance(step.action, Wait):
+            text += f", {step.action.seconds:g} s"
+        texts.append(text)
+    return tuple(texts)
 
 
-def proof_text(stack: Stack, procedure: Procedure) -> str:
+def _rows(it: Question, step: Step) -> str:
+    """For a step that is repeated: for how many, and the first of them."""
+    if step.each is None:
+        return ""
+    reading = it.board.readings.get(step.each.fact)
+    table = None if reading is None else reading.value
+    wanted = {column: _put(text, it.params) for column, text in step.each.where.items()}
+    try:
+        rows = repetitions(step.each, table, wanted) if isinstance(table, Table) else None
+    except KeyError:
+        rows = None
+    if rows is None:
+        return ", for each row that is read then: UNKNOWN now"
+    names = list(dict.fromkeys(row[0] for row in rows))
+    more = " …" if len(names) > 6 else ""
+    return f": {len(names)} now" + (f", {', '.join(names[:6])}{more}" if names else "")
+
+
+def proof_text(stack: Stack, procedure: Procedure, params: Mapping[str, str] = NO_PARAMS) -> str:
     """What has to be read back before it counts as done."""
-    seen: dict[str, None] = {}
-    for step in procedure.steps:
-        for proof in step.proof:
-            fact = stack.facts.get(proof.fact)
-            label = proof.fact if fact is None else fact.label
-            seen[f"{label} reads {' or '.join(proof.equals)} within {proof.within:g} s"] = None
+    proofs = (proof for step in procedure.steps for proof in step.proof)
+    seen = dict.fromkeys(_proof(stack, proof, params) for proof in proofs)
     return "read back over another connection: " + "; ".join(seen)
+
+
+def _proof(stack: Stack, proof: Proof, params: Mapping[str, str]) -> str:
+    fact = stack.facts.get(proof.fact)
+    label = _put(proof.fact.removeprefix("service:"), params) if fact is None else fact.label
+    if proof.is_missing:
+        wanted = "is missing"
+    elif proof.at_most is not None:
+        where = "".join(f" of {_meant(name, text, params)}" for name, text in proof.where.items())
+        wanted = f"has none left{where}" if proof.at_most == 0 else f"is at most {proof.at_most:g}{where}"
+    else:
+        wanted = f"reads {' or '.join(_put(word, params) for word in proof.equals)}"
+    anew = ", started anew" if proof.is_restarted else ""
+    twice = f", {proof.reads} times" if proof.reads > 1 else ""
+    return f"{label} {wanted}{anew}{twice} within {proof.within:g} s"
+
+
+def _meant(column: str, text: str, params: Mapping[str, str]) -> str:
+    """Which rows are meant: what the column reads, or the column and its bound."""
+    said = _put(text, {"unix": "now", **params})
+    return f"{column} {said}" if said.startswith(("<", ">")) else said
 
 
 def _undo(it: Question) -> str:
@@ -204,7 +268,18 @@ def _undo(it: Question) -> str:
     if ident is None:
         return "not reversible from here"
     known = it.stack.procedures.get(ident)
-    return f"by {known.title if known else ident}, which asks for preconditions, a phrase and a reason"
+    title = known.title if known else ident
+    if known is not None and known.risk is RiskClass.STOP:
+        return f"by {title}, two keys"
+    return f"by {title}, which asks for preconditions, a phrase and a reason"
+
+
+def _put(template: str, params: Mapping[str, str]) -> str:
+    """Chosen values in place of their names; a row's own names become ``each symbol``."""
+    names = names_in(template)
+    values = {name: params.get(name, f"each {name.replace('_', ' ')}") for name in names - RESERVED}
+    values |= {name: f"${name}" for name in names & RESERVED}
+    return str(fill(template, values)) if names else template
 
 
 def _capital(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from backends.model.procedure import Procedure, RiskClass, Run, Verdict
+from backends.model.action import Attest
+from backends.model.procedure import Procedure, RiskClass, Run, StepState, Verdict
 from backends.model.safetext import SafeText
 from tui.presenters import words
 from tui.presenters.block import block, line, listing
@@ -25,15 +26,51 @@ def is_lost(run: Run | None, waited: float) -> bool:
     return run is None and waited >= NO_ANSWER
 
 
-def progress_lines(procedure: Procedure, run: Run | None, waited: float, width: int) -> tuple[Spans, ...]:
+def progress_lines(
+    procedure: Procedure, run: Run | None, waited: float, width: int, phone: str = ""
+) -> tuple[Spans, ...]:
     """The steps as they stand ``waited`` seconds after the confirmation."""
     lines: list[Spans] = [line(f" {procedure.title}: running for {words.span(waited)}", "strong"), ()]
     if run is None:
         lines.append(line(" Handed to the engine; it has not answered yet.", "state-unknown"))
     else:
-        lines += [_indented(it) for it in run_lines(run)]
+        lines += [*waiting_lines(procedure, run, width), *(_indented(it) for it in run_lines(run))]
     if waited >= LONG:
-        lines += [(), *by_hand(procedure, width)]
+        lines += [(), *by_hand(procedure, width, phone)]
+    return tuple(lines)
+
+
+def waiting_lines(procedure: Procedure, run: Run, width: int) -> list[Spans]:
+    """What a person has to confirm now; none while nothing waits."""
+    step = next((step for step in procedure.steps if step.id == run.awaits), None)
+    if step is None:
+        return []
+    what = step.action.text if isinstance(step.action, Attest) else step.title
+    note = f"It waits {words.span(step.deadline)} at most, then ends here with the next steps not done."
+    return [
+        (Span(SafeText(" WAITING FOR YOU "), "badge-warn"), Span(SafeText(f" {step.title}"), "strong")),
+        *block("Confirm", what, width, "strong"),
+        *block("", note, width, "muted"),
+        (),
+    ]
+
+
+def ended_lines(procedure: Procedure, run: Run | None, width: int, phone: str = "") -> tuple[Spans, ...]:
+    """A run that has ended, or that the engine never took up. ``phone`` is the venue's."""
+    if run is not None and is_proved(run):
+        return verdict_lines(procedure, run, width)
+    if run is not None and run.verdict is Verdict.REFUSED and procedure.risk is not RiskClass.STOP:
+        return refusal_lines(procedure, run, width)
+    return failure_lines(procedure, run, width, phone)
+
+
+def refusal_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ...]:
+    """It was not begun: why, one reason each. Nothing is to be done by hand about that."""
+    lines: list[Spans] = list(_shout("REFUSED: NOTHING WAS SENT", width, "badge-warn"))
+    lines += block("Asked for", procedure.title, width, "strong")
+    reasons = tuple(str(each) for each in run.blockers) or (str(run.sentence),)
+    lines += listing("Because", reasons, width, "strong")
+    lines += [(), *block("What now", "mend what is named, then open the dialog anew", width)]
     return tuple(lines)
 
 
@@ -54,7 +91,7 @@ def verdict_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ..
     return tuple(lines)
 
 
-def failure_lines(procedure: Procedure, run: Run | None, width: int) -> tuple[Spans, ...]:
+def failure_lines(procedure: Procedure, run: Run | None, width: int, phone: str = "") -> tuple[Spans, ...]:
     """Not proved: said as loudly as a terminal can, with what is left to do by hand."""
     lines: list[Spans] = list(_shout(failure_word(procedure, run), width))
     if run is None:
@@ -63,7 +100,7 @@ def failure_lines(procedure: Procedure, run: Run | None, width: int) -> tuple[Sp
         verdict = run.verdict or Verdict.FAILED
         lines += block("Verdict", VERDICT[verdict].label, width, VERDICT[verdict].role)
         lines += block("Because", run.sentence or "no reason given", width, "strong")
-    lines += [(), *by_hand(procedure, width), ()]
+    lines += [(), *by_hand(procedure, width, phone), ()]
     if run is not None:
         lines += [_indented(it) for it in step_lines(run.steps)]
     return tuple(lines)
@@ -72,18 +109,24 @@ def failure_lines(procedure: Procedure, run: Run | None, width: int) -> tuple[Sp
 def failure_word(procedure: Procedure, run: Run | None) -> str:
     """The two or three words across the screen."""
     if procedure.risk is not RiskClass.STOP:
-        return "NOT DONE"
+        return procedure.not_done or "NOT DONE"
     if run is not None and run.verdict is Verdict.UNCONFIRMED:
-        return "NOT CONFIRMED: TREAT AS NOT STOPPED"
-    if run is not None and run.verdict is Verdict.PARTIAL:
-        return "NOT STOPPED, OR ONLY IN PART"
-    return "NOT STOPPED"
+        word = "NOT CONFIRMED: TREAT AS NOT STOPPED"
+    elif run is not None and run.verdict is Verdict.PARTIAL:
+        word = "NOT STOPPED, OR ONLY IN PART"
+    else:
+        word = "NOT STOPPED"
+    return f"{word}: {procedure.not_done}" if procedure.not_done else word
 
 
-def by_hand(procedure: Procedure, width: int) -> list[Spans]:
-    """The fallback, whole. Leaving the room prints it once more, to be copied."""
+def by_hand(procedure: Procedure, width: int, phone: str) -> list[Spans]:
+    """The fallback, whole, and whom to call. Leaving the room prints it once more, to be copied."""
     lines: list[Spans] = [line(" DO THIS BY HAND", "accent")]
-    for text in procedure.fallback.splitlines():
+    texts = procedure.fallback.splitlines()
+    if procedure.risk in (RiskClass.STOP, RiskClass.MARKET):
+        number = phone or "by the printed card; venue_phone in the configuration puts it here"
+        texts.append(f"Phone the venue or broker: {number}")
+    for text in texts:
         lines += wrap(line(f"   {text}", "strong"), width - 1)
     return lines
 
@@ -91,12 +134,27 @@ def by_hand(procedure: Procedure, width: int) -> list[Spans]:
 def notice_line(run: Run, width: int) -> Spans:
     """One line for the main screen: a run under way, or a verdict nobody has taken note of."""
     title = run.title.partition(":")[0]
+    if run.room:
+        what = run.title.partition(": ")[2].partition(":")[0] or run.title
+        word = "RUNNING" if run.verdict is None else VERDICT[run.verdict].label
+        text = f"{what} by {run.room}{_step(run) if run.verdict is None else ''}"
+        return _notice(f"ELSEWHERE {word}", "badge-warn", text, "p shows the steps", width)
     if run.verdict is None:
-        return _notice("RUNNING", "badge-key", title, "p shows the steps", width)
+        if run.awaits is not None:
+            return _notice("WAITING FOR YOU", "badge-warn", title, "p shows what to confirm", width)
+        return _notice("RUNNING", "badge-key", f"{title}{_step(run)}", "p shows the steps", width)
     sign = VERDICT[run.verdict]
     at = "" if run.ended is None else f" at {words.clock(run.ended.wall)}Z"
     role: Role = "badge-key" if is_proved(run) else sign.badge
     return _notice(sign.label, role, f"{title}{at}: {run.sentence}", "p shows it, a takes note", width)
+
+
+def _step(run: Run) -> str:
+    """``: step 3 of 9, Stop the orchestrator``; nothing before the first one."""
+    begun = [n for n, step in enumerate(run.steps, 1) if step.state is not StepState.PENDING]
+    if not begun:
+        return ""
+    return f": step {begun[-1]} of {len(run.steps)}, {run.steps[begun[-1] - 1].title}"
 
 
 def _notice(badge: str, role: Role, text: str, keys: str, width: int) -> Spans:
@@ -109,10 +167,10 @@ def _notice(badge: str, role: Role, text: str, keys: str, width: int) -> Spans:
     )
 
 
-def _shout(word: str, width: int) -> list[Spans]:
+def _shout(word: str, width: int, role: Role = "badge-bad") -> list[Spans]:
     room = max(1, width - 1)
-    blank = line(" " * room, "badge-bad")
-    return [blank, line(f"{word:^{room}}"[:room], "badge-bad"), blank, ()]
+    blank = line(" " * room, role)
+    return [blank, line(f"{word:^{room}}"[:room], role), blank, ()]
 
 
 def _indented(spans: Spans) -> Spans:

@@ -197,7 +197,8 @@ class MainScreen(Screen[None]):
                 SafeText("this stack names no services"),
             )
             summary = containers.summary(it.stack, it.board, it.now)
-            self._label("containers", f"1 Containers  {summary}", self.sort.value)
+            title = containers.title(it.stack)
+            self._label("containers", f"1 {title}  {summary}", self.sort.value)
         if self._is_shown("facts"):
             self._draw_facts()
         if self._is_shown("alerts"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -14,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from backends.demo.dockerd.api_store import store_routes
 from backends.demo.dockerd.container import ConflictError, Container, UnexpectedError
 from backends.demo.dockerd.engine import Engine, NoSuchContainerError
 from backends.demo.dockerd.events import KNOWN_FILTERS, has_label, words
 from backends.demo.dockerd.meter import CPUS, MEMORY
-from backends.demo.dockerd.stamps import parse
+from backends.demo.dockerd.stamps import parse, trimmed
 from backends.demo.dockerd.streams import Stream, log_frames, stats_lines
 from backends.demo.dockerd.views import inspected, listed
 from backends.demo.port import Asgi
@@ -53,6 +55,7 @@ def engine_app(engine: Engine) -> Asgi:
         Route("/containers/{id}/json", api.inspect),
         Route("/containers/{id}/stats", api.stats),
         Route("/containers/{id}/logs", api.logs),
+        *store_routes(engine),
         Route("/containers/{id}/{verb}", api.act, methods=["POST"]),
     ]
     handlers: Mapping[Any, Any] = {
@@ -104,15 +107,15 @@ class _Api:
         states = [one.state for one in self._engine.containers.values()]
         running = sum(state in ("running", "restarting") for state in states)
         paused = states.count("paused")
-        images = {one.spec.image for one in self._engine.containers.values()}
         return JSONResponse(
             {"ID": "DEMO", "Name": "demo", "ServerVersion": VERSION, "Containers": len(states),
              "ContainersRunning": running, "ContainersPaused": paused,
-             "ContainersStopped": len(states) - running - paused, "Images": len(images),
+             "ContainersStopped": len(states) - running - paused, "Images": len(self._engine.store.images),
              "Driver": "overlay2", "LoggingDriver": "json-file", "CgroupDriver": "systemd",
              "CgroupVersion": "2", "NCPU": CPUS, "MemTotal": MEMORY, "OSType": "linux",
              "OperatingSystem": "Control Room demo", "Architecture": "x86_64", "KernelVersion": KERNEL,
-             "DockerRootDir": "/var/lib/docker", "LiveRestoreEnabled": False, "Warnings": None}
+             "DockerRootDir": "/var/lib/docker", "SystemTime": trimmed(time.time_ns()),
+             "LiveRestoreEnabled": False, "Warnings": None}
         )  # fmt: skip
 
     async def list(self, request: Request) -> Response:

@@ -60,6 +60,8 @@ class Container:
         """Seconds of life at each start while something makes it crash."""
         self.last_words: tuple[str, ...] = ()
         """What it prints when it crashes."""
+        self.networks: dict[str, str] = {}
+        """Its address in each network it is connected to."""
         self._events = events
         self._pause = FIRST_PAUSE
         self._moving = asyncio.Lock()
@@ -119,6 +121,8 @@ class Container:
             self._events.tell(self.spec, "kill", signal=str(int(how)))
             if how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
                 await self._end(how, KILLED if how == signal.SIGKILL else 0)
+            else:
+                self.spec.on_signal(how)
 
     async def pause(self) -> None:
         """Freeze it. Raises ConflictError when it is frozen or does not run."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from backends.demo.dockerd.container import Container
+from backends.demo.dockerd.container import ConflictError, Container
 from backends.demo.dockerd.events import Events
 from backends.demo.dockerd.meter import Meter
 from backends.demo.dockerd.spec import ContainerSpec
 from backends.demo.dockerd.stamps import SECOND
+from backends.demo.dockerd.store import Store
 
 LOOK: Final = 0.5
 """Seconds between two looks for health checks that are due."""
@@ -31,6 +32,11 @@ class Engine:
         self.containers = {
             spec.name: Container(spec, self.events, Meter(spec.load, rng), self._created) for spec in specs
         }
+        self.on_networks: Callable[[Container], object] = lambda _container: None
+        """Told when a container was connected to a network, or cut off from one."""
+        self.store = Store(self._created)
+        for container in self.containers.values():
+            self.store.take(container)
 
     def service(self, name: str) -> Container:
         """The container of a compose service."""
@@ -45,6 +51,16 @@ class Engine:
         if len(matches) != 1:
             raise NoSuchContainerError(f"No such container: {reference}")
         return matches[0]
+
+    def remove(self, container: Container) -> None:
+        """Forget a container that does not run. Raises ConflictError for one that does."""
+        if container.is_running:
+            raise ConflictError(
+                f"You cannot remove a running container {container.spec.id}. Stop the container before "
+                "attempting removal or force remove"
+            )
+        self.events.tell(container.spec, "destroy")
+        del self.containers[container.spec.name]
 
     async def boot(self, services: Iterable[str]) -> None:
         """These compose services run, and have for a while."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -63,6 +63,34 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """A volume by its ``name``, or a path of the host by its ``source``."""
+
+    destination: str
+    name: str = ""
+    source: str = ""
+    is_writable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """How a program ended that was run inside a container."""
+
+    code: int
+    out: bytes = b""
+    err: bytes = b""
+
+
+Execute = Callable[[Sequence[str]], Awaitable[Executed]]
+
+
+async def no_program(argv: Sequence[str]) -> Executed:
+    """What an engine says of a program that the image does not hold."""
+    said = f'OCI runtime exec failed: exec failed: unable to start container process: exec: "{argv[0]}": '
+    return Executed(127, f"{said}executable file not found in $PATH: unknown\r\n".encode())
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """A container as compose describes it. Its id follows from its name."""
 
@@ -80,11 +108,23 @@ class ContainerSpec:
     project: str = "trading_platform"
     environment: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    network: str = "default"
+    """Compose's name of it; the engine's is ``<project>_<network>``."""
+    processes: tuple[str, ...] = ()
+    """Names of the programs that run in it; empty for the first word of the command."""
+    execute: Execute = no_program
+    on_signal: Callable[[signal.Signals], object] = lambda _how: None
+    """A signal reached it that does not end it."""
     log: LogStore = field(default_factory=LogStore)
 
     @property
     def id(self) -> str:
         return digest(f"container {self.project} {self.name}")
+
+    @property
+    def network_name(self) -> str:
+        return f"{self.project}_{self.network}"
 
     @property
     def image_id(self) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Any
 
 from backends.demo.dockerd.container import Container
 from backends.demo.dockerd.stamps import SECOND, trimmed
-
-_NETWORK: Final = "trading_platform"
 
 
 def listed(container: Container) -> dict[str, Any]:
@@ -28,9 +26,9 @@ def listed(container: Container) -> dict[str, Any]:
         "Labels": spec.all_labels(),
         "State": container.state,
         "Status": status(container),
-        "HostConfig": {"NetworkMode": _NETWORK},
-        "NetworkSettings": {"Networks": {_NETWORK: _network(container)}},
-        "Mounts": [],
+        "HostConfig": {"NetworkMode": spec.network_name},
+        "NetworkSettings": {"Networks": _networks(container)},
+        "Mounts": _mounts(container),
     }
 
 
@@ -58,18 +56,18 @@ def inspected(container: Container) -> dict[str, Any]:
         "AppArmorProfile": "docker-default",
         "ExecIDs": None,
         "HostConfig": {
-            "NetworkMode": _NETWORK,
+            "NetworkMode": spec.network_name,
             "RestartPolicy": {"Name": spec.restart, "MaximumRetryCount": 0},
             "LogConfig": {"Type": "json-file", "Config": {}},
             "Memory": 0,
             "NanoCpus": 0,
             "PortBindings": _bindings(container),
         },
-        "Mounts": [],
+        "Mounts": _mounts(container),
         "Config": _config(container),
         "NetworkSettings": {
             "Ports": _bindings(container) if container.is_running else {},
-            "Networks": {_NETWORK: _network(container)},
+            "Networks": _networks(container),
         },
     }
 
@@ -173,12 +171,32 @@ def _bindings(container: Container) -> dict[str, Any]:
     }
 
 
-def _network(container: Container) -> dict[str, Any]:
+def _mounts(container: Container) -> list[dict[str, Any]]:
+    return [
+        {
+            "Type": "volume" if mount.name else "bind",
+            **({"Name": mount.name, "Driver": "local"} if mount.name else {}),
+            "Source": mount.source or f"/var/lib/docker/volumes/{mount.name}/_data",
+            "Destination": mount.destination,
+            "Mode": "rw" if mount.is_writable else "ro",
+            "RW": mount.is_writable,
+            "Propagation": "",
+        }
+        for mount in container.spec.mounts
+    ]
+
+
+def _networks(container: Container) -> dict[str, Any]:
+    return {name: _endpoint(container, address) for name, address in sorted(container.networks.items())}
+
+
+def _endpoint(container: Container, address: str) -> dict[str, Any]:
+    is_up = container.is_running
     return {
         "Aliases": [container.spec.service],
         "NetworkID": "",
         "EndpointID": "",
-        "Gateway": "172.28.0.1" if container.is_running else "",
-        "IPAddress": "",
-        "IPPrefixLen": 16 if container.is_running else 0,
+        "Gateway": "172.28.0.1" if is_up else "",
+        "IPAddress": address if is_up else "",
+        "IPPrefixLen": 16 if is_up else 0,
     }

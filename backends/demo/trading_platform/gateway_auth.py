@@ -6,6 +6,7 @@ the log. Enforcing can be switched on, to try signed requests against it.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
 import time
@@ -15,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.requests import Request
 
+from backends.demo.trading_platform import sign_in
 from backends.demo.trading_platform.kill_switch import now_text
 from backends.demo.trading_platform.service_token import ServiceTokens, TokenError
 from backends.demo.trading_platform.voice import Voice
@@ -111,6 +113,10 @@ class Authority:
             raise AuthError(401, _told("unauthorized", "Missing bearer token"))
         self._voice.debug(f"auth_mode_log_only_paper_allowed: {request.url.path}")
         return claimed or "dev-user"
+
+    async def second_factor(self, token: str, user: str) -> None:
+        """That ``user`` signed in with a second factor just now. Raises MfaError."""
+        await asyncio.to_thread(sign_in.check, self._tokens.public_key.read_bytes(), token, user)
 
     async def _token_user(self, token: str, claimed: str) -> str:
         try:

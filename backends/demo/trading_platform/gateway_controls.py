@@ -17,6 +17,7 @@ from backends.demo.trading_platform.answers import InvalidError, Json, body_of
 from backends.demo.trading_platform.gateway import Gateway
 from backends.demo.trading_platform.gateway_auth import AuthError, Authority
 from backends.demo.trading_platform.kill_switch import now_text
+from backends.demo.trading_platform.sign_in import MfaError
 
 _MANUAL: Final = {"reason": str, "requested_by": str, "requested_at": str}
 _AT_ONCE: Final = 100
@@ -109,8 +110,21 @@ class _Controls:
 
     async def flatten_all(self, request: Request) -> Response:
         # The one call in 300 s is spent before MFA is looked at, as on the platform.
-        await self._enter(request, "flatten_all", {"id_token": str}, shortest=20)
-        raise _Refused(503, "mfa_unavailable", "MFA verification is not configured")
+        user, body = await self._enter(request, "flatten_all", {"id_token": str}, shortest=20)
+        try:
+            await self._authority.second_factor(body["id_token"], user)
+        except MfaError as error:
+            raise _Refused(403, error.code, str(error)) from None
+        orders = [
+            await self._send(symbol, held.qty, abs(held.qty), "manual_controls_flatten_all", user)
+            for symbol, held in self._gateway.broker.holdings.items()
+            if held.qty
+        ]
+        await self._audit(user, "flatten_all_positions", "all", body["reason"])
+        return Json(
+            {"status": "flattening", "positions_closed": len(orders), "orders_created": orders,
+             "strategies_affected": ["alpha_baseline"]}
+        )  # fmt: skip
 
     async def _enter(
         self, request: Request, action: str, body: dict[str, type] | None, shortest: int = 10

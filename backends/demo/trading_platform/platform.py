@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from traceback import format_exception
 from typing import Any, Final
 
 import psycopg
 
+from backends.demo.course import begin
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.container import Container
 from backends.demo.dockerd.engine import Engine
@@ -25,8 +24,10 @@ from backends.demo.redis_server import RedisServer
 from backends.demo.trading_platform.answers import service_app
 from backends.demo.trading_platform.broker import PaperBroker, Report
 from backends.demo.trading_platform.chatter import chatter, write_history
+from backends.demo.trading_platform.checkout import make_checkout
 from backends.demo.trading_platform.containers import SERVICES, container_specs
 from backends.demo.trading_platform.database import Database
+from backends.demo.trading_platform.faults import FAULTS
 from backends.demo.trading_platform.flood import RATE
 from backends.demo.trading_platform.gateway import Gateway
 from backends.demo.trading_platform.gateway_app import gateway_routes
@@ -43,6 +44,7 @@ from backends.demo.trading_platform.promql import Store, Vector
 from backends.demo.trading_platform.seed import holdings, seed_database, seed_redis
 from backends.demo.trading_platform.service import HttpService
 from backends.demo.trading_platform.service_token import ServiceTokens
+from backends.demo.trading_platform.sign_in import keep_signed_in, sign_in
 from backends.demo.trading_platform.signal_service import SignalService, signal_routes
 from backends.demo.trading_platform.small_services import Registry, console_routes, grafana_routes
 from backends.demo.trading_platform.storage import PostgresWork, RedisWork
@@ -73,6 +75,9 @@ class Platform:
         self.rng = self._dice("troubles")
         self.flood_rate = RATE
         self._folder = folder
+        self._checkout = folder / "checkout"
+        self._internal_secret = folder / "internal_token_secret"
+        self._id_token = folder / "id_token"
         self.logs = {service: LogStore() for service in SERVICES}
         self._redis_server = RedisServer(folder, lambda line: self.logs["redis"].write([line]))
         self._postgres_server = PostgresServer(folder, lambda line: self.logs["postgres"].write([line]))
@@ -86,7 +91,7 @@ class Platform:
         self.engine = Engine(container_specs(self._workloads(), self.logs), _AGE, seed)
         self._docker = HttpPort(engine_app(self.engine), folder / "docker.sock")
         self._troubles = Troubles(self)
-        self.faults = Faults(self._troubles.switches())
+        self.faults = Faults(FAULTS, self._troubles.switches())
 
     def _dice(self, part: str) -> random.Random:
         """Each part has its own, so that what one does leaves the others' course alone."""
@@ -118,10 +123,16 @@ class Platform:
     def _secret(self) -> Secret:
         """INTERNAL_TOKEN_SECRET of this demo, also in a file, for whoever wants to sign requests."""
         text = secrets.token_hex(32)
-        path = self._folder / "internal_token_secret"
-        path.touch(mode=0o600)
-        path.write_text(text + "\n")
+        self._internal_secret.touch(mode=0o600)
+        self._internal_secret.write_text(text + "\n")
         return Secret(text)
+
+    def _open_doors(self) -> None:
+        """Make what an operator proves an identity with; blocks for a moment."""
+        self.tokens.make_keys()
+        sign_in(self.tokens.private_key, self._id_token)
+        keys = (self.tokens.private_key, self.tokens.public_key)
+        make_checkout(self._checkout, self._internal_secret.read_text().strip(), keys)
 
     def voice(self, service: str, module: str) -> Voice:
         """The log of a service, under the logger its main module has."""
@@ -147,11 +158,18 @@ class Platform:
             "redis-limits": f"{redis}/2",
             "postgres": f"postgresql://127.0.0.1:{self._postgres_server.port}/trader",
             **{source: self._services[service].port.url for source, service in _SOURCES.items()},
+            "loki-lines": self._services["loki_server"].port.url,
+            "checkout": f"file://{self._checkout}",
         }
+
+    @property
+    def credentials(self) -> dict[str, Path]:
+        """What an operator's tool signs its requests with."""
+        return {"gateway": self.tokens.private_key, "gateway-account": self._internal_secret}
 
     async def start(self) -> None:
         """Storage first, then its contents, then the services. Raises StartError."""
-        await self.engine.boot(("redis", "postgres"))
+        await asyncio.gather(self.engine.boot(("redis", "postgres")), asyncio.to_thread(self._open_doors))
         here = Path(__file__).parent
         schema = "".join((here / name).read_text() for name in ("schema.sql", "schema_console.sql"))
         await self._postgres_server.create("trader", "trader", schema)
@@ -164,12 +182,13 @@ class Platform:
         await self.market_data.publish()
         await self._docker.open()
         self._tasks = [
-            _started(work)
+            begin(work)
             for work in (
                 self.engine.look_after(),
                 self.market_data.keep_streaming(),
                 self.signals.keep_generating(tuple(self.broker.market.sizes)),
                 self.orchestrator.keep_running(),
+                keep_signed_in(self.tokens.private_key, self._id_token),
                 self._keep_broking(),
                 self._keep_reconciling(),
                 chatter(self.logs, self.is_up, self._dice("chatter")),
@@ -292,16 +311,3 @@ class Platform:
             store["signal_service_signal_generation_duration_seconds_bucket:rate"] = self.signals.buckets()
         store.update({name: [({"__name__": name}, value)] for name, value in gauges.items()})
         return store
-
-
-def _started(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """A part of the world that goes on until cancelled; if it ends otherwise, standard error says so."""
-    task = asyncio.create_task(work)
-
-    def tell(done: asyncio.Task[None]) -> None:
-        error = None if done.cancelled() else done.exception()
-        if error is not None:
-            sys.stderr.write("A part of the demo has ended:\n" + "".join(format_exception(error)))
-
-    task.add_done_callback(tell)
-    return task

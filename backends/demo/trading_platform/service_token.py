@@ -22,11 +22,11 @@ class TokenError(Exception):
 
 
 class ServiceTokens:
-    """Verifies tokens, and makes the keys when the first is needed: that takes a moment."""
+    """Verifies tokens; ``make_keys`` comes first."""
 
     def __init__(self, folder: Path, redis: Redis) -> None:
-        self._private = folder / "jwt_private.key"
-        self._public = folder / "jwt_public.pem"
+        self.private_key = folder / "jwt_private.key"
+        self.public_key = folder / "jwt_public.pem"
         self._redis = redis
 
     def make_keys(self) -> None:
@@ -40,9 +40,9 @@ class ServiceTokens:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        self._private.touch(mode=0o600)
-        self._private.write_bytes(private)
-        self._public.write_bytes(
+        self.private_key.touch(mode=0o600)
+        self.private_key.write_bytes(private)
+        self.public_key.write_bytes(
             key.public_key().public_bytes(
                 serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
             )
@@ -55,7 +55,7 @@ class ServiceTokens:
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self._public.read_bytes(),
+                self.public_key.read_bytes(),
                 algorithms=["RS256"],
                 audience=AUDIENCE,
                 issuer=ISSUER,

@@ -159,8 +159,6 @@ class Troubles:
         self._platform.gateway.voice.error(f"Orphan order detected and quarantined {what}")
 
     async def _auth_enforced(self, is_on: bool) -> None:
-        if is_on:
-            await asyncio.to_thread(self._platform.tokens.make_keys)
         self._platform.authority.enforces = is_on
 
     async def _log_flood(self, is_on: bool) -> None:

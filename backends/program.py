@@ -9,7 +9,9 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
+from urllib.parse import urlsplit
 
 OUTPUT_LIMIT: Final = 65_536
 """Bytes of what it prints that are kept: the last ones."""
@@ -27,6 +29,9 @@ LAST_WORDS: Final = 1.0
 
 _REST: Final = 0.25
 """Seconds to read on after it ended: a program it left behind may hold its output open."""
+
+USER_BUS: Final = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+"""Variables by which the user's own systemd is found."""
 
 _INHERITED: Final = ("PATH", "HOME", "LANG")
 
@@ -47,14 +52,17 @@ class Ended:
     """Bytes printed before those."""
 
 
-async def run(argv: Sequence[str], timeout: float, folder: str, env: Mapping[str, str]) -> Ended:
+async def run(
+    argv: Sequence[str], timeout: float, folder: str, env: Mapping[str, str], into: int | None = None
+) -> Ended:
     """Run ``argv`` in ``folder`` with ``env`` and nothing else, for ``timeout`` seconds at most.
 
+    ``into`` is an open file that takes its standard output; what it says on the other is kept as always.
     Raises NotStartedError. Cancelled, it leaves nothing of the group running.
     """
     output = _Output()
     try:
-        process = await _start(argv, folder, env, output)
+        process = await _start(argv, folder, env, output, into)
         return await _finish(process, timeout, output)
     finally:
         output.close()
@@ -63,6 +71,12 @@ async def run(argv: Sequence[str], timeout: float, folder: str, env: Mapping[str
 def environment(names: Sequence[str] = ()) -> dict[str, str]:
     """``PATH``, ``HOME``, ``LANG`` and the variables named, as far as they are set."""
     return {name: os.environ[name] for name in (*_INHERITED, *names) if name in os.environ}
+
+
+def program_at(url: str, name: str) -> str:
+    """The program of that name in the folder an address names as its path, else as PATH finds it."""
+    folder = urlsplit(url).path.strip("/")
+    return str(PurePosixPath("/", folder, name)) if folder else name
 
 
 class _Output:
@@ -124,11 +138,13 @@ class _Output:
         self.is_over.set()
 
 
-async def _start(argv: Sequence[str], folder: str, env: Mapping[str, str], output: _Output) -> Process:
+async def _start(
+    argv: Sequence[str], folder: str, env: Mapping[str, str], output: _Output, into: int | None
+) -> Process:
     try:
         # A session of its own: no terminal to ask at, and one group to end.
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=DEVNULL, stdout=output.inlet, stderr=output.inlet,
+            *argv, stdin=DEVNULL, stdout=output.inlet if into is None else into, stderr=output.inlet,
             cwd=folder, env=dict(env), start_new_session=True,
         )  # fmt: skip
     except OSError as error:

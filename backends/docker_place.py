@@ -1,0 +1,90 @@
+"""How one Docker Engine is reached: a socket, TCP with TLS, ssh, or a context of the docker command line."""
+
+from __future__ import annotations
+
+import weakref
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from backends.ssh_tunnel import Tunnel, TunnelError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+    from docker.tls import TLSConfig
+
+    from backends.model.stack import Source
+
+_ANY_VERSION: Final = "1.41"
+"""A fixed version keeps the SDK from asking for it while it connects, without bounds."""
+
+CONTEXT: Final = "context://"
+SSH: Final = "ssh://"
+
+
+class PlaceError(Exception):
+    """The address leads nowhere. The message is short and in plain words."""
+
+
+def connect(source: Source, seconds: float) -> APIClient:
+    """A client of the SDK for the source; each of its calls waits at most ``seconds``.
+
+    ``cert_path`` among the options is a folder with ``ca.pem``, ``cert.pem`` and ``key.pem``. Raises
+    PlaceError, or what the SDK raises: over ssh the way is opened at once, elsewhere at the first call.
+    """
+    import docker  # noqa: PLC0415  # 100 ms: only for a stack with Docker, and not in the first frame
+
+    url, tls = source.url or None, _tls(source.options.get("cert_path"))
+    if url is not None and url.startswith(CONTEXT):
+        url, tls = _context(url.removeprefix(CONTEXT))
+    tunnel = None
+    if url is not None and url.startswith(SSH):
+        tunnel = _tunnel(url, source.username, seconds)
+        url = f"unix://{tunnel.socket}"
+    try:
+        api = docker.APIClient(url, _ANY_VERSION, timeout=ceil(seconds), tls=tls or False)
+    except BaseException:
+        if tunnel is not None:
+            tunnel.close()
+        raise
+    if tunnel is not None:
+        # The SDK's client has no place for it: it ends with the client, or with the program.
+        weakref.finalize(api, tunnel.close)
+    # Proxies, ~/.netrc and REQUESTS_CA_BUNDLE are about the web; the last would outrank the engine's own CA.
+    api.trust_env = False
+    return api
+
+
+def _tunnel(url: str, username: str | None, seconds: float) -> Tunnel:
+    name = f"{username}@" if username else ""
+    try:
+        return Tunnel(f"{SSH}{name}{url.removeprefix(SSH)}", seconds)
+    except TunnelError as error:
+        raise PlaceError(str(error)) from None
+
+
+def _tls(folder: str | None) -> TLSConfig | None:
+    if not folder:
+        return None
+    from docker.tls import TLSConfig  # noqa: PLC0415  # with the SDK
+
+    parts = {part: Path(folder) / f"{part}.pem" for part in ("ca", "cert", "key")}
+    for path in parts.values():
+        if not path.is_file():
+            raise PlaceError(f"the TLS file {path} for Docker does not exist")
+    pair = (str(parts["cert"]), str(parts["key"]))
+    return TLSConfig(client_cert=pair, ca_cert=str(parts["ca"]), verify=True)
+
+
+def _context(name: str) -> tuple[str, TLSConfig | None]:
+    """Host and TLS of a context, as ``docker context ls`` shows it."""
+    from docker.context import ContextAPI  # noqa: PLC0415  # with the SDK
+    from docker.errors import ContextException  # noqa: PLC0415  # with the SDK
+
+    try:
+        context = ContextAPI.get_context(name)
+    except ContextException as error:
+        raise PlaceError(f"the Docker context {name} cannot be used: {error}") from None
+    if context is None or not context.Host:
+        raise PlaceError(f"there is no Docker context {name}; see docker context ls")
+    return str(context.Host), context.TLSConfig

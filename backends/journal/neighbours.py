@@ -1,0 +1,101 @@
+"""What other rooms on this host are doing: read from the journal they share with this one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from backends.journal.chain import BrokenError, unseal
+from backends.journal.chain_file import files_of
+from backends.journal.entry import Kind
+from backends.journal.unfinished import TAIL, CutOff, is_running
+
+KEPT: Final = 20
+"""Ended runs of which a late outcome is still news."""
+
+_ENDS: Final = (Kind.OUTCOME.value, Kind.REFUSED.value)
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A real run of another process, as far as it has come."""
+
+    told: CutOff
+    end: Record | None = None
+    """Its outcome; None while it is under way."""
+
+
+class Neighbours:
+    """Follows the journal from where it was. For one thread at a time; raises OSError like any read."""
+
+    def __init__(self, folder: Path, host: str, is_alive: Callable[[Record], bool] = is_running) -> None:
+        self._folder = folder
+        self._host = host
+        self._is_alive = is_alive
+        self._at: tuple[Path, int] | None = None
+        self._open: dict[str, CutOff] = {}
+        self._ended: dict[str, CutOff] = {}
+
+    @property
+    def under_way(self) -> tuple[CutOff, ...]:
+        """Runs that have begun and not ended, of processes that still live, as of the last ``look``."""
+        return tuple(self._open.values())
+
+    def look(self) -> tuple[Neighbour, ...]:
+        """The runs about which there is news since the last look, oldest news first.
+
+        The first look tells only what is under way; an outcome that comes again, late, is news again.
+        """
+        is_first = self._at is None
+        news: dict[str, Neighbour] = {}
+        for line in self._new_lines():
+            try:
+                record = unseal(line, None)
+            except BrokenError:
+                continue
+            if record.get("pid") != os.getpid() and record.get("host") == self._host:
+                self._take(record, news)
+        for operation in [key for key, each in self._open.items() if not self._is_alive(each.intent)]:
+            # Cut off: the next room that starts tells what is true.
+            del self._open[operation]
+            news.pop(operation, None)
+        return tuple(each for each in news.values() if each.end is None or not is_first)
+
+    def _take(self, record: Record, news: dict[str, Neighbour]) -> None:
+        operation = str(record.get("operation", ""))
+        known = self._open.get(operation) or self._ended.get(operation)
+        if record.get("kind") == Kind.INTENT.value and record.get("mode") == "live":
+            self._open[operation] = CutOff(record, (), record)
+            news[operation] = Neighbour(self._open[operation])
+        elif known is not None and record.get("kind") in _ENDS:
+            self._open.pop(operation, None)
+            self._ended = {**dict(list(self._ended.items())[-KEPT:]), operation: known}
+            news[operation] = Neighbour(known, record)
+        elif operation in self._open and known is not None and record.get("kind") == Kind.STEP.value:
+            self._open[operation] = replace(known, steps=(*known.steps, record), last=record)
+            news[operation] = Neighbour(self._open[operation])
+
+    def _new_lines(self) -> list[bytes]:
+        """Whole lines that came since the last look; at first those of the journal's end."""
+        files = files_of(self._folder)
+        if self._at is None:
+            size = files[-1].stat().st_size if files else 0
+            self._at = (files[-1] if files else self._folder / "0", max(0, size - TAIL))
+        path, offset = self._at
+        lines: list[bytes] = []
+        for each in [file for file in files if file >= path]:
+            start = offset if each == path else 0
+            data = b""
+            if each.stat().st_size > start:
+                with each.open("rb") as file:
+                    file.seek(start)
+                    data = file.read()
+            whole = data.rfind(b"\n") + 1
+            lines += data[:whole].split(b"\n")
+            self._at = (each, start + whole)
+        return lines

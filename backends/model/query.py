@@ -1,0 +1,209 @@
+"""What a fact asks its source: one dataclass for each kind of source. Every read is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class RedisQuery:
+    """One bounded read. ``op`` is the Redis command in lower case, or ``scan`` for a bounded key count."""
+
+    op: str
+    key: str
+    """The key, the SCAN pattern, or the INFO section."""
+    field: str | None = None
+    """A hash field, or a line of INFO."""
+    start: int = 0
+    stop: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class SqlQuery:
+    """One SELECT, run in a read-only session with a statement time-out: PostgreSQL, SQLite or
+    ClickHouse."""
+
+    text: str
+    limit: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class HttpQuery:
+    """One GET."""
+
+    path: str
+    expect: tuple[int, ...] = (200,)
+    """Status codes that are an answer; 404 outside it is MISSING, any other is FAILED."""
+    body: str = "json"
+    """``json``, ``text``, ``prometheus`` (pick names the metric) or ``none`` (only the status code)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdQuery:
+    """One property of one unit, as ``systemctl show`` tells it. A unit that is not loaded is MISSING."""
+
+    unit: str
+    show: str = "ActiveState"
+    """``ActiveState``, ``SubState``, ``Result``, ``NRestarts``, ``ExecMainStatus``,
+    ``NextElapseUSecRealtime`` …"""
+
+
+@dataclass(frozen=True, slots=True)
+class CsvWindow:
+    """One number or word from a CSV with a header, read by column name, newest rows first in time."""
+
+    column: str
+    agg: str = "last"
+    """``last``, ``min``, ``max``, ``mean``, ``count``, ``share`` (part of the rows that meet ``where``, 0
+    to 1), ``flips`` (changes of value an hour), ``span`` (hours from first to last row), ``gap``
+    (longest, seconds)."""
+    hours: float | None = None
+    """Only rows of the last hours by ``time``; None for all that is read."""
+    time: str = "ts"
+    """The column with the row's time."""
+    where: Mapping[str, str] = field(default_factory=dict)
+    """Column to word, or to ``<x``, ``<=x``, ``>x``, ``>=x``, ``^prefix|prefix``, or
+    ``~part|part`` for one that holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileQuery:
+    """Something about one file, or about those a pattern matches. No such file is MISSING."""
+
+    path: str
+    """Below the source's folder, or absolute; ``*``, ``?``, ``[…]`` and ``**`` match several."""
+    what: str
+    """``exists``, ``kind``, ``age`` (s), ``size`` (bytes), ``mode``, ``text``, ``json``, ``yaml``,
+    ``toml``, ``env`` (names, never values), ``csv``, ``match`` (lines with ``pattern``), ``list``,
+    ``count``, ``sha256``, ``secrets`` (what is wrong with secret files, never their content)."""
+    newest: str = "mtime"
+    """Which of several counts: by ``mtime``, ``name``, or a dotted path into their JSON
+    (``json:ts_utc``)."""
+    pattern: str | None = None
+    """For ``match``, a regular expression, searched in the end of the file."""
+    csv: CsvWindow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostQuery:
+    """Something about the host the room runs on."""
+
+    what: str
+    """``disk`` (percent used), ``memory`` (percent used), ``load`` (per core, 1 min), ``uptime`` (s),
+    ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``,
+    or one of several texts separated by ``|``), ``env_is``
+    (whether a process of ``target`` has ``name=value``), ``tcp`` (ms to connect), ``dns`` (addresses),
+    ``interfaces`` (errors, drops)."""
+    target: str = ""
+    name: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusQuery:
+    """An instant or range query, or what Prometheus says of its targets, rules and alerts."""
+
+    what: str
+    """``query``, ``range``, ``targets``, ``rules`` or ``alerts``."""
+    query: str = ""
+    minutes: float = 15.0
+    """Of a range, up to now."""
+    agg: str = "last"
+    """Of a range: ``last``, ``min``, ``max``, ``mean``."""
+
+
+@dataclass(frozen=True, slots=True)
+class LokiQuery:
+    """Lines of the last minutes; their number or a table (time, labels, line). No stream at all is
+    MISSING."""
+
+    query: str
+    minutes: float = 15.0
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DockerQuery:
+    """Something the Docker Engine knows beside the state of services."""
+
+    what: str
+    """``df`` (bytes by kind), ``volumes``, ``networks``, ``members`` (of network ``name``), ``images``,
+    ``info``, ``image``, ``digest``, ``env`` (names, never values), ``env_is`` (whether ``name`` has
+    ``value``), ``mounts``, ``ports``, ``label`` (``name``), ``top``, ``health`` (the last outputs),
+    ``started`` (when the container last was), ``restarts`` (by the engine, since it was made),
+    ``log`` (lines with ``pattern``), ``containers`` (all, by ``name`` as a prefix), ``tasks`` and
+    ``nodes`` (Swarm)."""
+    service: str | None = None
+    """By its name in the stack file."""
+    name: str = ""
+    value: str = ""
+    pattern: str | None = None
+    """For ``log``: a regular expression."""
+    tail: int = 200
+    """For ``log``: of how many last lines."""
+    since_start: bool = False
+    """For ``log``: only lines since the container's last start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """A value made from other facts by the room itself; as old as its oldest input, as good as its
+    worst."""
+
+    op: str
+    """``rate`` (change a second over ``over``), ``delta`` (change over ``over``), ``median``, ``min``,
+    ``max`` (of the readings of ``over``), ``minus``, ``sum``, ``ratio``, ``age`` (seconds since a time),
+    ``same`` (whether all read alike), ``without`` (the rows of the first table whose ``column`` is not in
+    the others'), ``before`` (the rows of a table whose ``column``, a time, is before the second fact)."""
+    of: tuple[str, ...]
+    over: float = 60.0
+    """Seconds looked back."""
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it needs readings of all that time; any other needs only the newest."""
+        return self.op in ("rate", "delta", "median", "min", "max")
+
+    column: str = ""
+    """For ``without`` and ``before``."""
+
+
+Query = (
+    RedisQuery
+    | SqlQuery
+    | HttpQuery
+    | SystemdQuery
+    | FileQuery
+    | HostQuery
+    | PrometheusQuery
+    | LokiQuery
+    | DockerQuery
+    | Derivation
+)
+
+
+def asked(query: Query) -> str:
+    """What is asked, short and in the source's own language where it has one."""
+    match query:
+        case RedisQuery():
+            text = f"{query.op.upper()} {query.key} {query.field or ''}"
+        case SqlQuery():
+            text = " ".join(query.text.split())
+        case HttpQuery():
+            text = f"GET {query.path}"
+        case SystemdQuery():
+            text = f"systemctl show {query.unit} {query.show}"
+        case FileQuery():
+            text = f"{query.what} of {query.path}" + (
+                f", {query.csv.agg} {query.csv.column}" if query.csv else ""
+            )
+        case HostQuery():
+            text = f"{query.what} {query.target} {query.name}"
+        case PrometheusQuery() | LokiQuery():
+            text = query.query or getattr(query, "what", "")
+        case DockerQuery():
+            text = f"docker {query.what} {query.service or query.name} {query.pattern or ''}"
+        case Derivation():
+            text = f"{query.op} of {', '.join(query.of)}"
+    return " ".join(text.split())

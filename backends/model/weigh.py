@@ -1,0 +1,167 @@
+"""What a reading says about a demand: it holds, it fails, it is stale, or nobody can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Final
+
+from backends.model.board import SERVICE
+from backends.model.clock import Instant
+from backends.model.condition import Condition
+from backends.model.fact import Fact, Level, Table
+from backends.model.judge import judge, judge_service
+from backends.model.reading import Outcome, Quality, Reading
+from backends.model.row import UncountableError, meets
+from backends.model.safetext import SafeText
+from backends.model.service import Health, RunState, Service
+
+_GOOD: Final = (Level.OK, Level.INFO)
+
+_LEFT: Final = 3
+"""Rows that are named when there should be none."""
+
+
+class Standing(Enum):
+    HOLDS = "holds"
+    FAILS = "fails"
+    """It was read, and it is not so."""
+    STALE = "stale"
+    """It was read too long ago."""
+    UNKNOWN = "unknown"
+    """It could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """One precondition against one reading. Everything but HOLDS counts as not so."""
+
+    condition: Condition
+    standing: Standing
+    text: SafeText
+    """What was read: ``reads ACTIVE``, ``not read yet``."""
+    age: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        return self.standing is Standing.HOLDS
+
+    @property
+    def sentence(self) -> SafeText:
+        """Why it keeps the procedure from starting."""
+        return SafeText(f"{self.condition.because} ({self.text})", 400)
+
+    def as_record(self) -> Mapping[str, Any]:
+        """For the journal."""
+        return {"require": self.condition.id, "standing": self.standing.value, "text": str(self.text)}
+
+
+def weigh(condition: Condition, fact: Fact | None, reading: Reading[Any] | None, now: Instant) -> Weighed:
+    """What the reading says about the condition at ``now``."""
+    if reading is None or reading.outcome is Outcome.NEVER:
+        why = reading.error if reading is not None else None
+        return Weighed(condition, Standing.UNKNOWN, why or SafeText("not read yet"))
+    age = reading.age(now)
+    if reading.outcome is Outcome.FAILED:
+        said = f": {reading.error}" if reading.error else ""
+        return Weighed(condition, Standing.UNKNOWN, SafeText(f"not readable{said}", 300), age)
+    if age > reading.stale_after or age < 0:
+        return Weighed(condition, Standing.STALE, SafeText(f"last read {age:.0f} s ago"), age)
+    if reading.outcome is Outcome.MISSING:
+        standing = Standing.HOLDS if _may_be_missing(condition, fact) else Standing.FAILS
+        return Weighed(condition, standing, SafeText("missing"), age)
+    if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
+        return Weighed(condition, Standing.STALE, SafeText("its own time is old or in the future"), age)
+    standing = Standing.HOLDS if _is_met(condition, fact, reading, now) else Standing.FAILS
+    return Weighed(condition, standing, SafeText(f"reads {_shown(condition, reading, now)}", 300), age)
+
+
+def word_of(value: Any) -> str:
+    """A value in one word, as proofs and preconditions name it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Service):
+        is_checked = value.state is RunState.RUNNING and value.health is not Health.NO_CHECK
+        return value.health.value if is_checked else value.state.value
+    return str(value.total if isinstance(value, Table) else value)
+
+
+def counted(value: Any, where: Mapping[str, str]) -> tuple[float | None, str]:
+    """The number a value is, or the rows of a table that read as ``where`` says, and the first of them.
+
+    None when it is no number, and when the rows that were read cannot tell.
+    """
+    if isinstance(value, bool):
+        return None, ""
+    if isinstance(value, (int, float)):
+        return float(value), ""
+    if not isinstance(value, Table) or (value.total and not set(where) <= set(value.columns)):
+        return None, ""
+    try:
+        # An answer without rows names no columns either.
+        rows = [row for row in value.rows if meets(dict(zip(value.columns, row, strict=True)), where)]
+    except UncountableError:
+        return None, ""
+    left = ", ".join(row[0] for row in rows[:_LEFT]) + (" …" if len(rows) > _LEFT else "")
+    if not where:
+        return float(value.total), left
+    return (None, "") if not rows and value.total > len(value.rows) else (float(len(rows)), left)
+
+
+def _may_be_missing(condition: Condition, fact: Fact | None) -> bool:
+    """Whether that is the demand, or all that is demanded is that it be ok, and its file calls that ok."""
+    only_ok = replace(Condition(condition.id, condition.fact, condition.because), is_ok=True)
+    is_ok_so = fact is not None and fact.missing is Level.OK
+    return condition.is_missing or (is_ok_so and condition == only_ok)
+
+
+def _is_met(condition: Condition, fact: Fact | None, reading: Reading[Any], now: Instant) -> bool:
+    value = reading.value
+    if condition.is_missing or (condition.equals and word_of(value) not in condition.equals):
+        return False
+    if condition.differs and word_of(value) in condition.differs:
+        return False
+    if condition.is_ok and _level(fact, reading, now) not in _GOOD:
+        return False
+    if not _is_within(condition, value):
+        return False
+    past = _past(fact, reading, now)
+    if condition.max_age is not None and (past is None or not 0 <= past <= condition.max_age):
+        return False
+    return condition.min_age is None or (past is not None and past >= condition.min_age)
+
+
+def _is_within(condition: Condition, value: Any) -> bool:
+    if condition.at_most is None and condition.at_least is None:
+        return True
+    number, _ = counted(value, condition.where)
+    if number is None:
+        return False
+    return (condition.at_most is None or number <= condition.at_most) and (
+        condition.at_least is None or number >= condition.at_least
+    )
+
+
+def _level(fact: Fact | None, reading: Reading[Any], now: Instant) -> Level:
+    if reading.key.startswith(SERVICE):
+        return judge_service(reading.value) if isinstance(reading.value, Service) else Level.UNKNOWN
+    return judge(fact, reading, now) if fact is not None else Level.UNKNOWN
+
+
+def _past(fact: Fact | None, reading: Reading[Any], now: Instant) -> float | None:
+    """Seconds since the time it says, or since the answer's own timestamp."""
+    if fact is not None and fact.type.value == "time":
+        return now.wall - reading.value if isinstance(reading.value, float) else None
+    return reading.observed_age(now)
+
+
+def _shown(condition: Condition, reading: Reading[Any], now: Instant) -> str:
+    if condition.min_age is not None or condition.max_age is not None:
+        value = reading.value
+        past = now.wall - value if isinstance(value, float) else reading.observed_age(now)
+        return "no time" if past is None else f"{past:.0f} s ago"
+    if condition.at_most is not None or condition.at_least is not None:
+        number, left = counted(reading.value, condition.where)
+        return "no complete count" if number is None else f"{number:g}" + (f": {left}" if left else "")
+    return word_of(reading.value)

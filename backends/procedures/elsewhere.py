@@ -1,0 +1,63 @@
+"""The runs of other rooms on this host, as this one shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backends.journal.neighbours import Neighbour
+from backends.journal.unfinished import CutOff
+from backends.model.clock import Instant
+from backends.model.procedure import Procedure, Run, StepResult, StepState, Verdict
+from backends.model.safetext import SafeText
+from backends.model.stack import Stack
+from backends.procedures.restart import moment_of, risk_of
+
+
+def run_of(neighbour: Neighbour, stack: Stack, now: Instant) -> Run:
+    """Who runs what, how far it has come, and its verdict when it has one; all by the journal."""
+    told, end = neighbour.told, neighbour.end
+    procedure = stack.procedures.get(told.procedure)
+    who = room_of(told)
+    title = procedure.title if procedure is not None else told.procedure
+    verdicts = {verdict.value: verdict for verdict in Verdict}
+    verdict = None if end is None else verdicts.get(str(end.get("verdict")), Verdict.UNCONFIRMED)
+    return Run(
+        operation=told.operation,
+        stack=stack.id,
+        procedure=told.procedure,
+        title=str(SafeText(f"{told.user}: {title}")),
+        started=moment_of(told.intent, now),
+        steps=tuple(_steps(told, procedure)),
+        verdict=verdict,
+        sentence=SafeText(str(end.get("text", "")) if end is not None else f"under way, by {who}", 1200),
+        ended=None if end is None else moment_of(end, now),
+        risk=risk_of(told.intent),
+        plan=str(told.intent.get("plan", "")),
+        room=who,
+    )
+
+
+def room_of(told: CutOff) -> str:
+    """``kim on /dev/pts/3``."""
+    session = told.intent.get("session")
+    tty = session.get("tty") if isinstance(session, Mapping) else None
+    return str(SafeText(f"{told.user} on {tty}" if tty else told.user, 80))
+
+
+def _steps(told: CutOff, procedure: Procedure | None) -> list[StepResult]:
+    planned = {step.id: step.title for step in (procedure.steps if procedure is not None else ())}
+    recorded: dict[str, Mapping[str, Any]] = {}
+    for record in told.steps:
+        step = record.get("step")
+        if isinstance(step, Mapping):
+            recorded[str(step.get("id", "?"))] = step
+    states = {state.value: state for state in StepState}
+    return [
+        StepResult(
+            ident,
+            str(SafeText(planned.get(ident, ident))),
+            states.get(str(recorded.get(ident, {}).get("state")), StepState.PENDING),
+        )
+        for ident in dict.fromkeys((*planned, *recorded))
+    ]

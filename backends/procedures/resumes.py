@@ -1,0 +1,96 @@
+"""What explains that a halt is over: resumes of this room, and those that another room journalled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from backends.model.board import Board
+from backends.model.clock import Instant
+from backends.model.procedure import RiskClass, Run, Verdict
+
+DONE: Final = (Verdict.VERIFIED.value, Verdict.ALREADY.value)
+
+Record = Mapping[str, Any]
+
+
+class Resumes:
+    """Of one stack. ``recent`` gives the newest records of the journal, oldest first.
+
+    What cannot be read explains nothing.
+    """
+
+    def __init__(self, stack: str, recent: Callable[[], Iterable[Record]]) -> None:
+        self._stack = stack
+        self._recent = recent
+
+    def explain(
+        self, board: Board, earliest: Instant, of: Collection[str] | None = None
+    ) -> tuple[bool, bool]:
+        """Whether a resume since ``earliest`` explains it, and whether one is under way that may.
+
+        ``of`` are the procedures that count; None for whatever restores anything.
+        """
+        here = [run for run in resumes(board) if run.ended is None or run.ended.mono >= earliest.mono]
+        here = [run for run in here if of is None or run.procedure in of]
+        if any(is_done(run) for run in here):
+            return True, False
+        pending = {run.operation for run in here if run.verdict is None}
+        for record in self._live():
+            if record.get("class") != RiskClass.RESTORE.value or _wall(record) < earliest.wall:
+                continue
+            if of is not None and record.get("procedure") not in of:
+                continue
+            if record.get("kind") == "intent":
+                pending.add(str(record.get("operation")))
+            elif record.get("kind") in ("outcome", "refused"):
+                pending.discard(str(record.get("operation")))
+                if record.get("verdict") in DONE:
+                    return True, False
+        return False, bool(pending)
+
+    def left(
+        self, halts: Collection[str], now: Instant, of: Collection[str] | None = None
+    ) -> tuple[Instant | None, Instant | None]:
+        """By the journal, the halt that was proved and the one that was not, each with no resume since."""
+        proved: float | None = None
+        failed: float | None = None
+        for record in self._live():
+            if record.get("kind") != "outcome":
+                continue
+            procedure, is_done_ = record.get("procedure"), record.get("verdict") in DONE
+            if record.get("class") == RiskClass.RESTORE.value and is_done_:
+                if of is None or procedure in of:
+                    proved = failed = None
+            elif record.get("class") == RiskClass.STOP.value and procedure in halts:
+                proved, failed = (_wall(record), None) if is_done_ else (proved, _wall(record))
+        return _instant(proved, now), _instant(failed, now)
+
+    def _live(self) -> Iterable[Record]:
+        try:
+            records = list(self._recent())
+        except OSError:
+            return ()
+        return (r for r in records if r.get("stack") == self._stack and r.get("mode") == "live")
+
+
+def resumes(board: Board) -> Iterator[Run]:
+    """Those of this room, real ones only."""
+    return (run for run in board.runs if run.risk is RiskClass.RESTORE and not run.is_dry)
+
+
+def is_done(run: Run) -> bool:
+    """Whether its effect was read back."""
+    return run.verdict is not None and run.verdict.value in DONE
+
+
+def _wall(record: Record) -> float:
+    try:
+        return datetime.fromisoformat(str(record.get("at"))).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _instant(wall: float | None, now: Instant) -> Instant | None:
+    return None if wall is None else Instant(now.mono - (now.wall - wall), wall)

@@ -1,0 +1,114 @@
+"""Reads facts from ClickHouse over its HTTP interface: one statement a fact, read-only, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from backends.model.fact import Fact, Finding, SourceError
+from backends.model.query import SqlQuery
+from backends.model.stack import Source
+from backends.readers.coerce import MisfitError, parse_json
+from backends.readers.extract import Rows, broken, extract
+from backends.readers.failure import network_reason, silence, where
+
+PORT: Final = 8123
+BODY_LIMIT: Final = 1024 * 1024
+"""Bytes of one answer."""
+AT_ONCE: Final = 4
+"""Statements under way at the same time."""
+_SHARE: Final = 0.9
+"""Part of the source's deadline the reader uses, so that it can still say what happened."""
+_SAID: Final = 120
+_REFUSED: Final = (401, 403)
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Nobody answered one statement."""
+
+    why: str
+
+
+class ClickHouseFactReader:
+    """A FactReader over a client it shares and does not close. Option ``database`` names the database."""
+
+    def __init__(self, source: Source, client: httpx.AsyncClient) -> None:
+        self._source = source
+        self._client = client
+        self._place = where(source.url, PORT)
+        self._seconds = source.deadline * _SHARE
+
+    async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
+        """One finding a fact. Raises SourceError when not one statement was answered."""
+        gate = asyncio.Semaphore(AT_ONCE)
+        answers = await asyncio.gather(*(self._ask(fact, gate) for fact in facts))
+        silent = [answer for answer in answers if isinstance(answer, Silent)]
+        if facts and len(silent) == len(facts):
+            raise SourceError(silent[0].why)
+        return {
+            fact.id: broken(answer.why) if isinstance(answer, Silent) else answer
+            for fact, answer in zip(facts, answers, strict=True)
+        }
+
+    async def close(self) -> None:
+        """Nothing to do: the client belongs to who made it."""
+
+    async def _ask(self, fact: Fact, gate: asyncio.Semaphore) -> Finding | Silent:
+        if not isinstance(fact.query, SqlQuery):
+            return broken("asks ClickHouse something that is no statement")
+        try:
+            async with gate, asyncio.timeout(self._seconds):
+                return extract(fact, _rows(fact.query, await self._post(fact.query)))
+        except MisfitError as misfit:
+            return broken(str(misfit))
+        except (TimeoutError, httpx.TimeoutException):
+            return Silent(silence(self._seconds))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            return Silent(network_reason(error, self._place) or f"{self._place} closed the connection")
+
+    async def _post(self, query: SqlQuery) -> Any:
+        """The answer as JSON. A GET would be refused a ``readonly`` of its own; a POST obeys it."""
+        params = {
+            "readonly": "1",
+            "max_execution_time": f"{self._seconds:.3f}",
+            "output_format_json_quote_64bit_integers": "0",
+        }
+        if database := self._source.options.get("database"):
+            params["database"] = database
+        # The line break ends a comment the statement may end with.
+        text = f"SELECT * FROM (\n{query.text}\n) LIMIT {query.limit + 1} FORMAT JSON"  # noqa: S608 # stack file
+        url, seconds = f"{self._source.url.rstrip('/')}/", self._seconds
+        async with self._client.stream(
+            "POST", url, params=params, headers=self._headers(), content=text.encode(), timeout=seconds
+        ) as response:
+            body = bytearray()
+            async for piece in response.aiter_raw():
+                body += piece
+                if len(body) > BODY_LIMIT:
+                    raise MisfitError(f"answer is more than {BODY_LIMIT // 1024} KiB")
+        if response.status_code in _REFUSED:
+            raise MisfitError(f"refused ({response.status_code}): the credentials are not accepted")
+        if response.status_code != httpx.codes.OK:
+            said = " ".join(bytes(body).decode("utf-8", "backslashreplace").split())
+            raise MisfitError(f"statement failed: {said[:_SAID] or response.status_code}")
+        return parse_json(bytes(body))
+
+    def _headers(self) -> Mapping[str, str]:
+        headers = {"X-ClickHouse-User": self._source.username or "default"}
+        if self._source.password is not None:
+            headers["X-ClickHouse-Key"] = self._source.password.reveal()
+        return headers
+
+
+def _rows(query: SqlQuery, answer: Any) -> Rows:
+    """Raises MisfitError for what is no answer in ClickHouse's format JSON."""
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise MisfitError("does not answer as ClickHouse")
+    total = answer.get("rows_before_limit_at_least", len(data))
+    return Rows(data[: query.limit], max(len(data), total if isinstance(total, int) else 0))

@@ -1,0 +1,165 @@
+"""What a file holds, or is, as an answer for ``extract``."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
+from ruamel.yaml.error import YAMLError
+
+from backends.readers.coerce import MisfitError, decode, parse_json
+from backends.readers.extract import Members, Rows
+from backends.readers.file_bytes import HASH_LIMIT, JSON_LIMIT, TEXT_LIMIT, chunks, ending, whole
+from backends.readers.file_place import Place
+
+MATCH_TAIL: Final = 512 * 1024
+"""Bytes at the end of a file in which a pattern is searched."""
+LINE_LIMIT: Final = 4096
+"""Characters of one line in which a pattern is searched."""
+SETTLING: Final = 0.05
+"""Seconds until a file that is being written in place is read a second time."""
+_ASSIGNMENT: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=(.*)")
+
+
+def text(place: Place) -> bytes:
+    """Its text without the line ends after it."""
+    return whole(place.path, TEXT_LIMIT).rstrip(b"\r\n")
+
+
+def json_in(place: Place) -> Any:
+    """Its JSON, read a second time when the first is cut: it may be written in place."""
+    try:
+        return parse_json(whole(place.path, JSON_LIMIT))
+    except MisfitError:
+        time.sleep(SETTLING)
+        return parse_json(whole(place.path, JSON_LIMIT))
+
+
+class _Plain(SafeConstructor):
+    """Leaves a time the text it is."""
+
+
+_Plain.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
+def yaml_in(place: Place) -> Any:
+    """Its YAML, as the services' own library reads it (1.1), except that no key may be there twice."""
+    loader = YAML(typ="safe", pure=True)
+    loader.Constructor = _Plain
+    loader.version = (1, 1)
+    try:
+        return loader.load(decode(whole(place.path, JSON_LIMIT)))
+    except DuplicateKeyError as error:
+        raise MisfitError(f"a key is there twice: line {_line(error)}") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise MisfitError(f"not YAML: line {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return "unknown" if mark is None else str(mark.line + 1)
+
+
+def toml_in(place: Place) -> Any:
+    try:
+        return tomllib.loads(decode(whole(place.path, JSON_LIMIT)))
+    except (tomllib.TOMLDecodeError, RecursionError):
+        raise MisfitError("not TOML") from None
+
+
+def env_in(place: Place) -> Rows:
+    """The names that are given a value, and whether it is empty. Values do not leave this function."""
+    rows = []
+    for line in decode(whole(place.path, JSON_LIMIT)).splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = _ASSIGNMENT.fullmatch(line)
+        if found is None:
+            raise MisfitError("holds a line that is no NAME=value")
+        value = found[2].strip().strip("\"'")
+        rows.append({"name": found[1], "state": "set" if value else "empty"})
+    return Rows(rows, len(rows))
+
+
+def matching(place: Place, pattern: str) -> Members:
+    """The lines that match, oldest first, of those at the end of the file.
+
+    A last line without its end counts as well: what it will be matches no less.
+    """
+    searched = re.compile(pattern)
+    _, content, _ = ending(place.path, MATCH_TAIL)
+    lines = [line for line in content.splitlines() if searched.search(_shown(line))]
+    return Members(lines, len(lines))
+
+
+def last_match(place: Place, pattern: str) -> bytes | None:
+    """What the first group (else the pattern) is in the newest line that matches and is wholly written."""
+    searched = re.compile(pattern)
+    _, content, _ = ending(place.path, MATCH_TAIL)
+    for line in reversed(content[: content.rfind(b"\n") + 1].splitlines()):
+        if found := searched.search(_shown(line)):
+            return (found[1] if searched.groups else found[0] or "").encode()
+    return None
+
+
+def _shown(line: bytes) -> str:
+    return line[:LINE_LIMIT].decode("utf-8", "replace")
+
+
+def sha256(place: Place) -> bytes:
+    digest = hashlib.sha256()
+    for piece in chunks(place.path, HASH_LIMIT):
+        digest.update(piece)
+    return digest.hexdigest().encode()
+
+
+def mode(place: Place) -> bytes:
+    """Its permissions as four octal digits."""
+    return f"{stat.S_IMODE(place.status.st_mode):04o}".encode()
+
+
+def wrongs(found: list[Place]) -> Rows:
+    """What is wrong with files that hold a secret. What they hold does not leave this function."""
+    rows = [{"file": place.path.name, "problem": why} for place in found for why in _wrong(place)]
+    return Rows(rows, len(rows))
+
+
+def _wrong(place: Place) -> list[str]:
+    if place.kind != "file":
+        return [f"is a {place.kind}" if place.kind != "link" else "leads to nothing"]
+    said = []
+    if stat.S_IMODE(place.status.st_mode) & 0o077:
+        said.append(f"others may use it (mode {mode(place).decode()})")
+    try:
+        content = whole(place.path, TEXT_LIMIT)
+    except MisfitError as error:
+        return [*said, str(error)]
+    secret = content.removesuffix(b"\n").removesuffix(b"\r")
+    if not secret.strip():
+        said.append("is empty")
+    elif secret != secret.strip():
+        said.append("has white space around the secret")
+    elif b"\n" in secret:
+        said.append("has several lines")
+    return said
+
+
+PARSED: Final[Mapping[str, Callable[[Place], Any]]] = {
+    "text": text,
+    "json": json_in,
+    "yaml": yaml_in,
+    "toml": toml_in,
+    "env": env_in,
+    "sha256": sha256,
+    "mode": mode,
+    "kind": lambda place: place.kind.encode(),
+    "size": lambda place: place.status.st_size,
+}
+"""What needs only the file itself."""

@@ -1,0 +1,84 @@
+"""Pipelines to a Redis Cluster: each command goes to the node that holds its key, all nodes at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from backends.model.stack import Source
+from backends.readers.redis_link import Link
+from backends.readers.redis_reply import Command, ServerError
+from backends.redis_place import Share, node, shares
+
+_OF_ALL_NODES: Final = ("SCAN", "DBSIZE", "INFO", "PUBSUB", "CLIENT", "LASTSAVE")
+_KEY_COMES_LATER: Final = ("XINFO", "MEMORY", "OBJECT")
+_NOWHERE: Final = ServerError("in a cluster each node has its own answer to this; read the nodes one by one")
+
+
+class ClusterLink:
+    """Like ``Link``, over one link a node. What no single node can answer is an error, not half a truth."""
+
+    def __init__(self, source: Source, seconds: float) -> None:
+        self._source = source
+        self._seconds = seconds
+        self._shares: Sequence[Share] = ()
+        self._links: dict[str, Link] = {}
+        self._asked = Link(replace(source, url=source.url.partition(",")[0].replace("+cluster", "")), seconds)
+        """Only for the words about an error; it never connects."""
+
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies in order. Raises RedisError or OSError when a node that is needed does not answer."""
+        replies = await self._send(commands)
+        moved = [place for place, reply in enumerate(replies) if _has_moved(reply)]
+        if moved:
+            self._shares = ()
+            again = await self._send([commands[place] for place in moved])
+            for place, reply in zip(moved, again, strict=True):
+                replies[place] = reply
+        return replies
+
+    async def close(self) -> None:
+        links, self._links = self._links, {}
+        self._shares = ()
+        for link in links.values():
+            await link.close()
+
+    def reason(self, error: Exception) -> str:
+        """Why there is no answer, in plain words and without a secret."""
+        return self._asked.reason(error)
+
+    async def _send(self, commands: Sequence[Command]) -> list[Any]:
+        self._shares = self._shares or await shares(self._source, self._seconds)
+        places: dict[str, list[int]] = {}
+        replies: list[Any] = [_NOWHERE] * len(commands)
+        for place, command in enumerate(commands):
+            if (url := self._where(command)) is not None:
+                places.setdefault(url, []).append(place)
+        await asyncio.gather(*(self._ask(url, mine, commands, replies) for url, mine in places.items()))
+        return replies
+
+    async def _ask(
+        self, url: str, mine: Sequence[int], commands: Sequence[Command], replies: list[Any]
+    ) -> None:
+        link = self._links.get(url)
+        if link is None:
+            link = self._links[url] = Link(replace(self._source, url=url), self._seconds)
+        answers = await link.send([commands[place] for place in mine])
+        for place, answer in zip(mine, answers, strict=True):
+            replies[place] = answer
+
+    def _where(self, command: Command) -> str | None:
+        """The node to ask: of the key, or any for what every node knows alike; None when none can answer."""
+        word = str(command.words[0]).upper()
+        if word in _OF_ALL_NODES:
+            return None
+        index = 2 if word in _KEY_COMES_LATER else 1
+        if len(command.words) <= index:
+            return self._shares[0].url
+        return node(self._shares, str(command.words[index]))
+
+
+def _has_moved(reply: Any) -> bool:
+    return isinstance(reply, ServerError) and "MOVED " in reply.why

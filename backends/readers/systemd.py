@@ -1,0 +1,143 @@
+"""Units of systemd: facts about them, and those of them that are services of the stack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from backends.model.clock import Clock
+from backends.model.fact import Absent, Fact, Finding, Found, ValueType
+from backends.model.port import LogSink
+from backends.model.query import SystemdQuery
+from backends.model.safetext import NAME_LIMIT, SafeText
+from backends.model.service import Health, RunState, Runtime, Service, Usage
+from backends.model.stack import ServiceSpec, Source
+from backends.program import program_at
+from backends.readers.extract import broken, extract
+from backends.readers.journal import JournalFollower
+from backends.readers.systemctl import NOT_SET, Shown, Systemctl, to_number, to_time
+
+_PROPERTIES: Final = (
+    "ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "MemoryCurrent", "MemoryMax",
+    "ActiveEnterTimestamp", "ExecMainExitTimestamp", "InactiveEnterTimestamp", "Description",
+)  # fmt: skip
+
+_ENDED: Final = {"inactive": RunState.EXITED, "failed": RunState.DEAD, "maintenance": RunState.PAUSED}
+
+
+class SystemdFactReader:
+    """A FactReader over ``systemctl show``: all of a poll in one call."""
+
+    def __init__(self, source: Source) -> None:
+        self._systemctl = Systemctl(source)
+
+    async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
+        """One finding a fact. Raises SourceError when systemd did not answer."""
+        queries = [fact.query for fact in facts if isinstance(fact.query, SystemdQuery)]
+        units = list(dict.fromkeys(query.unit for query in queries))
+        shown = await self._systemctl.show(units, [query.show for query in queries]) if units else {}
+        return {fact.id: _finding(fact, shown) for fact in facts}
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class SystemdServiceReader:
+    """The units a stack expects; follows their journal once the first poll was answered."""
+
+    def __init__(
+        self, source: Source, services: Sequence[ServiceSpec], clock: Clock, logs: LogSink | None = None
+    ) -> None:
+        """``logs`` takes the lines of the followed units; None follows nothing."""
+        self._source = source
+        self._specs = services
+        self._clock = clock
+        self._logs = logs
+        self._systemctl = Systemctl(source)
+        self._follower: JournalFollower | None = None
+
+    async def services(self) -> Mapping[str, Service | None]:
+        """As ``ServiceReader.services``; what is not in the stack file is not looked for."""
+        units = [spec.match[0] for spec in self._specs]
+        shown = await self._systemctl.show(units, _PROPERTIES)
+        self._follow()
+        return {
+            spec.name: None if (unit := shown[spec.match[0]]) is None else _service(spec, unit)
+            for spec in self._specs
+        }
+
+    async def clock(self) -> float:
+        """As ``ServiceReader.clock``: it runs on this host, whose clock is the room's."""
+        return time.time()
+
+    async def close(self) -> None:
+        """End the follower and its journalctl; a second at most."""
+        if self._follower is not None:
+            await self._follower.stop()
+
+    def _follow(self) -> None:
+        followed = {spec.match[0]: spec.name for spec in self._specs if spec.is_followed}
+        if self._logs is None or self._follower is not None or not followed:
+            return
+        argv = [program_at(self._source.url, "journalctl"), *self._systemctl.scope]
+        self._follower = JournalFollower(argv, self._systemctl.environment, followed, self._logs, self._clock)
+        self._follower.start()
+
+
+def _finding(fact: Fact, shown: Mapping[str, Shown | None]) -> Finding:
+    if not isinstance(fact.query, SystemdQuery):
+        return broken("asks systemd something that is no property")
+    unit = shown[fact.query.unit]
+    if unit is None:
+        return Absent()
+    value = unit.get(fact.query.show)
+    if value is None:
+        return broken(f"units of its kind have no {fact.query.show}")
+    if value in NOT_SET:
+        return Absent()
+    if fact.type is ValueType.TIME:
+        at = to_time(value)
+        return broken(f"{value!r} is no time") if at is None else Found(at, at if fact.max_age else None)
+    return extract(fact, value.encode())
+
+
+def _service(spec: ServiceSpec, unit: Shown) -> Service:
+    word, sub = unit.get("ActiveState", ""), unit.get("SubState", "")
+    state = _state(word, sub)
+    return Service(
+        name=spec.name,
+        runtime=Runtime.SYSTEMD,
+        ident=spec.match[0],
+        title=SafeText(unit.get("Description") or spec.match[0], NAME_LIMIT),
+        state=state,
+        health=_health(word, state),
+        image=SafeText(f"{word} ({sub})", NAME_LIMIT),
+        restarts=to_number(unit.get("NRestarts")),
+        exit_code=None if word in ("active", "reloading") else to_number(unit.get("ExecMainStatus")),
+        oom_killed=unit.get("Result") == "oom-kill",
+        started_wall=to_time(unit.get("ActiveEnterTimestamp", "")),
+        finished_wall=_first_time(unit, "ExecMainExitTimestamp", "InactiveEnterTimestamp"),
+        usage=Usage(
+            memory=to_number(unit.get("MemoryCurrent")), memory_limit=to_number(unit.get("MemoryMax"))
+        ),
+    )
+
+
+def _state(word: str, sub: str) -> RunState:
+    if sub.startswith("auto-restart"):
+        return RunState.RESTARTING
+    if word in ("active", "reloading", "activating", "deactivating"):
+        # Until it has ended it may still act: a unit that is being stopped is not a stopped one.
+        return RunState.RUNNING
+    return _ENDED.get(word, RunState.UNKNOWN)
+
+
+def _health(word: str, state: RunState) -> Health:
+    if state is not RunState.RUNNING:
+        return Health.UNKNOWN
+    return Health.NO_CHECK if word == "active" else Health.STARTING
+
+
+def _first_time(unit: Shown, *names: str) -> float | None:
+    return next((at for name in names if (at := to_time(unit.get(name, ""))) is not None), None)

@@ -1,0 +1,130 @@
+"""Which server a Redis address means now: itself, the master that its sentinels name, or a cluster's node.
+
+``redis+sentinel://one:26379,two:26379/NAME/DB`` and ``redis+cluster://one:6379,two:6379`` (``rediss+cluster``
+with TLS). The credentials of the source are for the data servers; sentinels are asked without any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.crc import key_slot
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from backends.model.stack import Source
+
+SENTINEL: Final = "redis+sentinel://"
+CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
+_PORTS: Final = {SENTINEL: 26379, "redis": 6379}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The slots that one node of a cluster answers for."""
+
+    first: int
+    last: int
+    url: str
+
+
+def is_cluster(source: Source) -> bool:
+    return source.url.startswith(CLUSTER)
+
+
+def is_guarded(source: Source) -> bool:
+    """Whether sentinels say where the server is."""
+    return source.url.startswith(SENTINEL)
+
+
+async def located(source: Source, key: str, seconds: float) -> Source:
+    """The source with the plain address that serves ``key`` now. Raises RedisError or OSError."""
+    if is_guarded(source):
+        return await master(source, seconds)
+    if is_cluster(source):
+        return replace(source, url=node(await shares(source, seconds), key))
+    return source
+
+
+async def master(source: Source, seconds: float) -> Source:
+    """The source with the address of the master that the sentinels agree on. Raises RedisError or OSError."""
+    parts = urlsplit(source.url)
+    name, _, database = parts.path.strip("/").partition("/")
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py types it in part
+        _hosts(parts.netloc, _PORTS[SENTINEL]),
+        sentinel_kwargs={
+            "socket_timeout": seconds,
+            "socket_connect_timeout": seconds,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,
+            "driver_info": None,
+        },
+    )
+    try:
+        host, port = await sentinel.discover_master(name)
+    finally:
+        for each in sentinel.sentinels:
+            await each.aclose()
+    return replace(source, url=f"redis://{host}:{port}/{database or 0}")
+
+
+async def shares(source: Source, seconds: float) -> Sequence[Share]:
+    """Who answers for which slots, as the first node that answers tells. Raises RedisError or OSError."""
+    parts = urlsplit(source.url)
+    scheme = parts.scheme.removesuffix("+cluster")
+    lost: Exception = RedisConnectionError("no node of the cluster is named")
+    for host, port in _hosts(parts.netloc, _PORTS["redis"]):
+        client = Redis.from_url(
+            f"{scheme}://{host}:{port}",
+            username=source.username,
+            password=source.password.reveal() if source.password is not None else None,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            driver_info=None,
+        )
+        try:
+            told = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # as above
+        except (RedisError, OSError) as error:
+            lost = error
+            continue
+        finally:
+            await client.aclose()
+        return _understood(told, scheme, host)
+    raise lost
+
+
+def node(known: Sequence[Share], key: str) -> str:
+    """The address of the node that holds ``key``. Raises RedisError when nobody answers for it."""
+    slot = key_slot(key.encode())
+    for share in known:
+        if share.first <= slot <= share.last:
+            return share.url
+    raise RedisConnectionError(f"no node of the cluster answers for slot {slot}")
+
+
+def _understood(told: object, scheme: str, asked: str) -> list[Share]:
+    """The rows of ``CLUSTER SLOTS``; a node that does not know its own host is where it was asked."""
+    if not isinstance(told, list):
+        raise RedisConnectionError("what answers is no cluster")
+    found = []
+    for first, last, (host, port, *_), *_ in told:
+        name = host.decode() if host else asked
+        found.append(Share(int(first), int(last), f"{scheme}://{name}:{int(port)}/0"))
+    return found
+
+
+def _hosts(netloc: str, port: int) -> list[tuple[str, int]]:
+    found = []
+    for each in netloc.rpartition("@")[2].split(","):
+        parts = urlsplit(f"//{each}")
+        found.append((str(parts.hostname), parts.port or port))
+    return found

@@ -1,0 +1,97 @@
+"""A unix socket here that leads to a unix socket on another machine, through the system's own ssh.
+
+OpenSSH is used rather than the SDK's transport: it honours ``~/.ssh/config``, agents, jump hosts and known
+hosts, its connect is bounded in time, and a stack without ssh loads nothing for it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from math import ceil
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Final
+from urllib.parse import urlsplit
+
+REMOTE: Final = "/var/run/docker.sock"
+_STEP: Final = 0.02
+"""Seconds between two looks whether the tunnel stands."""
+
+
+class TunnelError(Exception):
+    """The tunnel does not stand. The message is ssh's own last word, or that there was none."""
+
+
+class Tunnel:
+    """One ssh process, ended by ``close`` or with this process: it lives on a pipe that ends with us."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        """``ssh://[user@]host[:port][/remote/socket]``. Raises TunnelError when it does not stand in time."""
+        program = shutil.which("ssh")
+        if program is None:
+            raise TunnelError("there is no ssh program on this machine")
+        # For this user alone; short, because paths of unix sockets may have 100 bytes.
+        self._folder = Path(tempfile.mkdtemp(prefix="controlroom-ssh-", dir="/tmp"))
+        self.socket = self._folder / "docker.sock"
+        self._said = self._folder / "said"
+        with self._said.open("wb") as said:
+            self._ssh = subprocess.Popen(  # noqa: S603 # the address was checked, and nothing of it can be an option
+                [program, *_options(url, self.socket, seconds)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                start_new_session=True,
+            )
+        try:
+            self._wait(monotonic() + seconds, seconds)
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait(self, ends: float, seconds: float) -> None:
+        while not self.socket.exists():
+            if self._ssh.poll() is not None:
+                raise TunnelError(self._last_word())
+            if monotonic() > ends:
+                raise TunnelError(f"ssh did not connect within {seconds:g} s")
+            sleep(_STEP)
+
+    def _last_word(self) -> str:
+        lines = self._said.read_text("utf-8", "backslashreplace").strip().splitlines()
+        return f"ssh: {lines[-1][:200]}" if lines else "ssh ended without a word"
+
+    def close(self) -> None:
+        """End the tunnel and remove what it left behind."""
+        if self._ssh.stdin is not None:
+            with suppress(OSError):
+                self._ssh.stdin.close()
+        self._ssh.terminate()
+        try:
+            self._ssh.wait(1.0)
+        except subprocess.TimeoutExpired:
+            self._ssh.kill()
+            self._ssh.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _options(url: str, local: Path, seconds: float) -> list[str]:
+    parts = urlsplit(url)
+    words = {
+        "BatchMode": "yes",
+        "ExitOnForwardFailure": "yes",
+        "ConnectTimeout": str(max(1, ceil(seconds))),
+        "ServerAliveInterval": "5",
+        "ServerAliveCountMax": "2",
+        "ControlPath": "none",
+    }
+    options = [text for key, value in words.items() for text in ("-o", f"{key}={value}")]
+    options += ["-T", "-L", f"{local}:{parts.path or REMOTE}"]
+    if parts.port is not None:
+        options += ["-p", str(parts.port)]
+    if parts.username:
+        options += ["-l", parts.username]
+    # It reads our end of the pipe: when we are gone, however we went, it ends and ssh with it.
+    return [*options, "--", str(parts.hostname), "cat"]

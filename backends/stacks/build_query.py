@@ -1,0 +1,69 @@
+"""What a fact of a stack file asks becomes the model's query."""
+
+from __future__ import annotations
+
+from backends.model.query import (
+    CsvWindow,
+    Derivation,
+    DockerQuery,
+    FileQuery,
+    HostQuery,
+    HttpQuery,
+    LokiQuery,
+    PrometheusQuery,
+    Query,
+    RedisQuery,
+    SqlQuery,
+    SystemdQuery,
+)
+from backends.stacks import schema, schema_read
+
+
+def build_query(item: schema.FactSpec) -> Query:
+    """The query of a fact that was checked: exactly one kind is asked."""
+    if item.redis is not None:
+        read = item.redis
+        name = next(name for name in schema_read.REDIS_OPERATIONS if getattr(read, name) is not None)
+        if name == "server":
+            return RedisQuery(str(read.server), "", read.field, read.start, read.stop)
+        return RedisQuery(name, getattr(read, name), read.field, read.start, read.stop)
+    if item.http is not None:
+        return HttpQuery(item.http.path, tuple(item.http.expect), item.http.body)
+    if item.sql is not None:
+        return SqlQuery(item.sql.strip().removesuffix(";"), item.limit)
+    return _local(item) if item.docker is None else _docker(item.docker)
+
+
+def _local(item: schema.FactSpec) -> Query:
+    if item.systemd is not None:
+        return SystemdQuery(item.systemd.unit, item.systemd.show)
+    if item.file is not None:
+        return _file(item.file)
+    if item.host is not None:
+        return HostQuery(item.host.what, item.host.target, item.host.name, item.host.value)
+    if item.prom is not None:
+        return PrometheusQuery(item.prom.what, item.prom.query, item.prom.minutes, item.prom.agg)
+    if item.loki is not None:
+        return LokiQuery(item.loki.query, item.loki.minutes, item.loki.limit)
+    if item.derive is not None:
+        return Derivation(item.derive.op, tuple(item.derive.of), item.derive.over, item.derive.column or "")
+    raise ValueError(f"fact {item.id} asks nothing")
+
+
+def _file(read: schema_read.FileRead) -> FileQuery:
+    csv = None
+    if read.csv is not None:
+        csv = CsvWindow(read.csv.column, read.csv.agg, read.csv.hours, read.csv.time, read.csv.where)
+    return FileQuery(read.path, read.what, read.newest, read.pattern, csv)
+
+
+def _docker(read: schema_read.DockerRead) -> DockerQuery:
+    return DockerQuery(
+        what=read.what,
+        service=read.service,
+        name=read.name,
+        value=read.value,
+        pattern=read.pattern,
+        tail=read.tail,
+        since_start=read.since_start,
+    )

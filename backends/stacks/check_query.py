@@ -1,0 +1,187 @@
+"""What the types cannot say about what a fact of a stack file asks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from backends.stacks import schema, schema_read
+from backends.stacks.naming import Complaint, known, path_objection, source_of
+from backends.stacks.statement import objection
+
+_BOUNDED: Final = ("lrange", "zrange", "zrevrange", "xrevrange", "xlatest")
+_WITH_FIELD: Final = ("hget", "info", "consumers", "each", "xlatest")
+_KINDS: Final = {
+    "redis": ("redis",),
+    "sql": ("postgres", "sqlite", "clickhouse"),
+    "http": ("http",),
+    "systemd": ("systemd",),
+    "file": ("files",),
+    "host": ("host",),
+    "prom": ("prometheus",),
+    "loki": ("loki",),
+    "docker": ("docker",),
+}
+_OF_A_SERVICE: Final = (
+    "image",
+    "digest",
+    "env",
+    "env_is",
+    "mounts",
+    "ports",
+    "top",
+    "health",
+    "started",
+    "restarts",
+    "log",
+)
+_OF_A_TARGET: Final = ("disk", "port", "process", "env_is", "tcp", "dns")
+_OPERANDS: Final = {"rate": 1, "age": 1, "ratio": 2, "before": 2}
+_OF_TABLES: Final = ("without", "before")
+_MADE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "same": ("a bool", ("bool",)),
+    **dict.fromkeys(_OF_TABLES, ("a table", ("table",))),
+}
+"""What is made of the inputs, and the types of fact that can hold it; anything else makes a number."""
+_SECRET_WORDS: Final = ("KEY", "SECRET", "PASS", "TOKEN", "CREDENTIAL", "DSN")
+"""Parts of names of variables whose value is not even compared."""
+
+
+def query(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint]:
+    """Everything that is wrong with what the fact asks; places are relative to the fact."""
+    kinds = (*_KINDS, "derive")
+    asked = [name for name in kinds if getattr(fact, name) is not None]
+    if len(asked) != 1:
+        yield (), f"expected exactly one of {', '.join(kinds)}, got {' and '.join(asked) or 'none'}"
+        return
+    kind = asked[0]
+    if kind == "derive":
+        yield from _derive(spec, fact)
+    elif why := source_of(spec, fact.source, *_KINDS[kind]):
+        yield ("source",), why
+    rule = _RULES.get(kind)
+    if rule is not None:
+        yield from ((key if key[:1] == ("pick",) else (kind, *key), text) for key, text in rule(fact))
+
+
+def _derive(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint]:
+    others = [other.id for other in spec.fact if other.derive is None and not other.on_demand]
+    if fact.source:
+        yield ("source",), "what is derived has no source of its own"
+    if fact.on_demand:
+        yield ("on_demand",), "what is derived is made from what is polled"
+    asked = fact.derive or schema_read.DeriveRead("sum", [])
+    for index, name in enumerate(asked.of):
+        if why := known(name, others, "polled fact"):
+            yield ("derive", "of", index), why
+    if asked.op in _OPERANDS and len(asked.of) != _OPERANDS[asked.op]:
+        yield ("derive", "of"), f"{asked.op} needs {_OPERANDS[asked.op]}, got {len(asked.of)}"
+    made, types = _MADE.get(asked.op, ("a number", ("int", "float", "count")))
+    if fact.type not in types:
+        yield ("type",), f"{asked.op} makes {made}, not {fact.type}"
+    yield from _compared(spec, asked)
+
+
+def _compared(spec: schema.StackFile, asked: schema_read.DeriveRead) -> Iterator[Complaint]:
+    """What is wrong with a comparison of tables."""
+    if (asked.op in _OF_TABLES) != (asked.column is not None):
+        yield ("derive", "column"), f"goes with {' and '.join(_OF_TABLES)}, and they need it"
+    if asked.op not in _OF_TABLES:
+        return
+    types = {other.id: other.type for other in spec.fact}
+    for index, name in enumerate(asked.of):
+        wanted = "time" if asked.op == "before" and index == 1 else "table"
+        if types.get(name) != wanted:
+            yield ("derive", "of", index), f"{asked.op} needs a {wanted} here, but {name!r} is none"
+
+
+def _redis(fact: schema.FactSpec) -> Iterator[Complaint]:
+    read = fact.redis or schema_read.RedisRead()
+    asked = [name for name in schema_read.REDIS_OPERATIONS if getattr(read, name) is not None]
+    if len(asked) != 1:
+        names = ", ".join(schema_read.REDIS_OPERATIONS)
+        yield (), f"expected exactly one operation of {names}, got {len(asked)}"
+        return
+    operation = asked[0]
+    if not getattr(read, operation):
+        yield (operation,), "expected a key, got nothing"
+    if (read.field is not None) != (operation in _WITH_FIELD):
+        yield (), f"field goes with {', '.join(_WITH_FIELD)}, and they need it"
+    is_bounded = (read.start < 0) == (read.stop < 0) and read.stop >= read.start
+    if operation in _BOUNDED and not (is_bounded and read.stop - read.start < 1000):
+        yield (), f"{operation} needs bounds: start and stop, at most 1000 items apart"
+    if operation == "each" and "{}" not in (read.field or ""):
+        yield ("field",), "expected a key with {} where the member goes"
+
+
+def _sql(fact: schema.FactSpec) -> Iterator[Complaint]:
+    if why := objection(fact.sql or ""):
+        yield (), why
+
+
+def _http(fact: schema.FactSpec) -> Iterator[Complaint]:
+    read = fact.http or schema_read.HttpRead(path="/")
+    if why := path_objection(read.path):
+        yield ("path",), why
+    if read.body == "prometheus" and fact.pick is None:
+        yield ("pick",), "a prometheus answer needs pick, the name of the metric"
+
+
+def _file(fact: schema.FactSpec) -> Iterator[Complaint]:
+    read = fact.file or schema_read.FileRead(path="/", what="exists")
+    if (read.what == "csv") != (read.csv is not None):
+        yield (), 'csv goes with what = "csv", and that needs it'
+    if (read.what == "match") != (read.pattern is not None):
+        yield (), 'pattern goes with what = "match", and that needs it'
+    yield from _pattern(read.pattern)
+
+
+def _host(fact: schema.FactSpec) -> Iterator[Complaint]:
+    read = fact.host or schema_read.HostRead(what="load")
+    if (read.what in _OF_A_TARGET) != bool(read.target):
+        yield (), f"target goes with {', '.join(_OF_A_TARGET)}, and they need it"
+    yield from _variable(read.what, read.name, read.value)
+
+
+def _prom(fact: schema.FactSpec) -> Iterator[Complaint]:
+    read = fact.prom or schema_read.PromRead()
+    if (read.what in ("query", "range")) != bool(read.query):
+        yield (), "query goes with query and range, and they need it"
+
+
+def _docker(fact: schema.FactSpec) -> Iterator[Complaint]:
+    read = fact.docker or schema_read.DockerRead(what="info")
+    if read.what in _OF_A_SERVICE and read.service is None:
+        yield (), f"{read.what} needs a service"
+    if (read.what == "log") != (read.pattern is not None):
+        yield (), 'pattern goes with what = "log", and that needs it'
+    yield from _pattern(read.pattern)
+    yield from _variable(read.what, read.name, read.value)
+
+
+def _variable(what: str, name: str, value: str) -> Iterator[Complaint]:
+    if what != "env_is":
+        return
+    if not name or not value:
+        yield (), "env_is needs name and value"
+    if any(part in name.upper() for part in _SECRET_WORDS):
+        yield ("name",), f"{name!r} may hold a secret; its value is never looked at"
+
+
+def _pattern(pattern: str | None) -> Iterator[Complaint]:
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        yield ("pattern",), f"not a regular expression: {error}"
+
+
+_RULES: Final = {
+    "redis": _redis,
+    "sql": _sql,
+    "http": _http,
+    "file": _file,
+    "host": _host,
+    "prom": _prom,
+    "docker": _docker,
+}

@@ -1,0 +1,116 @@
+"""An engine on another machine: over ssh with the system's own client, and by a context."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backends.docker_place import PlaceError, connect
+from backends.logs.ring import LogRing
+from backends.model.action import DockerVerb
+from backends.model.fact import SourceError
+from backends.model.procedure import ReceiptKind, Step
+from backends.model.stack import LogGrammar
+from backends.readers.docker import DockerServiceReader
+from backends.writers.docker import DockerEffector
+from tests.conftest import started
+from tests.contract.docker_place import poll_until, source, spec
+from tests.servers.docker import DockerEngine
+from tests.servers.sshd import SshServer, start_sshd
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[SshServer]:
+    server = started("sshd", start_sshd)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def far(sshd: SshServer, docker_engine: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The engine's address over ssh; the user's ssh configuration knows the key, and the host."""
+    config = tmp_path / "ssh_config"
+    config.write_text(
+        f"IdentityFile {sshd.home / 'client'}\nIdentitiesOnly yes\n"
+        f"UserKnownHostsFile {tmp_path / 'known'}\nStrictHostKeyChecking accept-new\n"
+    )
+    real = shutil.which("ssh")
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(f'#!/bin/sh\nexec {real} -F {shlex.quote(str(config))} "$@"\n')
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+    return f"ssh://127.0.0.1:{sshd.port}{docker_engine.socket}"
+
+
+async def test_list_statistics_and_logs_come_over_ssh(far: str) -> None:
+    ring = LogRing(LogGrammar(()))
+    reader = DockerServiceReader(source(far, 6.0), [spec("cr-chatty")], logs=ring)
+    try:
+        await poll_until(reader, lambda found: found["cr-chatty"].usage.cpu is not None and ring.end > 5)
+    finally:
+        await reader.close()
+
+
+async def test_a_container_is_started_and_stopped_over_ssh(far: str, docker_engine: DockerEngine) -> None:
+    container = docker_engine.run("cr-far", "sleep 600")
+    try:
+        effector = DockerEffector(source(far, 6.0), [spec("cr-far")])
+        step = Step("stop", "Stop it", DockerVerb("docker", "stop", "cr-far", 1.0), (), 3.0, 3.0)
+        receipt = await effector.act(step.action, {}, step)
+        container.reload()
+        assert (receipt.kind, container.status) == (ReceiptKind.DONE, "exited")
+    finally:
+        container.remove(force=True)
+
+
+def test_the_tunnel_ends_with_its_client(far: str) -> None:
+    api = connect(source(far), 6.0)
+    assert api.ping()
+    socket = Path(str(api._custom_adapter.socket_path))
+    api.close()
+    del api
+    assert not socket.exists()
+
+
+async def test_a_machine_that_nobody_answers_for_is_named_by_ssh_itself(far: str) -> None:
+    reader = DockerServiceReader(source("ssh://127.0.0.1:1"), [spec("cr-chatty")])
+    with pytest.raises(SourceError, match=r"ssh: .*(refused|port 1)"):
+        await reader.services()
+    await reader.close()
+
+
+@pytest.fixture
+def contexts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, docker_engine: DockerEngine) -> None:
+    """A context named ``desk`` that leads to the engine, made by the docker command itself."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / "config.json").write_text("{}")
+    docker = shutil.which("docker")
+    if docker is None:
+        pytest.fail("the docker command is not installed")
+    subprocess.run(
+        [docker, "context", "create", "desk", "--docker", f"host={docker_engine.url}"],
+        check=True, capture_output=True, timeout=20,
+    )  # fmt: skip
+
+
+async def test_a_context_leads_to_its_engine(contexts: None) -> None:
+    reader = DockerServiceReader(source("context://desk"), [spec("cr-healthy")])
+    try:
+        found = await reader.services()
+        assert found["cr-healthy"] is not None
+    finally:
+        await reader.close()
+
+
+def test_a_context_that_is_not_there_is_named(contexts: None) -> None:
+    with pytest.raises(PlaceError, match="there is no Docker context nowhere"):
+        connect(source("context://nowhere"), 1.0)

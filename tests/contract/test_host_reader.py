@@ -1,0 +1,120 @@
+"""This host, as it is: its disk, ports and processes, and what is not there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.model.clock import SystemClock
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, Table, ValueType
+from backends.model.query import HostQuery
+from backends.model.service import RunState
+from backends.model.stack import ServiceSpec, Source, SourceKind
+from backends.readers.host import HostFactReader
+from backends.readers.process import ProcessServiceReader
+
+FLOAT, INT, TEXT, TABLE, COUNT, BOOL = (
+    ValueType.FLOAT, ValueType.INT, ValueType.TEXT, ValueType.TABLE, ValueType.COUNT, ValueType.BOOL,
+)  # fmt: skip
+HERE = Source("host", SourceKind.HOST, "Host", "host://localhost", 1.0, 5.0)
+TRADER = f"full_trading_bot_{os.getpid()}.py"
+
+
+async def read(what: str, kind: ValueType, source: Source = HERE, **more: str) -> Finding:
+    fact = Fact("f", "F", "g", "host", HostQuery(what, **more), kind)
+    return (await HostFactReader(source, SystemClock()).read([fact]))["f"]
+
+
+async def value(what: str, kind: ValueType, **more: str) -> Any:
+    found = await read(what, kind, **more)
+    assert isinstance(found, Found), found
+    return found.value
+
+
+@pytest.fixture
+def trader() -> Iterator[int]:
+    """A process with a name to look for."""
+    code = "import sys; print(1, flush=True); sys.stdin.read()"
+    program = subprocess.Popen(
+        [sys.executable, "-c", code, TRADER, "--api-key=canary-4711", "--password", "canary-4712"],
+        env={"DRY_RUN": "0"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert program.stdout is not None
+    program.stdout.readline()
+    yield program.pid
+    program.kill()
+    program.communicate()
+
+
+async def test_the_hosts_own_figures_are_within_their_bounds() -> None:
+    assert 0 < await value("disk", FLOAT, target="/") <= 100
+    assert 0 < await value("memory", FLOAT) < 100
+    assert await value("load", FLOAT) >= 0
+    assert await value("uptime", FLOAT) > 0
+    interfaces = await value("interfaces", TABLE)
+    assert "interface" in interfaces.columns
+
+
+async def test_who_listens_is_found_by_port_and_nobody_is_missing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert f"({os.getpid()})" in await value("port", TEXT, target=str(port))
+        ports = await value("ports", TABLE)
+        assert str(port) in {str(row[0]) for row in ports.rows}
+        assert 0 <= await value("tcp", FLOAT, target=f"127.0.0.1:{port}") < 5000
+    assert await read("port", TEXT, target=str(port)) == Absent()
+    refused = await read("tcp", FLOAT, target=f"127.0.0.1:{port}")
+    assert isinstance(refused, Broken)
+    assert "nothing listens" in refused.why
+
+
+async def test_a_process_is_found_by_its_command_line_and_its_secrets_stay_with_it(trader: int) -> None:
+    table = await value("process", TABLE, target=TRADER)
+    assert isinstance(table, Table)
+    ((pid, command, *_),) = table.rows
+    assert str(pid) == str(trader)
+    assert "--api-key=…" in command
+    assert "canary" not in command
+    assert await value("process", COUNT, target=TRADER) == 1
+    assert await value("env_is", BOOL, target=TRADER, name="DRY_RUN", value="0") is True
+    assert await value("env_is", BOOL, target=TRADER, name="DRY_RUN", value="1") is False
+
+
+async def test_no_process_is_a_count_of_zero_and_has_no_environment() -> None:
+    assert await value("process", COUNT, target=f"{TRADER}-not-there") == 0
+    assert await read("env_is", BOOL, target=f"{TRADER}-not-there", name="X", value="1") == Absent()
+
+
+async def test_names_are_looked_up_and_an_unknown_one_is_missing_or_says_why() -> None:
+    assert await value("dns", COUNT, target="localhost") >= 1
+    assert not isinstance(await read("dns", COUNT, target="no-such-name.invalid"), Found)
+
+
+async def test_what_is_not_there_is_missing_and_what_cannot_be_told_is_broken(tmp_path: Path) -> None:
+    assert await read("disk", FLOAT, target="/no/such/folder") == Absent()
+    bare = replace(HERE, url=f"host://localhost{tmp_path}")
+    for what in ("memory", "uptime", "ports", "process", "interfaces"):
+        assert isinstance(await read(what, TABLE, bare, target="x"), Broken), what
+    with pytest.raises(SourceError, match="cannot be listed"):
+        await ProcessServiceReader(bare, []).services()
+
+
+async def test_a_process_is_a_service_while_it_lives(trader: int) -> None:
+    specs = [ServiceSpec(name, (text,), "a part", "host") for name, text in (("bot", TRADER), ("no", "§§"))]
+    found = await ProcessServiceReader(HERE, specs).services()
+    bot = found["bot"]
+    assert bot is not None
+    assert (bot.ident, bot.state) == (str(trader), RunState.RUNNING)
+    assert (bot.usage.memory or 0) > 0
+    assert (bot.started_wall or 0) > 1.7e9
+    assert found["no"] is None

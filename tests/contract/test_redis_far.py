@@ -1,0 +1,135 @@
+"""Redis that moves: behind sentinels, which name the master, and as a cluster with keys on several nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backends.model.action import RedisWrite
+from backends.model.fact import Broken, Fact, Finding, Found, SourceError, ValueType
+from backends.model.procedure import ReceiptKind, Step
+from backends.model.query import RedisQuery
+from backends.model.safetext import SafeText
+from backends.model.stack import Source, SourceKind
+from backends.readers.redis import RedisFactReader
+from backends.writers.redis import RedisEffector
+from tests.conftest import started
+from tests.servers.process import wait_until
+from tests.servers.redis import RedisServer, start_redis
+
+KEYS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
+
+
+def source(url: str) -> Source:
+    return Source("redis", SourceKind.REDIS, "Redis", url, every=1.0, deadline=1.0)
+
+
+def fact(op: str, key: str) -> Fact:
+    return Fact(f"{op}.{key}", key, "test", "redis", RedisQuery(op, key), ValueType.TEXT)
+
+
+async def seen(reader: RedisFactReader, *facts: Fact) -> list[Finding]:
+    found = await reader.read(facts)
+    return [found[each.id] for each in facts]
+
+
+async def put(effector: RedisEffector, key: str, value: str) -> ReceiptKind:
+    step = Step("set", "Set it", RedisWrite("redis", "set", key, value), (), 1.0, 1.0)
+    return (await effector.act(step.action, {}, step)).kind
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[RedisServer, ...]]:
+    """The sentinel, the master it guards, and the replica."""
+    first = started("Redis", start_redis)
+    second = started("Redis", lambda: start_redis("--replicaof", "127.0.0.1", str(first.port)))
+    config = tmp_path / "sentinel.conf"
+    config.write_text(
+        f"sentinel monitor desk 127.0.0.1 {first.port} 1\n"
+        "sentinel down-after-milliseconds desk 500\nsentinel failover-timeout desk 3000\n"
+    )
+    sentinel = started("Sentinel", lambda: start_redis(config=config, arguments=("--sentinel",)))
+    link = b"master_link_status:up"
+    wait_until(lambda: link in second.command("INFO", "replication"), 15, "the replica in step")
+    wait_until(
+        lambda: b"slaves=1" in sentinel.command("INFO", "sentinel"), 20, "the sentinel knows the replica"
+    )
+    yield sentinel, first, second
+    for server in (sentinel, second, first):
+        server.stop()
+
+
+async def test_reads_and_writes_go_to_the_master_the_sentinels_name(
+    guarded: tuple[RedisServer, ...],
+) -> None:
+    sentinel, first, second = guarded
+    url = f"redis+sentinel://127.0.0.1:{sentinel.port}/desk/0"
+    reader, effector = RedisFactReader(source(url)), RedisEffector(source(url))
+    assert await put(effector, "mode", "halt") is ReceiptKind.DONE
+    assert await seen(reader, fact("get", "mode")) == [Found(SafeText("halt"))]
+    wait_until(lambda: b"halt" in second.command("GET", "mode"), 5, "the replica has it")
+
+    first.pause()
+    named = str(second.port).encode()
+
+    def is_replaced() -> bool:
+        told = sentinel.command("SENTINEL", "MASTER", "desk")
+        return named in told and b"_down" not in told and b"failover" not in told.split(b"flags")[1][:40]
+
+    wait_until(is_replaced, 20, "the replica promoted")
+    assert await put(effector, "mode", "halted again") is ReceiptKind.DONE
+    assert await seen(reader, fact("get", "mode")) == [Found(SafeText("halted again"))]
+    first.resume()
+    await reader.close()
+    await effector.close()
+
+
+async def test_without_a_sentinel_nobody_is_asked() -> None:
+    nobody = RedisFactReader(source("redis+sentinel://127.0.0.1:1/desk"))
+    with pytest.raises(SourceError, match="no sentinel answers with a master that is up"):
+        await nobody.read([fact("get", "mode")])
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[list[RedisServer]]:
+    """Two masters that share the slots."""
+    nodes = [started("Redis", lambda: start_redis("--cluster-enabled", "yes")) for _ in range(2)]
+    half = 16384 // 2
+    for server, slots in zip(nodes, (range(half), range(half, 16384)), strict=True):
+        assert server.command("CLUSTER", "ADDSLOTS", *map(str, slots)) == b"+OK\r\n"
+    nodes[0].command("CLUSTER", "MEET", "127.0.0.1", str(nodes[1].port))
+    for server in nodes:
+        wait_until(
+            lambda server=server: (
+                b"cluster_state:ok" in server.command("CLUSTER", "INFO")
+                and b"cluster_known_nodes:2" in server.command("CLUSTER", "INFO")
+            ),
+            15,
+            "the cluster whole",
+        )
+    yield nodes
+    for server in nodes:
+        server.stop()
+
+
+async def test_every_key_of_a_cluster_is_found_on_its_node(cluster: list[RedisServer]) -> None:
+    url = f"redis+cluster://127.0.0.1:{cluster[1].port},127.0.0.1:{cluster[0].port}"
+    reader, effector = RedisFactReader(source(url)), RedisEffector(source(url))
+    for key in KEYS:
+        assert await put(effector, key, key.upper()) is ReceiptKind.DONE
+    found = await seen(reader, *(fact("get", key) for key in KEYS))
+    assert found == [Found(SafeText(key.upper())) for key in KEYS]
+    sizes = [int(server.command("DBSIZE")[1:]) for server in cluster]
+    assert all(sizes), "the keys should lie on both nodes"
+    await reader.close()
+    await effector.close()
+
+
+async def test_what_one_node_cannot_know_is_no_answer(cluster: list[RedisServer]) -> None:
+    reader = RedisFactReader(source(f"redis+cluster://127.0.0.1:{cluster[0].port}"))
+    counted = Fact("n", "n", "test", "redis", RedisQuery("scan", "*"), ValueType.COUNT)
+    [found] = await seen(reader, counted)
+    assert isinstance(found, Broken) and "each node has its own answer" in found.why
+    await reader.close()

@@ -1,0 +1,117 @@
+"""A second person's consent on the screen: asked for, waited for, used once; and nothing without it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from backends.model.intent import Identity
+from tests.pilot import platform
+from tests.pilot.rooms import Scene, make_room, opened
+from tui.dialogs.procedure_dialog import Stage
+from tui.dialogs.typed_dialog import TypedDialog
+from tui.screens.procedures import ProcedureScreen
+
+LEE = Identity("lee", os.getuid(), "ops1")
+
+
+@asynccontextmanager
+async def asking(folder: Path) -> AsyncIterator[Scene]:
+    """A resume whose phrase and reason are typed, with the keyboard on the second person's line."""
+    async with opened(make_room(platform.halted, stack=platform.STACK)) as it:
+        it.engine.approval_folder = folder
+        it.engine.held_seconds = 40.0
+        await it.choose("resume")
+        await it.press("tab")
+        for text in ("RESUME trading-platform", "the cause was found"):
+            await it.type(text)
+            await it.press("enter")
+        yield it
+
+
+async def ask(it: Scene) -> str:
+    """Press Enter there and wait for the code."""
+    await it.press("enter")
+    await it.until(lambda: "the other person types" in it.text())
+    found = re.search(
+        r"controlroom approve ([0-9a-f]{8}) --stack trading-platform --confirm resume ", it.text()
+    )
+    assert found is not None, it.text()
+    return found[1]
+
+
+async def look(it: Scene, words: str) -> None:
+    """Let the room look at the request again until it says so."""
+    for _ in range(50):
+        await it.settle()
+        if words in it.text():
+            return
+        await it.pilot.pause(0.02)
+    raise AssertionError(it.text())
+
+
+async def test_the_command_is_shown_and_the_consent_goes_with_the_intent(tmp_path: Path) -> None:
+    async with asking(tmp_path) as it:
+        code = await ask(it)
+        await it.press("tab", "enter")
+        assert it.engine.submitted == []
+        assert f"nobody has approved {code} yet" in it.text()
+        (request,) = it.engine.approvals().pending()
+        assert (request.procedure, request.reason) == ("resume", "the cause was found")
+        it.engine.approvals().approve(code, LEE)
+        await look(it, "Everything is as it must be")
+        assert "lee has approved" in it.text()
+        await it.press("enter")
+        (intent,) = it.engine.submitted
+        assert (intent.approval, intent.plan) == (code, request.plan)
+        assert it.engine.approvals().take(code, intent, intent.plan or "") == "lee"
+
+
+async def test_nobody_is_asked_before_there_is_a_reason_to_read(tmp_path: Path) -> None:
+    async with asking(tmp_path) as it:
+        await it.press("shift+tab", "ctrl+u", "enter", "enter")
+        assert "first type the reason" in it.text()
+        assert it.engine.approvals().pending() == []
+
+
+async def test_nobody_is_asked_while_something_stands_against_it(tmp_path: Path) -> None:
+    async with asking(tmp_path) as it:
+        await it.put(platform.board(it.clock.now(), {**platform.HALTED, "gateway.broker": False}))
+        await it.press("enter")
+        assert "The gateway has no broker" in it.text()
+        assert it.engine.approvals().pending() == []
+
+
+async def test_the_dialog_waits_for_the_person_as_long_as_the_request_holds(tmp_path: Path) -> None:
+    async with asking(tmp_path) as it:
+        await ask(it)
+        await it.pass_time(290)
+        assert it.dialog.stage is Stage.QUESTION
+        assert "0:10 left" in it.text()
+        await it.pass_time(11)
+        assert isinstance(it.app.screen, ProcedureScreen)
+
+
+async def test_a_consent_to_another_situation_is_none(tmp_path: Path) -> None:
+    async with asking(tmp_path) as it:
+        code = await ask(it)
+        it.engine.approvals().approve(code, LEE)
+        await look(it, "lee has approved")
+        later = {**platform.HALTED, "kill.epoch": "2026-09-21T11:59:00.000000+00:00"}
+        await it.put(platform.board(it.clock.now(), later))
+        await it.press("tab", "enter")
+        assert it.engine.submitted == []
+        assert "the situation has changed since the second person was asked" in it.text()
+
+
+@pytest.mark.parametrize("name", ["breaker-reset", "recover-safety", "flatten-all"])
+async def test_only_what_asks_for_one_has_a_line_for_one(name: str) -> None:
+    async with opened(make_room(platform.halted, stack=platform.STACK)) as it:
+        await it.choose(name)
+        assert isinstance(it.dialog, TypedDialog)
+        assert "Second person" not in it.text()

@@ -1,0 +1,252 @@
+"""What moves the market, loses something or restores is typed: nothing pressed, pasted or clicked does it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from textual import events
+
+from tests.pilot import platform
+from tests.pilot.rooms import Scene, make_room, opened
+from tui.app import ControlRoom
+from tui.dialogs.ask_screen import AskScreen
+from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
+from tui.screens.main import MainScreen
+from tui.screens.procedures import ProcedureScreen
+from widgets.grid import Grid
+
+NINE = ("Class", "Effect", "State now", "Targets", "Steps", "Proof", "Will NOT", "Undo", "If it fails")
+"""The title has action and environment."""
+
+CHOICES = {
+    "cancel-one": ("ac6b2161aedb5a17",),
+    "flatten-symbol": ("NVDA",),
+    "flatten-mfa": ("aaaa.bbbb.cccc",),
+    "restart": ("signal_service",),
+}
+
+
+def room(scene: str = "halted") -> ControlRoom:
+    return make_room(getattr(platform, scene), stack=platform.STACK)
+
+
+async def fill(scene: Scene, *lines: str) -> None:
+    """Type these lines, each followed by Enter; the keyboard stands on the button behind them then."""
+    await scene.press("tab")
+    for text in lines:
+        await scene.type(text)
+        await scene.press("enter")
+
+
+@pytest.mark.parametrize("scene", ["halted", "trading", "unread"])
+async def test_every_procedure_says_everything_at_80x24_without_scrolling(scene: str) -> None:
+    async with opened(room(scene)) as it:
+        for procedure in platform.STACK.procedures.values():
+            choices = CHOICES.get(procedure.id, ())
+            await it.choose(procedure.id, *choices)
+            text = it.text()
+            assert [label for label in NINE if f"{label} " not in text] == [], text
+            assert "┃" not in text, f"{procedure.id} has to be scrolled"
+            assert f"DEMO · {procedure.title[:30]}" in text
+            assert ("Beware" in text) is bool(procedure.warnings)
+            assert ("Checks" in text) is bool(procedure.requires)
+            assert "never drilled here" in text
+            for number in range(1, len(procedure.steps) + 1):
+                assert f"{number}. " in text, text
+            await it.press("escape")
+        assert it.engine.submitted == []
+
+
+@pytest.mark.parametrize("name", ["flatten-all", "recover-safety", "resume", "breaker-reset"])
+async def test_enter_alone_confirms_nothing_however_often(name: str) -> None:
+    async with opened(room()) as it:
+        await it.choose(name)
+        await it.press(*["enter"] * 10)
+        assert it.engine.submitted == []
+        assert not [event for event, *_ in it.engine.recorded if event == "refused"]
+
+
+async def test_what_is_typed_ahead_goes_nowhere() -> None:
+    async with opened(room()) as it:
+        await it.press("e")
+        it.app.screen.query_one("#procedures", Grid).select("recover-safety")
+        await it.pilot.press("enter", "tab", *"trading", "enter", "enter")
+        await it.settle()
+        assert it.engine.submitted == []
+        assert it.dialog.stage is Stage.QUESTION
+
+
+async def test_flattening_takes_the_number_that_is_live_now_and_a_reason() -> None:
+    async with opened(room()) as it:
+        await it.choose("flatten-all")
+        await fill(it, "4", "news on the wire")
+        await it.press("enter")
+        assert it.engine.submitted == []
+        assert "Open positions reads 3 now; 4 was typed" in it.text()
+        assert it.engine.recorded[-1][0] == "refused"
+        await it.type("3")
+        await it.press("enter", "enter", "enter")
+        (intent,) = it.engine.submitted
+        assert (intent.procedure, intent.challenge, intent.phrase) == ("flatten-all", "3", None)
+        assert str(intent.reason) == "news on the wire"
+        assert intent.plan is not None
+
+
+async def test_the_number_typed_is_held_against_the_one_of_this_moment() -> None:
+    async with opened(room()) as it:
+        await it.choose("flatten-all")
+        await fill(it, "3", "news on the wire")
+        await it.put(platform.board(it.clock.now(), {**platform.HALTED, "positions.open": 2}))
+        await it.press("enter")
+        assert it.engine.submitted == []
+        assert "Open positions reads 2 now" in it.text()
+
+
+async def test_pasted_text_is_not_typed_text() -> None:
+    async with opened(room()) as it:
+        await it.choose("recover-safety")
+        await it.press("tab")
+        it.app.post_message(events.Paste("trading-platform"))
+        await it.settle()
+        await it.press("enter", "enter")
+        assert it.engine.submitted == []
+        assert "trading-platform was not typed exactly" in it.text()
+
+
+@pytest.mark.parametrize("typed", ["Trading-Platform", "trading-platfor", "trading-platform2", "signal"])
+async def test_what_loses_something_wants_the_exact_name(typed: str) -> None:
+    async with opened(room()) as it:
+        await it.choose("recover-safety")
+        await fill(it, typed)
+        await it.press("enter")
+        assert it.engine.submitted == []
+        assert "was not typed exactly" in it.text()
+
+
+async def test_a_restart_is_confirmed_by_the_name_of_its_service() -> None:
+    async with opened(room("trading")) as it:
+        await it.choose("restart", "signal_service")
+        assert "Chosen         Service signal_service" in it.text()
+        await fill(it, "signal_service")
+        await it.press("enter")
+        (intent,) = it.engine.submitted
+        assert (intent.procedure, intent.params, intent.phrase) == (
+            "restart", {"service": "signal_service"}, "signal_service",
+        )  # fmt: skip
+
+
+async def test_a_precondition_that_does_not_hold_is_named_and_nothing_is_submitted() -> None:
+    async with opened(room("trading")) as it:
+        await it.choose("breaker-reset")
+        assert "NOT SO: Trading is not halted" in it.text()
+        await fill(it, "RESET BREAKER trading-platform", "the cause was found")
+        await it.press("enter")
+        assert it.engine.submitted == []
+        assert it.text().count("Trading is not halted: a reset alone would let") == 2
+
+
+async def test_the_minimum_halt_is_counted_down() -> None:
+    app = make_room(
+        lambda now: platform.board(now, {**platform.HALTED, "kill.at": now.wall - 23}), stack=platform.STACK
+    )
+    async with opened(app, (120, 60)) as it:
+        await it.choose("resume")
+        assert "The halt is less than 60 s old. Find its cause first (reads 23 s ago)" in it.text()
+        assert "37 s to go" in it.text()
+
+
+async def test_everything_must_have_held_for_a_while() -> None:
+    async with opened(room()) as it:
+        it.engine.held_seconds = 12.0
+        await it.choose("resume")
+        assert "14 of 14 hold, for 12 of 30 s: 18 s to go" in it.text()
+        it.engine.held_seconds = 31.0
+        await it.pass_time(0.1)
+        assert "14 of 14 hold, for 30 s and more" in it.text()
+
+
+async def test_thirty_seconds_without_a_key_close_it_and_what_was_typed_is_gone() -> None:
+    async with opened(room()) as it:
+        await it.choose("recover-safety")
+        await fill(it, "trading-plat")
+        await it.pass_time(29)
+        assert it.dialog.stage is Stage.QUESTION
+        await it.pass_time(1.1)
+        assert isinstance(it.app.screen, ProcedureScreen)
+        assert it.engine.recorded[-1][:3] == ("abandoned", "trading-platform", "recover-safety")
+
+
+async def test_the_halt_key_comes_before_every_other_question() -> None:
+    async with opened(room()) as it:
+        await it.choose("resume")
+        await it.press("tab", "R")
+        await it.open_dialog()
+        assert it.dialog.procedure.id == "halt"
+        assert ("abandoned", "trading-platform", "resume") in [each[:3] for each in it.engine.recorded]
+        await it.press("h")
+        assert [intent.procedure for intent in it.engine.submitted] == ["halt"]
+
+
+async def test_it_is_usable_in_a_terminal_too_small_for_the_room() -> None:
+    async with opened(room("trading"), (60, 16)) as it:
+        await it.press("e")
+        await it.choose("restart", "signal_service")
+        assert "Type exactly" in it.text()
+        await fill(it, "signal_service")
+        await it.press("enter")
+        assert len(it.engine.submitted) == 1
+
+
+async def test_the_mouse_confirms_nothing_wherever_it_clicks() -> None:
+    async with opened(room("trading")) as it:
+        await it.choose("restart", "signal_service")
+        await fill(it, "signal_service")
+        for y in range(24):
+            for x in (3, 12, 20, 30):
+                await it.pilot.click(offset=(x, y))
+        assert it.engine.submitted == []
+        assert it.dialog.stage is Stage.QUESTION
+
+
+async def test_a_secret_is_masked_and_not_kept() -> None:
+    async with opened(room()) as it:
+        await it.press("e")
+        it.app.screen.query_one("#procedures", Grid).select("flatten-mfa")
+        await it.press("enter")
+        asking = it.app.screen
+        assert isinstance(asking, AskScreen)
+        await it.until(lambda: asking.is_listening)
+        await it.type("aaaa.bbbb.cccc")
+        assert "****" in it.text()
+        assert "aaaa" not in it.text()
+        await it.press("enter")
+        await it.until(lambda: it.dialog.is_listening)
+        assert "aaaa" not in it.text()
+        await fill(it, "3", "news on the wire")
+        await it.press("enter")
+        (intent,) = it.engine.submitted
+        assert intent.params["id_token"] == "aaaa.bbbb.cccc"
+        assert "aaaa.bbbb.cccc" not in repr(vars(it.dialog)) + repr(vars(asking)) + repr(vars(asking._form))
+
+
+async def test_a_list_that_cannot_be_read_keeps_no_stop_from_being_typed() -> None:
+    async with opened(room("unread")) as it:
+        await it.choose("cancel-one", "ac6b2161aedb5a17")
+        assert isinstance(it.dialog, ProcedureDialog)
+        await it.press("c")
+        (intent,) = it.engine.submitted
+        assert intent.params == {"order": "ac6b2161aedb5a17"}
+
+
+async def test_a_stack_with_one_operator_says_so_and_asks_nobody() -> None:
+    alone = replace(platform.STACK, is_single_operator=True)
+    it = make_room(lambda now: platform.board(now, platform.HALTED, alone), stack=alone)
+    async with opened(it) as scene:
+        scene.engine.held_seconds = 40.0
+        await scene.choose("resume")
+        assert "SINGLE-OPERATOR MODE" in scene.text()
+        await fill(scene, "RESUME trading-platform", "the cause was found")
+        await scene.press("enter")
+        assert [intent.procedure for intent in scene.engine.submitted] == ["resume"]
+        assert not isinstance(scene.app.screen, MainScreen)

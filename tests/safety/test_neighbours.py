@@ -1,0 +1,130 @@
+"""What another room on this host does is seen here within a second, and keeps a resume from starting."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.engine import Engine, Mode
+from backends.journal.chain_file import ChainFile
+from backends.journal.entry import Entry, Kind, Session, body
+from backends.journal.neighbours import Neighbour, Neighbours
+from backends.journal.verify import read
+from backends.model.intent import Identity
+from backends.model.procedure import Run, Verdict
+from tests.building import later
+from tests.safety.dying_room import redis_stack
+from tests.servers.process import wait_until
+from tests.servers.redis import RedisServer
+from tests.sim.desk import asked, office
+from tests.sim.virtual import simulate
+from tests.sim.world import KIM
+
+ROOT = Path(__file__).parents[2]
+LEE = Identity("lee", 1001, "ops1", "/dev/pts/9")
+
+
+@contextmanager
+def room(folder: Path, server: RedisServer, mode: Mode) -> Iterator[Engine]:
+    server.command("SET", "kill_switch:state", json.dumps({"state": "ACTIVE"}))
+    engine = Engine([redis_stack(server.url)], mode, folder, KIM)
+    engine.start()
+    try:
+        assert engine.wait_asked("tiny", 5.0)
+        yield engine
+    finally:
+        engine.stop()
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_halt_in_another_room_is_on_this_board_within_a_second(
+    tmp_path: Path, redis_db: RedisServer, mode: Mode
+) -> None:
+    with room(tmp_path, redis_db, mode) as engine:
+        seen: list[tuple[float, Run]] = []
+
+        def look() -> None:
+            run = engine.run("op-4711")
+            if run is not None and (not seen or seen[-1][1] != run):
+                seen.append((time.time(), run))
+
+        engine.subscribe(look)
+        told = ("-m", "tests.safety.dying_room", str(tmp_path), redis_db.url, "halt", "never")
+        subprocess.run([sys.executable, *told], cwd=ROOT, timeout=60, check=True)
+        wait_until(lambda: bool(seen) and seen[-1][1].verdict is Verdict.VERIFIED, 5.0)
+    begun = next(r for r in read(tmp_path / "journal") if r["kind"] == "intent")
+    first, run = seen[0]
+    assert first - datetime.fromisoformat(begun["at"]).timestamp() <= 1.0
+    assert (run.room, run.title) == ("kim on /dev/pts/3", "kim: Halt trading")
+
+
+class Pages:
+    """A journal that another process writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._chain = ChainFile(folder / "journal")
+        self._session = Session(LEE, "0.1", pid=1)
+        self.reader = Neighbours(folder / "journal", LEE.host, lambda _: self.is_alive)
+        self.is_alive = True
+
+    def write(self, kind: Kind, operation: str = "op-1", **more: Any) -> None:
+        entry = Entry(kind, "x", stack="desk", procedure="halt", risk="stop", operation=operation, **more)
+        self._chain.append(body(entry, self._session, later(0)), is_synced=False)
+
+    def news(self) -> list[tuple[str, int, str | None]]:
+        """Operation, steps told so far, and the verdict."""
+        return [self._short(each) for each in self.reader.look()]
+
+    @staticmethod
+    def _short(each: Neighbour) -> tuple[str, int, str | None]:
+        return each.told.operation, len(each.told.steps), None if each.end is None else each.end["verdict"]
+
+
+def test_a_run_is_followed_from_its_intent_to_its_outcome_and_to_a_later_one(tmp_path: Path) -> None:
+    pages = Pages(tmp_path)
+    assert pages.news() == []
+    pages.write(Kind.INTENT)
+    assert pages.news() == [("op-1", 0, None)]
+    assert pages.news() == []
+    pages.write(Kind.STEP, step={"id": "a", "state": "sent"})
+    assert pages.news() == [("op-1", 1, None)]
+    assert [each.operation for each in pages.reader.under_way] == ["op-1"]
+    pages.write(Kind.OUTCOME, verdict="VERIFIED")
+    assert pages.news() == [("op-1", 1, "VERIFIED")]
+    assert pages.reader.under_way == ()
+    pages.write(Kind.OUTCOME, verdict="CONTRADICTED")
+    assert pages.news() == [("op-1", 1, "CONTRADICTED")]
+
+
+def test_what_had_ended_before_dry_runs_and_the_dead_are_no_news(tmp_path: Path) -> None:
+    pages = Pages(tmp_path)
+    pages.write(Kind.INTENT)
+    pages.write(Kind.OUTCOME, verdict="VERIFIED")
+    pages.write(Kind.INTENT, "op-2", mode="dry")
+    pages.write(Kind.INTENT, "op-3")
+    assert pages.news() == [("op-3", 0, None)]
+    pages.is_alive = False
+    pages.write(Kind.STEP, "op-3", step={"id": "a"})
+    assert pages.news() == []
+    assert pages.reader.under_way == ()
+
+
+def test_a_resume_waits_for_what_another_room_does_and_a_stop_waits_for_nobody() -> None:
+    for procedure, verdict in (("resume", Verdict.REFUSED), ("halt", Verdict.VERIFIED)):
+        made = office()
+        made.procedures._elsewhere = lambda: ["halt by lee on /dev/pts/9"]
+        run = simulate(made.procedures.execute(asked(procedure)))
+        assert run.verdict is verdict, procedure
+        if verdict is Verdict.REFUSED:
+            assert [str(each) for each in run.blockers] == [
+                "halt by lee on /dev/pts/9 is running; wait for its end"
+            ]

@@ -1,0 +1,235 @@
+"""Every procedure of trading-platform against the demo, from its dry run to its verified verdict, by command
+and on the screen: one core behind two faces, which leaves the same records."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import docker
+import pytest
+import redis
+
+from backends.stacks.loader import built_in
+from tests.servers.between import journal
+from tests.servers.demo import DemoWorld, start_demo
+from tests.terminal.on_screen import opened_on
+from tests.terminal.program import command
+
+STACK = ("--stack", "trading-platform")
+REASON = ("--reason", "the quarterly exercise")
+
+SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all", "stop-senders")
+RETURNING = ("halt", "breaker-trip", "breaker-reset", "resume")
+CLOSING = ("recover-safety", "cancel-all", "flatten-mfa", "restart", "shutdown", "start-applications")
+KEEPING = ("backup-redis", "backup-config", "console-restart", "start-infrastructure", "paper-run")
+HALTED = ("paper-run-own", "halt", "fills-backfill", "model-reload")
+
+BY_PROGRAMS = {
+    "start-on-host", "compose-dev", "compose-dev-workers", "compose-build", "console-explorer",
+    "console-notebooks", "console-rebuild", "alert-worker", "paper-run-file", "compose-down",
+    "compose-down-volumes", "jwt-keys", "free-port", "fills-enable", "backup-database", "restore-database",
+    "copy-redis",
+}  # fmt: skip
+"""These run compose, docker, poetry or fuser on the host: the demo is no host to run them on."""
+
+
+STORIES = {
+    "selling": SELLING, "returning": RETURNING, "closing": CLOSING, "keeping": KEEPING, "halted": HALTED,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Told:
+    """One procedure, run by command."""
+
+    name: str
+    report: dict[str, Any]
+    done: subprocess.CompletedProcess[str]
+    records: dict[str, Any]
+
+
+@contextmanager
+def a_world() -> Iterator[DemoWorld]:
+    world = start_demo()
+    text = world.config.read_text()
+    # There is nobody else to ask here; that a second person is demanded is shown elsewhere.
+    alone = text.replace('environment = "demo"', 'environment = "demo"\nsingle_operator = true')
+    world.config.write_text(alone)
+    try:
+        yield world
+    finally:
+        world.stop()
+
+
+@pytest.fixture(scope="module", params=STORIES)
+def story(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def by_command(story: str) -> list[Told]:
+    """Every procedure of the story, one after the other, in a world of its own."""
+    told = []
+    with a_world() as world:
+        for name in STORIES[story]:
+            chosen = _prepared(world, name)
+            report = _report(world, name, *chosen)
+            done = _run(world, name, *chosen, *_answers(report))
+            told.append(Told(name, report, done, _records(world, name)))
+    return told
+
+
+def test_these_are_all_the_procedures_there_are() -> None:
+    described = tomllib.loads(built_in()["trading-platform"].read_text())
+    ours = {*SELLING, *RETURNING, *CLOSING, *KEEPING, *HALTED}
+    assert ours | BY_PROGRAMS == {one["id"] for one in described["procedure"]}
+    assert not ours & BY_PROGRAMS
+
+
+def test_one_after_the_other_each_is_planned_and_then_verified(by_command: list[Told]) -> None:
+    for told in by_command:
+        report, done = told.report, told.done
+        assert report["blockers"] == [], told.name
+        assert report["steps"], told.name
+        assert done.returncode == 0, f"{told.name}: {done.stdout}{done.stderr}"
+        is_idle = [step["id"] for step in report["steps"]] == ["none"]
+        word = "ALREADY: " if is_idle else "VERIFIED: "
+        assert done.stdout.splitlines()[-1].startswith(word), f"{told.name}: {done.stdout}"
+
+
+async def test_the_screen_leaves_the_same_records(story: str, by_command: list[Told]) -> None:
+    with a_world() as world:
+        async with opened_on(world) as face:
+            for told in by_command:
+                chosen = await asyncio.to_thread(_prepared, world, told.name)
+                await face.perform(told.name, _typed(chosen))
+                seen = await asyncio.to_thread(_records, world, told.name)
+                assert _comparable(seen, told.records) == _comparable(told.records, seen), told.name
+
+
+def _typed(chosen: tuple[str, ...]) -> list[str]:
+    """What is typed for what the command line chooses: a secret's file with ``@`` before it."""
+    values = []
+    for option, text in zip(chosen[::2], chosen[1::2], strict=True):
+        values.append(("@" if option == "--param-file" else "") + text.partition("=")[2])
+    return values
+
+
+def _records(world: DemoWorld, name: str) -> dict[str, Any]:
+    """What the newest real run of it left in the journal, without what differs between any two runs: times,
+    ids, who wrote it how, and for which rows a step was repeated."""
+    ours = [each for each in journal(world.config.parent) if each.get("procedure") == name]
+    real = [each for each in ours if each["kind"] == "intent" and each["mode"] == "live"]
+    if not real:
+        return {"kinds": [each["kind"] for each in ours]}
+    began = real[-1]
+    run = [each for each in ours if each.get("operation") == began["operation"]]
+    steps = {each["step"]["id"]: each["step"] for each in run if each["kind"] == "step"}
+    states = {ident.partition(":")[0]: (step["source"], step["state"]) for ident, step in steps.items()}
+    repeated = {ident.partition(":")[0] for ident in steps if ":" in ident}
+    ended = next(each for each in run if each["kind"] == "outcome")
+    return {
+        "kinds": list(dict.fromkeys(each["kind"] for each in run)),
+        "intent": {key: began.get(key) for key in ("stack", "environment", "class", "mode")},
+        "before": [each.get("fact") or each.get("require") for each in began.get("before", [])],
+        "steps": {ident: state for ident, state in states.items() if ident not in repeated},
+        "rows": {
+            "steps": {ident: state for ident, state in states.items() if ident in repeated},
+            "targets": began.get("targets"),
+            "outcome": (ended["verdict"], ended.get("rung")),
+            "after": sorted({each["fact"] for each in ended.get("after", [])}),
+        },
+    }
+
+
+def _comparable(records: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    """Without what the rows decide, where one of the two worlds happened to have none: no order was open."""
+    rows = [each.get("rows", {}).get("steps") for each in (records, others)]
+    is_uneven = bool(rows[0]) is not bool(rows[1])
+    return {key: value for key, value in records.items() if not (is_uneven and key == "rows")}
+
+
+def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
+    """What has to be so, and to be chosen, before this one can begin."""
+    folder = world.config.parent
+    if name == "cancel-one":
+        return ("--param", f"order={_an_open_order(world)}")
+    if name == "halt":
+        _an_open_order(world)  # which the next procedure finds, if it is not filled by then
+    if name == "flatten-symbol":
+        return ("--param", "symbol=AAPL")
+    if name == "start-infrastructure":
+        with contextlib.closing(docker.DockerClient(base_url=world["docker"])) as engine:
+            engine.containers.get("trading_platform_grafana").stop()
+    if name == "paper-run-own":
+        return ("--param", "symbol=MSFT", "--param", "capital=50000")
+    if name == "restart":
+        return ("--param", "service=signal_service")
+    if name == "flatten-mfa":
+        return ("--param-file", f"id_token={folder / 'id_token'}")
+    with redis.Redis.from_url(world["redis"], decode_responses=True) as client:
+        if name == "recover-safety":
+            client.delete("kill_switch:state", "circuit_breaker:state")
+        if name == "breaker-reset":
+            _backdate(client, "circuit_breaker:state", "tripped_at")
+        if name == "resume":
+            _backdate(client, "kill_switch:state", "engaged_at")
+    return ()
+
+
+def _answers(report: dict[str, Any]) -> tuple[str, ...]:
+    """What the dry run says has to be given."""
+    if report["class"] == "stop":
+        return ("--no-wait",)
+    known = {each["fact"]: each["text"] for each in report["known"]}
+    typed = report["confirm"] or known.get(report["challenge"])
+    steps = {"shutdown": "positions", "model-reload": "served"}
+    attest = ("--attest", steps[report["procedure"]]) if report["procedure"] in steps else ()
+    return ("--plan", report["plan"], *(("--confirm", typed) if typed else ()), *attest)
+
+
+def _report(world: DemoWorld, name: str, *chosen: str) -> dict[str, Any]:
+    done = _run(world, name, *chosen, "--dry-run", "--json")
+    assert done.stdout.startswith("{"), done.stdout + done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def _run(world: DemoWorld, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return command(world.config, world.env, "run", *arguments, *STACK, *REASON, seconds=150.0)
+
+
+def _an_open_order(world: DemoWorld) -> str:
+    """One that rests: the strategy sends another when the last is filled or has expired."""
+    import psycopg
+
+    query = "SELECT client_order_id FROM orders WHERE is_terminal = FALSE AND order_type = 'limit'"
+    until = time.monotonic() + 60.0
+    with psycopg.connect(world["postgres"], autocommit=True) as connection:
+        while time.monotonic() < until:
+            if row := connection.execute(f"{query} ORDER BY created_at DESC LIMIT 1").fetchone():
+                return str(row[0])
+            time.sleep(0.5)
+    raise AssertionError("no order came")
+
+
+def _backdate(client: redis.Redis, key: str, field: str) -> None:
+    """As if it had been two minutes ago: nobody waits for the minimum halt here."""
+    state = json.loads(str(client.get(key)))
+    state[field] = (datetime.now(UTC) - timedelta(seconds=120)).isoformat(timespec="microseconds")
+    client.set(key, json.dumps(state))
+
+
+def test_only_its_owner_can_read_what_the_demo_signs_with() -> None:
+    with a_world() as world:
+        for name in ("jwt_private.key", "internal_token_secret", "id_token", "config.toml"):
+            assert (world.config.parent / name).stat().st_mode & 0o077 == 0, name

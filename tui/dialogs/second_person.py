@@ -1,0 +1,78 @@
+"""A second person's consent, as the one who asks for it sees it: asked, waited for, given, expired."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import replace
+
+from backends.model.clock import Instant
+from backends.model.intent import Intent
+from backends.model.procedure import Procedure
+from backends.model.stack import Stack
+from backends.procedures.approval import VALID, ApprovalBook, ApprovalError, Request
+from widgets.roles import Role
+
+
+class SecondPerson:
+    """One request at a time. ``ask`` and ``look`` read and write files in a thread and never raise for
+    that: what went wrong is in ``why``."""
+
+    def __init__(self, book: ApprovalBook, stack: Stack, procedure: Procedure) -> None:
+        self._book = book
+        self._stack = stack
+        self._secret = {param.name for param in procedure.params if param.is_secret}
+        self._procedure = procedure.id
+        self._is_busy = False
+        self.request: Request | None = None
+        self.by: str | None = None
+        """Who has consented."""
+        self.why = ""
+        """Why there is no request, or none any more."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether somebody is being waited for."""
+        return self.request is not None and self.by is None
+
+    @property
+    def command(self) -> str:
+        """What the second person types."""
+        code = "CODE" if self.request is None else self.request.code
+        return f"controlroom approve {code} --stack {self._stack.id} --confirm {self._procedure}"
+
+    def left(self, now: Instant) -> float:
+        """Seconds until the request expires; 0 without one."""
+        return 0.0 if self.request is None else max(0.0, VALID - (now.wall - self.request.at))
+
+    def line(self, now: Instant) -> tuple[str, Role]:
+        """How it stands."""
+        if self.request is None:
+            return self.why or "Enter asks for it, once the reason is typed and everything holds", "muted"
+        left = math.ceil(self.left(now))
+        clock = f"{left // 60}:{left % 60:02d}"
+        if self.by is not None:
+            return f"{self.by} has approved; good for {clock} more", "state-ok"
+        return f"waiting, {clock} left; the other person types:", "state-warn"
+
+    async def ask(self, intent: Intent) -> None:
+        """Ask for consent to exactly this intent's plan."""
+        public = {name: value for name, value in intent.params.items() if name not in self._secret}
+        self.request, self.by, self.why = None, None, ""
+        try:
+            wanted = replace(intent, params=public)
+            self.request = await asyncio.to_thread(self._book.request, wanted, intent.plan or "")
+        except OSError as error:
+            self.why = f"it cannot be asked for: {error.strerror}"
+
+    async def look(self) -> None:
+        """Whether somebody has consented since."""
+        if self.request is None or self._is_busy:
+            return
+        self._is_busy = True
+        try:
+            self.by = await asyncio.to_thread(self._book.given, self.request.code)
+        except ApprovalError as error:
+            self.request, self.by, self.why = None, None, f"the request has ended: {error}; Enter asks again"
+        finally:
+            self._is_busy = False
