@@ -78,7 +78,7 @@ def _state(world: DemoWorld) -> Path:
 
 
 def _run(world: DemoWorld, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return command(world.config, world.env, "run", *arguments)
+    return command(world.config, world.env, "run", *arguments, seconds=90.0)  # a resume observes for 32 s
 
 
 def _plan(world: DemoWorld, *arguments: str) -> str:
