@@ -56,7 +56,7 @@ def desk(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Desk]:
     """Redis answers; the other source takes calls and is silent."""
-    redis_db.command("SET", "kill", "ACTIVE")
+    redis_db.command("MSET", "kill", "ACTIVE", "kill:copy", "ACTIVE")
     for name, value in isolated_env(tmp_path).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("USER", "mallory")
@@ -99,13 +99,24 @@ def test_a_failure_outranks_what_is_unknown_and_a_silent_source_hides_and_delays
     began = time.monotonic()
     code, data = desk.data("all")
     assert time.monotonic() - began < 6
-    assert results(data) == {"active": "passed", "queue-short": "failed", "mute-speaks": "unknown"}
+    assert results(data) == {
+        "active": "passed", "copies": "passed", "queue-short": "failed", "mute-speaks": "unknown",
+    }  # fmt: skip
     assert (code, data["result"]) == (4, "failed")
     silent = next(it for it in data["checks"] if it["id"] == "mute-speaks")["demands"][0]
     assert silent["text"].startswith("not readable: ")
     redis_db.command("DEL", "alerts")
     code, data = desk.data("all")
     assert (code, data["result"]) == (5, "unknown")
+
+
+def test_what_the_room_derives_is_made_of_a_look_taken_for_it(desk: Desk, redis_db: RedisServer) -> None:
+    redis_db.command("SET", "kill:copy", "ENGAGED")
+    code, text = desk.says("copies")
+    assert code == 4
+    assert "not so: Switch and copy agree reads false (must read true)" in text
+    redis_db.pause()
+    assert desk.says("copies")[0] == 5
 
 
 def test_a_failed_check_says_what_was_read_and_what_to_do(desk: Desk, redis_db: RedisServer) -> None:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as LateError
 from dataclasses import dataclass
 from typing import Any, Final
 
 from backends.checks.desk import CheckDesk, NotWrittenError
-from backends.checks.examiner import LONGEST, is_derived
+from backends.checks.examiner import LONGEST, looked_back
 from backends.model.check import Check, Checklist, Diagnosis
 from backends.model.clock import SystemClock
 from backends.model.examination import Answer, ItemState, key_of, states, together
@@ -35,6 +36,12 @@ from tui.presenters.examination import FOUND, PASSED, kept
 ALL: Final = "all"
 SCHEMA: Final = 1
 """Grows when a name in the JSON changes or goes."""
+
+LOOKED_BACK: Final = 90.0
+"""Seconds a script is made to wait at the most for a rate or the like; what needs longer stays unknown."""
+
+PACE: Final = 2.0
+"""Seconds more, because polls are never exactly as far apart as asked."""
 
 SLACK: Final = 5.0
 """Seconds beyond the examination's own bound before the room gives up on itself."""
@@ -78,15 +85,16 @@ def check(
     if is_writing and config.watch:
         say("refused: this configuration only watches; confirm it where you may act")
         return ExitCode.FORBIDDEN
-    is_watched = any(is_derived(stack, each.fact) for it in asked.examined for each in it.demands)
-    engine = engine_of(config, (stack,), observe=is_watched, may_act=is_writing)
+    seconds = looked_back(stack, asked.examined)
+    engine = engine_of(config, (stack,), observe=seconds > 0, may_act=is_writing)
     engine.start()
     desk = engine.checks(stack.id)
     try:
         if is_writing:
             _confirm(desk, asked.checklists[0], attest, reset=reset)
-        if is_watched:
+        if seconds > 0:
             wait_asked(engine, LONGEST)
+            time.sleep(min(seconds + PACE, LOOKED_BACK))
         desk.examine(asked.examined).result(LONGEST + SLACK)
         desk.read_journal().result(SLACK)
     except NotWrittenError as error:
