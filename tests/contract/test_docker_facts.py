@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,9 @@ class Asked:
         return [dict(zip(found.value.columns, row, strict=True)) for row in found.value.rows]
 
 
-@pytest.fixture(params=BOTH)
-async def asked(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Asked]:
-    async with one_container(request.param, request, tmp_path) as one:
+@pytest.fixture(scope="module", params=BOTH)
+def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    with one_container(request.param, request, tmp_path_factory.mktemp("docker")) as one:
         yield Asked(one)
 
 

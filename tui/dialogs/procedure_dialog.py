@@ -310,8 +310,8 @@ class ProcedureDialog(KeyedScreen):
                 return brief_lines(question, width)
             return plan_lines(question, width, _WHOLE if self._is_whole else height)
         if self.stage is Stage.RUNNING:
-            return progress_lines(self.procedure, self._run, self._waited(), width)
-        return ended_lines(self.procedure, self._run, width)
+            return progress_lines(self.procedure, self._run, self._waited(), width, it.stack.venue_phone)
+        return ended_lines(self.procedure, self._run, width, it.stack.venue_phone)
 
     def show_prompt(self) -> None:
         """Draw the keys there are, without their colour as long as they do not count yet; then the remark."""
@@ -333,8 +333,8 @@ class ProcedureDialog(KeyedScreen):
         if self.stage is Stage.NOT_PROVED:
             again = [(key_text(self.way.opener), "try again")] if self.way.opener else []
             is_stop = self.procedure.risk is RiskClass.STOP
-            taken = ("A", "I have taken over by hand" if is_stop else "take note")
-            return key_line([*again, taken], "", width)
+            noted = ("A", "I have taken over by hand" if is_stop else "take note")
+            return key_line([*again, noted], "", width)
         keys = [(ATTEST.upper(), "I confirm it")] if self._is_waiting else []
         keys += [("Esc", "close this view")]
         keys += [(INTERRUPT.upper(), "send nothing more")] if self._can_interrupt else []
