@@ -7,15 +7,18 @@ from typing import Any
 
 from backends.journal.anchorage import Anchor
 from backends.loading import LOADING
-from backends.model.action import Action, Command
+from backends.model.action import Action, Command, DockerExec
 from backends.model.anchor import AnchorPlace
 from backends.model.procedure import Effector, Receipt, ReceiptKind, Step
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
 from backends.procedures.permit import Permit
 
+Redact = Callable[[str], str]
+"""Takes secrets out of a text."""
 
-def make_effectors(permit: Permit, stack: Stack, redact: Callable[[str], str]) -> dict[str, Effector]:
+
+def make_effectors(permit: Permit, stack: Stack, redact: Redact) -> dict[str, Effector]:
     """The writers this stack's procedures need, by source; loads their client libraries."""
     actions = [step.action for procedure in stack.procedures.values() for step in procedure.steps]
     made: dict[str, Effector] = {}
@@ -25,7 +28,7 @@ def make_effectors(permit: Permit, stack: Stack, redact: Callable[[str], str]) -
             try:
                 commands = [each for each in actions if isinstance(each, Command) and each.source == name]
                 if name in stack.sources:
-                    made[name] = _effector(permit, stack.sources[name], stack)
+                    made[name] = _effector(permit, stack.sources[name], stack, redact)
                 elif commands:
                     made[name] = _commander(permit, commands, redact)
             except Exception as error:
@@ -57,7 +60,9 @@ class _Unmade:
         return
 
 
-def _effector(permit: Permit, source: Source, stack: Stack) -> Effector:
+def _effector(permit: Permit, source: Source, stack: Stack, redact: Redact) -> Effector:
+    if source.kind is SourceKind.DOCKER:
+        return _docker(permit, source, stack, redact)
     if source.kind not in _EFFECTORS:
         raise ValueError(f"{source.kind.value} cannot be written to")
     return _EFFECTORS[source.kind](permit, source, stack)
@@ -87,13 +92,34 @@ def _systemd(_permit: Permit, source: Source, stack: Stack) -> Effector:
     return SystemdEffector(source, stack.services)
 
 
-def _docker(_permit: Permit, source: Source, stack: Stack) -> Effector:
+def _swarm(_permit: Permit, source: Source, stack: Stack) -> Effector:
+    from backends.writers.swarm import SwarmEffector
+
+    return SwarmEffector(source, stack.services)
+
+
+def _process(_permit: Permit, source: Source, _stack: Stack) -> Effector:
+    from backends.writers.process import ProcessEffector
+
+    return ProcessEffector(source)
+
+
+def _docker(_permit: Permit, source: Source, stack: Stack, redact: Redact) -> Effector:
+    """What runs programs in containers prints: it needs to know what must not be shown."""
     from backends.writers.docker import DockerEffector
 
-    return DockerEffector(source, stack.services)
+    steps = [step for procedure in stack.procedures.values() for step in procedure.steps]
+    programs = [step.action for step in steps if isinstance(step.action, DockerExec)]
+    return DockerEffector(source, stack.services, programs, redact)
 
 
-def _commander(_permit: Permit, allowed: Sequence[Command], redact: Callable[[str], str]) -> Effector:
+def _files(_permit: Permit, source: Source, _stack: Stack) -> Effector:
+    from backends.writers.files import FilesEffector
+
+    return FilesEffector(source)
+
+
+def _commander(_permit: Permit, allowed: Sequence[Command], redact: Redact) -> Effector:
     """What runs this host's programs: those that the stack file lists, and no others."""
     from backends.writers.command import CommandEffector
 
@@ -105,5 +131,7 @@ _EFFECTORS: Mapping[SourceKind, Callable[[Permit, Source, Stack], Effector]] = {
     SourceKind.HTTP: _http,
     SourceKind.POSTGRES: _postgres,
     SourceKind.SYSTEMD: _systemd,
-    SourceKind.DOCKER: _docker,
+    SourceKind.HOST: _process,
+    SourceKind.SWARM: _swarm,
+    SourceKind.FILES: _files,
 }

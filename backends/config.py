@@ -258,8 +258,8 @@ class _Loading:
         setting = self._setting("source", plain.id, "cert_path")
         if setting is None:
             return plain.options
-        if plain.kind is not SourceKind.DOCKER:
-            raise setting.error("goes with a docker source")
+        if plain.kind not in (SourceKind.DOCKER, SourceKind.SWARM):
+            raise setting.error("goes with a docker or swarm source")
         folder = str(setting.path())
         self._note(f"source.{plain.id}.cert_path", folder, setting.origin)
         return {**plain.options, "cert_path": folder}

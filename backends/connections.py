@@ -161,6 +161,12 @@ def _docker_services(source: Source, watch: Watch) -> ServiceReader:
     )
 
 
+def _swarm_services(source: Source, watch: Watch) -> ServiceReader:
+    from backends.readers.docker_swarm import SwarmServiceReader
+
+    return SwarmServiceReader(source, watch.services)
+
+
 def _systemd_services(source: Source, watch: Watch) -> ServiceReader:
     from backends.readers.systemd import SystemdServiceReader
 
@@ -189,6 +195,7 @@ _FACTS: Mapping[SourceKind, FactMaker] = {
 
 _SERVICES: Mapping[SourceKind, ServiceMaker] = {
     SourceKind.DOCKER: _docker_services,
+    SourceKind.SWARM: _swarm_services,
     SourceKind.SYSTEMD: _systemd_services,
     SourceKind.HOST: _process_services,
 }

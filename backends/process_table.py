@@ -51,10 +51,17 @@ class ProcessTable:
         """Whether there is such a table at all: not on every system."""
         return (self.root / "stat").exists()
 
-    def holding(self, text: str) -> list[Process]:
-        """Those whose command line holds ``text``, but for this one, oldest first."""
-        found = (process for process in self._all() if text in process.command)
+    def holding(self, texts: str) -> list[Process]:
+        """Those whose command line holds any of ``texts``, which ``|`` separates, but for this one; oldest
+        first.
+        """
+        wanted = texts.split("|")
+        found = (process for process in self._all() if any(text in process.command for text in wanted))
         return sorted(found, key=lambda process: process.started)
+
+    def shown_as(self, command: str) -> list[Process]:
+        """Those whose command line is shown exactly so."""
+        return [process for process in self._all() if process.shown == command]
 
     def at(self, pid: int) -> Process | None:
         """The process of this number now; None when there is none, or only its remains."""

@@ -91,17 +91,23 @@ def demo(
     headless: Annotated[
         bool, typer.Option("--headless", help="Serve the stack without a screen, until SIGTERM.")
     ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every stack there is a demo of.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same world.")] = None,
     theme: ThemeOption = None,
 ) -> None:
     """The room on a simulated stack with real servers; nothing outside this machine is touched."""
     from tui.commands.demo import demo as run_demo
+    from tui.commands.demo import demo_all
 
     options: list[str] = []
     for name in fault or []:
         options += ["--fault", name]
     if seed is not None:
         options += ["--seed", str(seed)]
+    if every:
+        if fault:
+            raise UsageError("a fault belongs to one stack: name the stack instead of --all")
+        raise typer.Exit(demo_all(_session(ctx, None, theme), options, headless=headless))
     raise typer.Exit(run_demo(_session(ctx, None, theme), stack, options, headless=headless))
 
 

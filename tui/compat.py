@@ -16,9 +16,11 @@ import traceback
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
+from rich.control import Control
 from rich.text import Text
 from textual import constants, events
+from textual._compositor import ChopsUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.driver import Driver
@@ -55,6 +57,8 @@ class SteadyApp(App[None]):
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Skip the frame while earlier ones are still queued; one whole repaint follows when they are out."""
         if queued_writes(self) <= QUEUED_WRITES_LIMIT:
+            if isinstance(renderable, ChopsUpdate):
+                renderable = TightUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
             super()._display(screen, renderable)
             if renderable is not None:
                 self.drawn(screen)
@@ -82,6 +86,20 @@ class SteadyApp(App[None]):
         """Any panic is a failure to the shell, also one of the input thread."""
         self._return_code = 1
         super().panic(*renderables)
+
+
+class TightUpdate(ChopsUpdate):
+    """A partial update that sends what is in its spans; the toolkit's begins at the widget's left edge."""
+
+    def render_segments(self, console: Console) -> str:
+        sent: list[str] = []
+        for y, left, right in self.spans:
+            for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
+                start, stop = max(x, left), min(end, right)
+                if strip is not None and start < stop:
+                    part = strip if (start, stop) == (x, end) else strip.crop(start - x, stop - x)
+                    sent += [Control.move_to(start, y).segment.text, part.render(console)]
+        return "".join(sent)
 
 
 def queued_writes(app: App[Any]) -> int:

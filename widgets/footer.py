@@ -72,7 +72,7 @@ class Footer(LineWidget):
         """Show these hints; nothing is painted when they are the same."""
         if (tuple(hints), note) != (self._hints, self._note):
             self._hints, self._note = tuple(hints), note
-            self.touch_all()
+            self.touch(0)
 
     def paint(self, y: int, line: Line) -> None:
         for span in render_hints(self._hints, self.size.width, self._note) if y == 0 else ():

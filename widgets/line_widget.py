@@ -22,6 +22,7 @@ from widgets.cells import as_ascii, tame, width_of, window
 from widgets.glyphs import is_ascii
 from widgets.painter import Painter
 from widgets.roles import BADGES, Role
+from widgets.strip_change import changed_cells
 
 
 class Line:
@@ -138,14 +139,19 @@ class LineWidget(Widget):
         return self._painter
 
     def touch(self, *lines: int) -> None:
-        """Have these lines painted again."""
-        height = len(self._strips)
-        width = self.size.width
+        """Have these lines painted again; only the cells that differ go to the terminal."""
+        width, height = self.size
+        if width != self._drawn_width or height != len(self._strips):
+            return  # drawn whole at the new size
         regions = []
         for y in lines:
-            if 0 <= y < height:
-                self._strips[y] = None
-                regions.append(Region(0, y, width, 1))
+            if not 0 <= y < height:
+                continue
+            before = self._strips[y]
+            after = self._strips[y] = None if before is None else self._draw(y, self.painter, width)
+            cells = (0, width) if before is None or after is None else changed_cells(before, after)
+            if cells is not None:
+                regions.append(Region(cells[0], y, cells[1] - cells[0], 1))
         if regions:
             self.refresh(*regions)
 

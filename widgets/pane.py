@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final, Self
+
 from textual.containers import Container
 from textual.content import Content
+from textual.geometry import Region
 from textual.widget import Widget
 
 from backends.model.safetext import NO_TEXT, SafeText
-from widgets.cells import as_ascii, tame
+from widgets.cells import as_ascii, tame, width_of
 from widgets.glyphs import is_ascii
+
+_AROUND: Final = 6
+"""Cells of a corner, an edge and a space on either side of a text in the frame."""
 
 
 class Pane(Container):
@@ -30,17 +36,38 @@ class Pane(Container):
         super().__init__(*children, id=id, classes=classes)
         self._title: SafeText | None = None
         self._subtitle: SafeText | None = None
+        self._edge: Region | None = None
         self.set_class(is_ascii(), "-ascii")
         self.label(title, subtitle)
 
     def label(self, title: SafeText, subtitle: SafeText = NO_TEXT) -> None:
-        """Change what the frame says; nothing is painted when it says so already."""
+        """Change what the frame says; only the place of what has changed is painted."""
+        width, height = self.outer_size
         if title != self._title:
+            cells = min(width, _cells(title, self._title))
+            self._edge = Region(0, 0, cells, 1)
             self._title = title
             self.border_title = _plain(title)
         if subtitle != self._subtitle:
+            cells = min(width, _cells(subtitle, self._subtitle))
+            self._edge = Region(width - cells, height - 1, cells, 1)
             self._subtitle = subtitle
             self.border_subtitle = _plain(subtitle)
+        self._edge = None
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """As the toolkit's, which for another word in the frame paints all that is in it too."""
+        if self._edge is not None and not regions and self.outer_size:
+            gutter = self.gutter
+            regions = (self._edge.translate((-gutter.left, -gutter.top)),)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+
+def _cells(now: SafeText, before: SafeText | None) -> int:
+    """Cells that a text in the frame and the one before take, with what stands around them."""
+    return max(width_of(tame(now)), width_of(tame(before or NO_TEXT))) + _AROUND
 
 
 def _plain(text: SafeText) -> Content | None:

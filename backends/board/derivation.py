@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -33,8 +34,8 @@ class NotYetError(Exception):
     """There is no number yet. The message says what it waits for."""
 
 
-class NoNumberError(Exception):
-    """The readings do not make a number. The message says why."""
+class NoValueError(Exception):
+    """The readings do not make a value. The message says why."""
 
 
 class Deriver:
@@ -111,12 +112,14 @@ class Deriver:
             return Outcome.OK, _typed(fact.type, self._value(query, inputs)), None
         except NotYetError as error:
             return Outcome.NEVER, None, str(error)
-        except NoNumberError as error:
+        except NoValueError as error:
             return Outcome.FAILED, None, str(error)
 
-    def _value(self, query: Derivation, inputs: Sequence[Reading[Any]]) -> float | bool:
+    def _value(self, query: Derivation, inputs: Sequence[Reading[Any]]) -> float | bool | Table:
         if query.op == "same":
             return len({_word(reading.value) for reading in inputs}) == 1
+        if query.op in _OF_TABLES:
+            return _OF_TABLES[query.op](query.column, [reading.value for reading in inputs])
         newest = [_known(self._stack.facts[reading.key].label, reading.value) for reading in inputs]
         if query.op in _WINDOWED:
             return _LOOKING_BACK[query.op]([self._window(name, query.over) for name in query.of])
@@ -176,7 +179,7 @@ def _number(value: Any) -> float | None:
 
 def _known(label: str, value: Any) -> float:
     if (number := _number(value)) is None:
-        raise NoNumberError(f"{label} is no number")
+        raise NoValueError(f"{label} is no number")
     return number
 
 
@@ -184,12 +187,14 @@ def _word(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _typed(kind: ValueType, value: float | bool) -> float | int | bool:
-    if isinstance(value, bool) or kind is ValueType.FLOAT:
-        return value if isinstance(value, bool) else float(value)
+def _typed(kind: ValueType, value: float | bool | Table) -> float | int | bool | Table:
+    if isinstance(value, (bool, Table)):
+        return value
+    if kind is ValueType.FLOAT:
+        return float(value)
     if float(value).is_integer():
         return int(value)
-    raise NoNumberError(f"is {value:g}, a whole number expected")
+    raise NoValueError(f"is {value:g}, a whole number expected")
 
 
 def _rate(windows: Sequence[list[Sample]]) -> float:
@@ -212,8 +217,45 @@ def _pooled(what: Callable[[list[float]], float]) -> Callable[[Sequence[list[Sam
 
 def _ratio(values: Sequence[float]) -> float:
     if values[1] == 0:
-        raise NoNumberError("cannot be divided by zero")
+        raise NoValueError("cannot be divided by zero")
     return values[0] / values[1]
+
+
+def _without(column: str, tables: Sequence[Any]) -> Table:
+    """The rows of the first table that none of the others has."""
+    known = {row[place] for table in tables[1:] for place in _place(column, table) for row in table.rows}
+    return _only(tables[0], column, lambda cell: cell not in known)
+
+
+def _before(column: str, inputs: Sequence[Any]) -> Table:
+    """The rows of a table whose time is before the given one."""
+    return _only(inputs[0], column, lambda cell: _epoch(cell) < inputs[1])
+
+
+def _only(table: Table, column: str, is_wanted: Callable[[str], bool]) -> Table:
+    rows = tuple(row for place in _place(column, table) for row in table.rows if is_wanted(row[place]))
+    return Table(table.columns, rows, len(rows))
+
+
+def _place(column: str, table: Any) -> list[int]:
+    """Where the column is; nowhere in a table without rows, which names no columns either."""
+    if not isinstance(table, Table):
+        raise NoValueError("is made of what is no table")
+    if table.total > len(table.rows):
+        raise NoValueError(f"{table.total} rows, of which only {len(table.rows)} were read")
+    if table.rows and column not in table.columns:
+        raise NoValueError(f"no column {column}")
+    return [table.columns.index(column)] if table.rows else []
+
+
+def _epoch(cell: str) -> float:
+    try:
+        at = datetime.fromisoformat(cell)
+    except ValueError:
+        raise NoValueError(f"{cell} is no time") from None
+    if at.tzinfo is None:
+        raise NoValueError(f"{cell} says no zone")
+    return at.timestamp()
 
 
 _LOOKING_BACK: Final[Mapping[str, Callable[[Sequence[list[Sample]]], float]]] = {
@@ -227,4 +269,8 @@ _AT_ONCE: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
     "sum": sum,
     "minus": lambda values: values[0] - sum(values[1:]),
     "ratio": _ratio,
+}
+_OF_TABLES: Final[Mapping[str, Callable[[str, Sequence[Any]], Table]]] = {
+    "without": _without,
+    "before": _before,
 }

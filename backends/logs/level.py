@@ -21,14 +21,15 @@ _HEAD: Final = 512
 _CRITICAL, _ERROR, _WARNING, _INFO, _DEBUG, _UNKNOWN = range(6)
 
 _WORDS: Final = {
-    _CRITICAL: "fatal critical crit panic emergency emerg alert f",
-    _ERROR: "error err severe e",
-    _WARNING: "warning warn w #",
+    _CRITICAL: "fatal critical crit panic emergency emerg alert f \U0001f6a8 \U0001f6d1 \U0001f4a5 \u26d4",
+    _ERROR: "error err severe e \u274c",
+    _WARNING: "warning warn w # \u26a0",
     _INFO: "notice info information log i * -",
     _DEBUG: "debug trace verbose fine d .",
 }
 _CODES: Final = {word.encode(): code for code, words in _WORDS.items() for word in words.split()}
-"""The words and signs by which loggers call a level; the signs are those of Redis."""
+"""The words and signs by which loggers call a level; the signs are those of Redis,
+and those some programs begin their lines with."""
 
 _NAMES: Final = rb"FATAL|CRITICAL|PANIC|EMERG|ERROR|WARNING|WARN|NOTICE|INFO|DEBUG|TRACE"
 _PAIR: Final = re.compile(rb"(?i)(?:level|levelname|severity|lvl)[\"']?\s*[=:]\s*[\"']?(?P<level>[a-z]+)")

@@ -54,7 +54,7 @@ class HttpCall:
     already: Mapping[int, str] = field(default_factory=dict)
     """Status code to a part of the body that means: it was so already."""
     auth: str = "none"
-    """``none``, ``bearer``, ``service-jwt`` or ``internal-token``."""
+    """``none``, ``bearer``, ``service-jwt``, ``internal-token`` or ``user-context``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,15 @@ class RedisWrite:
 
     source: str
     op: str
-    """``set``, ``del``, ``hset``, ``hdel``, ``xadd``, ``publish``, ``rpush``, ``bgsave``."""
+    """``set``, ``del``, ``hset``, ``hdel``, ``xadd``, ``publish``, ``rpush``, ``lpush``, ``ltrim``, ``sadd``,
+    ``srem``, ``zrem``, ``json`` (sets members of the JSON object a key holds), ``flushdb``, ``bgsave``."""
     key: str = ""
     """The key or channel; always exact, never a pattern."""
     value: Any = None
-    """For set, publish and rpush: text, or anything JSON can hold, stored as JSON."""
+    """For set, publish, rpush and lpush: text, or anything JSON can hold, stored as JSON. For sadd, srem and
+    zrem the member, or a list of them."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """For hset and xadd; for hdel the names."""
+    """For hset and xadd; for hdel the names; for json the members, ``a.b`` for one inside another."""
     if_absent: bool = False
     """Only when the key does not exist; else ALREADY."""
     if_value: str | None = None
@@ -77,7 +79,11 @@ class RedisWrite:
     min_receivers: int = 0
     """For publish: fewer subscribers than this is FAILED, because nobody heard it."""
     max_length: int | None = None
-    """For xadd and rpush: trim to about this many."""
+    """For xadd, rpush and lpush: trim to about this many, the newest; for ltrim: keep the first."""
+    elapsed: Mapping[str, str] = field(default_factory=dict)
+    """For json: members set to the whole seconds passed since the time that another member says."""
+    if_null: tuple[str, ...] = ()
+    """For json: members that must be null or not there; else FAILED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +100,59 @@ class DockerVerb:
 
     source: str
     verb: str
-    """``start``, ``stop``, ``restart``, ``kill`` or ``disconnect`` (from ``network``)."""
+    """``start``, ``stop``, ``restart``, ``kill``, ``signal``, ``connect`` or ``disconnect``."""
     service: str
     """The service by its name in the stack file, or ``$service``; aimed at its container id."""
     grace: float = 10.0
     """Seconds between SIGTERM and SIGKILL for stop and restart."""
     network: str | None = None
+    """For connect and disconnect: as compose names it in the container's project, or the engine's name."""
+    signal: str | None = None
+    """For signal: ``HUP``, ``USR1`` or ``USR2``, by which a program takes an order and goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerExec:
+    """A program run inside a container of the stack: never a shell, no input. Its exit code alone proves
+    nothing. It may take as long as the step's deadline."""
+
+    source: str
+    service: str
+    argv: tuple[str, ...]
+    user: str = ""
+    """Empty for the container's own."""
+    output: str | None = None
+    """Full path of a file on the room's host for its standard output: it appears whole or not at all, and
+    an existing one is never overwritten. None keeps the end of the output in the receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerRemove:
+    """One container that is stopped and is none of the stack's services; its volumes stay."""
+
+    source: str
+    container: str
+    """Its exact name."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerTag:
+    """A further tag for the image that a service's container was made from, in the same repository."""
+
+    source: str
+    service: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class DockerPrune:
+    """Removes the images with a label that no container was made from, running or not."""
+
+    source: str
+    label: str
+    """``name=value``."""
+    keep: tuple[str, ...]
+    """How tags begin whose images stay: ``rollback-``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +162,18 @@ class SystemdVerb:
     source: str
     verb: str
     unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSignal:
+    """SIGTERM or SIGINT to one process of this host, which may still refuse to end."""
+
+    source: str
+    command: str
+    """Its command line, exactly as the room shows it. Another one that is only alike is left alone."""
+    pid: str = ""
+    """Its number; else it must be the only one with that command line."""
+    signal: str = "TERM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +206,28 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class FileEdit:
+    """One key of one YAML, TOML or env file set to another value, or taken out; nothing else in it changes.
+
+    The file as it was is kept beside it. What is written is read by a service only when it starts.
+    """
+
+    source: str
+    path: str
+    """Below the source's folder; its ending says the format, ``.env`` too."""
+    key: tuple[str, ...]
+    """The way to it. ``id=X`` is the element of a list whose member ``id`` is X."""
+    value: Any = None
+    """Text becomes what the value in the file is: a number, a flag or text."""
+    is_removed: bool = False
+    """Take the key out instead, with all that is under it."""
+    is_created: bool = False
+    """The key may be new; what it stands under must be there."""
+    was: str | None = None
+    """The word it must still read: what the operator saw. None where there is nothing to see."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Time that must pass."""
 
@@ -169,16 +256,22 @@ Action = (
     | RedisWrite
     | RedisUnit
     | DockerVerb
+    | DockerExec
+    | DockerRemove
+    | DockerTag
+    | DockerPrune
     | SystemdVerb
+    | ProcessSignal
     | SqlStatement
     | Command
+    | FileEdit
     | Wait
     | Observe
     | Attest
 )
 
 
-def aim(action: Action) -> str:
+def aim(action: Action) -> str:  # noqa: PLR0912 (one case for each kind of step)
     """What it acts on and how, short: ``POST /api/v1/orders``, ``SET key``, ``stop orchestrator``."""
     match action:
         case RedisTransition():
@@ -190,13 +283,29 @@ def aim(action: Action) -> str:
         case RedisUnit():
             text = "MULTI " + ", ".join(aim(write) for write in action.writes)
         case DockerVerb():
-            text = f"{action.verb} {action.service}" + (f" from {action.network}" if action.network else "")
+            way = "from" if action.verb == "disconnect" else "to"
+            text = f"{action.verb} {action.service}" + (f" {way} {action.network}" if action.network else "")
+            text += f" {action.signal}" if action.signal else ""
+        case DockerExec():
+            into = f" > {action.output}" if action.output else ""
+            text = f"in {action.service}: {' '.join(action.argv)}{into}"
+        case DockerRemove():
+            text = f"remove container {action.container}"
+        case DockerTag():
+            text = f"tag the image of {action.service} as {action.tag}"
+        case DockerPrune():
+            text = f"remove unused images labelled {action.label} except {', '.join(action.keep)}*"
         case SystemdVerb():
             text = f"{action.verb} {action.unit}"
+        case ProcessSignal():
+            text = f"SIG{action.signal} to {action.pid} {action.command}"
         case SqlStatement():
             text = " ".join(action.text.split())
         case Command():
             text = " ".join(action.argv)
+        case FileEdit():
+            what = "taken out" if action.is_removed else f"= {action.value}"
+            text = f"{action.path}: {'.'.join(action.key)} {what}"
         case Wait():
             text = f"wait {action.seconds:g} s"
         case Attest():

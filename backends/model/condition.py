@@ -64,3 +64,5 @@ class Each:
     fact: str
     columns: tuple[str, ...]
     """The columns whose values the step may name (``$symbol``); the first tells the repetitions apart."""
+    where: Mapping[str, str] = field(default_factory=dict)
+    """Only rows whose columns read this; may name values of the run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -91,6 +91,8 @@ class Fact:
     """False for facts that only feed the trading state, checks or verification."""
     on_demand: bool = False
     """Never polled: read only when a check, a diagnosis or a procedure needs it."""
+    where: Mapping[str, str] = field(default_factory=dict)
+    """For a table or a count: only rows whose columns read so (see ``model.row``)."""
     runbook: tuple[str, ...] = ()
 
 

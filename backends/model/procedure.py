@@ -63,6 +63,8 @@ class Proof:
     """Seconds to keep reading until it is so."""
     at_most: float | None = None
     """The number, or the rows of a table, must not be above this; 0 for none left."""
+    at_least: float | None = None
+    """The number, or the rows of a table, must not be below this."""
     where: Mapping[str, str] = field(default_factory=dict)
     """For a table: only rows whose columns read this are counted."""
     reads: int = 1
@@ -90,10 +92,18 @@ class Step:
     """For a stop: seconds without a verified rung before this one starts, in parallel."""
     target: str = ""
     """For a stop with several targets: which one. Steps of one target are rungs, any of which will do."""
+    unless: str = ""
+    """For a stop: the target that makes this step's own unneeded when it is reached by ``after``."""
+    waits_for: str = ""
+    """For a stop: the step that has up to two seconds to be proved before this one starts."""
+    is_pre_authorised: bool = False
+    """It ends services by itself, as the third or fourth way of a stop, without a key of its own."""
     each: Each | None = None
     """Repeat it for every row; id, title and target may then name the row's columns."""
     is_idempotent: bool = False
     """Doing it twice is doing it once: it may be sent again when no answer came. Else it never is."""
+    is_once: bool = False
+    """For a stop: not sent again once it was acknowledged, whether or not the proof comes."""
     goes_on: bool = False
     """The next step is done even when this one fails; the verdict is then PARTIAL at best."""
     values: Mapping[str, str] = field(default_factory=dict)

@@ -63,7 +63,8 @@ class CsvWindow:
     time: str = "ts"
     """The column with the row's time."""
     where: Mapping[str, str] = field(default_factory=dict)
-    """Column to word, or to ``<x``, ``<=x``, ``>x``, ``>=x``, ``^prefix|prefix``."""
+    """Column to word, or to ``<x``, ``<=x``, ``>x``, ``>=x``, ``^prefix|prefix``, or
+    ``~part|part`` for one that holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ class HostQuery:
 
     what: str
     """``disk`` (percent used), ``memory`` (percent used), ``load`` (per core, 1 min), ``uptime`` (s),
-    ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``), ``env_is``
+    ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``,
+    or one of several texts separated by ``|``), ``env_is``
     (whether a process of ``target`` has ``name=value``), ``tcp`` (ms to connect), ``dns`` (addresses),
     ``interfaces`` (errors, drops)."""
     target: str = ""
@@ -129,6 +131,7 @@ class DockerQuery:
     """``df`` (bytes by kind), ``volumes``, ``networks``, ``members`` (of network ``name``), ``images``,
     ``info``, ``image``, ``digest``, ``env`` (names, never values), ``env_is`` (whether ``name`` has
     ``value``), ``mounts``, ``ports``, ``label`` (``name``), ``top``, ``health`` (the last outputs),
+    ``started`` (when the container last was), ``restarts`` (by the engine, since it was made),
     ``log`` (lines with ``pattern``), ``containers`` (all, by ``name`` as a prefix), ``tasks`` and
     ``nodes`` (Swarm)."""
     service: str | None = None
@@ -151,10 +154,13 @@ class Derivation:
     op: str
     """``rate`` (change a second over ``over``), ``delta`` (change over ``over``), ``median``, ``min``,
     ``max`` (of the readings of ``over``), ``minus``, ``sum``, ``ratio``, ``age`` (seconds since a time),
-    ``same`` (whether all read alike)."""
+    ``same`` (whether all read alike), ``without`` (the rows of the first table whose ``column`` is not in
+    the others'), ``before`` (the rows of a table whose ``column``, a time, is before the second fact)."""
     of: tuple[str, ...]
     over: float = 60.0
     """Seconds looked back."""
+    column: str = ""
+    """For ``without`` and ``before``."""
 
 
 Query = (

@@ -10,6 +10,7 @@ from backends.model.safetext import NO_TEXT, SafeText
 
 class Runtime(Enum):
     DOCKER = "docker"
+    SWARM = "swarm"
     SYSTEMD = "systemd"
     PROCESS = "process"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from backends.model.alarm import Priority
 from backends.model.check import Check, Checklist, Diagnosis
@@ -22,6 +23,8 @@ class Environment(Enum):
 
 class SourceKind(Enum):
     DOCKER = "docker"
+    SWARM = "swarm"
+    """A manager of a Docker Swarm, asked for services instead of containers."""
     REDIS = "redis"
     POSTGRES = "postgres"
     HTTP = "http"
@@ -141,6 +144,9 @@ class AlarmRule:
     response: str
     section: str | None = None
     runbook: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
+    """Only when the fact reads one of these: ``(missing)`` for a fact that is missing, ``(other)`` for a word
+    it does not list. Empty: whatever it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +206,8 @@ class Stack:
     checklists: Mapping[str, Checklist]
     diagnoses: Mapping[str, Diagnosis]
     logs: LogGrammar
+    runbook: Path | None = None
+    """The operator's book, beside the stack file; None where there is none."""
     is_single_operator: bool = False
     """The local configuration does without a second person; shown and journalled."""
     venue_phone: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,8 +14,13 @@ from backends.model.intent import Intent
 
 _NAME: Final = re.compile(r"\$(\$|[a-z_][a-z0-9_]*)")
 
-RESERVED: Final = frozenset({"now", "operator", "reason", "details", "operation"})
+RESERVED: Final = frozenset(
+    {"now", "utc", "now_ms", "soon_ms", "unix", "operator", "reason", "details", "operation", "event"}
+)
 """Names every intent has; a parameter cannot take their place."""
+
+SOON: Final = 60.0
+"""Seconds after the start until what is sent is no longer to be obeyed: ``$soon_ms``."""
 
 
 def values_of(intent: Intent, now: Instant) -> dict[str, Any]:
@@ -22,11 +28,21 @@ def values_of(intent: Intent, now: Instant) -> dict[str, Any]:
     return {
         **intent.params,
         "now": stamp(now),
+        "unix": int(now.wall),
+        "utc": stamp(now).replace("+00:00", "Z"),
+        "now_ms": int(now.wall * 1000),
+        "soon_ms": int((now.wall + SOON) * 1000),
         "operator": intent.operator.user,
         "reason": str(intent.reason),
         "details": None,
         "operation": intent.id,
+        "event": intent.id,
     }
+
+
+def event_of(operation: str, step: str) -> str:
+    """A UUID for what one step sends, the same however often it is sent."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"controlroom:{operation}:{step}"))
 
 
 def stamp(now: Instant) -> str:

@@ -13,6 +13,7 @@ from backends.model.condition import Condition
 from backends.model.fact import Fact, Level, Table
 from backends.model.judge import judge, judge_service
 from backends.model.reading import Outcome, Quality, Reading
+from backends.model.row import UncountableError, meets
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Service
 
@@ -97,9 +98,11 @@ def counted(value: Any, where: Mapping[str, str]) -> tuple[float | None, str]:
         return float(value), ""
     if not isinstance(value, Table) or (value.total and not set(where) <= set(value.columns)):
         return None, ""
-    # An answer without rows names no columns either.
-    demands = [(value.columns.index(column), text) for column, text in where.items() if value.total]
-    rows = [row for row in value.rows if all(row[index] == text for index, text in demands)]
+    try:
+        # An answer without rows names no columns either.
+        rows = [row for row in value.rows if meets(dict(zip(value.columns, row, strict=True)), where)]
+    except UncountableError:
+        return None, ""
     left = ", ".join(row[0] for row in rows[:_LEFT]) + (" …" if len(rows) > _LEFT else "")
     if not where:
         return float(value.total), left

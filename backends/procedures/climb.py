@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -14,6 +14,9 @@ from backends.procedures.rung import Rung
 LIMIT: Final = 8.0
 """Seconds after which the verdict is given with what is known by then."""
 
+WAITS: Final = 2.0
+"""Seconds a rung that ends services waits for the cancelling before it."""
+
 SETTLE: Final = 0.25
 """Seconds to wait, once the effect is seen, for the answer that tells which rung brought it about."""
 
@@ -21,11 +24,16 @@ SETTLE: Final = 0.25
 class Climb:
     """Runs the rungs of one target. A rung starts at its ``after`` unless the target is reached by then,
     and earlier when every rung before it has certainly done nothing. None is ever undone or cut short.
+
+    A climb with ``unless`` stands in for another one: none of its rungs starts once that target is reached.
     """
 
     def __init__(self, target: str, rungs: Sequence[Rung]) -> None:
         self.target = target
         self.rungs = tuple(rungs)
+        self.unless: Climb | None = None
+        self.before: Mapping[str, Rung] = {}
+        """By id, the rungs of other targets that some of these wait for."""
         self._held = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._last: dict[str, Evidence] = {}
@@ -55,6 +63,10 @@ class Climb:
         """Wait like ``settle``, but return True as soon as the target is reached after all."""
         await _first(self._held.wait(), self.settle(), limit=None)
         return self._held.is_set()
+
+    async def held(self) -> None:
+        """Wait until the target is reached, however long."""
+        await self._held.wait()
 
     async def stop(self) -> None:
         """End every rung where it is."""
@@ -92,8 +104,11 @@ class Climb:
         earlier = self.rungs[: self.rungs.index(rung)]
         if rung.step.after > 0:
             turns = [_all(before.failed for before in earlier)] if earlier else []
+            turns += [self.unless.held()] if self.unless is not None else []
             await _first(self._held.wait(), *turns, limit=rung.step.after)
-        if self._held.is_set():
+        if rung.step.waits_for in self.before:
+            await _first(self._held.wait(), self.before[rung.step.waits_for].over(), limit=WAITS)
+        if self._held.is_set() or (self.unless is not None and self.unless.is_held):
             rung.skip()
             return
         await rung.run()

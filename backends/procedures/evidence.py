@@ -133,11 +133,14 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
         return Evidence(proof, Sight.UNSEEN, SafeText(f"{label} gave an old answer, {shown}", 300))
     text = f"{label} reads {shown}"
     sight = Sight.HOLDS if not proof.is_missing and shown in (proof.equals or (shown,)) else Sight.CONTRARY
-    if proof.at_most is not None:
+    if proof.at_most is not None or proof.at_least is not None:
         number, left = counted(reading.value, proof.where)
         if number is None:
             return Evidence(proof, Sight.UNSEEN, SafeText(f"{text}, which is no complete count", 300))
-        sight = sight if number <= proof.at_most else Sight.CONTRARY
+        is_within = (proof.at_most is None or number <= proof.at_most) and (
+            proof.at_least is None or number >= proof.at_least
+        )
+        sight = sight if is_within else Sight.CONTRARY
         text = f"{label} reads {number:g}" + (f": {left}" if left else "")
     started = reading.value.started_wall if isinstance(reading.value, Service) else None
     if proof.is_restarted and sight is Sight.HOLDS:

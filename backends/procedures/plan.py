@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, Final
@@ -13,9 +14,11 @@ from backends.model.clock import Instant
 from backends.model.fact import Table
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
+from backends.model.row import repetitions
 from backends.model.stack import Stack
-from backends.model.substitution import RESERVED, fill, names_in, values_of
+from backends.model.substitution import RESERVED, event_of, fill, names_in, values_of
 
+_NAMES: Final = {name: f"${name}" for name in RESERVED}
 NO_TABLES: Final[Mapping[str, Table]] = {}
 
 
@@ -48,7 +51,7 @@ class Plan:
 
     def values_for(self, step: Step) -> Mapping[str, Any]:
         """The values of one step: those of the run, and of the row it was repeated for."""
-        return {**self.values, **step.values} if step.values else self.values
+        return {**self.values, **step.values, "event": event_of(self.intent.id, step.id)}
 
 
 def make_plan(
@@ -66,11 +69,13 @@ def make_plan(
     """
     values = {**(intent.shown if seen is None else seen), **values_of(intent, now)}
     steps = tuple(_expanded(procedure.steps, values, tables))
+    # Who, when and why are left as names: they change from the dry run to the real one.
+    timeless = tuple(_expanded(procedure.steps, {**values, **_NAMES}, tables))
     targets = dict.fromkeys(step.target for step in steps)
     ladders = tuple(
         Ladder(target, tuple(step for step in steps if step.target == target)) for target in targets
     )
-    return Plan(intent, procedure, steps, ladders, values, _hash(procedure, steps, values, stack))
+    return Plan(intent, procedure, steps, ladders, values, _hash(procedure, timeless, values, stack))
 
 
 def _expanded(
@@ -81,10 +86,11 @@ def _expanded(
             yield _filled(step, values, {})
             continue
         table = tables.get(step.each.fact)
-        rows: dict[tuple[str, ...], None] = {}
-        if table is not None and set(step.each.columns) <= set(table.columns):
-            where = [table.columns.index(column) for column in step.each.columns]
-            rows = dict.fromkeys(tuple(str(row[index]) for index in where) for row in table.rows)
+        wanted = {column: _text(text, values) for column, text in step.each.where.items()}
+        rows: list[tuple[str, ...]] = []
+        if table is not None:
+            with suppress(KeyError):
+                rows = repetitions(step.each, table, wanted)
         for row in rows:
             own = dict(zip(step.each.columns, row, strict=True))
             yield _filled(replace(step, id=f"{step.id}:{row[0]}"), {**values, **own}, own)
@@ -102,7 +108,8 @@ def _filled(step: Step, values: Mapping[str, Any], own: Mapping[str, str]) -> St
 
 def _proof(proof: Proof, values: Mapping[str, Any]) -> Proof:
     where = {column: _text(text, values) for column, text in proof.where.items()}
-    return replace(proof, fact=_text(proof.fact, values), where=where)
+    equals = tuple(_text(word, values) for word in proof.equals)
+    return replace(proof, fact=_text(proof.fact, values), equals=equals, where=where)
 
 
 def _text(template: str, values: Mapping[str, Any]) -> str:

@@ -125,6 +125,16 @@ class Rung:
     def skip(self) -> None:
         """It is not needed."""
         self._set(StepState.SKIPPED)
+        self.spent.set()
+
+    async def over(self) -> None:
+        """Wait until it is proved, or has been given up for now."""
+        spent, matched = (asyncio.ensure_future(each.wait()) for each in (self.spent, self.matched))
+        try:
+            await asyncio.wait((spent, matched), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            spent.cancel()
+            matched.cancel()
 
     async def run(self) -> None:
         """Try until proved, quickly at first, then slowly. Ends after ``CONVERGE`` seconds at the latest."""
@@ -144,7 +154,8 @@ class Rung:
         for number, pause in enumerate(_pauses(), 1):
             if not self.spent.is_set():
                 self._set(StepState.SENT)
-            receipt = await self._try(number)
+            known = self.receipt if self.step.is_once and self.acknowledged.is_set() else None
+            receipt = known or await self._try(number)
             # What was acknowledged gets the time its proofs allow; so does the last quick try.
             is_last = number == len(PAUSES) + 1
             patient = receipt.kind in _ACKNOWLEDGED or is_last

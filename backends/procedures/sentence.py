@@ -22,9 +22,11 @@ def sentence(
     took: float,
 ) -> SafeText:
     """``HALTED. Kill switch reads ENGAGED by kim, 0.31 s; via rung 2: Orchestrator; Redis: no answer …``"""
-    parts = [_climb(climb, sources, took) for climb in climbs]
-    if len(climbs) > 1:
-        parts = [f"{climb.target}: {part}" for climb, part in zip(climbs, parts, strict=True)]
+    # A stand-in that was not needed is not worth a word.
+    told = [each for each in climbs if each.unless is None or any(rung.tries for rung in each.rungs)]
+    parts = [_climb(climb, sources, took) for climb in told]
+    if len(told) > 1:
+        parts = [f"{climb.target}: {part}" for climb, part in zip(told, parts, strict=True)]
     return SafeText(f"{opening(procedure, verdict)}. {' | '.join(parts)}", LIMIT)
 
 

@@ -60,6 +60,7 @@ class StopRunner:
         self._climbs: list[Climb] = []
         self._rungs: dict[str, Rung] = {}
         self._is_contradicted = False
+        self._stand_ins: list[asyncio.Task[None]] = []
         for ladder in plan.ladders:
             rungs = []
             for step in ladder.rungs:
@@ -69,6 +70,7 @@ class StopRunner:
                 self._rungs[step.id] = rung
                 rungs.append(rung)
             self._climbs.append(Climb(ladder.target, rungs))
+        self._tie()
         self._run = Run(
             operation=plan.intent.id,
             stack=stack.id,
@@ -90,19 +92,36 @@ class StopRunner:
         self._publish()
         before = [each.as_record() for each in known]
         await self._record(intent_of(self._plan, self._stack, before, approver=None), BUDGET)
-        await asyncio.gather(*(climb.reach() for climb in self._climbs))
+        self._stand_ins = [asyncio.create_task(each.reach()) for each in self._climbs if each.unless]
+        await asyncio.gather(*(climb.reach() for climb in self._main))
         self._conclude()
         await self._record_outcome()
         return self._run
 
     async def settle(self) -> None:
         """Wait until no path is tried any more. A target reached only now changes the verdict."""
-        await asyncio.gather(self._watch_quiet(), *(self._watch_climb(climb) for climb in self._climbs))
+        await asyncio.gather(self._watch_quiet(), *(self._watch_climb(climb) for climb in self._main))
         await asyncio.gather(*(climb.settle() for climb in self._climbs))
 
     async def stop(self) -> None:
         """End everything where it is, without a word to any service."""
+        for task in self._stand_ins:
+            task.cancel()
+        await asyncio.gather(*self._stand_ins, return_exceptions=True)
         await asyncio.gather(*(climb.stop() for climb in self._climbs))
+
+    @property
+    def _main(self) -> list[Climb]:
+        """The targets of the verdict; the others only stand in for one of them."""
+        return [climb for climb in self._climbs if climb.unless is None]
+
+    def _tie(self) -> None:
+        """Tell each climb what it stands in for, and which rungs of others its own wait for."""
+        by_target = {climb.target: climb for climb in self._climbs}
+        for climb in self._climbs:
+            wanted = next((rung.step.unless for rung in climb.rungs if rung.step.unless), None)
+            climb.unless = None if wanted is None else by_target.get(wanted)
+            climb.before = self._rungs
 
     async def _watch_quiet(self) -> None:
         """After a proved stop: what must not grow any more is counted for ``QUIET`` seconds."""
@@ -149,10 +168,10 @@ class StopRunner:
 
     def _conclude(self, is_late: bool = False) -> None:
         now = self._clock.now()
-        verdict = combined([climb.verdict() for climb in self._climbs])
+        verdict = combined([climb.verdict() for climb in self._main])
         took = now.since(self._run.started)
         text = sentence(self._plan.procedure, verdict, self._climbs, self._stack.sources, took)
-        rungs = [climb.rung for climb in self._climbs if climb.rung is not None]
+        rungs = [climb.rung for climb in self._main if climb.rung is not None]
         self._publish(
             replace(
                 self._run,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from backends.model.fact import Value, ValueType
+from backends.model.row import without_wrapper
 from backends.model.safetext import SafeText
 
 LARGEST: Final = 2**63 - 1
@@ -117,7 +118,7 @@ def _number(raw: Any) -> int | float | None:
         return raw
     if not isinstance(raw, (str, bytes)):
         return None
-    text = (decode(raw) if isinstance(raw, bytes) else raw).strip()
+    text = (without_wrapper(decode(raw).strip()) if isinstance(raw, bytes) else raw).strip()
     if _WHOLE.fullmatch(text):
         return int(text)
     return float(text) if _NUMBER.fullmatch(text) else None

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from backends.model.fact import ValueType
 from backends.model.query import CsvWindow
+from backends.model.row import UncountableError, meets
 from backends.readers.coerce import MisfitError, coerce, decode, excerpt, number_in
 from backends.readers.file_bytes import ending
 
@@ -102,16 +103,10 @@ def _flips(cells: list[str], hours: float) -> float | None:
 
 
 def _meets(row: Row, where: Mapping[str, str]) -> bool:
-    return all(_is(row[column], said) for column, said in where.items())
-
-
-def _is(cell: str, said: str) -> bool:
-    if said.startswith("^"):
-        return cell.startswith(tuple(said[1:].split("|")))
-    for sign, holds in _SIGNS.items():
-        if said.startswith(sign):
-            return holds(float(number_in(cell)), float(number_in(said[len(sign) :])))
-    return cell == said
+    try:
+        return meets(row, where)
+    except UncountableError as odd:
+        raise MisfitError(f"is {excerpt(odd)}, a number expected") from None
 
 
 def _span(times: list[float]) -> float:
@@ -128,9 +123,3 @@ def _mean(numbers: list[float]) -> float:
 
 _OF_TIME: Final[dict[str, Callable[[list[float]], float]]] = {"span": _span, "gap": _gap}
 _OF_NUMBERS: Final[dict[str, Callable[[list[float]], float]]] = {"min": min, "max": max, "mean": _mean}
-_SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {
-    "<=": lambda one, other: one <= other,
-    ">=": lambda one, other: one >= other,
-    "<": lambda one, other: one < other,
-    ">": lambda one, other: one > other,
-}

@@ -82,8 +82,11 @@ def _answer(query: DockerQuery, look: Look) -> Raw:
 
 
 def _of_log(fact: Fact, lines: Raw) -> Finding:
-    """All matching lines for a table or a count; anything else is about the last one."""
+    """All matching lines for a table or a count, whether there is one for a flag; any other type is about the
+    last one."""
     if not isinstance(lines, Rows) or fact.type in (ValueType.TABLE, ValueType.COUNT):
         return extract(fact, lines)
+    if fact.type is ValueType.BOOL and fact.pick is None:
+        return extract(fact, lines.total > 0)
     last = Rows(lines.rows[-1:], min(lines.total, 1))
     return extract(fact if fact.pick else replace(fact, pick="line"), last)

@@ -230,6 +230,8 @@ _ANSWERS: Final[Mapping[str, Callable[[Look, DockerQuery], Raw]]] = {
     "label": _label,
     "top": _top,
     "health": _of_inspection(health_rows),
+    "started": _of_inspection(lambda said: str(said["State"]["StartedAt"]).encode()),
+    "restarts": _of_inspection(lambda said: int(said["RestartCount"])),
     "log": Look.lines,
     "containers": lambda look, query: container_rows(look.containers(), query.name, look.project(query)),
     "tasks": lambda look, query: task_rows(look.get("/tasks"), look.get("/services"), query.name),

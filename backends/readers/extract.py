@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, Raw, Table, Value, ValueType
+from backends.model.row import UncountableError, meets
 from backends.model.safetext import SafeText
 from backends.readers.coerce import (
     MisfitError,
@@ -80,6 +81,9 @@ def one_series(fact: Fact, rows: Rows) -> Finding:
 def _value(fact: Fact, raw: Raw) -> Value:
     if raw is None:
         raise NothingError
+    if fact.where:
+        met = _met(_table(raw, fact.pick), fact.where)
+        return met if fact.type is ValueType.TABLE else met.total
     if fact.type is ValueType.TABLE:
         return _table(raw, fact.pick)
     if fact.type is ValueType.COUNT:
@@ -133,14 +137,20 @@ def _chosen(node: Any, what: str) -> Any:
         raise MisfitError(f"{kind_of(node)}, a list expected")
     name, _, word = what.partition("=")
     for item in node:
-        try:
-            found = _pick(item, name)
-        except (NothingError, MisfitError):
-            continue
-        text = found.decode("utf-8", "replace") if isinstance(found, bytes) else found
-        if (str(text).lower() if isinstance(text, bool) else str(text)) == word:
+        if reads(item, name) == word:
             return item
     raise NothingError
+
+
+def reads(item: Any, path: str) -> str | None:
+    """The word at ``path`` of one item of a list; None when it has no such member."""
+    try:
+        found = _pick(item, path)
+    except (NothingError, MisfitError):
+        return None
+    if isinstance(found, bool):
+        return str(found).lower()
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
 
 
 def _one(raw: Raw, path: str | None) -> Any:
@@ -199,15 +209,33 @@ def _table(raw: Raw, path: str | None) -> Table:
         return _rows(rows[:ROW_LIMIT], raw.total)
     if isinstance(raw, Members) and path is None:
         return _listed([_entry(item) for item in raw.items[:ROW_LIMIT]], raw.total)
-    node = _pick(raw, path)
-    if isinstance(node, bytes):
-        node = parse_json(node)
+    if isinstance(raw, Members) and path is not None and not _CHOICE.match(path):
+        return _listed([_parsed(_pick(item, path)) for item in raw.items[:ROW_LIMIT]], raw.total)
+    node = _parsed(_pick(raw, path))
     if isinstance(node, dict):
         pairs = [{"field": name, "value": value} for name, value in node.items()]
         return _rows(pairs[:ROW_LIMIT], len(pairs))
     if isinstance(node, list):
         return _listed(node[:ROW_LIMIT], len(node))
     raise MisfitError(f"{kind_of(node)}, a list expected")
+
+
+def _met(table: Table, where: Mapping[str, str]) -> Table:
+    """The rows that read so. Raises MisfitError when that cannot be said of all there are."""
+    if table.total > len(table.rows):
+        raise MisfitError(f"{table.total} rows, of which only {len(table.rows)} can be looked at")
+    try:
+        rows = [row for row in table.rows if meets(dict(zip(table.columns, row, strict=True)), where)]
+    except UncountableError as odd:
+        raise MisfitError(f"holds {excerpt(odd)}, a number expected") from None
+    except KeyError as column:
+        # Only of a row that met what stands before it: an id without its document has no other columns.
+        raise MisfitError(f"no column {column.args[0]}") from None
+    return Table(table.columns, tuple(rows), len(rows))
+
+
+def _parsed(node: Any) -> Any:
+    return parse_json(node) if isinstance(node, bytes) else node
 
 
 def _entry(item: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,11 +32,44 @@ _REFUSED: Final = (401, 403)
 def new_client() -> httpx.AsyncClient:
     """The client every HTTP source shares: no proxies, cookies or redirects of its own, no retry."""
     return httpx.AsyncClient(
+        transport=_ByOrigin(),
         trust_env=False,
         follow_redirects=False,
         headers={"User-Agent": "controlroom", "Accept-Encoding": "identity"},
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30.0),
     )
+
+
+class _ByOrigin(httpx.AsyncBaseTransport):
+    """A pool of connections for each service: every request looks at every connection of its pool.
+
+    The pools share one TLS context, made when the first service wants it: that takes longer than all else.
+    """
+
+    def __init__(self) -> None:
+        self._tls: ssl.SSLContext | None = None
+        self._pools: dict[tuple[str, str, int | None], httpx.AsyncHTTPTransport] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        origin = _origin(request.url)
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = self._pool(speaks_tls=request.url.scheme == "https")
+        return await pool.handle_async_request(request)
+
+    def _pool(self, *, speaks_tls: bool) -> httpx.AsyncHTTPTransport:
+        # Where nothing is encrypted there is nothing to verify.
+        verify: ssl.SSLContext | bool = False
+        if speaks_tls:
+            self._tls = verify = self._tls or httpx.create_ssl_context(trust_env=False)
+        return httpx.AsyncHTTPTransport(
+            verify=verify,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=16, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0),
+        )
+
+    async def aclose(self) -> None:
+        for pool in self._pools.values():
+            await pool.aclose()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from backends.model.query import RedisQuery
 from backends.readers.coerce import MisfitError, count_in, decode, excerpt
-from backends.readers.extract import Members
+from backends.readers.extract import Members, reads
 from backends.readers.redis_reply import (
     COLLECTION_LIMIT,
     ENTRY_LIMIT,
@@ -123,6 +123,20 @@ def _stream(query: RedisQuery) -> Question:
     return Members(entries, total)
 
 
+def _latest(query: RedisQuery) -> Question:
+    """Of the newest entries the first of each kind: ``field`` is a dotted path into an entry, and what it
+    reads tells the kinds apart. An entry that has no such member is of no kind."""
+    found = yield from _stream(query)
+    if found is None:
+        return None
+    kept: dict[str, Any] = {}
+    for entry in found.items:
+        name = reads(entry, query.field or "")
+        if name is not None:
+            kept.setdefault(name, entry)
+    return Members(list(kept.values()), len(kept))
+
+
 def _wanted(query: RedisQuery) -> int | None:
     """Entries between the bounds, None when it depends on how many there are."""
     if (query.start < 0) != (query.stop < 0):
@@ -188,6 +202,7 @@ _QUESTIONS: Final[dict[str, Callable[[RedisQuery], Question]]] = {
     "zrevrange": _range("ZREVRANGE", "ZCARD", "sorted set"),
     "xlen": _size("XLEN", "stream"),
     "xrevrange": _stream,
+    "xlatest": _latest,
     "exists": _exists,
     "ttl": _ttl,
     "pttl": _ttl,

@@ -24,7 +24,7 @@ _STEPS: Final = 2000
 _CELL: Final = 64 * 1024
 
 Answers = dict[SqlQuery, Any]
-"""Rows, or the MisfitError that says why there are none."""
+"""Rows, None without a file, or the MisfitError that says why there are none."""
 
 
 class SqliteFactReader:
@@ -35,7 +35,8 @@ class SqliteFactReader:
         self._seconds = source.deadline * _SHARE
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
-        """One finding a fact. Raises SourceError when the file cannot be opened or is no database."""
+        """One finding a fact. No file: all are missing. Raises SourceError when it is no database, or
+        cannot be opened."""
         asked = dict.fromkeys(fact.query for fact in facts if isinstance(fact.query, SqlQuery))
         answers = await asyncio.to_thread(self._ask, list(asked))
         return {fact.id: _finding(fact, answers) for fact in facts}
@@ -44,8 +45,8 @@ class SqliteFactReader:
         """Nothing is kept open."""
 
     def _ask(self, queries: Sequence[SqlQuery]) -> Answers:
-        if not self._path.is_file():
-            raise SourceError(f"there is no file {self._path}")
+        if not self._path.exists():
+            return dict.fromkeys(queries)
         ends = monotonic() + self._seconds
         try:
             # The form with mode=ro neither makes the file nor writes to it.

@@ -10,6 +10,7 @@ from backends.model.secret import Secret
 
 SCHEMES: Final = {
     "docker": ("unix", "tcp", "http", "https", "ssh", "context"),
+    "swarm": ("unix", "tcp", "http", "https", "ssh", "context"),
     "redis": ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "rediss+cluster"),
     "postgres": ("postgresql", "postgres"),
     "http": ("http", "https"),

@@ -9,9 +9,15 @@ from backends.model.action import (
     Action,
     Attest,
     Command,
+    DockerExec,
+    DockerPrune,
+    DockerRemove,
+    DockerTag,
     DockerVerb,
+    FileEdit,
     HttpCall,
     Observe,
+    ProcessSignal,
     RedisTransition,
     RedisUnit,
     RedisWrite,
@@ -80,8 +86,12 @@ def _step(item: schema.StepSpec, urls: Mapping[str, str]) -> Step:
         deadline=item.deadline,
         after=item.after,
         target=item.target,
-        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns)),
+        unless=item.unless,
+        waits_for=item.waits_for,
+        is_pre_authorised=item.pre_authorised,
+        each=None if item.each is None else Each(item.each.fact, tuple(item.each.columns), item.each.where),
         is_idempotent=item.idempotent,
+        is_once=item.once,
         goes_on=item.on_failure == "continue",
     )
 
@@ -92,6 +102,7 @@ def _proof(row: schema.ProofRow) -> Proof:
         equals=tuple(words_of(row.equals)),
         within=row.within,
         at_most=0.0 if row.zero else row.at_most,
+        at_least=row.at_least,
         where=row.where,
         reads=row.reads,
         is_restarted=row.restarted,
@@ -100,7 +111,7 @@ def _proof(row: schema.ProofRow) -> Proof:
     )
 
 
-def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911 (one line for each kind of step)
+def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, PLR0912 (one case a kind of step)
     match what:
         case do.HttpCallSpec():
             return HttpCall(
@@ -113,13 +124,26 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911 (o
         case do.RedisUnitSpec():
             return RedisUnit(what.source, tuple(_write(part, what.source) for part in what.writes))
         case do.DockerVerbSpec():
-            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network)
+            return DockerVerb(what.source, what.verb, what.service, what.grace, what.network, what.signal)
+        case do.DockerExecSpec():
+            output = None if what.output is None else with_folders(what.output, urls)
+            return DockerExec(what.source, what.service, tuple(what.argv), what.user, output)
+        case do.DockerRemoveSpec():
+            return DockerRemove(what.source, what.container)
+        case do.DockerTagSpec():
+            return DockerTag(what.source, what.service, what.tag)
+        case do.DockerPruneSpec():
+            return DockerPrune(what.source, what.label, tuple(what.keep))
         case do.SystemdVerbSpec():
             return SystemdVerb(what.source, what.verb, what.unit)
+        case do.ProcessSignalSpec():
+            return ProcessSignal(what.source, what.command, what.pid, what.signal)
         case do.SqlStatementSpec():
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():
             return _command(what, urls)
+        case do.FileEditSpec():
+            return _edit(what)
         case do.WaitSpec():
             return Wait(what.seconds)
         case do.AttestSpec():
@@ -137,6 +161,18 @@ def _command(what: do.CommandSpec, urls: Mapping[str, str]) -> Command:
         env=tuple(what.env),
         ok=tuple(what.ok),
         output=None if what.output is None else with_folders(what.output, urls),
+    )
+
+
+def _edit(what: do.FileEditSpec) -> FileEdit:
+    return FileEdit(
+        source=what.source,
+        path=what.path,
+        key=tuple(what.key),
+        value=what.value,
+        is_removed=what.remove,
+        is_created=what.create,
+        was=what.was,
     )
 
 
@@ -165,9 +201,11 @@ def _write(what: do.RedisPart, source: str) -> RedisWrite:
         op=what.op,
         key=what.key,
         value=what.value,
-        fields=what.fields,
+        fields=what.fields | dict.fromkeys(what.set_null),
         if_absent=what.if_absent,
         if_value=what.if_value,
         min_receivers=what.min_receivers,
         max_length=what.max_length,
+        elapsed=what.elapsed,
+        if_null=tuple(what.if_null),
     )

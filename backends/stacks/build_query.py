@@ -46,7 +46,7 @@ def _local(item: schema.FactSpec) -> Query:
     if item.loki is not None:
         return LokiQuery(item.loki.query, item.loki.minutes, item.loki.limit)
     if item.derive is not None:
-        return Derivation(item.derive.op, tuple(item.derive.of), item.derive.over)
+        return Derivation(item.derive.op, tuple(item.derive.of), item.derive.over, item.derive.column or "")
     raise ValueError(f"fact {item.id} asks nothing")
 
 

@@ -15,7 +15,7 @@ from backends.stacks.toml_file import TomlFile
 from backends.stacks.toml_lines import Place
 from backends.stacks.variant import variants
 
-_RUNTIMES = {"containers": "docker", "unit": "systemd", "process": "host"}
+_RUNTIMES = {"containers": "docker", "swarm": "swarm", "unit": "systemd", "process": "host"}
 _NUMBERS = ("int", "float", "count", "table")
 _WORDED = ("text", "bool", "int")
 _LIMITS = ("warn_above", "crit_above", "warn_below", "crit_below")
@@ -120,6 +120,8 @@ def _typing(fact: schema.FactSpec) -> Iterator[Complaint]:
     has_time = fact.observed is not None or fact.type == "time"
     if fact.max_age is not None and not has_time:
         yield ("max_age",), "needs observed, the answer's own timestamp, or type time"
+    if fact.where and fact.type not in ("table", "count"):
+        yield ("where",), f"rows are of a table or a count, but this is a {fact.type} fact"
 
 
 def _thresholds(fact: schema.FactSpec) -> Iterator[Complaint]:

@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from backends.model.board import SERVICE
-from backends.model.substitution import RESERVED, names_in
+from backends.model.substitution import RESERVED, fill, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.check_check import demanded, service_name
@@ -22,13 +23,21 @@ _ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
 _FOLDER = re.compile(r"\{([a-z0-9-]+)\.path\}")
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
-_KINDS: Mapping[type, str] = {
-    do.RedisTransitionSpec: "redis",
-    do.RedisWriteSpec: "redis",
-    do.RedisUnitSpec: "redis",
-    do.HttpCallSpec: "http",
-    do.DockerVerbSpec: "docker",
-    do.SqlStatementSpec: "postgres",
+_ENDING = (do.DockerVerbSpec, do.SystemdVerbSpec)
+_KINDS: Mapping[type, tuple[str, ...]] = {
+    do.RedisTransitionSpec: ("redis",),
+    do.RedisWriteSpec: ("redis",),
+    do.RedisUnitSpec: ("redis",),
+    do.HttpCallSpec: ("http",),
+    do.DockerVerbSpec: ("docker", "swarm"),
+    do.DockerExecSpec: ("docker",),
+    do.DockerRemoveSpec: ("docker",),
+    do.DockerTagSpec: ("docker",),
+    do.DockerPruneSpec: ("docker",),
+    do.SqlStatementSpec: ("postgres",),
+    do.SystemdVerbSpec: ("systemd",),
+    do.ProcessSignalSpec: ("host",),
+    do.FileEditSpec: ("files",),
 }
 
 
@@ -36,6 +45,8 @@ def procedures(spec: schema.StackFile) -> Iterator[Complaint]:
     """Everything that is wrong with the file's procedures."""
     for index, procedure in enumerate(spec.procedure):
         for key, text in (*_whole(spec, procedure), *_asks(spec, procedure), *_class(procedure)):
+            yield ("procedure", index, *key), text
+        for key, text in _ladders(procedure):
             yield ("procedure", index, *key), text
         for number, step in enumerate(procedure.step):
             for key, text in _step(spec, procedure, step):
@@ -84,6 +95,31 @@ def _class(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
         yield ("quiet",), f"goes with risk stop, but this is {procedure.risk}"
 
 
+def _ladders(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
+    """What ways of a stop say of each other."""
+    steps = {step.id: step for step in procedure.step}
+    targets = {step.target for step in procedure.step}
+    for number, step in enumerate(procedure.step):
+        place: Place = ("step", number)
+        others = [other for other in procedure.step if other.target == step.target and other is not step]
+        if procedure.risk != "stop":
+            for key in ("unless", "waits_for", "pre_authorised"):
+                if getattr(step, key):
+                    yield (*place, key), f"goes with risk stop, but this is {procedure.risk}"
+        elif isinstance(step.do, _ENDING) and others and not step.pre_authorised:
+            yield (*place, "do"), "ends a service by itself: expected pre_authorised, or a stop of its own"
+        if step.unless and (step.unless == step.target or step.unless not in targets):
+            yield (*place, "unless"), f"there is no other target {step.unless!r}"
+        if step.unless and any(other.unless != step.unless for other in others):
+            yield (*place, "unless"), "all steps of one target stand in for the same one"
+        if step.waits_for and (why := known(step.waits_for, steps, "step")):
+            yield (*place, "waits_for"), why
+        elif step.waits_for and steps[step.waits_for].target == step.target:
+            yield (*place, "waits_for"), "expected a step of another target"
+    if any(step.pre_authorised for step in procedure.step) and not procedure.warnings:
+        yield (), "it ends services: expected warnings that say what can then no longer be done"
+
+
 def _asks(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
     facts = {fact.id: fact for fact in spec.fact}
     for number, row in enumerate(procedure.require):
@@ -129,47 +165,102 @@ def _step(
 ) -> Iterator[Complaint]:
     if not step.proof and not isinstance(step.do, _UNPROVED):
         yield (), "proof is missing; expected a fact that is read back, such as {fact = …, equals = …}"
+    if step.once and procedure.risk != "stop":
+        yield ("once",), f"goes with risk stop, but this is {procedure.risk}"
     if isinstance(step.do, _UNPROVED) and procedure.risk == "stop":
         yield ("do",), "a stop waits for nobody"
     for number, proof in enumerate(step.proof):
-        for key, text in _proof(spec, proof, procedure.risk == "stop"):
-            yield ("proof", number, *key), text
+        for chosen in _each_choice(procedure, proof):
+            for key, text in _proof(spec, chosen, procedure.risk == "stop"):
+                yield ("proof", number, *key), text
         yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
-    if step.each is not None and (why := _table({fact.id: fact for fact in spec.fact}, step.each.fact)):
-        yield ("each", "fact"), why
+        yield from _names(procedure, step.each, words_of(proof.equals), ("proof", number, "equals"))
+    if step.each is not None:
+        if why := _table({fact.id: fact for fact in spec.fact}, step.each.fact):
+            yield ("each", "fact"), why
+        yield from _names(procedure, None, step.each.where, ("each", "where"))
     for key, value in to_builtins(step.do).items():
         if key != "text" or not isinstance(step.do, do.SqlStatementSpec):
             yield from _names(procedure, step.each, value, ("do", key))
     yield from _names(procedure, step.each, step.target, ("target",))
-    for key, text in _action(spec, procedure, step.do):
+    for key, text in _action(spec, procedure, step):
         yield ("do", *key), text
 
 
-def _action(spec: schema.StackFile, procedure: schema.ProcedureSpec, what: do.Do) -> Iterator[Complaint]:
-    kind = _KINDS.get(type(what))
+def _each_choice(procedure: schema.ProcedureSpec, proof: schema.ProofRow) -> Iterator[schema.ProofRow]:
+    """The proof for every value of the parameter its fact names, when those are listed."""
+    listed = {param.name: param.one_of for param in procedure.param if param.one_of}
+    name = next((name for name in sorted(names_in(proof.fact)) if name in listed), None)
+    if name is None:
+        yield proof
+        return
+    for value in listed[name]:
+        yield replace(proof, fact=str(fill(proof.fact, {name: value})))
+
+
+def _action(
+    spec: schema.StackFile, procedure: schema.ProcedureSpec, step: schema.StepSpec
+) -> Iterator[Complaint]:
+    what = step.do
+    kinds = _KINDS.get(type(what))
     source = getattr(what, "source", "")
-    if kind is not None and (why := source_of(spec, source, kind)):
+    if kinds is not None and (why := source_of(spec, source, *kinds)):
         yield ("source",), why
     if isinstance(what, do.HttpCallSpec) and (why := path_objection(what.path)):
         yield ("path",), why
     if isinstance(what, do.RedisTransitionSpec):
         yield from _transition(what)
+    if isinstance(what, (do.DockerVerbSpec, do.DockerExecSpec, do.DockerTagSpec)):
+        yield from _container(spec, procedure, step, what)
+    if isinstance(what, do.FileEditSpec):
+        yield from _edit(what)
     if isinstance(what, do.CommandSpec):
         for key, text in (
             ("folder", what.folder),
             ("output", what.output),
             *(("argv", part) for part in what.argv),
         ):
-            for name in _FOLDER.findall(text or ""):
-                if why := source_of(spec, name, "files"):
-                    yield (key,), why
+            yield from _folders(spec, key, text or "")
+
+
+def _folders(spec: schema.StackFile, key: str, text: str) -> Iterator[Complaint]:
+    """Folders that ``text`` names: ``{files.path}``."""
+    for name in _FOLDER.findall(text):
+        if why := source_of(spec, name, "files"):
+            yield (key,), why
+
+
+def _container(
+    spec: schema.StackFile,
+    procedure: schema.ProcedureSpec,
+    step: schema.StepSpec,
+    what: do.DockerVerbSpec | do.DockerExecSpec | do.DockerTagSpec,
+) -> Iterator[Complaint]:
+    """What is done to, or in, the container of a service."""
+    services = [service.name for service in spec.service]
+    chosen = [f"${param.name}" for param in procedure.param if param.service]
+    # A column is checked when it is acted upon: the writer takes services of the stack only.
+    chosen += [f"${column}" for column in (step.each.columns if step.each is not None else ())]
+    if what.service not in chosen and (why := known(what.service, services, "service")):
+        yield ("service",), why
     if isinstance(what, do.DockerVerbSpec):
-        services = [service.name for service in spec.service]
-        chosen = [f"${param.name}" for param in procedure.param if param.service]
-        if what.service not in chosen and (why := known(what.service, services, "service")):
-            yield ("service",), why
-        if (what.verb == "disconnect") != (what.network is not None):
-            yield ("network",), "goes with disconnect, and disconnect needs it"
+        if (what.verb in ("connect", "disconnect")) != (what.network is not None):
+            yield ("network",), "goes with connect and disconnect, and they need it"
+        if (what.verb == "signal") != (what.signal is not None):
+            yield ("signal",), "goes with the verb signal, and that needs it"
+    if isinstance(what, do.DockerExecSpec) and what.output is not None:
+        yield from _folders(spec, "output", what.output)
+        if not what.output.startswith("/") and not _FOLDER.match(what.output):
+            yield ("output",), "expected a full path, or one below {SOURCE.path}"
+
+
+def _edit(what: do.FileEditSpec) -> Iterator[Complaint]:
+    if not re.search(r"(\.ya?ml|\.toml|\.env)$", what.path) or ".." in what.path.split("/"):
+        yield ("path",), "expected the path of a .yaml, .yml, .toml or .env file, without '..'"
+    if (what.value is None) != what.remove:
+        yield ("value",), "expected either a value or remove = true"
+    if what.was is None and not (what.remove or what.create or what.path.endswith(".env")):
+        yield (), "was is missing; expected what the operator saw, such as $enabled with seen = {enabled = …}"
 
 
 def _names(
@@ -185,9 +276,9 @@ def _names(
 
 def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Iterator[Complaint]:
     words = words_of(proof.equals)
-    if not (
-        words or proof.zero or proof.at_most is not None or proof.restarted or proof.missing or proof.newer
-    ):
+    limits = (proof.at_most, proof.at_least)
+    is_said = proof.zero or proof.restarted or proof.missing or proof.newer or limits != (None, None)
+    if not (words or is_said):
         yield ("equals",), "expected a word to read back, got nothing"
     if proof.restarted and not proof.fact.startswith(SERVICE):
         yield ("restarted",), f"needs a service: fact = {SERVICE}NAME"
@@ -213,8 +304,10 @@ def _read(spec: schema.StackFile, row: schema.ProofRow, words: list[str]) -> Ite
         yield ("equals",), text
     if row.newer and fact.observed is None and (fact.type != "time" or fact.max_age is None):
         yield ("newer",), f"fact {fact.id!r} says no time of its own; expected observed, or max_age on a time"
-    if (row.zero or row.at_most is not None) and fact.type not in _COUNTED:
-        yield ("zero" if row.zero else "at_most",), f"needs a number, but {fact.id!r} is {fact.type}"
+    counts = {"zero": row.zero or None, "at_most": row.at_most, "at_least": row.at_least}
+    asked = next((key for key, value in counts.items() if value is not None), None)
+    if asked is not None and fact.type not in _COUNTED:
+        yield (asked,), f"needs a number, but {fact.id!r} is {fact.type}"
     if row.zero and row.at_most is not None:
         yield ("zero",), "expected either zero or at_most, got both"
     if row.where and fact.type != "table":

@@ -10,8 +10,8 @@ from backends.stacks import schema, schema_read
 from backends.stacks.naming import Complaint, known, path_objection, source_of
 from backends.stacks.statement import objection
 
-_BOUNDED: Final = ("lrange", "zrange", "zrevrange", "xrevrange")
-_WITH_FIELD: Final = ("hget", "info", "consumers", "each")
+_BOUNDED: Final = ("lrange", "zrange", "zrevrange", "xrevrange", "xlatest")
+_WITH_FIELD: Final = ("hget", "info", "consumers", "each", "xlatest")
 _KINDS: Final = {
     "redis": ("redis",),
     "sql": ("postgres", "sqlite", "clickhouse"),
@@ -23,9 +23,27 @@ _KINDS: Final = {
     "loki": ("loki",),
     "docker": ("docker",),
 }
-_OF_A_SERVICE: Final = ("image", "digest", "env", "env_is", "mounts", "ports", "top", "health", "log")
+_OF_A_SERVICE: Final = (
+    "image",
+    "digest",
+    "env",
+    "env_is",
+    "mounts",
+    "ports",
+    "top",
+    "health",
+    "started",
+    "restarts",
+    "log",
+)
 _OF_A_TARGET: Final = ("disk", "port", "process", "env_is", "tcp", "dns")
-_OPERANDS: Final = {"rate": 1, "delta": 1, "age": 1, "ratio": 2}
+_OPERANDS: Final = {"rate": 1, "age": 1, "ratio": 2, "before": 2}
+_OF_TABLES: Final = ("without", "before")
+_MADE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "same": ("a bool", ("bool",)),
+    **dict.fromkeys(_OF_TABLES, ("a table", ("table",))),
+}
+"""What is made of the inputs, and the types of fact that can hold it; anything else makes a number."""
 _SECRET_WORDS: Final = ("KEY", "SECRET", "PASS", "TOKEN", "CREDENTIAL", "DSN")
 """Parts of names of variables whose value is not even compared."""
 
@@ -59,8 +77,23 @@ def _derive(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint
             yield ("derive", "of", index), why
     if asked.op in _OPERANDS and len(asked.of) != _OPERANDS[asked.op]:
         yield ("derive", "of"), f"{asked.op} needs {_OPERANDS[asked.op]}, got {len(asked.of)}"
-    if fact.type not in (("bool",) if asked.op == "same" else ("int", "float", "count")):
-        yield ("type",), f"{asked.op} makes {'a bool' if asked.op == 'same' else 'a number'}, not {fact.type}"
+    made, types = _MADE.get(asked.op, ("a number", ("int", "float", "count")))
+    if fact.type not in types:
+        yield ("type",), f"{asked.op} makes {made}, not {fact.type}"
+    yield from _compared(spec, asked)
+
+
+def _compared(spec: schema.StackFile, asked: schema_read.DeriveRead) -> Iterator[Complaint]:
+    """What is wrong with a comparison of tables."""
+    if (asked.op in _OF_TABLES) != (asked.column is not None):
+        yield ("derive", "column"), f"goes with {' and '.join(_OF_TABLES)}, and they need it"
+    if asked.op not in _OF_TABLES:
+        return
+    types = {other.id: other.type for other in spec.fact}
+    for index, name in enumerate(asked.of):
+        wanted = "time" if asked.op == "before" and index == 1 else "table"
+        if types.get(name) != wanted:
+            yield ("derive", "of", index), f"{asked.op} needs a {wanted} here, but {name!r} is none"
 
 
 def _redis(fact: schema.FactSpec) -> Iterator[Complaint]:

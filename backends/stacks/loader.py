@@ -32,7 +32,7 @@ from backends.stacks.check import check
 from backends.stacks.naming import word
 from backends.stacks.schema_read import REDIS_OPERATIONS
 from backends.stacks.toml_file import TomlFile, decode, read_toml
-from backends.stacks.variant import generation, overlaid
+from backends.stacks.variant import generation, named, overlaid
 
 FOLDER: Final = Path(__file__).parent
 STACK_FILE: Final = "stack.toml"
@@ -75,6 +75,10 @@ class Described:
             options=spec.options,
         )
 
+    def _runbook(self) -> Path | None:
+        path = self.file.path.with_name("runbook.md")
+        return path if path.is_file() else None
+
     def _own(self) -> dict[str, Source]:
         """The room itself as a source, when it derives anything."""
         if all(item.derive is None for item in self.spec.fact):
@@ -100,6 +104,7 @@ class Described:
             checklists={item.id: build_checklist(item) for item in spec.checklist},
             diagnoses={item.id: build_diagnosis(item) for item in spec.diagnosis},
             logs=LogGrammar(tuple(spec.logs.patterns), tuple(spec.logs.drop)),
+            runbook=self._runbook(),
             environment_facts=tuple(
                 (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
             ),
@@ -115,18 +120,19 @@ def built_in() -> dict[str, Path]:
 
 def describe(path: Path) -> Described:
     """The checked stack file at ``path``. Raises ConfigError with one message for the operator."""
-    file = read_toml(path)
+    written = read_toml(path)
+    file = named(written)
     spec = decode(file, schema.StackFile, _NOTES)
     check(file, spec)
     if spec.stack.variant is None:
         return Described(file, spec)
-    others = tuple(_other(file, spec, name) for name in spec.variant if name != spec.stack.variant)
+    others = tuple(_other(written, spec, name) for name in spec.variant if name != spec.stack.variant)
     return Described(file, spec, generation(spec, spec.stack.variant), others)
 
 
 def _other(file: TomlFile, spec: schema.StackFile, name: str) -> Described:
     """The file as another generation has it. Checked now: who runs it must not be the first to learn."""
-    whole = overlaid(file, name)
+    whole = named(overlaid(file, name))
     whole.tree["stack"] = {key: value for key, value in whole.tree["stack"].items() if key != "variant"}
     made = decode(whole, schema.StackFile, _NOTES)
     check(whole, made)
@@ -142,7 +148,7 @@ def load_stack(path: Path) -> Stack:
 def _service(item: schema.ServiceSpec) -> ServiceSpec:
     return ServiceSpec(
         name=item.name,
-        match=tuple(item.containers) or (item.unit or item.process or "",),
+        match=tuple(item.containers) or (item.swarm or item.unit or item.process or "",),
         role=item.role,
         source=item.source,
         is_required=item.required,
@@ -178,8 +184,9 @@ def _fact(item: schema.FactSpec) -> Fact:
         missing=Level(item.missing),
         missing_note=item.missing_note,
         note=item.note,
-        is_shown=item.shown,
+        is_shown=item.shown and not item.on_demand,
         on_demand=item.on_demand,
+        where=item.where,
         runbook=tuple(item.runbook),
     )
 
@@ -207,6 +214,7 @@ def _alarm(item: schema.AlarmSpec) -> AlarmRule:
         id=item.id,
         fact=item.fact,
         at=Level(item.at),
+        words=frozenset(map(word, item.words)),
         priority=Priority(item.priority),
         title=item.title,
         cause=item.cause,

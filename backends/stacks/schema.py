@@ -52,8 +52,8 @@ class Head(Strict):
 
 class SourceSpec(Strict):
     kind: Literal[
-        "docker", "redis", "postgres", "http", "systemd", "files", "host", "prometheus", "loki", "sqlite",
-        "clickhouse",
+        "docker", "swarm", "redis", "postgres", "http", "systemd", "files", "host", "prometheus", "loki",
+        "sqlite", "clickhouse",
     ]  # fmt: skip
     title: Text
     every: Seconds
@@ -78,6 +78,8 @@ class ServiceSpec(Strict):
     """Container names it may have, exact, tried in order."""
     unit: Text | None = None
     """Instead of containers: the systemd unit it is."""
+    swarm: Text | None = None
+    """Instead of containers: the service's name in a Docker Swarm."""
     process: Text | None = None
     """Instead of containers: a text its command line holds."""
     source: str = "docker"
@@ -110,6 +112,8 @@ class FactSpec(Strict):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200
     """Rows kept of a SQL answer."""
     pick: str | None = None
+    where: dict[str, str] = {}
+    """For a table or a count: only rows whose columns read so, such as ``{fill_rate = "<0.8"}``."""
     unit: Annotated[str, Meta(max_length=8)] = ""
     every: Seconds | None = None
     observed: str | None = None
@@ -186,6 +190,8 @@ class AlarmSpec(Strict):
     cause: Text
     consequence: Text
     response: Text
+    words: list[Word] = []
+    """Only when the fact reads one of these; ``(missing)``, or ``(other)`` for a word it does not list."""
     section: str | None = None
     runbook: Rows = []
 
@@ -203,9 +209,10 @@ class ProofRow(Strict):
     within: Seconds = 1.0
     zero: bool = False
     at_most: float | None = None
+    at_least: float | None = None
     where: dict[str, str] = {}
     """For a table: only rows whose columns read this are counted."""
-    reads: Annotated[int, Meta(ge=1, le=10)] = 1
+    reads: Annotated[int, Meta(ge=1, le=90)] = 1
     """How many times in a row, at least a second apart."""
     restarted: bool = False
     missing: bool = False
@@ -216,6 +223,7 @@ class ProofRow(Strict):
 class EachSpec(Strict):
     fact: str
     columns: Annotated[list[Text], Meta(min_length=1)]
+    where: dict[str, str] = {}
 
 
 class StepSpec(Strict):
@@ -227,8 +235,16 @@ class StepSpec(Strict):
     deadline: Seconds = 0.5
     after: Annotated[float, Meta(ge=0, le=60)] = 0.0
     target: str = ""
+    unless: str = ""
+    """The target that makes this one unneeded when it is reached by ``after``."""
+    waits_for: str = ""
+    """The step of another target that has up to two seconds to be proved first."""
+    pre_authorised: bool = False
+    """A rung that ends services by itself must say so."""
     each: EachSpec | None = None
     idempotent: bool = False
+    once: bool = False
+    """For a stop: not sent again once it was acknowledged."""
     on_failure: Literal["stop", "continue"] = "stop"
 
 
@@ -284,7 +300,9 @@ class VariantSpec(Strict):
     project: Text | None = None
     """Compose project that one of ``present`` must belong to."""
     drop: list[Text] = []
-    """What this generation does not have: ``fact:ID``, ``service:NAME``, ``source:NAME`` …"""
+    """What this generation does not have: ``fact:ID``, ``service:NAME``, ``procedure:ID/STEP``,
+    ``checklist:ID/ITEM`` …"""
+    names: dict[str, str] = {}
     source: dict[str, dict[str, Any]] = {}
     trading: dict[str, Any] = {}
     logs: dict[str, Any] = {}
@@ -304,6 +322,8 @@ class StackFile(Strict):
     stack: Head
     trading: TradingSpec
     logs: LogSpec
+    names: dict[str, str] = {}
+    """What ``%{NAME}`` in any text of the file stands for."""
     source: dict[str, SourceSpec] = {}
     service: list[ServiceSpec] = []
     fact: list[FactSpec] = []

@@ -40,11 +40,14 @@ class HttpCallSpec(Strict, tag_field="kind", tag="http"):
     body: dict[str, Any] | None = None
     expect: list[Annotated[int, Meta(ge=100, le=599)]] = field(default_factory=lambda: [200])
     already: dict[int, str] = {}
-    auth: Literal["none", "bearer", "service-jwt", "internal-token"] = "none"
+    auth: Literal["none", "bearer", "service-jwt", "internal-token", "user-context"] = "none"
 
 
 class RedisPart(Strict):
-    op: Literal["set", "del", "hset", "hdel", "xadd", "publish", "rpush", "bgsave"]
+    op: Literal[
+        "set", "del", "hset", "hdel", "xadd", "publish", "rpush", "lpush", "ltrim", "sadd", "srem", "zrem",
+        "json", "flushdb", "bgsave",
+    ]  # fmt: skip
     key: str = ""
     value: Any = None
     fields: dict[str, Any] = {}
@@ -52,6 +55,10 @@ class RedisPart(Strict):
     if_value: str | None = None
     min_receivers: Annotated[int, Meta(ge=0)] = 0
     max_length: Annotated[int, Meta(ge=1)] | None = None
+    set_null: list[str] = []
+    """For json: members set to null, which TOML cannot write."""
+    elapsed: dict[str, str] = {}
+    if_null: list[str] = []
 
 
 class RedisWriteSpec(RedisPart, tag_field="kind", tag="redis", kw_only=True):
@@ -64,17 +71,54 @@ class RedisUnitSpec(Strict, tag_field="kind", tag="redis-unit"):
 
 
 class DockerVerbSpec(Strict, tag_field="kind", tag="docker"):
-    verb: Literal["start", "stop", "restart", "kill", "disconnect"]
+    verb: Literal["start", "stop", "restart", "kill", "signal", "connect", "disconnect"]
     service: Text
     source: str = "docker"
     grace: Seconds = 10.0
     network: str | None = None
+    signal: Literal["HUP", "USR1", "USR2"] | None = None
+
+
+class DockerExecSpec(Strict, tag_field="kind", tag="docker-exec"):
+    service: Text
+    argv: Annotated[list[Text], Meta(min_length=1)]
+    source: str = "docker"
+    user: str = ""
+    output: Text | None = None
+    """A file on the room's host for its standard output."""
+
+
+class DockerRemoveSpec(Strict, tag_field="kind", tag="docker-remove"):
+    container: Text
+    source: str = "docker"
+
+
+class DockerTagSpec(Strict, tag_field="kind", tag="docker-tag"):
+    service: Text
+    tag: Text
+    source: str = "docker"
+
+
+class DockerPruneSpec(Strict, tag_field="kind", tag="docker-prune"):
+    label: Annotated[str, Meta(pattern=r"^[^=\s]+=[^=\s]+$")]
+    keep: Annotated[list[Text], Meta(min_length=1)]
+    """How tags begin whose images stay."""
+    source: str = "docker"
 
 
 class SystemdVerbSpec(Strict, tag_field="kind", tag="systemd"):
     source: str
     verb: Literal["start", "stop", "restart"]
     unit: Text
+
+
+class ProcessSignalSpec(Strict, tag_field="kind", tag="process"):
+    """To the process with exactly the command line the room showed; ``pid`` tells several apart."""
+
+    source: str
+    command: Text
+    pid: str = ""
+    signal: Literal["TERM", "INT"] = "TERM"
 
 
 class SqlStatementSpec(Strict, tag_field="kind", tag="sql"):
@@ -96,6 +140,19 @@ class CommandSpec(Strict, tag_field="kind", tag="command"):
     that files source."""
 
 
+class FileEditSpec(Strict, tag_field="kind", tag="file"):
+    """One key of a YAML, TOML or env file."""
+
+    source: str
+    path: Text
+    key: Annotated[list[Text], Meta(min_length=1)]
+    """The way to it; ``id=X`` is the element of a list whose member ``id`` is X."""
+    value: str | int | float | bool | None = None
+    remove: bool = False
+    create: bool = False
+    was: str | None = None
+
+
 class WaitSpec(Strict, tag_field="kind", tag="wait"):
     seconds: Seconds
 
@@ -114,9 +171,15 @@ Do = (
     | RedisWriteSpec
     | RedisUnitSpec
     | DockerVerbSpec
+    | DockerExecSpec
+    | DockerRemoveSpec
+    | DockerTagSpec
+    | DockerPruneSpec
     | SystemdVerbSpec
+    | ProcessSignalSpec
     | SqlStatementSpec
     | CommandSpec
+    | FileEditSpec
     | WaitSpec
     | ObserveSpec
     | AttestSpec

@@ -35,6 +35,8 @@ class RedisRead(Strict):
     zrevrange: str | None = None
     xlen: str | None = None
     xrevrange: str | None = None
+    xlatest: str | None = None
+    """A stream; of its entries from ``start`` to ``stop`` the newest for each word at the path ``field``."""
     groups: str | None = None
     """Consumer groups of a stream: name, consumers, pending, lag."""
     consumers: str | None = None
@@ -119,7 +121,8 @@ class LokiRead(Strict):
 class DockerRead(Strict):
     what: Literal[
         "df", "volumes", "networks", "members", "images", "info", "image", "digest", "env", "env_is",
-        "mounts", "ports", "label", "top", "health", "log", "containers", "tasks", "nodes",
+        "mounts", "ports", "label", "top", "health", "started", "restarts", "log", "containers", "tasks",
+        "nodes",
     ]  # fmt: skip
     service: str | None = None
     name: str = ""
@@ -130,6 +133,10 @@ class DockerRead(Strict):
 
 
 class DeriveRead(Strict):
-    op: Literal["rate", "delta", "median", "min", "max", "minus", "sum", "ratio", "age", "same"]
+    op: Literal[
+        "rate", "delta", "median", "min", "max", "minus", "sum", "ratio", "age", "same", "without", "before"
+    ]
     of: Annotated[list[Text], Meta(min_length=1)]
     over: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    column: Text | None = None
+    """For without and before: the column by which rows are compared."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
 from msgspec import to_builtins
@@ -15,6 +17,9 @@ from backends.stacks.toml_lines import Place
 
 _KEYS: Final = ("id", "name")
 """What tells the tables of a list apart. A list whose tables have neither is replaced as a whole."""
+_NAME: Final = re.compile(r"%\{([a-z_]+)\}")
+_PARTS: Final = {"procedure": "step", "checklist": "item"}
+"""Lists inside tables of which single ones may be dropped."""
 _OWN: Final = ("title", "present", "any_of", "absent", "project", "drop")
 """Keys of a variant that are no overlay."""
 
@@ -49,7 +54,10 @@ def generation(spec: schema.StackFile, name: str) -> Generation:
 
 
 def overlaid(file: TomlFile, name: str) -> TomlFile:
-    """The file as that generation has it: same text, same lines. Raises ConfigError."""
+    """The file as that generation has it: same text, same lines; names are not yet replaced.
+
+    Raises ConfigError.
+    """
     place: Place = ("variant", name)
     table = file.tree["variant"][name]
     origins: dict[Place, Place] = {}
@@ -58,24 +66,65 @@ def overlaid(file: TomlFile, name: str) -> TomlFile:
     return TomlFile(file.path, _merged(base, overlay, (), place, origins), file.text, origins)
 
 
+def named(file: TomlFile) -> TomlFile:
+    """The file with ``%{NAME}`` in any text replaced by what ``[names]`` says. Raises ConfigError."""
+    names = file.tree.get("names", {})
+    tree = {
+        key: value if key in ("names", "variant") else _said(file, names, value, (key,))
+        for key, value in file.tree.items()
+    }
+    return replace(file, tree=tree)
+
+
+def _said(file: TomlFile, names: Any, value: Any, at: Place) -> Any:
+    if isinstance(value, dict):
+        return {key: _said(file, names, inner, (*at, key)) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_said(file, names, inner, (*at, index)) for index, inner in enumerate(value)]
+    if not isinstance(value, str) or "%{" not in value:
+        return value
+    for name in _NAME.findall(value):
+        if not isinstance(names, dict) or not isinstance(names.get(name), str):
+            raise file.error(at, f"%{{{name}}} is no name of [names]")
+    return _NAME.sub(lambda found: str(names[found[1]]), value)
+
+
 def _without(file: TomlFile, at: Place, drops: list[str], origins: dict[Place, Place]) -> dict[str, Any]:
     """What stands outside the variants, less what is dropped; the rows that move up are noted."""
     made = {key: value for key, value in file.tree.items() if key != "variant"}
-    for number, text in enumerate(drops):
+    # Parts first: as long as nothing else has moved, they are where the text has them.
+    for number, text in sorted(enumerate(drops), key=lambda drop: "/" not in drop[1]):
         table, _, name = text.partition(":")
-        there = file.tree.get(table, {}) if table != "variant" else {}
-        names = list(there) if isinstance(there, dict) else [_key(item) for item in there]
-        if name not in names:
+        name, _, part = name.partition("/")
+        inner = _PARTS.get(table, "")
+        there = made.get(table, {})
+        items = dict(there) if isinstance(there, dict) else {_key(item): item for item in there}
+        parts = [_key(item) for item in items.get(name, {}).get(inner, ())] if part else []
+        if name not in items or (part and part not in parts):
             raise file.error((*at, number), f"{text!r}: there is no such {table or 'table'}")
-    for table in {text.partition(":")[0] for text in drops}:
-        gone = {text.partition(":")[2] for text in drops if text.startswith(f"{table}:")}
-        if isinstance(made[table], dict):
-            made[table] = {name: item for name, item in made[table].items() if name not in gone}
-            continue
-        kept = [(index, item) for index, item in enumerate(made[table]) if _key(item) not in gone]
-        made[table] = [item for _, item in kept]
-        origins.update({(table, now): (table, before) for now, (before, _) in enumerate(kept)})
+        if part:
+            place: Place = (table, list(items).index(name), inner)
+            items[name] = items[name] | {inner: _less(items[name][inner], part, place, origins)}
+            made[table] = list(items.values())
+        elif isinstance(there, dict):
+            made[table] = {key: item for key, item in items.items() if key != name}
+        else:
+            made[table] = _less(there, name, (table,), origins)
     return made
+
+
+def _less(rows: list[Any], name: str, at: Place, origins: dict[Place, Place]) -> list[Any]:
+    """``rows`` without the one of that name; the origins of those behind it move up with them."""
+    gone = [_key(row) for row in rows].index(name)
+    depth = len(at)
+    told = {place: origins.pop(place) for place in list(origins) if place[:depth] == at and place[depth:]}
+    for index in range(len(rows) - 1):
+        before = index if index < gone else index + 1
+        origins[(*at, index)] = told.get((*at, before), (*at, before))
+        for place, written in told.items():
+            if place[depth] == before and place[depth + 1 :]:
+                origins[(*at, index, *place[depth + 1 :])] = written
+    return rows[:gone] + rows[gone + 1 :]
 
 
 def _merged(

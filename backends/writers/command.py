@@ -5,21 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from backends.model.action import Action, Command
 from backends.model.procedure import Receipt, Step
-from backends.model.safetext import SafeText
-from backends.model.substitution import fill, names_in
-from backends.program import OUTPUT_LIMIT, Ended, NotStartedError, environment, run
+from backends.program import Ended, NotStartedError, environment, run
 from backends.writers.answer import done, failed, unknown
-
-_SHELLS: Final = frozenset(
-    ("ash", "bash", "csh", "dash", "elvish", "fish", "ksh", "mksh", "nu", "pwsh", "rbash", "sh", "tcsh",
-     "xonsh", "yash", "zsh")
-)  # fmt: skip
-_LEFT_OUT: Final = "… earlier output left out | "
-_END_OF_OPTIONS: Final = "--"
+from backends.writers.argument import arguments
+from backends.writers.shown import shown
 
 
 class CommandEffector:
@@ -46,7 +39,7 @@ class CommandEffector:
         if action not in self._allowed:
             return failed("is asked for a command that the stack file does not list; nothing was run")
         try:
-            argv = _argv(action.argv, values)
+            argv = arguments(action.argv, values)
             env = environment(action.env)
             folder = _folder(action.folder or env.get("HOME", "/"))
             if action.output is None:
@@ -92,7 +85,7 @@ class CommandEffector:
     def _receipt(self, action: Command, ended: Ended) -> Receipt:
         # Before anything is cut or made safe to show: a secret must be found whole.
         lines = [line.rstrip() for line in self._redact(ended.output).splitlines() if line.strip()]
-        after = _shown(lines, is_cut=ended.cut > 0) if lines else None
+        after = shown(lines, is_cut=ended.cut > 0) if lines else None
         said = f": {lines[-1][:200]}" if lines else ""
         if ended.code is None:
             return unknown(f"did not end within {action.timeout:g} s and was ended{said}", after=after)
@@ -103,36 +96,5 @@ class CommandEffector:
         return unknown(f"exit {ended.code}{said}", after=after)
 
 
-def _shown(lines: list[str], *, is_cut: bool) -> SafeText:
-    """The lines as one, inert; of too many the last."""
-    clean = SafeText(" | ".join(lines), OUTPUT_LIMIT * 4)
-    if is_cut or len(clean) > OUTPUT_LIMIT:
-        clean = SafeText(f"{_LEFT_OUT}{clean[-OUTPUT_LIMIT:]}", OUTPUT_LIMIT + len(_LEFT_OUT))
-    return clean
-
-
 def _folder(path: str) -> str:
     return str(Path(path).expanduser())
-
-
-def _argv(templates: tuple[str, ...], values: Mapping[str, Any]) -> list[str]:
-    """The arguments. Raises ValueError for a value that would become something else than a value."""
-    if not templates or names_in(templates[0]):
-        raise ValueError("the program itself must be named in the stack file")
-    if Path(templates[0]).name in _SHELLS:
-        raise ValueError(f"{templates[0]} is a shell; expected the program itself")
-    argv: list[str] = []
-    for position, template in enumerate(templates):
-        value = fill(template, values)
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise ValueError(f"{template} is not a text or a number")
-        text = str(value)
-        if "\0" in text:
-            raise ValueError(f"{template} holds a zero byte")
-        if names_in(template) and not text:
-            raise ValueError(f"{template} is empty")
-        is_option = text.startswith("-") and not template.startswith("-")
-        if is_option and _END_OF_OPTIONS not in templates[:position]:
-            raise ValueError(f"{template} is {text!r}, which would be taken for an option")
-        argv.append(text)
-    return argv

@@ -3,21 +3,76 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """One thing to do to one container, and how long anybody waits for it."""
+class Patience:
+    """How long anybody waits: seconds to connect, and for the answer."""
+
+    connect: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class VerbOrder:
+    """One thing to do to one container."""
 
     verb: str
     names: tuple[str, ...]
     """The exact names the container may have, tried in order."""
     network: str
+    """As compose names it within the container's project, or the engine's own name."""
     grace: float
     """Seconds between SIGTERM and SIGKILL."""
-    connect: float
-    deadline: float
+    signal: str
+    patience: Patience
+
+
+@dataclass(frozen=True, slots=True)
+class ExecOrder:
+    """One program to run inside one container, without a terminal and without input."""
+
+    names: tuple[str, ...]
+    argv: tuple[str, ...]
+    user: str
+    output: Path | None
+    """Where its standard output goes; None keeps the end of it for the receipt."""
+    redact: Callable[[str], str]
+    """Takes secrets out of what it prints."""
+    patience: Patience
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveOrder:
+    """One container that does not run, by its exact name. Its volumes stay."""
+
+    name: str
+    patience: Patience
+
+
+@dataclass(frozen=True, slots=True)
+class TagOrder:
+    """A further tag for the image that a container was made from."""
+
+    names: tuple[str, ...]
+    tag: str
+    patience: Patience
+
+
+@dataclass(frozen=True, slots=True)
+class PruneOrder:
+    """All images with a label that no container was made from, but none with a tag to keep."""
+
+    label: str
+    keep: tuple[str, ...]
+    """How tags begin that are kept."""
+    patience: Patience
+
+
+Order = VerbOrder | ExecOrder | RemoveOrder | TagOrder | PruneOrder
 
 
 class Sending:

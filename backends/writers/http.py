@@ -12,7 +12,7 @@ from uuid import uuid4
 from backends.loading import LOADING
 from backends.model.action import Action, HttpCall
 from backends.model.clock import Clock, SystemClock
-from backends.model.credential import bearer, internal_token
+from backends.model.credential import bearer, internal_token, user_context
 from backends.model.procedure import Receipt, Step
 from backends.model.secret import Secret
 from backends.model.stack import Source
@@ -75,6 +75,16 @@ class HttpEffector:
             # In a thread: it may load a library, reads a file, and signs for a millisecond.
             signed = await asyncio.to_thread(service_jwt.service_jwt, self._source, values, now)
             return headers | signed
+        if action.auth == "user-context":
+            options, now = self._source.options, int(self._clock.now().wall)
+            return headers | user_context(
+                secret,
+                # Who presses, not who reads: the service writes it into its own log.
+                user=str(values.get("operator") or options.get("user", "control-room")),
+                role=options.get("role", "viewer"),
+                strategies=options.get("strategies", ""),
+                timestamp=now,
+            )
         if secret is None:
             raise ValueError(f"needs a credential ({action.auth}) and none is configured; nothing was sent")
         if action.auth == "bearer":

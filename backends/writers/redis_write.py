@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from backends.model.action import RedisUnit, RedisWrite
@@ -18,16 +18,24 @@ from backends.model.procedure import Receipt, ReceiptKind
 from backends.model.safetext import SafeText
 from backends.model.substitution import fill
 from backends.writers.answer import already, done, failed, reason, unknown
+from backends.writers.json_patch import PatchError, patched
+from backends.writers.redis_copy import ENTRIES_KEPT, stream_copy
 
 Words = list[str]
 
 TEXT_LIMIT: Final = 65_536
 """Bytes of a key's text that are read before it is changed."""
 
-_TYPES: Final = {"set": "string", "hset": "hash", "hdel": "hash", "xadd": "stream", "rpush": "list"}
+_TYPES: Final = {
+    "set": "string", "json": "string", "hset": "hash", "hdel": "hash", "xadd": "stream", "rpush": "list",
+    "lpush": "list", "ltrim": "list", "sadd": "set", "srem": "set", "zrem": "zset",
+}  # fmt: skip
 """What a key must be, if it exists, for a write not to destroy or refuse it. ``del`` takes any."""
 
-_KEYLESS: Final = ("publish", "bgsave")
+_KEYLESS: Final = ("publish", "bgsave", "flushdb")
+_ALONE: Final = ("bgsave", "flushdb")
+"""What is about the whole server or database, has no key, and cannot be one of several."""
+_TAKES_OUT: Final = ("del", "hdel", "srem", "zrem", "ltrim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class Part:
     """What the key will hold, for ``set``."""
     expected: str | None = None
     """What it must hold before."""
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +80,9 @@ class Writes:
         self._before: SafeText | None = None
         if not self._parts:
             raise ValueError("holds no writes")
-        if len(self._parts) > 1 and any(part.write.op == "bgsave" for part in self._parts):
-            raise ValueError("BGSAVE cannot be one of several writes")
+        for part in self._parts if len(self._parts) > 1 else ():
+            if part.write.op in _ALONE:
+                raise ValueError(f"{part.write.op.upper()} cannot be one of several writes")
 
     @property
     def key(self) -> str:
@@ -85,6 +95,10 @@ class Writes:
         return bool(self._keyed)
 
     @property
+    def _is_lone_del(self) -> bool:
+        return [part.write.op for part in self._parts] == ["del"]
+
+    @property
     def questions(self) -> list[Words]:
         """What to ask first. Changes nothing."""
         if not self._keyed:
@@ -92,11 +106,16 @@ class Writes:
         asked: list[Words] = [["WATCH", *(part.key for part in self._keyed)]]
         for part in self._keyed:
             asked += [["TYPE", part.key], ["GETRANGE", part.key, "0", str(TEXT_LIMIT - 1)]]
+        if self._is_lone_del:
+            # Refused for what is no stream, and then nothing is lost by it.
+            asked.append(["XREVRANGE", self._keyed[0].key, "+", "-", "COUNT", str(ENTRIES_KEPT)])
         return asked
 
     def objection(self, replies: Sequence[Any]) -> Receipt | None:
         """Why nothing must be written now, or None to go on."""
         states = []
+        if self._is_lone_del:
+            replies, self._before = replies[:-1], stream_copy(replies[-1])
         for kind, text in zip(replies[1::2], replies[2::2], strict=True):
             is_text = kind == b"string" and isinstance(text, bytes)
             states.append(State(_text(kind), text if is_text else None))
@@ -104,10 +123,18 @@ class Writes:
             if isinstance(answer, Exception):
                 return failed(f"refused: {reason(answer)}; nothing was changed")
         if len(self._parts) == 1 and states:
-            self._before = states[0].text
+            self._before = states[0].text or self._before
         for part, state in zip(self._keyed, states, strict=True):
             if found := _objection(part, state, is_alone=len(self._parts) == 1):
                 return found
+        return self._patch(dict(zip([part.key for part in self._keyed], states, strict=True)))
+
+    def _patch(self, states: Mapping[str, State]) -> Receipt | None:
+        """Make the commands that depend on what the keys hold; or why that cannot be done."""
+        try:
+            self._parts = [_patched(part, states) for part in self._parts]
+        except PatchError as error:
+            return failed(f"{error}; nothing was changed", self._before)
         return None
 
     @property
@@ -157,24 +184,24 @@ class Writes:
 
 def _part(write: RedisWrite, values: Mapping[str, Any]) -> Part:
     key = str(fill(write.key, values))
-    if bool(key) is (write.op == "bgsave"):
-        raise ValueError("bgsave takes no key" if key else f"{write.op} needs a key")
+    if bool(key) is (write.op in _ALONE):
+        raise ValueError(f"{write.op} takes no key" if key else f"{write.op} needs a key")
     if write.if_value is not None and write.op not in ("set", "del"):
         raise ValueError(f"{write.op} cannot depend on the text of its key")
-    if write.if_absent and write.op not in ("set", "hset", "xadd", "rpush"):
+    if write.if_absent and write.op not in ("set", "hset", "xadd", "rpush", "lpush"):
         raise ValueError(f"{write.op} cannot depend on the key not being there")
     text = _value(write, values) if write.op == "set" else None
     commands = _commands(write, key, values)
     expected = None if write.if_value is None else _stored(fill(write.if_value, values))
     if expected is not None and len(expected.encode()) >= TEXT_LIMIT:
         raise ValueError("the text to compare with is too long")
-    return Part(write, key, commands, text, expected)
+    return Part(write, key, commands, text, expected, values)
 
 
 def _commands(write: RedisWrite, key: str, values: Mapping[str, Any]) -> tuple[Words, ...]:
     trim = [] if write.max_length is None else [str(write.max_length)]
     match write.op:
-        case "del" | "bgsave":
+        case "del" | "bgsave" | "flushdb":
             words = []
         case "hset":
             words = _pairs(write, values)
@@ -182,14 +209,59 @@ def _commands(write: RedisWrite, key: str, values: Mapping[str, Any]) -> tuple[W
             words = _pairs(write, values)[::2]
         case "xadd":
             words = [*(("MAXLEN", "~", *trim) if trim else ()), "*", *_pairs(write, values)]
-        case "set" | "rpush" | "publish":
+        case "sadd" | "srem" | "zrem":
+            words = _members(write, values)
+        case "ltrim":
+            words = ["0", str(_kept(write) - 1)]
+        case "json":
+            _patch_of(write, values)
+            return (["SET", key],)  # its text is known when the key was read
+        case "set" | "rpush" | "lpush" | "publish":
             words = [_value(write, values)]
         case other:
             raise ValueError(f"cannot do {other!r}")
     command = [write.op.upper(), *([key] if key else ()), *words]
-    if write.op == "rpush" and trim:
-        return command, ["LTRIM", key, f"-{trim[0]}", "-1"]
+    if write.op in ("rpush", "lpush") and write.max_length is not None:
+        newest = (f"-{write.max_length}", "-1") if write.op == "rpush" else ("0", str(write.max_length - 1))
+        return command, ["LTRIM", key, *newest]
     return (command,)
+
+
+def _kept(write: RedisWrite) -> int:
+    if write.max_length is None:
+        raise ValueError("ltrim needs max_length")
+    return write.max_length
+
+
+def _members(write: RedisWrite, values: Mapping[str, Any]) -> Words:
+    said = fill(write.value, values)
+    members = said if isinstance(said, list) else [said]
+    if not members or any(member is None for member in members):
+        raise ValueError(f"{write.op} needs a member")
+    return [_stored(member) for member in members]
+
+
+def _patch_of(write: RedisWrite, values: Mapping[str, Any]) -> dict[str, Any]:
+    if not write.fields and not write.elapsed:
+        raise ValueError("json needs fields")
+    return {name: fill(value, values) for name, value in write.fields.items()}
+
+
+def _patched(part: Part, states: Mapping[str, State]) -> Part:
+    """A ``json`` part with its command, any other as it is. Raises PatchError."""
+    if part.write.op != "json":
+        return part
+    raw = states[part.key].raw
+    if raw is None or len(raw) >= TEXT_LIMIT:
+        raise PatchError(f"{part.key} is missing" if raw is None else f"{part.key} is too large to change")
+    write, members = part.write, _patch_of(part.write, part.values)
+    now = str(part.values.get("now", ""))
+    try:
+        text = patched(raw, members, write.elapsed, write.if_null, now)
+    except PatchError as error:
+        raise PatchError(f"{part.key}: {error}") from None
+    # A key that was to expire still is.
+    return replace(part, text=text, commands=(["SET", part.key, text, "KEEPTTL"],))
 
 
 def _objection(part: Part, state: State, *, is_alone: bool) -> Receipt | None:
@@ -206,17 +278,22 @@ def _objection(part: Part, state: State, *, is_alone: bool) -> Receipt | None:
             return already(f"{part.key} holds it already", before, before)
         what = "is missing" if not is_there else "holds something else than was seen"
         return failed(f"{part.key} {what}: nothing was changed", before)
-    if is_alone and not is_there and write.op in ("del", "hdel"):
+    if is_alone and not is_there and write.op in _TAKES_OUT:
         return already(f"{part.key} is not there")
     return None
+
+
+_NOTHING_DONE: Final = {
+    "hdel": "no such fields", "srem": "no such members", "zrem": "no such members", "sadd": "they are in it",
+}  # fmt: skip
 
 
 def _told(part: Part, reply: Any, before: SafeText | None, *, is_alone: bool) -> Receipt:
     write, key = part.write, part.key
     if write.op == "publish":
         return _heard(write, key, reply, is_alone=is_alone)
-    if write.op == "hdel" and reply == 0 and is_alone:
-        return already(f"{key}: no such fields")
+    if reply == 0 and is_alone and write.op in _NOTHING_DONE:
+        return already(f"{key}: {_NOTHING_DONE[write.op]}")
     words = {
         "set": f"{key} set",
         "del": f"{key} deleted",
@@ -224,6 +301,13 @@ def _told(part: Part, reply: Any, before: SafeText | None, *, is_alone: bool) ->
         "hdel": f"{key}: {reply} fields deleted",
         "xadd": f"{key}: entry {_text(reply)} added",
         "rpush": f"{key}: entry added",
+        "lpush": f"{key}: entry added",
+        "ltrim": f"{key} trimmed",
+        "sadd": f"{key}: {reply} members added",
+        "srem": f"{key}: {reply} members removed",
+        "zrem": f"{key}: {reply} members removed",
+        "json": f"{key} changed",
+        "flushdb": "every key of the database is deleted",
     }
     after = None if part.text is None else SafeText(part.text)
     return done(words.get(write.op, _text(reply)), before, after)

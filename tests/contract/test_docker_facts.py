@@ -9,34 +9,25 @@ from typing import Any
 
 import pytest
 
-from backends.demo.dockerd.api import engine_app
-from backends.demo.dockerd.engine import Engine
-from backends.demo.dockerd.log_store import STDERR, LogStore
-from backends.demo.dockerd.spec import Check, ContainerSpec, Idle, Load, Mount
-from backends.demo.dockerd.store import Volume
-from backends.demo.port import HttpPort
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, Table, ValueType
 from backends.model.query import DockerQuery
 from backends.readers.docker_fact import DockerFactReader
+from tests.contract.docker_one import BOTH, NAME, One, one_container
 from tests.contract.docker_place import source, spec
 from tests.servers.docker import DockerEngine
-from tests.servers.process import wait_until
 
-NAME = "cr-asked"
-SCRIPT = "echo INFO began; echo 'ERROR lost 3 of 8' >&2; echo INFO went on; exec sleep 1000"
-ENV = ("MODE=paper", "API_PASSWORD=hunter2")
 TEXT, BOOL, COUNT, TABLE, INT = (
     ValueType.TEXT, ValueType.BOOL, ValueType.COUNT, ValueType.TABLE, ValueType.INT,
 )  # fmt: skip
 
 
 class Asked:
-    """An engine with one container of a project ``cr`` that prints three lines, has a volume and a check."""
+    """Asks the engine with one container."""
 
-    def __init__(self, url: str, image: str, network: str) -> None:
-        self.url = url
-        self.image = image
-        self.network = network
+    def __init__(self, one: One) -> None:
+        self.url = one.url
+        self.image = one.image
+        self.network = one.network
 
     async def ask(
         self, kind: ValueType, pick: str | None = None, service: str = "one", **query: Any
@@ -56,46 +47,10 @@ class Asked:
         return [dict(zip(found.value.columns, row, strict=True)) for row in found.value.rows]
 
 
-@pytest.fixture(params=["engine", "facade"])
+@pytest.fixture(params=BOTH)
 async def asked(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Asked]:
-    if request.param == "engine":
-        engine: DockerEngine = request.getfixturevalue("docker_engine")
-        check = {"test": ["CMD", "echo", "fine"], "interval": 10**9, "timeout": 5 * 10**9}
-        made = engine.run(
-            NAME,
-            SCRIPT,
-            environment=list(ENV),
-            healthcheck=check,
-            volumes={"cr-kept": {"bind": "/kept", "mode": "ro"}},
-        )
-        wait_until(lambda: engine.health(NAME) == "healthy", 10, "its first check")
-        engine.client.volumes.create("cr-orphan")
-        try:
-            yield Asked(engine.url, "controlroom-test:1", "none")
-        finally:
-            made.remove(force=True)
-            for name in ("cr-kept", "cr-orphan"):
-                engine.client.volumes.get(name).remove()
-        return
-    log = LogStore()
-    container = ContainerSpec(
-        "one", NAME, "cr-one:1", "sleep 1000", Load(1.0, 4096), Idle(), Check(("CMD", "echo", "fine")),
-        project="cr", environment=ENV, log=log, mounts=(Mount("/kept", "cr-kept", is_writable=False),),
-    )  # fmt: skip
-    simulated = Engine([container], 60.0, 7)
-    simulated.store.volumes["cr-orphan"] = Volume("cr-orphan", 1, {})
-    await simulated.boot(["one"])
-    await simulated.containers[NAME].look_after(float("inf"))
-    log.write([b"INFO began"])
-    log.write([b"ERROR lost 3 of 8"], STDERR)
-    log.write([b"INFO went on"])
-    port = HttpPort(engine_app(simulated), tmp_path / "docker.sock")
-    await port.open()
-    try:
-        yield Asked(port.url, "cr-one:1", "cr_default")
-    finally:
-        await port.close()
-        await simulated.close()
+    async with one_container(request.param, request, tmp_path) as one:
+        yield Asked(one)
 
 
 async def test_a_container_s_own_facts_are_read(asked: Asked) -> None:
@@ -112,6 +67,9 @@ async def test_a_container_s_own_facts_are_read(asked: Asked) -> None:
     assert [(row["name"], row["source"], row["writable"]) for row in mounts] == [("/kept", "cr-kept", "no")]
     assert await asked.rows(what="ports") == []
     assert {row["name"] for row in await asked.rows(what="top")} == {"sleep"}
+    started = await asked.ask(ValueType.TIME, what="started")
+    assert isinstance(started, Found) and isinstance(started.value, float)
+    assert await asked.ask(INT, what="restarts") == Found(0)
     checks = await asked.rows(what="health")
     assert checks[-1]["exit"] == "0"
 
@@ -130,6 +88,8 @@ async def test_lines_of_the_log_are_counted_and_taken_apart(asked: Asked) -> Non
     assert await asked.ask(COUNT, what="log", pattern="INFO", tail=1) == Found(1)
     assert await asked.ask(COUNT, what="log", pattern="FATAL") == Found(0)
     assert await asked.ask(COUNT, what="log", pattern="INFO", since_start=True) == Found(2)
+    assert await asked.ask(BOOL, what="log", pattern="INFO") == Found(True)
+    assert await asked.ask(BOOL, what="log", pattern="FATAL") == Found(False)
     assert await asked.ask(TEXT, what="log", pattern="INFO") == Found("INFO went on")
     assert await asked.ask(TEXT, what="log", pattern="FATAL") == Absent()
     lost = await asked.ask(INT, "lost", what="log", pattern=r"lost (?P<lost>\d+) of")

@@ -17,7 +17,7 @@ import pytest
 
 from backends.model.action import HttpCall, RedisTransition
 from backends.model.clock import Instant
-from backends.model.credential import internal_token
+from backends.model.credential import internal_token, user_context
 from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
@@ -137,6 +137,18 @@ async def test_an_internal_token_signs_exactly_what_is_sent_and_never_twice_the_
     assert expected.items() <= {name: first.headers.get(name.lower(), "") for name in expected}.items()
     assert first.headers["x-body-hash"] == hashlib.sha256(first.body).hexdigest()
     assert second.headers["x-internal-nonce"] != nonce
+
+
+async def test_a_signed_user_context_names_who_presses() -> None:
+    more = {"password": Secret("ab" * 32), "options": {"role": "admin", "strategies": "alpha_baseline"}}
+    async with SwitchServer() as web, writing(web.url, **more) as effector:
+        step = call(auth="user-context")
+        await effector.act(step.action, {**VALUES, "operator": "ops1"}, step)
+        sent = web.calls[0].headers
+    expected = user_context(
+        Secret("ab" * 32), user="ops1", role="admin", strategies="alpha_baseline", timestamp=1_790_000_000
+    )
+    assert expected.items() <= {name: sent.get(name.lower(), "") for name in expected}.items()
 
 
 async def test_a_bearer_token_is_sent_and_never_told() -> None:

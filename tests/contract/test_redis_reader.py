@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from contextlib import suppress
 
@@ -64,6 +65,21 @@ async def test_collections_become_tables_that_say_how_many_there_are(redis_db: R
     assert (newest.columns, newest.rows, newest.total) == (("id", "symbol"), (("2-0", "MSFT"),), 2)
     keys: Table = await value(redis_db, fact("scan", "quarantine:*", TABLE))
     assert keys.rows == (("quarantine:*:AAPL",),)
+
+
+async def test_of_a_stream_the_newest_entry_of_each_writer_is_kept(redis_db: RedisServer) -> None:
+    for bot, state in (("bot1", "running"), ("bot3", "running"), ("bot1", "hard_stop")):
+        said = json.dumps({"bot": bot, "state": state, "at": 1790000000000})
+        redis_db.command("XADD", "market", "*", "payload", said)
+    redis_db.command("XADD", "market", "*", "payload", '{"bot": "bot1", "state": "run')  # cut off: nobody's
+    asked = fact("xlatest", "market", TABLE, pick="payload", field="payload.bot", stop=9)
+    table: Table = await value(redis_db, asked)
+    assert table.columns == ("bot", "state", "at") and table.total == 2
+    assert [row[:2] for row in table.rows] == [("bot1", "hard_stop"), ("bot3", "running")]
+    one = fact("xrevrange", "market", pick="[payload.bot=bot3].payload.state", stop=9)
+    assert await value(redis_db, one) == "running"
+    nothing = fact("xlatest", "none", TABLE, field="payload.bot", stop=9)
+    assert await read_one(redis_db.port, nothing) == Absent()
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,18 @@ async def test_a_key_is_exactly_that_key(redis_db: RedisServer) -> None:
     assert (await act(redis_db, write("del", "a*"))).kind is ALREADY
 
 
+async def test_a_deleted_stream_leaves_a_copy_of_its_entries(redis_db: RedisServer) -> None:
+    for reason in ("drawdown", "operator: fat finger"):
+        redis_db.command("XADD", "k", "*", "priority", "SAFETY", "reason", reason)
+    receipt = await act(redis_db, write("del"))
+    assert receipt.kind is DONE
+    assert [entry["reason"] for entry in json.loads(str(receipt.before))] == [
+        "operator: fat finger",
+        "drawdown",
+    ]
+    assert redis_db.command("EXISTS", "k") == b":0\r\n"
+
+
 async def test_hash_fields_are_set_and_deleted(redis_db: RedisServer) -> None:
     fields = {"by": "$operator", "count": 3}
     assert (await act(redis_db, write("hset", fields=fields))).kind is DONE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.model.fact import Broken, Fact, Finding, Found, SourceError, ValueType
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, ValueType
 from backends.model.query import SqlQuery
 from backends.model.stack import Source, SourceKind
 from backends.readers.sqlite import SqliteFactReader
@@ -66,8 +66,7 @@ async def test_a_query_that_has_no_answer_says_why(path: Path, sql: str, why: st
 
 
 async def test_no_file_is_made_where_there_is_none_and_another_kind_of_file_is_none(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="there is no file"):
-        await read(tmp_path / "gone.db", "SELECT 1", INT)
+    assert await read(tmp_path / "gone.db", "SELECT 1", INT) == Absent()
     assert not (tmp_path / "gone.db").exists()
     (tmp_path / "text.db").write_text("not a database " * 100)
     with pytest.raises(SourceError, match="no SQLite database"):

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from textual._compositor import ChopsUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers._writer_thread import WriterThread
@@ -61,6 +62,8 @@ sys.exit(app.return_code)
 def test_a_frame_passes_through_display() -> None:
     assert list(inspect.signature(App._display).parameters) == ["self", "screen", "renderable"]
     assert "_driver.write" in inspect.getsource(App._display)
+    assert "renderable.render_segments(console)" in inspect.getsource(App._display)
+    assert list(inspect.signature(ChopsUpdate).parameters) == ["chops", "spans", "chop_ends"]
 
 
 def test_the_driver_writes_through_a_queue_that_can_be_asked_for_its_length() -> None:

@@ -4,6 +4,7 @@ and on the screen: one core behind two faces, which leaves the same records."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import docker
 import pytest
 import redis
 
@@ -26,12 +28,24 @@ from tests.terminal.program import command
 STACK = ("--stack", "trading-platform")
 REASON = ("--reason", "the quarterly exercise")
 
-SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all")
+SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all", "stop-senders")
 RETURNING = ("halt", "breaker-trip", "breaker-reset", "resume")
-CLOSING = ("recover-safety", "cancel-all", "flatten-mfa", "restart", "shutdown")
+CLOSING = ("recover-safety", "cancel-all", "flatten-mfa", "restart", "shutdown", "start-applications")
+KEEPING = ("backup-redis", "backup-config", "console-restart", "start-infrastructure", "paper-run")
+HALTED = ("paper-run-own", "halt", "fills-backfill", "model-reload")
+
+BY_PROGRAMS = {
+    "start-on-host", "compose-dev", "compose-dev-workers", "compose-build", "console-explorer",
+    "console-notebooks", "console-rebuild", "alert-worker", "paper-run-file", "compose-down",
+    "compose-down-volumes", "jwt-keys", "free-port", "fills-enable", "backup-database", "restore-database",
+    "copy-redis",
+}  # fmt: skip
+"""These run compose, docker, poetry or fuser on the host: the demo is no host to run them on."""
 
 
-STORIES = {"selling": SELLING, "returning": RETURNING, "closing": CLOSING}
+STORIES = {
+    "selling": SELLING, "returning": RETURNING, "closing": CLOSING, "keeping": KEEPING, "halted": HALTED,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,7 +91,9 @@ def by_command(story: str) -> list[Told]:
 
 def test_these_are_all_the_procedures_there_are() -> None:
     described = tomllib.loads(built_in()["trading-platform"].read_text())
-    assert {*SELLING, *RETURNING, *CLOSING} == {one["id"] for one in described["procedure"]}
+    ours = {*SELLING, *RETURNING, *CLOSING, *KEEPING, *HALTED}
+    assert ours | BY_PROGRAMS == {one["id"] for one in described["procedure"]}
+    assert not ours & BY_PROGRAMS
 
 
 def test_one_after_the_other_each_is_planned_and_then_verified(by_command: list[Told]) -> None:
@@ -152,6 +168,11 @@ def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
         _an_open_order(world)  # which the next procedure finds, if it is not filled by then
     if name == "flatten-symbol":
         return ("--param", "symbol=AAPL")
+    if name == "start-infrastructure":
+        with contextlib.closing(docker.DockerClient(base_url=world["docker"])) as engine:
+            engine.containers.get("trading_platform_grafana").stop()
+    if name == "paper-run-own":
+        return ("--param", "symbol=MSFT", "--param", "capital=50000")
     if name == "restart":
         return ("--param", "service=signal_service")
     if name == "flatten-mfa":
@@ -172,7 +193,8 @@ def _answers(report: dict[str, Any]) -> tuple[str, ...]:
         return ("--no-wait",)
     known = {each["fact"]: each["text"] for each in report["known"]}
     typed = report["confirm"] or known.get(report["challenge"])
-    attest = ("--attest", "positions") if report["procedure"] == "shutdown" else ()
+    steps = {"shutdown": "positions", "model-reload": "served"}
+    attest = ("--attest", steps[report["procedure"]]) if report["procedure"] in steps else ()
     return ("--plan", report["plan"], *(("--confirm", typed) if typed else ()), *attest)
 
 

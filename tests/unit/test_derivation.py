@@ -26,12 +26,18 @@ class Desk:
     """One derived fact ``made`` over the inputs ``a`` and ``b``, polled once a second by the test."""
 
     def __init__(
-        self, op: str, of: str = "a", over: float = 10.0, kind: ValueType = ValueType.FLOAT, **inputs: Any
+        self,
+        op: str,
+        of: str = "a",
+        over: float = 10.0,
+        kind: ValueType = ValueType.FLOAT,
+        column: str = "",
+        **inputs: Any,
     ) -> None:
         self.clock = FakeClock()
         names = [fact(name, kind=ValueType.FLOAT, **inputs) for name in ("a", "b")]
         made = fact("made", kind=kind)
-        object.__setattr__(made, "query", Derivation(op, tuple(of.split()), over))
+        object.__setattr__(made, "query", Derivation(op, tuple(of.split()), over, column))
         object.__setattr__(made, "source", ROOM)
         self.stack = stack(
             facts={each.id: each for each in (*names, made)}, gates=(), echoes=(), alarms=(), services=(),
@@ -183,3 +189,47 @@ async def test_a_proof_reads_the_inputs_anew_and_may_look_back_on_what_the_room_
     assert (await eyes.look("made", 1.0)).value == pytest.approx(30.0)
     alone = FreshReader(desk.stack, lambda _: Now(), desk.clock)
     assert (await alone.look("made", 1.0)).error == "needs 3 s of readings, has 0 s"
+
+
+def _table(*rows: tuple[str, ...], total: int | None = None) -> Found:
+    """Alerts: their id and when they were triggered."""
+    cells = tuple(tuple(map(SafeText, row)) for row in rows)
+    return Found(Table(("alert_id", "at"), cells, len(rows) if total is None else total))
+
+
+NO_ROWS = Found(Table((), (), 0))
+
+
+def _ids(reading: Reading[Any]) -> list[str]:
+    assert reading.outcome is Outcome.OK, reading.error
+    return [str(row[0]) for row in reading.value.rows]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [
+        (_table(("x", ""), ("y", "")), _table(("y", "")), ["x"]),
+        (_table(("x", "")), NO_ROWS, ["x"]),
+        (NO_ROWS, _table(("y", "")), []),
+        (_table(("x", "")), _table(("x", "")), []),
+    ],
+)
+def test_what_one_store_has_and_another_has_not(first: Found, second: Found, left: list[str]) -> None:
+    desk = Desk("without", "a b", kind=ValueType.TABLE, column="alert_id")
+    assert _ids(desk.poll(first, second)) == left
+
+
+def test_tables_that_were_not_read_whole_are_not_compared() -> None:
+    desk = Desk("without", "a b", kind=ValueType.TABLE, column="alert_id")
+    cut = desk.poll(_table(("x", "")), _table(("y", ""), total=500))
+    assert (cut.outcome, "only 1 were read" in str(cut.error)) == (Outcome.FAILED, True)
+    unread = desk.poll(_table(("x", "")), Broken(SafeText("gone")))
+    assert unread.outcome is Outcome.FAILED
+
+
+def test_what_is_older_than_the_last_start() -> None:
+    desk = Desk("before", "a b", kind=ValueType.TABLE, column="at")
+    old, new = ("x", "1970-01-01T00:01:40Z"), ("y", "1970-01-01T00:03:20.5+00:00")
+    assert _ids(desk.poll(_table(old, new), 150.0)) == ["x"]
+    for odd in ("yesterday", "1970-01-01T00:01:40"):
+        assert desk.poll(_table(("z", odd)), 150.0).outcome is Outcome.FAILED

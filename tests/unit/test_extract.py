@@ -47,6 +47,7 @@ def rows(table: Any) -> list[list[str]]:
         (TEXT, b"\x1b[2J[/", "\\x1b[2J[/"),
         (INT, b"-150", -150),
         (INT, b" 7\n", 7),
+        (FLOAT, b"np.float64(1.5)", 1.5),
         (INT, 3.0, 3),
         (INT, b"9223372036854775807", 2**63 - 1),
         (FLOAT, b"12.50", 12.5),
@@ -95,7 +96,8 @@ def test_what_fits_is_found(kind: ValueType, raw: Any, expected: object) -> None
         (INT, b"9" * 19, "is too large a number"),
         (INT, b"1_000", "is '1_000', a number expected"),
         (INT, "١٢", "is '١٢', a number expected"),
-        (FLOAT, b"np.float64(1.5)", "is 'np.float64(1.5)', a number expected"),
+        (FLOAT, b"np.float64(nan)", "is 'np.float64(nan)', a number expected"),
+        (FLOAT, "np.float64(1.5)", "is 'np.float64(1.5)', a number expected"),
         (FLOAT, b"nan", "is 'nan', a number expected"),
         (FLOAT, float("nan"), "is a number, a number expected"),
         (FLOAT, float("-inf"), "is too large a number"),
@@ -241,6 +243,30 @@ def test_no_answer_whatever_raises_or_gives_an_unsafe_value(
         assert isinstance(finding.value, (bool, int, float, SafeText, Table))
         assert not isinstance(finding.value, float) or abs(finding.value) < float("inf")
         assert not isinstance(finding.value, SafeText) or finding.value.strip()
+
+
+def test_rows_are_limited_to_those_that_are_meant() -> None:
+    venues = Members([{"venue": b"A", "ms": b"1200.5"}, {"venue": b"B", "ms": b"80"}], 2)
+    slow = fact(COUNT, where={"ms": ">1000"})
+    assert extract(slow, venues) == Found(1)
+    found = extract(fact(TABLE, where={"venue": "B"}), venues)
+    assert isinstance(found, Found)
+    assert rows(found.value) == [["B", "80"]]
+    ghosts = Rows([{"member": "x", "document": "none"}], 1)
+    assert extract(fact(COUNT, where={"document": "yes", "priority": "P1"}), ghosts) == Found(0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "where", "reason"),
+    [
+        (Members([{"ms": b"nan"}], 1), {"ms": ">1000"}, "a number expected"),
+        (Members([{"ms": b"1"}], 1), {"rate": ">1000"}, "no column rate"),
+        (Rows([{"document": "yes"}], 1), {"document": "yes", "priority": "P1"}, "no column priority"),
+        (Members([{"ms": b"1"}], 9000), {"ms": ">1000"}, "only 1 can be looked at"),
+    ],
+)
+def test_rows_that_cannot_be_told_apart_are_not_counted(raw: Any, where: Any, reason: str) -> None:
+    assert reason in why(COUNT, raw, where=where)
 
 
 def test_a_step_in_brackets_takes_the_first_of_a_list_that_reads_so() -> None:

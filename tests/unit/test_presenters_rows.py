@@ -26,8 +26,29 @@ WIDTHS = (30, 60, 120)
 
 
 def row_of(key: str, board: object, width: int = 120) -> Row:
-    rows = facts.rows(STACK, board, NOW, width)
+    rows = facts.FactTable().draw(STACK, board, NOW, width)[0]
     return next(row for row in rows if isinstance(row, Row) and row.key == key)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scene", sorted(scenes.SCENES))
+def test_rows_that_were_kept_are_those_that_would_be_made(scene: str, width: int) -> None:
+    table, board = facts.FactTable(), scenes.SCENES[scene](NOW)
+    shifted = {
+        key: replace(it, changed=NOW, observed_lag=1.0, max_age=3.0 + number % 7)
+        for number, (key, it) in enumerate(board.readings.items())
+        if number % 3 == 0
+    }
+    board = replace(board, readings={**board.readings, **shifted})
+    for tenths in range(0, 400, 3):
+        now = Instant(NOW.mono + tenths / 10, NOW.wall + tenths / 10)
+        if tenths % 10 == 0:  # asked again, with the same answers to most
+            again = {key: replace(it, received=now) for key, it in board.readings.items()}
+            again["kill.state"] = reading("kill.state", now, f"word {tenths}", changed=now)
+            board = replace(board, readings=again if tenths < 200 else {**again, **shifted})
+        assert table.draw(STACK, board, now, width) == facts.FactTable().draw(STACK, board, now, width)
+    other = scenes.SCENES["halted" if scene != "halted" else "fresh"](now)
+    assert table.draw(STACK, other, now, width) == facts.FactTable().draw(STACK, other, now, width)
 
 
 def texts(row: Row) -> list[str]:
@@ -91,7 +112,7 @@ def test_a_last_good_value_is_let_go_after_five_minutes() -> None:
 
 
 def test_groups_keep_the_order_of_the_stack_file_and_name_their_worst() -> None:
-    rows = facts.rows(STACK, scenes.failed(NOW), NOW, 120)
+    rows = facts.FactTable().draw(STACK, scenes.failed(NOW), NOW, 120)[0]
     headings = [row for row in rows if isinstance(row, Heading)]
     assert [str(row.title) for row in headings][:3] == ["kill switch", "circuit breaker", "reconciliation"]
     assert headings[0].note == "3 UNKNOWN"
@@ -179,7 +200,7 @@ def test_hostile_names_become_one_row_each_with_keys_of_their_own() -> None:
     for rows in (
         containers.rows(STACK, board, NOW),
         alerts.rows(board, NOW),
-        facts.rows(STACK, board, NOW, 120),
+        facts.FactTable().draw(STACK, board, NOW, 120)[0],
     ):
         assert len({row.key for row in rows}) == len(rows)
         for row in rows:

@@ -19,7 +19,10 @@ from backends.stacks.toml_file import ConfigError
 
 HERE = Path(__file__).parent
 BASE = (
-    (HERE / "small_stack.toml").read_text(encoding="utf-8").replace('"paper"', '"paper"\nvariant = "one"', 1)
+    (HERE / "small_stack.toml")
+    .read_text(encoding="utf-8")
+    .replace('"paper"', '"paper"\nvariant = "one"\n[names]\nplace = "127.0.0.1"', 1)
+    .replace("redis://127.0.0.1", "redis://%{place}")
 )
 VARIANTS = """
 [variant.one]
@@ -31,10 +34,10 @@ absent = ["web-two"]
 title = "the second"
 present = ["web-two"]
 project = "second"
-drop = ["alarm:many", "fact:orders.open", "source:db"]
+drop = ["alarm:many", "fact:orders.open", "source:db", "procedure:halt/two"]
 
-[variant.two.source.redis]
-url = "redis://127.0.0.1:6380/0"
+[variant.two.names]
+place = "second.internal"
 
 [[variant.two.service]]
 name = "web"
@@ -54,7 +57,7 @@ id = "halt"
 shows = []
 
 [[variant.two.procedure.step]]
-id = "two"
+id = "one"
 title = "Ask it twice"
 """
 
@@ -123,9 +126,9 @@ def test_the_generation_whose_containers_exist_is_taken(tmp_path: Path, docker: 
     assert stack.generation is not None and stack.generation.doubt is None
     assert [service.match for service in stack.services] == [("web-two",), ("extra",)]
     assert "orders.open" not in stack.facts and set(stack.sources) == {"redis", "api", "docker"}
-    assert stack.sources["redis"].url == "redis://127.0.0.1:6380/0"
+    assert stack.sources["redis"].url == "redis://second.internal:6379/0"
     assert list(stack.facts["api.kill"].meanings or ()) == ["RUN", "GO", "STOP"]
-    assert [step.title for step in stack.procedures["halt"].steps] == ["Write it", "Ask it twice"]
+    assert [step.title for step in stack.procedures["halt"].steps] == ["Ask it twice"]
     assert stack.alarms == ()
 
 
@@ -157,10 +160,12 @@ def test_a_config_file_may_say_which_one_runs(tmp_path: Path, docker: Containers
     [
         ('ok = ["RUN", "GO"]', 'okay = ["RUN"]', "okay", "fact 'api.kill': okay: unknown key"),
         ('ok = ["RUN", "GO"]', 'label = 3', "label", "fact 'api.kill': label: expected text"),
-        ('"source:db"]', '"source:dbx"]', "drop", "'source:dbx': there is no such source"),
+        ('"source:db", ', '"source:dbx", ', "drop", "'source:dbx': there is no such source"),
         ('"fact:orders.open", ', "", 'source = "db"', "there is no source 'db'"),
+        ("halt/two", "halt/four", "drop", "'procedure:halt/four': there is no such procedure"),
+        ("shows = []", 'shows = ["%{other}"]', "shows", "procedure 'halt': shows[0]: %{other} is no name"),
         ("shows = []", 'shows = ["nothing"]', "shows", "procedure 'halt': shows[0]: there is no fact"),
-        ('title = "Ask it twice"', "titel = 1", "titel", "step 'two': titel: unknown key"),
+        ('title = "Ask it twice"', "titel = 1", "titel", "step 'one': titel: unknown key"),
         ('role = "more"', "", "[[variant.two.service]]", "service 'extra': role is missing"),
         ('present = ["web-1"]', "", "[variant.one]", "variant.one: expected present or any_of"),
         ('absent = ["web-two"]', 'drop = ["alarm:many"]', "[variant.one]", "by itself; expected no overlay"),

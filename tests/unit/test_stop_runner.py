@@ -251,3 +251,17 @@ def test_what_this_room_cannot_run_is_refused_and_journalled(
     assert made.world.calls == []
     assert [entry.kind for _, entry in made.paper.entries] == [Kind.REFUSED]
     assert made.runs == [run]
+
+
+@pytest.mark.parametrize(
+    ("is_once", "fault", "sent"), [(True, "lies", 1), (False, "lies", 9), (True, "refuse", 9)]
+)
+def test_what_must_not_be_said_twice_is_sent_once_it_was_acknowledged(
+    is_once: bool, fault: str, sent: int
+) -> None:
+    only = replace(HALT, steps=(replace(RUNG_1, is_once=is_once),))
+    made = room(fault, "ok", procedures=(only,))
+    run = halted(made, lambda _: asyncio.sleep(20.0))
+    assert run.verdict is not Verdict.VERIFIED
+    calls = [source for _, source, _ in made.world.calls if source == "redis"]
+    assert len(calls) == 1 if sent == 1 else len(calls) >= sent

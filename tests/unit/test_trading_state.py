@@ -155,6 +155,14 @@ def test_a_gate_that_fails_says_so_and_its_age_is_that_of_the_last_answer():
     assert found.as_of == START
 
 
+def test_of_several_traders_of_which_some_are_halted_both_kinds_are_named():
+    whole = replace(stack(), is_several=True, echoes=())
+    readings = {"kill.state": ok("kill.state", "ENGAGED"), "breaker.state": ok("breaker.state", "OPEN")}
+    found = trading(whole, readings, START, None)
+    assert found.state is TradingState.TRADING
+    assert found.because == "kill switch halted; circuit breaker not confirmed stopped (reads OPEN)"
+
+
 def bots(**said):
     """Two bots, each a gate of its own with a container behind it."""
     words = {"trading": frozenset({"running"}), "halted": frozenset({"hard_stop"})}

@@ -23,16 +23,16 @@ from tests.sim.world import KIM, intent, tiny_stack
 ALL = (
     RedisTransition("redis", "k", "state", ("A",), "B"), RedisWrite("redis", "set", "k", "v"),
     RedisUnit("redis", (RedisWrite("redis", "set", "k", "v"),)), HttpCall("web", "POST", "/"),
-    DockerVerb("docker", "stop", "one"), SystemdVerb("host", "stop", "one.service"),
+    DockerVerb("docker", "stop", "one"), SystemdVerb("systemd", "stop", "one.service"),
     SqlStatement("postgres", "SELECT 1"), Command("", ("true",)),
-    Wait(1.0), Observe(), Attest("seen"),
+    ProcessSignal("host", "bot", "$pid"), Wait(1.0), Observe(), Attest("seen"),
 )
 
 def stack_of(*actions):
     steps = tuple(Step(f"s{n}", "Do it", action, ()) for n, action in enumerate(actions))
     procedure = Procedure("all", "All", RiskClass.STOP, "It does all", (), "By hand", steps)
     kinds = {"redis": SourceKind.REDIS, "web": SourceKind.HTTP, "docker": SourceKind.DOCKER,
-             "host": SourceKind.SYSTEMD, "postgres": SourceKind.POSTGRES}
+             "systemd": SourceKind.SYSTEMD, "host": SourceKind.HOST, "postgres": SourceKind.POSTGRES}
     urls = {"redis": "redis://127.0.0.1:1/0", "web": "http://127.0.0.1:1", "docker": "unix:///nowhere",
             "postgres": "postgresql://127.0.0.1:1/x"}
     sources = {name: Source(name, kind, name, urls.get(name, ""), 1.0, 0.5) for name, kind in kinds.items()}
@@ -94,7 +94,8 @@ def test_the_engine_alone_loads_no_writer() -> None:
         ("ALL[5:6]", {"systemd"}),
         ("ALL[6:7]", {"postgres"}),
         ("ALL[7:8]", {"command"}),
-        ("ALL[8:]", set()),
+        ("ALL[8:9]", {"process"}),
+        ("ALL[9:]", set()),
     ],
 )
 def test_a_stack_loads_the_writers_of_its_own_steps_only(actions: str, expected: set[str]) -> None:
@@ -104,7 +105,7 @@ from backends.procedures.permit import arm
 made = make_effectors(arm(KIM, is_watch=False), stack_of(*{actions}), str)
 print(json.dumps([len(made), loaded("backends.writers")]))
 """)
-    kinds = {"redis", "http", "docker", "systemd", "postgres", "command"}
+    kinds = {"redis", "http", "docker", "systemd", "postgres", "command", "process"}
     assert {name.rpartition(".")[2] for name in found[1]} & kinds == expected
     assert found[0] == len(expected)
 
@@ -128,8 +129,9 @@ async def act():
 print(json.dumps([before, [[each.kind.value, each.text] for each in asyncio.run(act())]]))
 """)
     assert before == []
-    assert len(answers) == 8
-    *others, (command, _) = answers
+    assert len(answers) == 9
+    *others, (command, _), process = answers
+    others.append(process)
     assert command == "done"
     for kind, text in others:
         assert kind == "failed", text

@@ -108,7 +108,7 @@ def _demands(condition: Condition) -> Iterator[str]:
     if condition.is_missing:
         yield "must not be there"
     if condition.at_most is not None:
-        yield f"at most {condition.at_most:g}"
+        yield f"at most {condition.at_most:g}" if condition.at_most else "must be none"
     if condition.at_least is not None:
         yield f"at least {condition.at_least:g}"
     if condition.max_age is not None:

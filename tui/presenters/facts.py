@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 from backends.model.board import Board
 from backends.model.clock import Instant
 from backends.model.fact import Fact, Level, ValueType
-from backends.model.reading import Outcome, Reading
+from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import NO_TEXT, SafeText
 from backends.model.stack import Stack
 from backends.model.trading import Gate, TradingState
@@ -52,26 +54,93 @@ def columns(width: int) -> tuple[Column, ...]:
     return (sign, label, value, raw, age, Column("note", SafeText("NOTE"), 40, least=24, drop=1, flex=2))
 
 
-def rows(stack: Stack, board: Board, now: Instant, width: int) -> tuple[AnyRow, ...]:
-    """Every fact that is shown, under its group in the order of the stack file; keyed by fact id."""
-    gates = {gate.fact: gate for gate in board.trading.gates}
-    make = _narrow if width < NARROW else _medium if width < WIDE else _wide
-    groups: dict[str, list[tuple[Fact, Level]]] = {}
-    for fact in stack.facts.values():
-        if fact.is_shown:
-            groups.setdefault(fact.group, []).append((fact, fact_level(stack, board, fact.id, now)))
-    out: list[AnyRow] = []
-    for group, members in groups.items():
-        if width >= NARROW:
-            out.append(_heading(group, [level for _, level in members]))
-        for fact, level in members:
-            out.append(make(fact, board.readings.get(fact.id), gates.get(fact.id), level, now))
-    return tuple(out)
+class FactTable:
+    """Makes the rows, and keeps those that would come out the same: most values stand still for seconds."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept] = {}
+        self._width = 0
+
+    def draw(
+        self, stack: Stack, board: Board, now: Instant, width: int
+    ) -> tuple[tuple[AnyRow, ...], SafeText]:
+        """Every fact that is shown, under its group in the order of the stack file and keyed by fact id; and
+        the summary for the pane's title."""
+        if width != self._width:
+            self._width = width
+            self._kept.clear()
+        gates = {gate.fact: gate for gate in board.trading.gates}
+        make = _narrow if width < NARROW else _medium if width < WIDE else _wide
+        groups: dict[str, list[_Kept]] = {}
+        for fact in stack.facts.values():
+            if not fact.is_shown:
+                continue
+            reading, gate = board.readings.get(fact.id), gates.get(fact.id)
+            kept = self._kept.get(fact.id)
+            if kept is None or not kept.stands(fact, reading, gate, now):
+                level = fact_level(stack, board, fact.id, now)
+                row = make(fact, reading, gate, level, now)
+                kept = self._kept[fact.id] = _Kept(fact, reading, gate, level, row)
+                kept.until = steady_until(fact, reading, now)
+            groups.setdefault(fact.group, []).append(kept)
+        out: list[AnyRow] = []
+        for group, members in groups.items():
+            if width >= NARROW:
+                out.append(_heading(group, [member.level for member in members]))
+            out += [member.row for member in members]
+        levels = [member.level for members in groups.values() for member in members]
+        return tuple(out), _summary(levels)
 
 
-def summary(stack: Stack, board: Board, now: Instant) -> SafeText:
-    """For the pane's title: how many, and how many of them are out of bounds or unknown."""
-    levels = [fact_level(stack, board, fact.id, now) for fact in stack.facts.values() if fact.is_shown]
+@dataclass(slots=True)
+class _Kept:
+    """A row, what it was made of, and until when it stands."""
+
+    fact: Fact
+    reading: Reading[Any] | None
+    gate: Gate | None
+    level: Level
+    row: Row
+    until: float = -math.inf
+
+    def stands(self, fact: Fact, reading: Reading[Any] | None, gate: Gate | None, now: Instant) -> bool:
+        """Whether it would be made so again; also of a newer answer that says the same."""
+        if fact is not self.fact or gate != self.gate or now.mono >= self.until:
+            return False
+        if reading is self.reading:
+            return True
+        if reading is None or self.reading is None or not _is_alike(reading, self.reading):
+            return False
+        self.reading, self.until = reading, steady_until(fact, reading, now)
+        return now.mono < self.until
+
+
+def _is_alike(one: Reading[Any], other: Reading[Any]) -> bool:
+    """Whether two answers differ in nothing but their time."""
+    is_same = one.outcome is other.outcome and one.period == other.period and one.changed == other.changed
+    return is_same and bool(one.value == other.value)
+
+
+def steady_until(fact: Fact, reading: Reading[Any] | None, now: Instant) -> float:
+    """The room's time until which all that is said of this reading stays; in the past when it moves."""
+    if reading is None or reading.outcome is Outcome.NEVER:
+        return math.inf
+    until = reading.received.mono
+    if reading.outcome is Outcome.MISSING:
+        until += reading.stale_after
+    elif reading.quality(now) is Quality.FRESH and fact.type is not ValueType.TIME:
+        until += words.fresh_limit(reading)
+        if reading.observed_lag is not None and reading.max_age is not None:
+            until = min(until, reading.received.mono + reading.max_age - reading.observed_lag)
+    else:
+        return -math.inf
+    if _has_changed(reading, now) and reading.changed is not None:
+        until = min(until, reading.changed.mono + CHANGED_FOR)
+    return until
+
+
+def _summary(levels: list[Level]) -> SafeText:
+    """How many, and how many of them are out of bounds or unknown."""
     parts = [str(len(levels))]
     for level, word in ((Level.CRIT, "crit"), (Level.WARN, "warn"), (Level.UNKNOWN, "unknown")):
         count = levels.count(level)

@@ -48,6 +48,7 @@ class MainScreen(Screen[None]):
         self._is_watch = is_watch
         self._frames = frames
         self._facts_width = 0
+        self._fact_table = facts.FactTable()
 
     def compose(self) -> ComposeResult:
         yield Headline(id="headline")
@@ -193,7 +194,8 @@ class MainScreen(Screen[None]):
                 SafeText("this stack names no services"),
             )
             summary = containers.summary(it.stack, it.board, it.now)
-            self._label("containers", f"1 Containers  {summary}", self.sort.value)
+            title = containers.title(it.stack)
+            self._label("containers", f"1 {title}  {summary}", self.sort.value)
         if self._is_shown("facts"):
             self._draw_facts()
         if self._is_shown("alerts"):
@@ -212,10 +214,9 @@ class MainScreen(Screen[None]):
         if width != self._facts_width:
             self._facts_width = width
             grid.set_columns(facts.columns(width))
-        grid.show(
-            facts.rows(it.stack, it.board, it.now, width), SafeText("this stack names no values to watch")
-        )
-        self._label("facts", f"2 Risk keys  {facts.summary(it.stack, it.board, it.now)}", "")
+        rows, summary = self._fact_table.draw(it.stack, it.board, it.now, width)
+        grid.show(rows, SafeText("this stack names no values to watch"))
+        self._label("facts", f"2 Risk keys  {summary}", "")
 
     def _label(self, name: str, title: str, subtitle: str) -> None:
         self.query_one(f"#{name}-pane", Pane).label(SafeText(title), SafeText(subtitle))

@@ -70,6 +70,13 @@ _PORTS: Final = {
     "model_registry": (_ALL, 8005, 8005), "orchestrator": (_ALL, 8003, 8003),
     "web_console_dev": (_ALL, 8080, 8080),
 }  # fmt: skip
+_ENVIRONMENT: Final = {
+    "grafana": ("GF_SECURITY_ADMIN_USER=operator", "GF_SECURITY_ADMIN_PASSWORD=of-the-demo"),
+    "web_console_dev": (
+        "WEB_CONSOLE_AUTH_TYPE=dev", "EXECUTION_GATEWAY_URL=http://execution_gateway:8002",
+    ),
+    "alert_worker": ("DATABASE_URL=postgresql://trader@postgres:5432/trader", "REDIS_URL=redis://redis:6379/0"),
+}  # fmt: skip
 _CHECKS: Final = {
     "postgres": Check(("CMD-SHELL", "pg_isready -U trader"), retries=5, start_period=0.0),
     "redis": Check(("CMD", "redis-cli", "ping"), timeout=3.0, retries=5, start_period=0.0),
@@ -101,6 +108,7 @@ def container_specs(workloads: Mapping[str, Workload], logs: Mapping[str, LogSto
             check=_CHECKS.get(service),
             restart="unless-stopped" if service in _RESTARTED else "no",
             ports=(_PORTS[service],) if service in _PORTS else (),
+            environment=_ENVIRONMENT.get(service, ()),
             log=logs[service],
         )
         for service, (image, command, cpu, megabytes) in _WORDS.items()

@@ -18,6 +18,11 @@ LogLines = Callable[[], Mapping[str, list[Entry]]]
 """What every compose service wrote."""
 
 
+_SELECTOR = re.compile(
+    r'\s*\{\s*(?:service|compose_service|container)\s*(=~?)\s*"([^"]*)"\s*\}(.*)$', re.DOTALL
+)
+
+
 class Loki:
     """Finds the lines the containers wrote, by service label and filter."""
 
@@ -30,6 +35,7 @@ class Loki:
             Route("/loki/api/v1/labels", self._labels),
             Route("/loki/api/v1/label/{name}/values", self._values),
             Route("/loki/api/v1/query_range", self._query),
+            Route("/loki/api/v1/series", self._series),
         ]
 
     async def _labels(self, _request: Request) -> Response:
@@ -38,20 +44,23 @@ class Loki:
     async def _values(self, _request: Request) -> Response:
         return success(sorted(self._lines()))
 
+    async def _series(self, request: Request) -> Response:
+        """The streams of a selector that have any line."""
+        head = _SELECTOR.match(request.query_params.get("match[]", ""))
+        if head is None:
+            return _unselective()
+        wanted = _service(head)
+        found = [name for name, entries in self._lines().items() if entries and wanted.fullmatch(name)]
+        return success([_labels(name) for name in found])
+
     async def _query(self, request: Request) -> Response:
         query = request.query_params
         asked = query.get("query", "")
-        head = re.match(
-            r'\s*\{\s*(?:service|compose_service|container)\s*(=~?)\s*"([^"]*)"\s*\}(.*)$', asked, re.DOTALL
-        )
+        head = _SELECTOR.match(asked)
         if head is None:
-            return PlainTextResponse(
-                "parse error : queries require at least one regexp or equality matcher", 400
-            )
+            return _unselective()
         try:
-            wanted = re.compile(
-                head[2] if head[1] == "=~" else re.escape(head[2].removeprefix("trading_platform_"))
-            )
+            wanted = _service(head)
             filters = [
                 (kind, re.compile(word if kind[1] == "~" else re.escape(word)))
                 for kind, word in re.findall(r'(\|=|\|~|!=|!~)\s*"((?:[^"\\]|\\.)*)"', head[3])
@@ -71,8 +80,21 @@ class Loki:
                 if start <= entry.at <= end and fits and len(values) < limit:
                     values.append([str(entry.at), text])
             if values:
-                streams.append({"stream": {"service": service, "compose_service": service}, "values": values})
+                streams.append({"stream": _labels(service), "values": values})
         return success({"resultType": "streams", "result": streams})
+
+
+def _service(head: re.Match[str]) -> re.Pattern[str]:
+    """The services a selector means. Raises re.error."""
+    return re.compile(head[2] if head[1] == "=~" else re.escape(head[2].removeprefix("trading_platform_")))
+
+
+def _labels(service: str) -> dict[str, str]:
+    return {"service": service, "compose_service": service}
+
+
+def _unselective() -> Response:
+    return PlainTextResponse("parse error : queries require at least one regexp or equality matcher", 400)
 
 
 def _moment(text: str) -> int:

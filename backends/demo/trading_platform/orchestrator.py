@@ -237,10 +237,11 @@ class _Api:
 
     async def run(self, request: Request) -> Response:
         body = await body_of(request, {"symbols": list})
-        known = self._orchestrator.symbols
-        symbols = [str(symbol).upper() for symbol in body["symbols"]]
-        if not symbols or any(symbol not in known for symbol in symbols):
-            raise InvalidError(("symbols", f"expected some of {', '.join(known)}"))
+        asked = [str(symbol).upper() for symbol in body["symbols"]]
+        if not asked:
+            raise InvalidError(("symbols", "expected at least one"))
+        # For a symbol that no price comes for there is no signal, and so no order.
+        symbols = [symbol for symbol in asked if symbol in self._orchestrator.symbols]
         try:
             run_id = await self._orchestrator.run(symbols, 0.05)
         except BlockedError as error:

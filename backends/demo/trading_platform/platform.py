@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from traceback import format_exception
 from typing import Any, Final
 
 import psycopg
 
+from backends.demo.course import begin
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.container import Container
 from backends.demo.dockerd.engine import Engine
@@ -25,6 +24,7 @@ from backends.demo.redis_server import RedisServer
 from backends.demo.trading_platform.answers import service_app
 from backends.demo.trading_platform.broker import PaperBroker, Report
 from backends.demo.trading_platform.chatter import chatter, write_history
+from backends.demo.trading_platform.checkout import make_checkout
 from backends.demo.trading_platform.containers import SERVICES, container_specs
 from backends.demo.trading_platform.database import Database
 from backends.demo.trading_platform.faults import FAULTS
@@ -75,6 +75,7 @@ class Platform:
         self.rng = self._dice("troubles")
         self.flood_rate = RATE
         self._folder = folder
+        self._checkout = folder / "checkout"
         self._internal_secret = folder / "internal_token_secret"
         self._id_token = folder / "id_token"
         self.logs = {service: LogStore() for service in SERVICES}
@@ -130,6 +131,8 @@ class Platform:
         """Make what an operator proves an identity with; blocks for a moment."""
         self.tokens.make_keys()
         sign_in(self.tokens.private_key, self._id_token)
+        keys = (self.tokens.private_key, self.tokens.public_key)
+        make_checkout(self._checkout, self._internal_secret.read_text().strip(), keys)
 
     def voice(self, service: str, module: str) -> Voice:
         """The log of a service, under the logger its main module has."""
@@ -155,6 +158,8 @@ class Platform:
             "redis-limits": f"{redis}/2",
             "postgres": f"postgresql://127.0.0.1:{self._postgres_server.port}/trader",
             **{source: self._services[service].port.url for source, service in _SOURCES.items()},
+            "loki-lines": self._services["loki_server"].port.url,
+            "checkout": f"file://{self._checkout}",
         }
 
     @property
@@ -177,7 +182,7 @@ class Platform:
         await self.market_data.publish()
         await self._docker.open()
         self._tasks = [
-            _started(work)
+            begin(work)
             for work in (
                 self.engine.look_after(),
                 self.market_data.keep_streaming(),
@@ -306,16 +311,3 @@ class Platform:
             store["signal_service_signal_generation_duration_seconds_bucket:rate"] = self.signals.buckets()
         store.update({name: [({"__name__": name}, value)] for name, value in gauges.items()})
         return store
-
-
-def _started(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """A part of the world that goes on until cancelled; if it ends otherwise, standard error says so."""
-    task = asyncio.create_task(work)
-
-    def tell(done: asyncio.Task[None]) -> None:
-        error = None if done.cancelled() else done.exception()
-        if error is not None:
-            sys.stderr.write("A part of the demo has ended:\n" + "".join(format_exception(error)))
-
-    task.add_done_callback(tell)
-    return task

@@ -57,6 +57,7 @@ class Prometheus:
             Route("/", says("Prometheus\n")),
             Route("/api/v1/alerts", self._alerts),
             Route("/api/v1/targets", self._targets),
+            Route("/api/v1/alertmanagers", self._alertmanagers),
             Route("/api/v1/query", self._query, methods=["GET", "POST"]),
             Route("/api/v1/status/buildinfo", self._build),
         ]
@@ -90,6 +91,10 @@ class Prometheus:
                 notes = {"summary": f"{job} is down", "description": f"up{{job={job!r}}} is 0"}
                 alerts.append(_alert(name, severity, since, state, notes, job=job))
         return alerts
+
+    async def _alertmanagers(self, _request: Request) -> Response:
+        """None is deployed with the platform."""
+        return success({"activeAlertmanagers": [], "droppedAlertmanagers": []})
 
     async def _targets(self, _request: Request) -> Response:
         active = []

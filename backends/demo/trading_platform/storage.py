@@ -45,8 +45,10 @@ class RedisWork:
 class PostgresWork:
     """Stopping the container stops the server; its data stays."""
 
-    def __init__(self, server: PostgresServer) -> None:
+    def __init__(self, server: PostgresServer, dsn: str = "") -> None:
+        """``dsn`` is what its health check connects to; else the platform's own database."""
         self._server = server
+        self._dsn = dsn or server.dsn("trader", "trader")
 
     async def start(self) -> None:
         await self._server.start()
@@ -63,9 +65,7 @@ class PostgresWork:
 
     async def check(self) -> tuple[bool, str]:
         try:
-            link = await psycopg.AsyncConnection.connect(
-                self._server.dsn("trader", "trader"), connect_timeout=2
-            )
+            link = await psycopg.AsyncConnection.connect(self._dsn, connect_timeout=2)
         except psycopg.OperationalError:
             return False, f"127.0.0.1:{self._server.port} - no response\n"
         await link.close()

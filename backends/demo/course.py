@@ -1,0 +1,22 @@
+"""What goes on in a simulated world for as long as it lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from traceback import format_exception
+from typing import Any
+
+
+def begin(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A part of the world that goes on until cancelled; if it ends otherwise, standard error says so."""
+    task = asyncio.create_task(work)
+
+    def tell(done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            sys.stderr.write("A part of the demo has ended:\n" + "".join(format_exception(error)))
+
+    task.add_done_callback(tell)
+    return task

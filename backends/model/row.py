@@ -1,0 +1,72 @@
+"""Which rows are meant: a column and what it must read, in words or as a bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from backends.model.condition import Each
+from backends.model.fact import Table
+
+_SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {
+    "<=": lambda one, other: one <= other,
+    ">=": lambda one, other: one >= other,
+    "<": lambda one, other: one < other,
+    ">": lambda one, other: one > other,
+}
+
+
+class UncountableError(Exception):
+    """A cell is no number where one is compared; nothing can be said about its row."""
+
+
+def meets(row: Mapping[str, Any], where: Mapping[str, str]) -> bool:
+    """Whether every column reads as said: a word, ``^one|other`` (how it begins), ``~one|other`` (what is in
+    it), or ``<0.8``, ``>=5``.
+
+    Raises UncountableError when a bound is set for what is no finite number, KeyError for no such column.
+    """
+    return all(_is(str(row[column]), said) for column, said in where.items())
+
+
+def repetitions(each: Each, table: Table, wanted: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """The values of the columns a step is repeated for, each combination once, in the table's order.
+
+    ``wanted`` is ``each.where`` with its names filled in. Raises KeyError when a column is not there.
+    """
+    places = {column: place for place, column in enumerate(table.columns)}
+    if not table.rows:
+        return []
+    named, demands = [places[column] for column in each.columns], [(places[c], w) for c, w in wanted.items()]
+    chosen = (row for row in table.rows if all(row[place] == word for place, word in demands))
+    return list(dict.fromkeys(tuple(str(row[place]) for place in named) for row in chosen))
+
+
+def _is(cell: str, said: str) -> bool:
+    if said.startswith("^"):
+        return cell.startswith(tuple(said[1:].split("|")))
+    if said.startswith("~"):
+        return any(part in cell for part in said[1:].split("|"))
+    for sign, holds in _SIGNS.items():
+        if said.startswith(sign):
+            return holds(_number(cell), _number(said[len(sign) :]))
+    return cell == said
+
+
+def _number(text: str) -> float:
+    try:
+        found = float(without_wrapper(text))
+    except ValueError:
+        raise UncountableError(text) from None
+    if not math.isfinite(found):
+        raise UncountableError(text)
+    return found
+
+
+def without_wrapper(text: str) -> str:
+    """The number in ``np.float64(1.5)``: how NumPy 2 writes itself into a store that takes only text."""
+    for name in ("np.float64(", "np.float32(", "np.int64(", "np.int32("):
+        if text.startswith(name) and text.endswith(")"):
+            return text[len(name) : -1]
+    return text

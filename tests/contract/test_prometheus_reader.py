@@ -1,0 +1,161 @@
+"""Facts from a real Prometheus, and from one that says what a fact cannot be made of."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from backends.demo.port import HttpPort
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, Table, ValueType
+from backends.model.query import PrometheusQuery
+from backends.model.stack import Source, SourceKind
+from backends.readers.http_page import new_client
+from backends.readers.prometheus import PrometheusFactReader
+from tests.servers.process import Child, drop_home, free_port, make_home
+
+FLOAT, COUNT, TABLE, TEXT = ValueType.FLOAT, ValueType.COUNT, ValueType.TABLE, ValueType.TEXT
+
+CONFIG = """
+global: {scrape_interval: 1s, evaluation_interval: 1s}
+rule_files: [rules.yml]
+scrape_configs:
+  - job_name: itself
+    static_configs: [{targets: ["127.0.0.1:PORT"]}]
+  - job_name: nobody
+    static_configs: [{targets: ["127.0.0.1:9"]}]
+"""
+RULES = """
+groups:
+  - name: tests
+    rules:
+      - alert: SomethingIsDown
+        expr: up == 0
+        labels: {severity: high}
+        annotations: {summary: it is down}
+"""
+
+
+@pytest.fixture(scope="module")
+def prometheus() -> Iterator[str]:
+    """A real one that scrapes itself and a target that refuses."""
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip("prometheus is not installed")
+    home, port = make_home("prometheus"), free_port()
+    (home / "prometheus.yml").write_text(CONFIG.replace("PORT", str(port)))
+    (home / "rules.yml").write_text(RULES)
+    url = f"http://127.0.0.1:{port}"
+    child = Child(
+        [program, f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/data",
+         f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"],
+        home / "log",
+    )  # fmt: skip
+
+    def is_ready() -> bool:
+        try:
+            found = httpx.get(f"{url}/api/v1/query", params={"query": "up"}, trust_env=False).json()
+            alerts = httpx.get(f"{url}/api/v1/alerts", trust_env=False).json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        return len(found["data"]["result"]) == 2 and bool(alerts["data"]["alerts"])
+
+    try:
+        child.wait_ready(is_ready, 30.0)
+        yield url
+    finally:
+        child.stop(5.0)
+        drop_home(home)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with new_client() as made:
+        yield made
+
+
+async def ask(
+    url: str,
+    client: httpx.AsyncClient,
+    kind: ValueType,
+    deadline: float = 5.0,
+    pick: str | None = None,
+    **query: Any,
+) -> Finding:
+    source = Source("p", SourceKind.PROMETHEUS, "Prometheus", url, every=10.0, deadline=deadline)
+    reader = PrometheusFactReader(source, client)
+    asked = PrometheusQuery(**{"what": "query", **query})
+    try:
+        return (await reader.read([Fact("f", "F", "G", "p", asked, kind, pick)]))["f"]
+    finally:
+        await reader.close()
+
+
+async def test_queries_give_one_number_a_count_or_a_table(prometheus: str, client: httpx.AsyncClient) -> None:
+    assert await ask(prometheus, client, FLOAT, query='up{job="itself"}') == Found(1.0)
+    assert await ask(prometheus, client, FLOAT, query="sum(up)") == Found(1.0)
+    assert await ask(prometheus, client, FLOAT, query="scalar(sum(up)) + 1") == Found(2.0)
+    assert await ask(prometheus, client, COUNT, query="up") == Found(2)
+    table = await ask(prometheus, client, TABLE, query="up == 0")
+    assert isinstance(table, Found)
+    assert isinstance(table.value, Table)
+    row = dict(zip(table.value.columns, table.value.rows[0], strict=True))
+    assert (row["job"], row["value"]) == ("nobody", "0")
+
+
+async def test_what_is_no_single_number_is_never_made_one(prometheus: str, client: httpx.AsyncClient) -> None:
+    assert await ask(prometheus, client, FLOAT, query="no_such_metric") == Absent()
+    assert await ask(prometheus, client, FLOAT, query="up") == Broken("2 series, one expected")
+    for text in ("vector(0) / 0", "vector(1) / 0"):
+        assert isinstance(await ask(prometheus, client, FLOAT, query=text), Broken), text
+    wrong = await ask(prometheus, client, FLOAT, query="up{")
+    assert isinstance(wrong, Broken)
+    assert "400" in wrong.why
+
+
+async def test_a_range_is_one_number(prometheus: str, client: httpx.AsyncClient) -> None:
+    for agg in ("last", "min", "max", "mean"):
+        found = await ask(
+            prometheus, client, FLOAT, what="range", query='up{job="itself"}', minutes=1, agg=agg
+        )
+        assert found == Found(1.0), agg
+    assert await ask(prometheus, client, FLOAT, what="range", query="no_such_metric") == Absent()
+
+
+async def test_targets_rules_and_alerts_are_listed(prometheus: str, client: httpx.AsyncClient) -> None:
+    assert await ask(prometheus, client, COUNT, what="targets") == Found(2)
+    assert await ask(prometheus, client, COUNT, what="rules") == Found(1)
+    alerts = await ask(prometheus, client, TABLE, what="alerts")
+    assert isinstance(alerts, Found)
+    assert isinstance(alerts.value, Table)
+    row = dict(zip(alerts.value.columns, alerts.value.rows[0], strict=True))
+    assert (row["name"], row["state"], row["severity"]) == ("SomethingIsDown", "firing", "high")
+
+
+async def test_nobody_there_is_a_source_that_did_not_answer(client: httpx.AsyncClient) -> None:
+    for what in ("query", "targets"):
+        with pytest.raises(SourceError, match="nothing listens there"):
+            await ask("http://127.0.0.1:9", client, FLOAT, what=what, query="up" if what == "query" else "")
+
+
+async def test_an_answer_without_end_or_sense_is_no_value(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    async def query(request: Any) -> Response:
+        if request.query_params["query"] == "huge":
+            return Response(b" " * (5 << 20), media_type="application/json")
+        return JSONResponse({"status": "success", "data": {"result": [{"metric": {}}]}})
+
+    port = HttpPort(Starlette(routes=[Route("/api/v1/query", query)]))
+    await port.open()
+    try:
+        huge = await ask(port.url, client, FLOAT, query="huge")
+        assert huge == Broken("the answer is longer than 4 MiB")
+        assert await ask(port.url, client, FLOAT, query="odd") == Broken("its answer cannot be understood")
+    finally:
+        await port.close()
