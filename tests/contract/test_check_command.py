@@ -18,7 +18,7 @@ from backends.journal.verify import read, verify
 from tests.servers.demo import isolated_env
 from tests.servers.redis import RedisServer
 from tests.terminal.program import command
-from tui.commands.check import check
+from tui.commands.check import CheckOptions, check
 from tui.commands.doctor import examine
 from tui.commands.exitcode import UsageError
 from tui.commands.session import Session
@@ -36,11 +36,12 @@ class Desk:
     def says(
         self, name: str | None, *attest: str, reset: bool = False, watch: bool = False
     ) -> tuple[int, str]:
-        code = check(Session(self.config, watch), name, None, attest, reset=reset, as_json=False)
+        options = CheckOptions(attest, is_reset=reset)
+        code = check(Session(self.config, watch), name, None, options)
         return code, self._capsys.readouterr().out
 
     def data(self, name: str, *attest: str) -> tuple[int, dict[str, Any]]:
-        code = check(Session(self.config), name, None, attest, reset=False, as_json=True)
+        code = check(Session(self.config), name, None, CheckOptions(attest, as_json=True))
         return code, json.loads(self._capsys.readouterr().out)
 
     def doctor(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.servers.demo import DemoWorld
-from tui.commands.check import check
+from tui.commands.check import CheckOptions, check
 from tui.commands.session import Session
 
 NOT_AS_DELIVERED = {"dry-run", "observability", "hardening", "compose-hardening"}
@@ -29,7 +29,8 @@ def breaker(demo_world: DemoWorld) -> Iterator[Any]:
 
 
 def told(demo_world: DemoWorld, name: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    check(Session(demo_world.config, is_demo=True), name, "trading-platform", (), reset=False, as_json=True)
+    options = CheckOptions(as_json=True)
+    check(Session(demo_world.config, is_demo=True), name, "trading-platform", options)
     text = capsys.readouterr().out
     for line in (demo_world.config.parent / "checkout" / ".env").read_text().splitlines():
         name, _, value = line.partition("=")
