@@ -3,7 +3,7 @@
 # Everything is installed into .venv; stamps in .venv make a second run start at once.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak screenshot lock clean
+.PHONY: help demo test check bench soak soak-procedures soak-wall screenshot lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,7 +32,13 @@ check: $(VENV)/.test  ## style, types and import contracts
 bench: $(VENV)/.test  ## measure the room under a real terminal, beside its peers
 	@$(BIN)/python -m tests.bench
 
-soak: $(VENV)/.test  ## leave the wall screen running: MINUTES=60
+soak: soak-procedures soak-wall  ## both soaks, an hour and more
+
+soak-procedures: $(VENV)/.test  ## 5,000 x 100 steps of two operators, 10,000 races, all broken ladders
+	@CONTROLROOM_SOAK=1 $(BIN)/python -m pytest -q tests/property/test_procedures_machine.py \
+		tests/safety/test_kill_races.py tests/sim/test_ladder_matrix.py
+
+soak-wall: $(VENV)/.test  ## leave the wall screen running: MINUTES=60
 	@$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),10)
 
 screenshot: $(VENV)/.demo  ## make docs/screenshot.svg anew from the demo

@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from backends.engine import Mode
+from backends.journal.drills import DrillBook
 from backends.model.clock import Clock, SystemClock
 from backends.model.safetext import SafeText
 from backends.procedures.latch import ALARM as RESUMED
@@ -25,20 +26,20 @@ from tui.compat import SteadyApp
 from tui.desk import Desk, running
 from tui.dialogs.keyed_screen import KeyedScreen
 from tui.dialogs.procedure_dialog import ProcedureDialog
-from tui.drills import DrillBook
 from tui.emergency import Emergencies
 from tui.face import EngineFace
 from tui.hangup import Hangup
 from tui.moment import Moment
-from tui.presenters.detail import detail_lines, title_of
 from tui.presenters.headline import headline
 from tui.presenters.help import help_lines
 from tui.presenters.progress import notice_line
 from tui.presenters.state import urgent
 from tui.screens.covering import CoveringScreen
+from tui.screens.fleet import FleetScreen
 from tui.screens.main import MainScreen
 from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
+from tui.views import open_checks, open_detail, open_runbook, section_under
 from widgets.band import HeadlineView
 from widgets.roles import Role
 from widgets.span import Span, Spans
@@ -138,6 +139,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.say(f"there is no theme {self._wanted_theme!r}; this is {self.theme}")
         for problem in self._shelf.problems:
             self.say(problem, "state-warn")
+        if len(self.engine.stacks) > 1:
+            self.action_fleet()
         self.call_after_refresh(self._settle_in)
 
     def on_unmount(self) -> None:
@@ -164,6 +167,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         it = emergency_of(event.key)
         screen = self.screen
         if it is not None:
+            if isinstance(screen, FleetScreen):
+                screen.settle_choice()
             self._emergencies.press(it)
             return True
         if isinstance(screen, KeyedScreen) and (screen.takes_keys or event.key == "escape"):
@@ -218,13 +223,13 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if key is None:
             self.say("no row here to tell more about; Left and Right read long log lines")
             return
-        moment = self.moment()
-        title = title_of(moment.stack, moment.board, key, is_alarm=pane == "alerts")
+        open_detail(self, key, is_alarm=pane == "alerts")
 
-        def lines(at: Moment, width: int) -> tuple[Spans, ...]:
-            return detail_lines(at.stack, at.board, key, at.now, width, is_alarm=pane == "alerts")
+    def action_checks(self) -> None:
+        open_checks(self)
 
-        self.put_on_top(TextScreen(title, moment, lines, is_watch=self.is_watch))
+    def action_runbook(self) -> None:
+        open_runbook(self, section_under(self))
 
     def action_help(self) -> None:
         lines = help_lines(self.actions, is_watch=self.is_watch)
@@ -249,8 +254,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def action_procedures(self) -> None:
         from tui.screens.procedures import ProcedureScreen  # noqa: PLC0415  not for the first frame
 
-        choose = self._emergencies.choose
-        self.put_on_top(ProcedureScreen(self.moment(), self._drills, choose, is_watch=self.is_watch))
+        choose, read = self._emergencies.choose, partial(open_runbook, self)
+        self.put_on_top(ProcedureScreen(self.moment(), self._drills, choose, read, is_watch=self.is_watch))
 
     def action_procedure(self) -> None:
         moment = self.moment()
@@ -273,6 +278,18 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def action_refresh(self) -> None:
         self.engine.refresh(self.stack.id)
         self.say("asking every source again")
+
+    def action_fleet(self) -> None:
+        def moments() -> list[Moment]:
+            return [self.moment(it.id) for it in self.engine.stacks]
+
+        self.put_on_top(FleetScreen(moments, self._enter, self.moment(), is_watch=self.is_watch))
+
+    def _enter(self, stack: str) -> None:
+        """Make this stack the one that is shown and that emergency keys are about."""
+        if stack != self.stack.id:
+            self.stack = next(it for it in self.engine.stacks if it.id == stack)
+            self._watch_stack()
 
     def action_next_stack(self) -> None:
         stacks = self.engine.stacks
@@ -308,6 +325,10 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def _on_pulse(self) -> None:
         """Once a second, whatever the engine does: time passes on the screen too."""
         self._beat += 1
+        if self._beat == 1:
+            # What start-up made stays for good: it is never looked through again.
+            gc.freeze()
+            gc.enable()
         if self._hangup is not None:
             self._hangup.check()
         self.redraw()
@@ -316,13 +337,11 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.exit(return_code=status)
 
     def _settle_in(self) -> None:
-        """After the first frame: the logs, and no more garbage collection of what start-up made."""
+        """After the first frame: the logs, and what was to wait for it."""
         self._watch_stack()
         if self._on_first_frame is not None:
             self._on_first_frame()
         self.run_worker(self._drills.load, thread=True, group="drills")
-        if self._pulse:
-            gc.freeze()
 
     def _watch_stack(self) -> None:
         stack = self.stack.id

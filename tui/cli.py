@@ -91,17 +91,23 @@ def demo(
     headless: Annotated[
         bool, typer.Option("--headless", help="Serve the stack without a screen, until SIGTERM.")
     ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every stack there is a demo of.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same world.")] = None,
     theme: ThemeOption = None,
 ) -> None:
     """The room on a simulated stack with real servers; nothing outside this machine is touched."""
     from tui.commands.demo import demo as run_demo
+    from tui.commands.demo import demo_all
 
     options: list[str] = []
     for name in fault or []:
         options += ["--fault", name]
     if seed is not None:
         options += ["--seed", str(seed)]
+    if every:
+        if fault:
+            raise UsageError("a fault belongs to one stack: name the stack instead of --all")
+        raise typer.Exit(demo_all(_session(ctx, None, theme), options, headless=headless))
     raise typer.Exit(run_demo(_session(ctx, None, theme), stack, options, headless=headless))
 
 
@@ -131,14 +137,18 @@ def check(
         list[str] | None, typer.Option(help="Confirm this item of the checklist, in your name.")
     ] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Begin the checklist anew.")] = False,
+    wait: Annotated[
+        float, typer.Option(min=0.0, max=900.0, help="Seconds to watch at most, for rates and the like.")
+    ] = 15.0,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Run checks on fresh readings: 0 all passed, 4 something failed, 5 something unknown or open."""
+    from tui.commands.check import CheckOptions
     from tui.commands.check import check as run_checks
 
-    code = run_checks(_session(ctx, config), name, stack, tuple(attest or ()), reset=reset, as_json=json)
-    raise typer.Exit(code)
+    options = CheckOptions(tuple(attest or ()), reset, json, wait)
+    raise typer.Exit(run_checks(_session(ctx, config), name, stack, options))
 
 
 @app.command()

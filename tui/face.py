@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from backends.checks.desk import CheckDesk
 from backends.engine import Mode
 from backends.model.board import Board
 from backends.model.intent import Identity, Intent
@@ -45,6 +46,8 @@ class EngineFace(Protocol):
         """Its methods read and write files: call them in a thread."""
 
     def record(self, event: str, stack: str, procedure: str, detail: str) -> None: ...
+
+    def checks(self, stack: str) -> CheckDesk: ...
 
     def refresh(self, stack: str) -> None: ...
 

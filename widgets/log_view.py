@@ -23,6 +23,10 @@ from widgets.log_line import LogLayout, paint_log_line
 FRAMES: Final = 4.0
 """Repaints a second. More is not read by anyone and costs a slow link its keys."""
 
+_EAGER: Final = 0.04
+_EAGER_LOOKS: Final = 100
+"""Seconds between two looks for the first line, and how many: at the start an empty pane waits for it."""
+
 _SIDEWAYS: Final = 8
 
 
@@ -88,6 +92,7 @@ class LogView(LineWidget, can_focus=True):
         self._told = (True, 0)
         self._is_flooded = False
         self._timer: Timer | None = None
+        self._eager: Timer | None = None
 
     @property
     def is_following(self) -> bool:
@@ -180,6 +185,12 @@ class LogView(LineWidget, can_focus=True):
     def on_mount(self) -> None:
         if self._frames:
             self._timer = self.set_interval(1 / self._frames, self.tick)
+            self._eager = self.set_interval(_EAGER, self._look_for_first, repeat=_EAGER_LOOKS)
+
+    def _look_for_first(self) -> None:
+        self.tick()
+        if self._ordinals and self._eager is not None:
+            self._eager.stop()
 
     def on_hide(self) -> None:
         if self._timer is not None:
@@ -315,8 +326,7 @@ class LogView(LineWidget, can_focus=True):
             return
         strips: dict[int, Strip | None] = dict(zip(before, drawn, strict=False))
         kept: list[Strip | None] = [strips.get(ordinal) for ordinal in wanted[: len(drawn)]]
-        self._strips = kept + [None] * (len(drawn) - len(kept))
-        self.refresh()
+        self.put(kept + [None] * (len(drawn) - len(kept)))
 
     def _fetch(self, wanted: tuple[int, ...]) -> None:
         """Have the rows wanted at hand, asking the source only for those that are new."""

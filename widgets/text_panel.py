@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -42,6 +43,7 @@ class TextPanel(LineWidget, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._text = tuple(lines)
         self._wrapped: list[Spans] = []
+        self._starts: list[int] = []
         self._wrapped_at = -1
         self._offset = 0
 
@@ -57,6 +59,16 @@ class TextPanel(LineWidget, can_focus=True):
             self.refresh(layout=True)
         self._roll_to(self._offset)
         self.touch(*range(self.size.height))
+
+    @property
+    def top(self) -> int:
+        """The line of the text, counted as it was given, that is at the top."""
+        return max(0, bisect_right(self._starts, self._offset) - 1)
+
+    def go_to(self, line: int) -> None:
+        """Bring this line of the text to the top, as far as there is text below it."""
+        if 0 <= line < len(self._starts):
+            self._roll_to(self._starts[line])
 
     def get_content_width(self, container: Size, viewport: Size) -> int:  # noqa: ARG002  Textual's signature
         return container.width
@@ -99,7 +111,10 @@ class TextPanel(LineWidget, can_focus=True):
             return
         self._wrapped_at = width
         # The last cell is kept for the position mark.
-        self._wrapped = [part for spans in self._text for part in wrap(spans, max(1, width - 1))]
+        self._wrapped, self._starts = [], []
+        for spans in self._text:
+            self._starts.append(len(self._wrapped))
+            self._wrapped += wrap(spans, max(1, width - 1))
 
     def _roll_to(self, offset: int) -> None:
         offset = max(0, min(offset, len(self._wrapped) - self.size.height))

@@ -23,6 +23,9 @@ GRACE = 5.0
 MISSING = "(missing)"
 """The word of a rule for a fact that is missing."""
 
+OTHER = "(other)"
+"""The word of a rule for any that its fact does not list."""
+
 ON_DELAY = 2.0
 """Seconds a source or the trading state must be unknown to be an alarm; the screen shows it at once."""
 
@@ -89,7 +92,7 @@ def _rule(rule: AlarmRule, fact: Fact, reading: Reading[Any], now: Instant) -> I
     if not fires and reading.quality(now) is Quality.STALE and reading.outcome is Outcome.OK:
         # A bad value does not become good by growing old.
         fires = level_of(fact, reading.value) is Level.CRIT and rule.at in (Level.WARN, Level.CRIT)
-    if fires and (not rule.words or _word(reading) in rule.words):
+    if fires and _is_for(rule, fact, reading):
         yield _alarm(
             rule.id, rule.priority, fact.id, now,
             title=f"{rule.title} ({shown(fact, reading)})",
@@ -97,9 +100,14 @@ def _rule(rule: AlarmRule, fact: Fact, reading: Reading[Any], now: Instant) -> I
         )  # fmt: skip
 
 
-def _word(reading: Reading[Any]) -> str:
+def _is_for(rule: AlarmRule, fact: Fact, reading: Reading[Any]) -> bool:
+    """Whether what it reads is one of the rule's words."""
     value = reading.value
-    return str(value).lower() if isinstance(value, bool) else MISSING if value is None else str(value)
+    if value is None:
+        return not rule.words or MISSING in rule.words
+    word = str(value).lower() if isinstance(value, bool) else str(value)
+    is_other = fact.meanings is not None and word not in fact.meanings
+    return not rule.words or word in rule.words or (OTHER in rule.words and is_other)
 
 
 def _unreadable(fact: Fact, reading: Reading[Any], is_watched: bool, now: Instant) -> Iterator[Alarm]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from backends.model.board import SERVICE
@@ -32,7 +32,7 @@ def trading(stack: Stack, readings: Readings, now: Instant, before: Trading | No
     gates = tuple(
         _ended(spec, readings, now) or _gate(spec, readings.get(spec.fact), now) for spec in stack.gates
     )
-    state, because = _roll_up(gates, stack.is_several)
+    state, because = _roll_up(stack, gates)
     conflict = _conflict(stack, gates, readings, now)
     if conflict is not None:
         state, because = TradingState.CONFLICT, conflict
@@ -123,26 +123,31 @@ def _meaning(spec: GateSpec, word: SafeText | None) -> TradingState:
     return TradingState.TRADING if word in spec.trading else TradingState.UNKNOWN
 
 
-def _roll_up(gates: tuple[Gate, ...], is_several: bool) -> tuple[TradingState, SafeText]:
+def _roll_up(stack: Stack, gates: tuple[Gate, ...]) -> tuple[TradingState, SafeText]:
     if not gates:
         return TradingState.NO_HALT_PATH, SafeText("nothing in this stack can halt trading")
-    first = TradingState.TRADING if is_several else TradingState.HALTED
+    first = TradingState.TRADING if stack.is_several else TradingState.HALTED
     for wanted in (first, TradingState.UNKNOWN):
         deciding = [gate for gate in gates if gate.state is wanted]
         if deciding:
-            return wanted, _because(deciding, gates if is_several else ())
-    if is_several:
+            return wanted, _because(deciding, _stopped(stack, gates))
+    if stack.is_several:
         return TradingState.HALTED, _because(gates)
     return TradingState.TRADING, SafeText(f"all {len(gates)} gates allow trading")
 
 
-def _because(deciding: Iterable[Gate], traders: Iterable[Gate] = ()) -> SafeText:
-    """What the deciding gates say. Of several traders those that are halted are named too, and what is not
-    halted is then called so: it must not hide behind them.
-    """
-    halted = [f"{gate.label} halted" for gate in traders if gate.state is TradingState.HALTED]
-    form = "{} not confirmed stopped ({})" if halted else "{} {}"
-    return SafeText("; ".join((*halted, *(form.format(gate.label, gate.because) for gate in deciding))))
+def _stopped(stack: Stack, gates: tuple[Gate, ...]) -> list[str]:
+    """Of several traders those that somebody has halted: what is not must not hide behind them."""
+    return [
+        f"{gate.label} halted"
+        for spec, gate in zip(stack.gates, gates, strict=True)
+        if stack.is_several and spec.latches and gate.state is TradingState.HALTED
+    ]
+
+
+def _because(deciding: Iterable[Gate], stopped: Sequence[str] = ()) -> SafeText:
+    form = "{} not confirmed stopped ({})" if stopped else "{} {}"
+    return SafeText("; ".join((*stopped, *(form.format(gate.label, gate.because) for gate in deciding))))
 
 
 def _conflict(stack: Stack, gates: tuple[Gate, ...], readings: Readings, now: Instant) -> SafeText | None:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from backends.demo.claire_de_binare import faults as claire_de_binare
 from backends.demo.control import control_app
 from backends.demo.faults import Catalogue, Faults, check
+from backends.demo.hummingbot_desk import faults as hummingbot_desk
 from backends.demo.port import HttpPort
 from backends.demo.surveillance import faults as surveillance
+from backends.demo.trading_bot import faults as trading_bot
 from backends.demo.trading_platform import faults as trading_platform
 
 CONFIG: Final = "config.toml"
@@ -46,6 +49,24 @@ def _trading_platform(folder: Path, seed: int) -> Simulation:
     return Platform(folder, seed)
 
 
+def _hummingbot_desk(folder: Path, seed: int) -> Simulation:
+    from backends.demo.hummingbot_desk.desk import Desk  # noqa: PLC0415 # only the stack that is asked for
+
+    return Desk(folder, seed)
+
+
+def _trading_bot(folder: Path, seed: int) -> Simulation:
+    from backends.demo.trading_bot.desk import Desk  # noqa: PLC0415 # only the stack that is asked for
+
+    return Desk(folder, seed)
+
+
+def _claire_de_binare(folder: Path, seed: int) -> Simulation:
+    from backends.demo.claire_de_binare.world import World  # noqa: PLC0415 # only the stack that is asked for
+
+    return World(folder, seed)
+
+
 def _surveillance(folder: Path, seed: int) -> Simulation:
     from backends.demo.surveillance.system import System  # noqa: PLC0415 # only the stack that is asked for
 
@@ -61,7 +82,10 @@ class Demo:
 
 
 STACKS: Final[Mapping[str, Demo]] = {
+    "claire-de-binare": Demo(claire_de_binare.FAULTS, _claire_de_binare),
+    "hummingbot-desk": Demo(hummingbot_desk.FAULTS, _hummingbot_desk),
     "surveillance": Demo(surveillance.FAULTS, _surveillance),
+    "trading-bot": Demo(trading_bot.FAULTS, _trading_bot),
     "trading-platform": Demo(trading_platform.FAULTS, _trading_platform),
 }
 

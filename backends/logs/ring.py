@@ -66,7 +66,9 @@ class LogRing:
         line's text before anything shows it. Raises ValueError for a grammar that cannot be used.
         """
         self._finder = LevelFinder(grammar)
-        self._noise = tuple(part.encode() for part in grammar.drop)
+        # One search for all: their common beginning is looked for as fast as memory is read.
+        parts = [re.escape(part.encode()) for part in grammar.drop]
+        self._is_noise = re.compile(b"|".join(parts)).search if parts else None
         self._redact = redact
         self._clock = clock or SystemClock()
         self._rate = rate
@@ -97,9 +99,8 @@ class LogRing:
 
     def append(self, source: int, lines: Sequence[bytes]) -> None:
         """As ``LogSink.append``; they appear after ``settle`` finds that they waited long enough."""
-        kept = lines
-        for part in self._noise:
-            kept = [line for line in kept if part not in line]
+        is_noise = self._is_noise
+        kept = lines if is_noise is None else [line for line in lines if not is_noise(line)]
         with self._lock:
             self.noise += len(lines) - len(kept)
             self._merger.add(self._clock.now().mono, source << 8, kept)

@@ -40,8 +40,10 @@ def _beyond(number: float, above: float | None, below: float | None) -> bool:
     return (above is not None and number > above) or (below is not None and number < below)
 
 
-def judge_service(service: Service) -> Level:
-    """The level of a service that should run, from what its runtime says."""
+def judge_service(service: Service, *, is_required: bool = True) -> Level:
+    """The level of a service, from what its runtime says. One that is not required may have ended."""
+    if not is_required and service.state in (RunState.EXITED, RunState.CREATED):
+        return Level.INFO
     if service.state is not RunState.RUNNING:
         return Level.UNKNOWN if service.state is RunState.UNKNOWN else Level.CRIT
     return {

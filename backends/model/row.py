@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from backends.model.condition import Each
+from backends.model.fact import Table
+
 _SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {
     "<=": lambda one, other: one <= other,
     ">=": lambda one, other: one >= other,
@@ -25,6 +28,19 @@ def meets(row: Mapping[str, Any], where: Mapping[str, str]) -> bool:
     Raises UncountableError when a bound is set for what is no finite number, KeyError for no such column.
     """
     return all(_is(str(row[column]), said) for column, said in where.items())
+
+
+def repetitions(each: Each, table: Table, wanted: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """The values of the columns a step is repeated for, each combination once, in the table's order.
+
+    ``wanted`` is ``each.where`` with its names filled in. Raises KeyError when a column is not there.
+    """
+    places = {column: place for place, column in enumerate(table.columns)}
+    if not table.rows:
+        return []
+    named, demands = [places[column] for column in each.columns], [(places[c], w) for c, w in wanted.items()]
+    chosen = (row for row in table.rows if all(row[place] == word for place, word in demands))
+    return list(dict.fromkeys(tuple(str(row[place]) for place in named) for row in chosen))
 
 
 def _is(cell: str, said: str) -> bool:

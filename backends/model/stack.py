@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from backends.model.alarm import Priority
 from backends.model.check import Check, Checklist, Diagnosis
@@ -144,7 +145,8 @@ class AlarmRule:
     section: str | None = None
     runbook: tuple[str, ...] = ()
     words: frozenset[str] = frozenset()
-    """Only when the fact reads one of these, ``(missing)`` when it is missing; empty: whatever it reads."""
+    """Only when the fact reads one of these: ``(missing)`` for a fact that is missing, ``(other)`` for a word
+    it does not list. Empty: whatever it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +206,12 @@ class Stack:
     checklists: Mapping[str, Checklist]
     diagnoses: Mapping[str, Diagnosis]
     logs: LogGrammar
+    runbook: Path | None = None
+    """The operator's book, beside the stack file; None where there is none."""
     is_single_operator: bool = False
     """The local configuration does without a second person; shown and journalled."""
+    venue_phone: str = ""
+    """Whom to call when nothing else stops it; from the local configuration, empty when it does not say."""
     environment_facts: tuple[tuple[str, str, Environment], ...] = ()
     """(fact id, raw word, environment): live evidence that outranks the configured word."""
     generation: Generation | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, Final
@@ -13,6 +14,7 @@ from backends.model.clock import Instant
 from backends.model.fact import Table
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
+from backends.model.row import repetitions
 from backends.model.stack import Stack
 from backends.model.substitution import RESERVED, event_of, fill, names_in, values_of
 
@@ -84,13 +86,11 @@ def _expanded(
             yield _filled(step, values, {})
             continue
         table = tables.get(step.each.fact)
-        rows: dict[tuple[str, ...], None] = {}
         wanted = {column: _text(text, values) for column, text in step.each.where.items()}
-        if table is not None and {*step.each.columns, *wanted} <= set(table.columns):
-            where = [table.columns.index(column) for column in step.each.columns]
-            demands = [(table.columns.index(column), text) for column, text in wanted.items()]
-            chosen = (row for row in table.rows if all(row[index] == text for index, text in demands))
-            rows = dict.fromkeys(tuple(str(row[index]) for index in where) for row in chosen)
+        rows: list[tuple[str, ...]] = []
+        if table is not None:
+            with suppress(KeyError):
+                rows = repetitions(step.each, table, wanted)
         for row in rows:
             own = dict(zip(step.each.columns, row, strict=True))
             yield _filled(replace(step, id=f"{step.id}:{row[0]}"), {**values, **own}, own)
@@ -117,8 +117,11 @@ def _text(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _hash(procedure: Procedure, steps: tuple[Step, ...], values: Mapping[str, Any], stack: Stack) -> str:
-    named = {name: f"${name}" for name in names_in(_plain(steps))} | _NAMES
-    fixed = {name: str(value) for name, value in values.items() if name not in RESERVED}
+    # Who, when and why are left as names: they change from the dry run to the real one. So does a secret,
+    # a sign-in of a minute's life, and nothing that is printed may depend on one.
+    open_names = RESERVED | {param.name for param in procedure.params if param.is_secret}
+    named = {name: f"${name}" for name in names_in(_plain(steps)) | open_names}
+    fixed = {name: str(value) for name, value in values.items() if name not in open_names}
     plain = {
         "stack": stack.id,
         "environment": stack.environment.value,

@@ -98,6 +98,7 @@ def image_rows(
     rows = [
         {
             "name": tag,
+            "repository": tag.rpartition(":")[0],
             "tag": tag.rpartition(":")[2],
             "id": each["Id"],
             "used": "yes" if each["Id"] in used else "no",

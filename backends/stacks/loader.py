@@ -75,6 +75,10 @@ class Described:
             options=spec.options,
         )
 
+    def _runbook(self) -> Path | None:
+        path = self.file.path.with_name("runbook.md")
+        return path if path.is_file() else None
+
     def _own(self) -> dict[str, Source]:
         """The room itself as a source, when it derives anything."""
         if all(item.derive is None for item in self.spec.fact):
@@ -100,6 +104,7 @@ class Described:
             checklists={item.id: build_checklist(item) for item in spec.checklist},
             diagnoses={item.id: build_diagnosis(item) for item in spec.diagnosis},
             logs=LogGrammar(tuple(spec.logs.patterns), tuple(spec.logs.drop)),
+            runbook=self._runbook(),
             environment_facts=tuple(
                 (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
             ),
@@ -179,7 +184,7 @@ def _fact(item: schema.FactSpec) -> Fact:
         missing=Level(item.missing),
         missing_note=item.missing_note,
         note=item.note,
-        is_shown=item.shown,
+        is_shown=item.shown and not item.on_demand,
         on_demand=item.on_demand,
         where=item.where,
         runbook=tuple(item.runbook),

@@ -191,7 +191,7 @@ class AlarmSpec(Strict):
     consequence: Text
     response: Text
     words: list[Word] = []
-    """Only when the fact reads one of these; ``(missing)`` when it is missing."""
+    """Only when the fact reads one of these; ``(missing)``, or ``(other)`` for a word it does not list."""
     section: str | None = None
     runbook: Rows = []
 
@@ -300,7 +300,8 @@ class VariantSpec(Strict):
     project: Text | None = None
     """Compose project that one of ``present`` must belong to."""
     drop: list[Text] = []
-    """What this generation does not have: ``fact:ID``, ``service:NAME``, ``procedure:ID/STEP`` …"""
+    """What this generation does not have: ``fact:ID``, ``service:NAME``, ``procedure:ID/STEP``,
+    ``checklist:ID/ITEM`` …"""
     names: dict[str, str] = {}
     source: dict[str, dict[str, Any]] = {}
     trading: dict[str, Any] = {}

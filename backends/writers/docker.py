@@ -99,7 +99,7 @@ class DockerEffector:
                     raise ValueError(f"{tag!r} cannot be a tag")
                 return TagOrder(self._containers(action.service, values), tag, patience)
             case DockerPrune():
-                return PruneOrder(action.label, action.keep, patience)
+                return PruneOrder(str(fill(action.label, values)), action.keep, patience)
         raise ValueError("does not take this kind of step")
 
     def _containers(self, service: str, values: Mapping[str, Any]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from backends.model.stack import Stack
 from backends.procedures.approval import ApprovalBook
 from tests.clock import FakeClock
 from tests.pilot import world
+from tests.pilot.fake_desk import FakeDesk
 
 
 class FakeLogs:
@@ -93,6 +94,7 @@ class FakeEngine:
         self.held_seconds = 0.0
         self.approval_folder = Path("approvals")
         self.stopped = False
+        self.desk = FakeDesk(clock)
         self.others: dict[str, Board] = {}
         """Boards of further stacks, which a test adds to ``stacks`` as well."""
         self._board = board
@@ -111,6 +113,9 @@ class FakeEngine:
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         self._wakes.append(wake)
         return lambda: self._wakes.remove(wake)
+
+    def checks(self, stack: str) -> FakeDesk:
+        return self.desk
 
     def submit(self, intent: Intent) -> None:
         self.submitted.append(intent)

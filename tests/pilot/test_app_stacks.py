@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from backends.model.procedure import Verdict
 from tests.pilot import scenes, world
 from tests.pilot.fake_engine import FakeEngine
-from tests.pilot.rooms import make_room, opened
+from tests.pilot.rooms import Scene, make_room, opened
 from tui.app import ControlRoom
+
+
+@asynccontextmanager
+async def inside(app: ControlRoom) -> AsyncIterator[Scene]:
+    """The room on its first stack, come to from the fleet."""
+    async with opened(app, (120, 40)) as room:
+        await room.press("enter")
+        await room.settle()
+        yield room
 
 
 def two_stacks() -> ControlRoom:
@@ -22,7 +33,7 @@ def two_stacks() -> ControlRoom:
 
 
 async def test_the_next_stack_is_shown_and_halted_under_its_own_name() -> None:
-    async with opened(two_stacks(), (120, 40)) as room:
+    async with inside(two_stacks()) as room:
         assert "trading-platform" in room.text()
         await room.press("right_square_bracket")
         await room.settle()
@@ -34,7 +45,7 @@ async def test_the_next_stack_is_shown_and_halted_under_its_own_name() -> None:
 
 
 async def test_the_target_of_an_open_dialog_never_moves() -> None:
-    async with opened(two_stacks(), (120, 40)) as room:
+    async with inside(two_stacks()) as room:
         await room.open_dialog()
         room.app.action_next_stack()
         await room.settle()
@@ -43,7 +54,7 @@ async def test_the_target_of_an_open_dialog_never_moves() -> None:
 
 
 async def test_a_failure_of_a_stack_that_is_not_shown_comes_forward() -> None:
-    async with opened(two_stacks(), (120, 40)) as room:
+    async with inside(two_stacks()) as room:
         run = replace(
             scenes.run(room.clock.now(), Verdict.FAILED), stack="second-desk", operation="elsewhere"
         )

@@ -14,6 +14,7 @@ from tui.dialogs.ask_screen import AskScreen
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
 from tui.screens.main import MainScreen
 from tui.screens.procedures import ProcedureScreen
+from widgets.grid import Grid
 
 NINE = ("Class", "Effect", "State now", "Targets", "Steps", "Proof", "Will NOT", "Undo", "If it fails")
 """The title has action and environment."""
@@ -69,7 +70,7 @@ async def test_enter_alone_confirms_nothing_however_often(name: str) -> None:
 async def test_what_is_typed_ahead_goes_nowhere() -> None:
     async with opened(room()) as it:
         await it.press("e")
-        it.app.screen.query_one("#procedures").select("recover-safety")  # type: ignore[attr-defined]  # a Grid
+        it.app.screen.query_one("#procedures", Grid).select("recover-safety")
         await it.pilot.press("enter", "tab", *"trading", "enter", "enter")
         await it.settle()
         assert it.engine.submitted == []
@@ -211,7 +212,7 @@ async def test_the_mouse_confirms_nothing_wherever_it_clicks() -> None:
 async def test_a_secret_is_masked_and_not_kept() -> None:
     async with opened(room()) as it:
         await it.press("e")
-        it.app.screen.query_one("#procedures").select("flatten-mfa")  # type: ignore[attr-defined]  # a Grid
+        it.app.screen.query_one("#procedures", Grid).select("flatten-mfa")
         await it.press("enter")
         asking = it.app.screen
         assert isinstance(asking, AskScreen)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -12,14 +17,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from backends.journal.entry import Kind
+from backends.model.intent import Identity
 from backends.model.procedure import Run, Verdict
-from tests.sim.desk import KIM, LEE, Desk, Office, asked, office
+from backends.procedures.approval import ApprovalError
+from tests.sim.desk import FLATTEN, HALT, KIM, RESUME, Desk, Office, asked, office
 from tests.sim.virtual import VirtualLoop
 from tests.sim.world import Paper
 
 SOAK = bool(os.environ.get("CONTROLROOM_SOAK"))
-PEOPLE = (KIM, LEE)
-FAULTS = ("ok", "refuse", "lost", "dropped", "stuck", "lies")
+APPROVED = replace(RESUME, needs_approval=True)
+PEOPLE = (replace(KIM, uid=os.getuid() + 1), Identity("lee", os.getuid(), "ops1"))
+"""The second is whose process this is: only they can consent, and only to what the first asks for."""
+FAULTS = ("ok", "refuse", "lost", "dropped", "stuck", "lies", "slow")
+LATE = ("late", "twice")
+"""Of requests that can do no harm twice; for others the desk must know them by their operation."""
 HELD = (Verdict.VERIFIED, Verdict.ALREADY)
 
 
@@ -27,6 +38,7 @@ class TwoOperators(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner(loop_factory=VirtualLoop)
+        self.folder = Path(tempfile.mkdtemp(prefix="controlroom-test-"))
         self.desk, self.paper = Desk(kill="ACTIVE", breaker="OPEN"), Paper()
         self.wire: dict[str, str] = {}
         self.looks: dict[str, str] = {}
@@ -35,7 +47,8 @@ class TwoOperators(RuleBasedStateMachine):
         self.offices = [self._open(), self._open()]
 
     def _open(self) -> Office:
-        made = office(self.desk, self.wire, self.looks, paper=self.paper)
+        procedures = {each.id: each for each in (HALT, APPROVED, FLATTEN)}
+        made = office(self.desk, self.wire, self.looks, self.folder, paper=self.paper, procedures=procedures)
         made.wire.faults, made.looker.faults = self.wire, self.looks
         return made
 
@@ -46,8 +59,20 @@ class TwoOperators(RuleBasedStateMachine):
         self.number += 1
         intent = asked(procedure, id=f"op-{self.number}", operator=PEOPLE[who], **changes)
         run = await self.offices[who].procedures.execute(intent)
-        self.ended.append((self.offices[who], run))
+        if not intent.is_dry:
+            self.ended.append((self.offices[who], run))
+        if run.verdict in HELD:
+            self._is_so(run)
         return run
+
+    def _is_so(self, run: Run) -> None:
+        """What was just called done has been done, whatever any service said."""
+        done = {what for at, what in self.desk.effects if at >= run.started.mono}
+        if run.procedure == "resume":
+            assert "/resume" in done
+            assert self.desk.breaker == "OPEN"
+        if run.procedure == "flatten":
+            assert not any(self.desk.positions.values())
 
     def teardown(self) -> None:
         async def close() -> None:
@@ -56,15 +81,35 @@ class TwoOperators(RuleBasedStateMachine):
 
         self._do(close())
         self.runner.close()
+        shutil.rmtree(self.folder)
 
     @rule(who=st.integers(0, 1))
     def halt(self, who: int) -> None:
         self._do(self._press(who, "halt"))
 
-    @rule(who=st.integers(0, 1), shown=st.sampled_from(["now", "older", "none"]))
-    def resume(self, who: int, shown: str) -> None:
+    async def _resume(self, who: int, shown: dict[str, str], by: int | None) -> Run:
+        """A dry run of it, a consent of ``by`` to that very plan, and the real one."""
+        code = None
+        if by is not None:
+            dry = await self._press(who, "resume", is_dry=True, shown=shown)
+            book = self.offices[who].procedures.approvals
+            assert book is not None
+            code = book.request(asked(operator=PEOPLE[who]), dry.plan).code
+            with contextlib.suppress(ApprovalError):
+                book.approve(code, PEOPLE[by])
+        return await self._press(who, "resume", shown=shown, approval=code)
+
+    @rule(
+        who=st.integers(0, 1),
+        shown=st.sampled_from(["now", "now", "older", "none"]),
+        by=st.sampled_from([1, 1, 0, None]),
+        is_patient=st.booleans(),
+    )
+    def resume(self, who: int, shown: str, by: int | None, is_patient: bool) -> None:
+        if is_patient:
+            self.time_passes(61)
         epoch = {"now": str(self.desk.epoch), "older": str(self.desk.epoch - 1)}.get(shown)
-        self._do(self._press(who, "resume", shown={} if epoch is None else {"epoch": epoch}))
+        self._do(self._resume(who, {} if epoch is None else {"epoch": epoch}, by))
 
     @rule(late=st.floats(0, 0.2), who=st.integers(0, 1))
     def halt_while_the_other_resumes(self, late: float, who: int) -> None:
@@ -75,7 +120,7 @@ class TwoOperators(RuleBasedStateMachine):
                 await asyncio.sleep(late)
                 return await self._press(1 - who, "halt")
 
-            _, halt = await asyncio.gather(self._press(who, "resume", shown=shown), press())
+            _, halt = await asyncio.gather(self._resume(who, shown, 1), press())
             # Halting what is halted changes nothing, so the other's resume may still pass. Whoever was told
             # that trading is halted must then be told otherwise.
             await asyncio.sleep(10)
@@ -95,6 +140,26 @@ class TwoOperators(RuleBasedStateMachine):
     @rule(path=st.sampled_from(["/engage", "/resume", "/reset", "/close"]), fault=st.sampled_from(FAULTS))
     def break_or_mend_the_wire(self, path: str, fault: str) -> None:
         self.wire[path] = fault
+
+    @rule()
+    def all_is_well(self) -> None:
+        self.wire.clear()
+        self.looks.clear()
+        self.desk.orders, self.desk.gateway = 0, "healthy"
+
+    @rule(path=st.sampled_from(["/engage", "/resume", "/reset"]), fault=st.sampled_from(LATE))
+    def let_it_arrive_late_or_twice(self, path: str, fault: str) -> None:
+        self.wire[path] = fault
+
+    @rule()
+    def lose_the_store(self) -> None:
+        self.desk.is_lost = True
+
+    @rule(seconds=st.sampled_from([-3600, -30, 30, 3600]))
+    def step_the_clock(self, seconds: int) -> None:
+        loop = self.runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.stepped += seconds
 
     @rule(fact=st.sampled_from(["kill.state", "kill.at", "orders.open", "gateway"]))
     def lose_sight(self, fact: str) -> None:
@@ -123,6 +188,24 @@ class TwoOperators(RuleBasedStateMachine):
         begun = {e.operation: at for at, e in reversed(self.paper.entries) if e.kind is Kind.INTENT}
         for at, operation, _ in self.desk.sent:
             assert begun[operation] <= at
+
+    @invariant()
+    def no_trading_while_the_newest_halt_stands(self) -> None:
+        engaged = [epoch for what, epoch in self.desk.switched if what == "engage"]
+        assert engaged == sorted(set(engaged))
+        if engaged and self.desk.kill == "ACTIVE":
+            assert self.desk.switched[-1] == ("resume", engaged[-1])
+
+    @invariant()
+    def nobody_resumes_alone(self) -> None:
+        intents = [entry for _, entry in self.paper.entries if entry.kind is Kind.INTENT]
+        approvers = {each.operation: (each.operator, each.approver) for each in intents}
+        for _, operation, path in self.desk.sent:
+            if path == "/resume":
+                operator, approver = approvers[operation]
+                assert operator is not None
+                assert approver is not None
+                assert approver != operator.user
 
     @invariant()
     def nothing_resumes_but_a_resume_and_nothing_is_closed_but_by_a_flatten(self) -> None:

@@ -135,16 +135,23 @@ class Desk:
     sent: list[tuple[float, str, str]] = field(default_factory=list)
     """(when, operation, path) of every request that arrived."""
     effects: list[tuple[float, str]] = field(default_factory=list)
+    switched: list[tuple[str, int]] = field(default_factory=list)
+    """``engage`` and ``resume`` as they took effect, each with its epoch."""
+    is_lost: bool = False
+    """The store lost its data: the switch is missing, and nobody may trade."""
 
     def apply(self, path: str, body: Mapping[str, Any]) -> str | None:
         """Do it; a refusal in words, or None."""
         if path == "/engage":
-            if self.kill != "ENGAGED":
+            if self.kill != "ENGAGED" or self.is_lost:
                 self.kill, self.kill_at, self.epoch = "ENGAGED", VirtualClock().now().wall, self.epoch + 1
+                self.is_lost = False
+                self.switched.append(("engage", self.epoch))
         elif path == "/resume":
-            if self.kill != "ENGAGED" or str(body["epoch"]) != str(self.epoch):
+            if self.is_lost or self.kill != "ENGAGED" or str(body["epoch"]) != str(self.epoch):
                 return "another halt stands"
             self.kill = "ACTIVE"
+            self.switched.append(("resume", self.epoch))
         elif path == "/reset":
             self.breaker = "OPEN"
         elif path == "/close":
@@ -175,7 +182,9 @@ class Desk:
 
 
 class Wire:
-    """The way to the desk. ``faults`` says by path what happens: ok, refuse, lost, dropped, stuck, bug."""
+    """The way to the desk. ``faults`` says by path what happens: ok, refuse, lost, dropped, stuck, bug; slow
+    answers late, late takes effect after everybody has given up, twice arrives two times.
+    """
 
     def __init__(self, desk: Desk, faults: dict[str, str] | None = None) -> None:
         self.desk = desk
@@ -199,7 +208,14 @@ class Wire:
             raise KeyError("secret-4711")
         if fault == "lies":
             return Receipt(ReceiptKind.DONE, SafeText("done"))
+        if fault == "late":
+            asyncio.get_running_loop().call_later(3.0, self.desk.apply, action.path, body)
+            return Receipt(ReceiptKind.UNKNOWN, SafeText("no answer within 500 ms"))
+        if fault == "slow":
+            await asyncio.sleep(0.4)
         refusal = self.desk.apply(action.path, body)
+        if fault == "twice":
+            self.desk.apply(action.path, body)
         if refusal is not None:
             return Receipt(ReceiptKind.FAILED, SafeText(refusal))
         if fault == "lost":
@@ -224,7 +240,7 @@ class Looker:
     async def look(self, fact: str, within: float) -> Reading[Any]:
         await asyncio.sleep(0.005)
         at, fault = VirtualClock().now(), self.faults.get(fact, "ok")
-        if fault == "missing":
+        if fault == "missing" or (self.desk.is_lost and fact.startswith("kill.")):
             return Reading(fact, "desk", Outcome.MISSING, at, 1.0)
         if fault == "failed":
             return Reading(fact, "desk", Outcome.FAILED, at, 1.0, error=SafeText("refused"))

@@ -29,6 +29,8 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.passed = 0.0
+        self.stepped = 0.0
+        """Seconds by which the host's clock was set since the start."""
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
@@ -50,8 +52,9 @@ class VirtualClock:
     """The room's clock of a virtual loop: simulated seconds since the start, and a fixed date."""
 
     def now(self) -> Instant:
-        passed = asyncio.get_running_loop().time()
-        return Instant(passed, EPOCH + passed)
+        loop = asyncio.get_running_loop()
+        passed = loop.time()
+        return Instant(passed, EPOCH + passed + getattr(loop, "stepped", 0.0))
 
 
 def simulate(main: Coroutine[Any, Any, T]) -> T:

@@ -48,16 +48,15 @@ class Face:
         scene, procedure = self.scene, self.stack.procedures[name]
         await scene.choose(name, *values)
         await self._confirm(procedure)
-        scene.app.redraw()
-        await scene.until(lambda: self._is_over(scene), PATIENCE)
+        for _ in range(PATIENCE):
+            dialog = scene.dialog
+            if dialog.stage in (Stage.PROVED, Stage.NOT_PROVED):
+                break
+            if dialog.is_listening:
+                await scene.press("c")  # it waits for a person
+            await scene.pilot.pause(0.01)
         assert scene.dialog.stage is Stage.PROVED, scene.text()
         await scene.press("a", "escape", "escape")
-
-    def _is_over(self, scene: Scene) -> bool:
-        dialog = scene.dialog
-        if dialog.is_listening and dialog.stage is Stage.RUNNING:
-            scene.app.call_later(scene.pilot.press, "c")
-        return dialog.stage in (Stage.PROVED, Stage.NOT_PROVED)
 
     async def _confirm(self, procedure: Procedure) -> None:
         scene, dialog = self.scene, self.scene.dialog

@@ -1,4 +1,8 @@
-"""A terminal for the program under test: a pty whose output a terminal emulator understands."""
+"""A terminal for the program under test: a pty whose output a terminal emulator understands.
+
+A thread reads the pty as fast as a real terminal does: the emulator is a hundred times slower, and a program
+that waits for it would be measured by it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,14 @@ import contextlib
 import fcntl
 import os
 import pty
+import queue
 import re
 import select
 import signal
 import struct
 import subprocess
 import termios
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -46,7 +52,7 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.started = time.monotonic()
         self.came = self.started
-        """When the newest bytes were read, before they were understood."""
+        """When the newest bytes in the picture arrived."""
         self.modes = termios.tcgetattr(slave)
         self.popen = subprocess.Popen(
             list(argv),
@@ -58,6 +64,24 @@ class Terminal:
             preexec_fn=_take_terminal,  # noqa: PLW1509 # the child must own the pty, as in a real login
         )
         self.slave = slave
+        self._arrived: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        self._ear, self._bell = os.pipe()
+        self._reader = threading.Thread(target=self._take, args=(self.master,), daemon=True)
+        self._reader.start()
+
+    def _take(self, master: int) -> None:
+        """On the reader's thread: note what comes, and when, until the line is closed."""
+        while True:
+            ready, _, _ = select.select([master, self._ear], [], [])
+            if self._ear in ready:
+                return
+            try:
+                data = os.read(master, 65536)
+            except OSError:
+                return
+            self._arrived.put((time.monotonic(), data))
+            if _SYNC_QUERY in data:
+                self.send(b"\x1b[?2026;2$y")
 
     @property
     def lines(self) -> list[str]:
@@ -77,18 +101,12 @@ class Terminal:
         return "\n".join(self.lines)
 
     def read(self, seconds: float) -> bool:
-        """Draw what the program writes within ``seconds``; whether anything came."""
-        ready, _, _ = select.select([self.master], [], [], seconds)
-        if not ready:
-            return False
+        """Draw one piece of what the program writes within ``seconds``; whether anything came."""
         try:
-            data = os.read(self.master, 65536)
-        except OSError:
+            self.came, data = self._arrived.get(timeout=max(0.0, seconds))
+        except queue.Empty:
             return False
-        self.came = time.monotonic()
         self.raw += data
-        if _SYNC_QUERY in data:
-            self.send(b"\x1b[?2026;2$y")
         data = self._kept + data
         # A sequence may be cut in two by the read: keep a trailing one for the next.
         cut = data.rfind(b"\x1b")
@@ -148,8 +166,10 @@ class Terminal:
 
     def hang_up(self) -> None:
         """Close the line, as a lost connection does."""
-        os.close(self.slave)
-        os.close(self.master)
+        os.write(self._bell, b"!")
+        self._reader.join()
+        for fd in (self.slave, self.master, self._bell, self._ear):
+            os.close(fd)
         self.master = self.slave = -1
 
     def close(self) -> None:

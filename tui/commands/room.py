@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -9,6 +10,10 @@ from backends.engine import Engine
 from backends.model.procedure import RiskClass, Verdict
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.session import Session, choose, engine_of
+
+SWITCH = 0.001
+"""Seconds a busy thread may keep the others waiting. Between a key and its effect three threads take turns,
+and Python's five milliseconds each time are what a flood of logs would cost a stop."""
 
 _TOO_DUMB = ("", "dumb", "unknown")
 
@@ -26,9 +31,11 @@ def open_room(session: Session, wanted: str | None = None) -> int:
             f"TERM={os.environ.get('TERM', '')} cannot show the room; set TERM, or use `controlroom status`"
             " or `controlroom run halt`"
         )
+    gc.disable()  # until the room stands: start-up makes much and drops little
+    from backends.journal.drills import DrillBook
     from tui.app import ControlRoom
-    from tui.drills import DrillBook
 
+    sys.setswitchinterval(SWITCH)
     engine = engine_of(config, stacks, keeps_halts=True)
 
     def begin() -> None:

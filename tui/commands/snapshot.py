@@ -51,7 +51,7 @@ def service_level(reading: Reading[Service] | None, now: Instant, *, is_required
         return Level.CRIT if is_required else Level.INFO
     if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
         return Level.UNKNOWN
-    return judge_service(reading.value)
+    return judge_service(reading.value, is_required=is_required)
 
 
 def _gate(gate: Gate) -> dict[str, Any]:

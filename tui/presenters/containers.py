@@ -13,7 +13,7 @@ from backends.model.fact import Level
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import NO_TEXT, SafeText
 from backends.model.service import Health, RunState, Service
-from backends.model.stack import ServiceSpec, Stack
+from backends.model.stack import ServiceSpec, SourceKind, Stack
 from tui.presenters import words
 from tui.presenters.state import service_level
 from widgets.glyphs import HEALTH, LEVEL, RUN_STATE, is_ascii, shown_name
@@ -107,6 +107,12 @@ def ordered(found: tuple[Item, ...], sort: Sort) -> tuple[Item, ...]:
 def rows(stack: Stack, board: Board, now: Instant, sort: Sort = Sort.WORST) -> tuple[Row, ...]:
     """One row for each service, keyed by its board key."""
     return tuple(_row(item, board, now) for item in ordered(items(stack, board, now), sort))
+
+
+def title(stack: Stack) -> str:
+    """What the pane is called: a stack of units or processes has no containers."""
+    kinds = {stack.sources[spec.source].kind for spec in stack.services}
+    return "Containers" if kinds <= {SourceKind.DOCKER} else "Services"
 
 
 def summary(stack: Stack, board: Board, now: Instant) -> SafeText:

@@ -61,11 +61,12 @@ def trading_now(board: Board, now: Instant) -> TradingNow:
 def service_level(board: Board, name: str, spec: ServiceSpec | None, now: Instant) -> Level:
     """What a service's reading means: only a current answer can be good."""
     reading = board.readings.get(SERVICE + name)
+    is_required = spec is None or spec.is_required
     if reading is None or not is_current(reading, now):
         return Level.UNKNOWN
     if reading.value is None:
-        return Level.CRIT if spec is None or spec.is_required else Level.INFO
-    return judge_service(reading.value)
+        return Level.CRIT if is_required else Level.INFO
+    return judge_service(reading.value, is_required=is_required)
 
 
 def fact_level(stack: Stack, board: Board, ident: str, now: Instant) -> Level:

@@ -10,8 +10,8 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from backends.journal.drills import DrillBook
 from backends.model.safetext import SafeText
-from tui.drills import DrillBook
 from tui.moment import Moment
 from tui.presenters import procedures
 from tui.screens.overlay import Overlay
@@ -22,19 +22,30 @@ from widgets.text_panel import TextPanel
 class ProcedureScreen(Overlay):
     """Lists what can be run and what stands against it as of the newest board."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "close", "close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "close", "close", show=False),
+        Binding("o", "runbook", "runbook", show=False),
+    ]
     AUTO_FOCUS: ClassVar[str] = "#procedures"
 
-    OTHER_KEYS = (("Enter", "open its dialog"), ("Esc", "close"))
+    OTHER_KEYS = (("Enter", "open its dialog"), ("o", "runbook"), ("Esc", "close"))
 
     def __init__(
-        self, moment: Moment, drills: DrillBook, choose: Callable[[str], None], *, is_watch: bool
+        self,
+        moment: Moment,
+        drills: DrillBook,
+        choose: Callable[[str], None],
+        read: Callable[[str | None], None],
+        *,
+        is_watch: bool,
     ) -> None:
-        """``choose`` is called with the id of the procedure on which Enter was pressed."""
+        """``choose`` is called with the id of the procedure on which Enter was pressed, ``read`` with the
+        section of the runbook about it."""
         super().__init__(SafeText(f"Procedures of {moment.stack.id}"), moment, is_watch=is_watch)
         self._stack = moment.stack.id
         self._drills = drills
         self._choose = choose
+        self._read = read
 
     def body(self) -> Sequence[Widget]:
         about = TextPanel(id="about")
@@ -66,6 +77,10 @@ class ProcedureScreen(Overlay):
             event.stop()
             event.prevent_default()
             self._choose(key)
+
+    def action_runbook(self) -> None:
+        procedure = self.moment.stack.procedures.get(self.query_one("#procedures", Grid).cursor or "")
+        self._read(None if procedure is None else procedure.section)
 
     def _show_about(self, key: str | None) -> None:
         it = self.moment

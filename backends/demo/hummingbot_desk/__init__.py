@@ -1,0 +1,1 @@
+"""The simulated Hummingbot desk: bots, bus, kill switch, report files, database, monitoring."""

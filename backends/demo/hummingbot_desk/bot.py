@@ -1,0 +1,266 @@
+"""One bot: it says its state on the bus each second, writes its minutes, reads its controller's file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import signal
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from backends.demo.dockerd.log_store import LogStore
+
+COLUMNS: Final = (
+    "ts",
+    "bot_variant",
+    "bot_mode",
+    "exchange",
+    "trading_pair",
+    "state",
+    "regime",
+    "mid",
+    "equity_quote",
+    "base_pct",
+    "target_base_pct",
+    "spread_pct",
+    "net_edge_pct",
+    "turnover_today_x",
+    "cancel_per_min",
+    "orders_active",
+    "fills_count_today",
+    "fees_paid_today_quote",
+    "daily_loss_pct",
+    "drawdown_pct",
+    "risk_reasons",
+    "fee_source",
+    "position_base",
+)
+FILLS: Final = ("ts", "side", "price", "amount_base", "notional_quote", "fee_quote", "order_id")
+_HISTORY: Final = 25 * 60
+"""Minutes there are when the demo begins."""
+_MINUTE: Final = 6.0
+"""Seconds between two rows while the demo runs: a minute is long for who looks."""
+_TICKS_PAUSED: Final = 4
+"""Ticks after which a healthy ping undoes a soft pause of the bus."""
+
+
+class Bot:
+    """The process in a bot's container. Started, it trades by itself, as a headless one does."""
+
+    def __init__(
+        self,
+        name: str,
+        controller: str,
+        connector: str,
+        folder: Path,
+        redis: Redis,
+        log: LogStore,
+        rng: random.Random,
+    ) -> None:
+        self.name, self.controller, self.connector = name, controller, connector
+        self._data = folder / "data" / name
+        self._minutes = self._data / "logs" / "epp_v24" / f"{name}_a"
+        self._redis, self._log, self._rng = redis, log, rng
+        self.is_up = False
+        self.is_defiant = False
+        """Deaf to its file and the bus."""
+        self.reasons = ""
+        self.orders = 0
+        self.loss = 0.003
+        self._is_manual = False
+        self._paused = 0
+        self._killed = False
+        self._next_minute = 0.0
+        self._mid = 68_000.0
+        self.fills = 0
+
+    def prepare(self) -> None:
+        """Its folders and the minutes of a day."""
+        conf = self._data / "conf"
+        for part in (conf / "controllers", conf / "scripts", conf / "connectors", self._minutes):
+            part.mkdir(parents=True)
+        (self._data / "logs" / "errors.log").touch()
+        now = time.time()
+        with (self._minutes / "minute.csv").open("w", newline="") as file:
+            rows = csv.DictWriter(file, COLUMNS)
+            rows.writeheader()
+            for minute in range(_HISTORY, 0, -1):
+                is_paused = minute % 97 < 4
+                rows.writerow(self._row(now - minute * 60, "soft_pause" if is_paused else "running", 2))
+        with (self._minutes / "fills.csv").open("w", newline="") as file:
+            fills = csv.DictWriter(file, FILLS)
+            fills.writeheader()
+            for hour in range(24, 0, -1):
+                fills.writerow(self._fill(now - hour * 3600))
+
+    async def start(self) -> None:
+        self.is_up, self._paused, self._killed = True, 0, False
+        self._say("script_strategy_base", f"EPP v2.4 STARTUP bot={self.name} mode=PAPER")
+        self._say("script_strategy_base", "Preflight validation passed.")
+        self._say("bitget_perpetual_derivative", "Installed Bitget WS stability patch")
+
+    async def stop(self, how: signal.Signals) -> None:
+        if self.is_up and how != signal.SIGKILL:
+            self._say("trading_core", "Stopping strategy, cancelling executors")
+        self.is_up, self.orders = False, 0
+
+    def freeze(self, is_on: bool) -> None:
+        self.is_up = not is_on
+
+    async def check(self) -> tuple[bool, str]:
+        return self.is_up, "" if self.is_up else "minute.csv is older than 300 s"
+
+    @property
+    def state(self) -> str:
+        if self.is_defiant:
+            return "running"
+        if self._is_manual or self._killed or self.reasons:
+            return "hard_stop"
+        return "soft_pause" if self._paused else "running"
+
+    async def tick(self) -> None:
+        """One second of its life."""
+        if not self.is_up:
+            return
+        self._read_file()
+        state = self.state
+        self.orders = 2 if state == "running" else 0
+        self._mid *= 1 + self._rng.uniform(-2e-5, 2e-5)
+        await self._redis.xadd(
+            "hb.market_data.v1",
+            {"payload": json.dumps(self._snapshot(state))},
+            maxlen=50_000,
+            approximate=True,
+        )
+        # A kill by the bus holds for one tick, a pause until a few healthy pings.
+        self._killed, self._paused = False, max(0, self._paused - 1)
+        if time.monotonic() >= self._next_minute:
+            self._next_minute = time.monotonic() + _MINUTE
+            self._append(state)
+
+    def apply(self, action: str) -> bool:
+        """An intent of the bus for this bot's controller; False for an action it does not know."""
+        match action:
+            case "soft_pause":
+                self._paused = _TICKS_PAUSED
+            case "kill_switch":
+                self._killed = True
+            case "resume":
+                self._paused = 0
+            case _:
+                return False
+        return True
+
+    def cancel(self) -> list[str]:
+        """What the exchange cancels when it is asked to: the orders' ids."""
+        found = [f"{self.name}-{number}" for number in range(self.orders)]
+        self.orders = 0
+        return found
+
+    def _read_file(self) -> None:
+        path = self._data / "conf" / "controllers" / f"{self.controller}.yml"
+        try:
+            said = YAML(typ="safe").load(path.read_text())
+        except (OSError, YAMLError):
+            return
+        is_manual = bool(said.get("manual_kill_switch"))
+        if is_manual and not self._is_manual and not self.is_defiant:
+            self._say("v2_with_controllers", f"Manual cash out for controller {self.controller}.")
+        if self._is_manual and not is_manual:
+            self._say("v2_with_controllers", f"Restarting controller {self.controller}.")
+        self._is_manual = is_manual
+
+    def _snapshot(self, state: str) -> dict[str, Any]:
+        return {
+            **envelope("market_snapshot", "hb_bridge"),
+            "instance_name": self.name,
+            "controller_id": self.controller,
+            "connector_name": self.connector,
+            "trading_pair": "BTC-USDT",
+            "mid_price": round(self._mid, 2),
+            "equity_quote": 10_000.0,
+            "base_pct": 0.5,
+            "target_base_pct": 0.5,
+            "spread_pct": 0.0004,
+            "net_edge_pct": 0.0001,
+            "turnover_x": 1.2,
+            "state": state,
+            "extra": {"regime": "neutral"},
+        }
+
+    def _row(self, at: float, state: str, orders: int) -> dict[str, Any]:
+        return {
+            "ts": datetime.fromtimestamp(at, UTC).isoformat(),
+            "bot_variant": "a",
+            "bot_mode": "paper",
+            "exchange": self.connector,
+            "trading_pair": "BTC-USDT",
+            "state": state,
+            "regime": "neutral",
+            "mid": f"{self._mid:.2f}",
+            "equity_quote": "10000.0",
+            "base_pct": "0.50",
+            "target_base_pct": "0.50",
+            "spread_pct": "0.0004",
+            "net_edge_pct": "0.0001",
+            "turnover_today_x": "1.2",
+            "cancel_per_min": str(self._rng.randrange(4, 18)),
+            "orders_active": orders,
+            "fills_count_today": self.fills,
+            "fees_paid_today_quote": "0E+2",
+            "daily_loss_pct": f"{self.loss:.5f}",
+            "drawdown_pct": "0.0041",
+            "risk_reasons": self.reasons,
+            "fee_source": "api:bitget:user_fee_query",
+            "position_base": "0.07",
+        }
+
+    def _fill(self, at: float) -> dict[str, Any]:
+        self.fills += 1
+        return {
+            "ts": datetime.fromtimestamp(at, UTC).isoformat(),
+            "side": self._rng.choice(("buy", "sell")),
+            "price": f"{self._mid:.2f}",
+            "amount_base": "0.0005",
+            "notional_quote": "34.0",
+            "fee_quote": "0.0068",
+            "order_id": f"{self.name}-{self.fills}",
+        }
+
+    def _append(self, state: str) -> None:
+        now = time.time()
+        with (self._minutes / "minute.csv").open("a", newline="") as file:
+            csv.DictWriter(file, COLUMNS).writerow(self._row(now, state, self.orders))
+        if state == "running":
+            with (self._minutes / "fills.csv").open("a", newline="") as file:
+                csv.DictWriter(file, FILLS).writerow(self._fill(now))
+
+    def _say(self, logger: str, message: str, level: str = "INFO") -> None:
+        """To Docker without date and level, and to its own file with both."""
+        now = datetime.now(UTC)
+        self._log.write([f"{now:%H:%M:%S} - {logger} - {message}".encode()])
+        path = self._data / "logs" / f"logs_{self.controller}.log"
+        if path.parent.is_dir():
+            with path.open("a") as file:
+                stamp = f"{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}"
+                file.write(f"{stamp} - 1 - {logger} - {level} - {message}\n")
+
+
+def envelope(event_type: str, producer: str) -> dict[str, Any]:
+    """The head of every payload on the bus."""
+    return {
+        "schema_version": "1.0",
+        "event_type": event_type,
+        "event_id": str(uuid.uuid4()),
+        "correlation_id": None,
+        "producer": producer,
+        "timestamp_ms": int(time.time() * 1000),
+    }

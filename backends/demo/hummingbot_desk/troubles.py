@@ -1,0 +1,101 @@
+"""What each fault does to the desk, and how it is taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from backends.demo.faults import Switch
+
+if TYPE_CHECKING:
+    from backends.demo.hummingbot_desk.desk import Desk
+
+
+class Troubles:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._keeper: asyncio.Task[None] | None = None
+
+    def switches(self) -> Mapping[str, Switch]:
+        return {
+            "kill-dry-run": self._kill_dry_run,
+            "kill-no-keys": self._kill_no_keys,
+            "halt-not-obeyed": self._halt_not_obeyed,
+            "bots-deaf": self._bots_deaf,
+            "hard-stop": self._hard_stop,
+            "redis-hang": self._redis_hang,
+            "redis-refuse": self._desk.front.refuse,
+            "recon-critical": self._recon_critical,
+            "portfolio-kill": self._portfolio_kill,
+            "reports-stale": self._reports_stale,
+            "scripts-lie": self._scripts_lie,
+            "postgres-down": self._postgres_down,
+        }
+
+    async def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+
+    async def _kill_dry_run(self, is_on: bool) -> None:
+        self._desk.kill_switch.is_dry = is_on
+
+    async def _kill_no_keys(self, is_on: bool) -> None:
+        self._desk.kill_switch.has_keys = not is_on
+
+    async def _halt_not_obeyed(self, is_on: bool) -> None:
+        self._desk.bots["bot1"].is_defiant = is_on
+        await self.close()
+        self._keeper = asyncio.create_task(self._keep_up()) if is_on else None
+
+    async def _keep_up(self) -> None:
+        container = self._desk.engine.service("bot1")
+        while True:
+            await asyncio.sleep(0.3)
+            if container.state == "exited":
+                await container.start()
+
+    async def _bots_deaf(self, is_on: bool) -> None:
+        if is_on:
+            await self._desk.bus.forget()
+        else:
+            await self._desk.bus.gather()
+
+    async def _hard_stop(self, is_on: bool) -> None:
+        bot = self._desk.bots["bot1"]
+        bot.reasons, bot.loss = ("daily_loss_hard_limit", 0.0172) if is_on else ("", 0.003)
+
+    async def _redis_hang(self, is_on: bool) -> None:
+        self._desk.front.hang(is_on)
+
+    async def _recon_critical(self, is_on: bool) -> None:
+        finding = {
+            "severity": "critical",
+            "check": "inventory_drift",
+            "bot": "bot1",
+            "message": "base differs",
+        }
+        said = {"status": "critical", "critical_count": 1, "findings": [finding]}
+        self._change("reconciliation/latest.json", said if is_on else {})
+
+    async def _portfolio_kill(self, is_on: bool) -> None:
+        said = {"status": "critical", "critical_count": 1, "portfolio_action": "kill_switch"}
+        self._change("portfolio_risk/latest.json", said if is_on else {})
+
+    def _change(self, report: str, said: Mapping[str, Any]) -> None:
+        self._desk.project.changes[report] = said
+        self._desk.project.refresh(self._desk.bots["bot1"])
+
+    async def _reports_stale(self, is_on: bool) -> None:
+        self._desk.project.is_writing = not is_on
+
+    async def _scripts_lie(self, is_on: bool) -> None:
+        self._desk.project.set_lying(is_on)
+
+    async def _postgres_down(self, is_on: bool) -> None:
+        container = self._desk.engine.service("postgres")
+        if is_on:
+            await container.stop()
+        else:
+            await container.start()

@@ -1,0 +1,123 @@
+"""What the trading bots' programs really write, read from a real Redis as their stack file says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from backends.model.fact import Absent, Broken, Finding, Found, Table
+from backends.model.stack import Stack
+from backends.readers.redis import RedisFactReader
+from backends.stacks.loader import built_in, load_stack
+from tests.contract.redis_reading import source
+from tests.servers.redis import RedisServer
+
+SHAPE_A = json.dumps({"BTCUSDT": {"position": 0.02, "entry_price": 96500.0}})
+SHAPE_B = json.dumps({"BTC": 0.25, "ETH": 1.5})
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    return load_stack(built_in()["trading-bot"])
+
+
+async def read(redis_db: RedisServer, stack: Stack, ident: str, holds: Mapping[str, Any]) -> Finding:
+    """The fact, after the keys were written: a text, a hash, or a list."""
+    for key, value in holds.items():
+        if isinstance(value, Mapping):
+            redis_db.command("HSET", key, *(word for pair in value.items() for word in pair))
+        elif isinstance(value, list):
+            redis_db.command("RPUSH", key, *value)
+        else:
+            redis_db.command("SET", key, value)
+    reader = RedisFactReader(source(redis_db.port))
+    try:
+        return (await reader.read([stack.facts[ident]]))[ident]
+    finally:
+        await reader.close()
+
+
+VENUES = {
+    "tca:venue:binance": {"fill_rate": "np.float64(0.91)", "lat_ms": "np.float64(88.1)"},
+    "tca:venue:ftx": {"fill_rate": "np.float64(0.61)", "lat_ms": "np.float64(1203.4)"},
+}
+
+
+@pytest.mark.parametrize(
+    ("fact", "holds", "expected"),
+    [
+        ("mode", {"mode": "halt"}, "halt"),
+        ("mode", {"mode": "halt "}, "halt "),
+        ("capital.effective", {"risk:capital_effective": "20000.0"}, 20000.0),
+        ("capital.effective", {"risk:capital_effective": " 0.4\n"}, 0.4),
+        ("influence.pct", {"policy:allowed_influence_pct": "10.9"}, 10.9),
+        ("risk.drawdown", {"risk:stats": {"drawdown": "-0.07"}}, -0.07),
+        ("policy.heartbeat", {"policy:last_update_ts": "1768212000"}, 1768212000.0),
+        ("policy.heartbeat", {"policy:last_update_ts": "1768212000.53"}, 1768212000.53),
+        ("policy.current_at", {"policy:current": {"timestamp": "1768212000530"}}, 1768212000.53),
+        ("slo.current", {"slo:current_tier": '{"tier":"tier_b","capital_cap":0.7}'}, "tier_b"),
+        ("drift.flag", {"drift:flag": "0"}, "0"),
+        ("tca.venue_poor", VENUES, 1),
+        ("latency.slow", {"latency:venue": {"binance": "123.45", "deribit": "1203.4"}}, 1),
+        ("latency.raised", {"latency:venue": {"binance": "123.45", "deribit": "501"}}, 1),
+        ("influence.assets_on", {"policy:allowed_influence_pct:SOL-USD": "5", "other": "9"}, 1),
+        ("influence.ramp_on", {"influence:SOL-USD": "13.5", "influence:BTC-USD": "0"}, 1),
+        ("influence.ramp_on", {}, 0),
+    ],
+)
+async def test_values_are_read_as_upstream_writes_them(
+    redis_db: RedisServer, stack: Stack, fact: str, holds: Mapping[str, Any], expected: Any
+) -> None:
+    found = await read(redis_db, stack, fact, holds)
+    assert isinstance(found, Found), found
+    assert found.value == expected
+
+
+@pytest.mark.parametrize(
+    ("fact", "holds", "why"),
+    [
+        ("capital.effective", {"risk:capital_effective": "nan"}, "a number expected"),
+        ("capital.effective", {"risk:capital_effective": "np.float64(nan)"}, "a number expected"),
+        ("capital.effective", {"risk:capital_effective": "inf"}, "a number expected"),
+        ("capital.effective", {"risk:capital_effective": {"a": "1"}}, "hash"),
+        ("risk.drawdown", {"risk:stats": "text"}, "string"),
+        ("recon.mismatches", {"recon:position_mismatches": "1.5"}, "whole number"),
+        ("slo.current", {"slo:current_tier": '{"tier":"tier_b"'}, "not JSON"),
+        ("tca.venue_poor", {"tca:venue:x": {"fill_rate": "nan"}}, "a number expected"),
+        ("tca.venue_poor", {"tca:venue:x": {"score": "1"}}, "no column fill_rate"),
+        ("policy.heartbeat", {"policy:last_update_ts": "soon"}, "a time expected"),
+    ],
+)
+async def test_what_is_no_value_is_never_zero(
+    redis_db: RedisServer, stack: Stack, fact: str, holds: Mapping[str, Any], why: str
+) -> None:
+    found = await read(redis_db, stack, fact, holds)
+    assert isinstance(found, Broken), found
+    assert why in found.why
+
+
+@pytest.mark.parametrize("fact", ["mode", "capital.effective", "slo.tier", "risk.drawdown", "recon.checked"])
+async def test_a_key_that_is_not_there_is_missing(redis_db: RedisServer, stack: Stack, fact: str) -> None:
+    assert await read(redis_db, stack, fact, {}) == Absent()
+
+
+@pytest.mark.parametrize(("book", "columns"), [(SHAPE_A, ("field", "value")), (SHAPE_B, ("field", "value"))])
+async def test_both_shapes_of_the_positions_are_shown(
+    redis_db: RedisServer, stack: Stack, book: str, columns: tuple[str, ...]
+) -> None:
+    found = await read(redis_db, stack, "positions.book", {"portfolio_positions": book})
+    assert isinstance(found, Found)
+    assert isinstance(found.value, Table)
+    assert found.value.columns == columns
+    assert found.value.total == len(json.loads(book))
+
+
+async def test_alerts_of_both_writers_stand_in_one_list(redis_db: RedisServer, stack: Stack) -> None:
+    entries = ["1768212000:NaN_LOSS:loss is NaN", json.dumps({"alert_type": "stale", "success": False})]
+    found = await read(redis_db, stack, "policy.error_rate", {"alerts:policy": entries})
+    assert isinstance(found, Found)
+    assert isinstance(found.value, Table)
+    assert found.value.total == 2

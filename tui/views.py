@@ -1,0 +1,86 @@
+"""Opening what lies over the room: details with their known failures, checks, the runbook."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from backends.model.board import SERVICE
+from backends.model.check import Check, Diagnosis
+from backends.model.safetext import SafeText
+from tui.moment import Moment
+from tui.presenters.detail import detail_lines, title_of
+from tui.presenters.findings import detail, diagnosis_lines
+from tui.screens.text import TextScreen
+from widgets.span import Spans
+
+if TYPE_CHECKING:
+    from tui.app import ControlRoom
+
+
+def open_detail(app: ControlRoom, key: str, *, is_alarm: bool) -> None:
+    """All about a row; for a service its known failures are looked for, which only reads."""
+    moment = app.moment()
+    service = _service(moment, key, is_alarm=is_alarm)
+    if service is not None:
+        app.engine.checks(moment.stack.id).diagnose(service)
+
+    def lines(at: Moment, width: int) -> tuple[Spans, ...]:
+        known = detail_lines(at.stack, at.board, key, at.now, width, is_alarm=is_alarm)
+        if service is None:
+            return known
+        desk = app.engine.checks(at.stack.id)
+        return (*known, *diagnosis_lines(at.stack, service, desk, width))
+
+    title = title_of(moment.stack, moment.board, key, is_alarm=is_alarm)
+    app.put_on_top(TextScreen(title, moment, lines, is_watch=app.is_watch))
+
+
+def open_checks(app: ControlRoom) -> None:
+    """The stack's checks."""
+    from tui.screens.checks import CheckScreen  # noqa: PLC0415  not for the first frame
+
+    moment, who = app.moment(), app.engine.operator.user
+    app.put_on_top(CheckScreen(app.engine.checks, who, _Front(app), moment, is_watch=app.is_watch))
+
+
+def open_runbook(app: ControlRoom, section: str | None) -> None:
+    """The stack's runbook, at a section when one is named."""
+    from tui.presenters.runbook import read  # noqa: PLC0415  not for the first frame
+    from tui.screens.runbook import RunbookScreen  # noqa: PLC0415
+
+    moment = app.moment()
+    book = read(moment.stack.runbook)
+    app.put_on_top(RunbookScreen(book, section, moment, is_watch=app.is_watch))
+
+
+def section_under(app: ControlRoom) -> str | None:
+    """The section for the row under the cursor: of the alarm, or of the first alarm about a value."""
+    key, moment = app.room.selected(), app.moment()
+    if app.room.current == "alerts":
+        return next((it.section for it in moment.board.alarms if it.id == key), None)
+    return next((it.section for it in moment.stack.alarms if it.fact == key), None)
+
+
+class _Front:
+    """What the check screen uses of the room."""
+
+    def __init__(self, app: ControlRoom) -> None:
+        self.say = app.say
+        self.show_check = partial(_open_check, app)
+        self.show_runbook = partial(open_runbook, app)
+
+
+def _open_check(app: ControlRoom, it: Check | Diagnosis) -> None:
+    def lines(at: Moment, width: int) -> tuple[Spans, ...]:
+        return detail(at.stack, it, app.engine.checks(at.stack.id), at.now, width)
+
+    title = SafeText("Check" if isinstance(it, Check) else "Known failure")
+    app.put_on_top(TextScreen(title, app.moment(), lines, is_watch=app.is_watch))
+
+
+def _service(moment: Moment, key: str, *, is_alarm: bool) -> str | None:
+    if is_alarm:
+        alarm = next((it for it in moment.board.alarms if it.id == key), None)
+        key = "" if alarm is None else alarm.subject
+    return key.removeprefix(SERVICE) if key.startswith(SERVICE) else None
