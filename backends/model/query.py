@@ -143,7 +143,7 @@ class DockerQuery:
     tail: int = 200
     """For ``log``: of how many last lines."""
     since_start: bool = False
-    """For ``log``: only lines since the container's last start."""
+    """For ``log``: only lines since the container's last start; MISSING when it does not run."""
 
 
 @dataclass(frozen=True, slots=True)

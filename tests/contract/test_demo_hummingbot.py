@@ -120,6 +120,11 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     assert [gate.state for gate in trading.gates].count(TradingState.HALTED) == 1  # bot 2, which is not there
     # Routine: the report of this very run is the proof, and exit 0 alone is none.
     assert room.run("policy-check").verdict is Verdict.VERIFIED
+    # A dump is proved by its last line.
+    dumped = room.run("opsdb-backup")
+    assert dumped.verdict is Verdict.VERIFIED, dumped.sentence
+    (dump,) = (room.folder / "reports/ops_db").iterdir()
+    assert "CREATE TABLE public.accounting_snapshot" in dump.read_text()
     switch(room.world, "scripts-lie", is_on=True)
     lied = room.run("accounting-check")
     assert lied.verdict is Verdict.CONTRADICTED and "before this" in lied.sentence

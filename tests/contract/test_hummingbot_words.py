@@ -134,7 +134,8 @@ async def test_a_gate_is_found_by_its_name_and_one_that_is_not_there_is_no_pass(
         {"name": "secrets_hygiene", "pass": False, "severity": "critical"},
     ]
     put(tmp_path, "reports/promotion_gates/latest.json", {"ts_utc": stamp(), "checks": checks})
-    assert (await look(tmp_path, "gate.secrets_hygiene")).value is False  # type: ignore[union-attr]
+    failed = await look(tmp_path, "gate.secrets_hygiene")
+    assert isinstance(failed, Found) and failed.value is False
     assert await look(tmp_path, "gate.ml_signal_governance") == Absent()
 
 
@@ -203,7 +204,7 @@ async def test_the_state_of_a_bot_is_its_own_newest_word_and_grows_old(redis_db:
     reader = RedisFactReader(source)
     found = await reader.read(facts)
     await reader.close()
-    assert found["bot1.state"].value == "soft_pause"  # type: ignore[union-attr]
+    assert isinstance(found["bot1.state"], Found) and found["bot1.state"].value == "soft_pause"
     assert level("bot1.state", found["bot1.state"]) == "stale"
     assert level("bot3.state", found["bot3.state"]) == "ok"
     assert found["bot4.state"] == Absent()

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -23,10 +23,12 @@ from backends.model.procedure import Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Environment
 from backends.model.trading import TradingState
+from backends.model.weigh import word_of
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.terminal.program import command
 
 STACK = "trading-bot"
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass
@@ -42,20 +44,25 @@ class Room:
     def board(self) -> Board:
         return self.engine.board(STACK)
 
-    def run(self, procedure: str, phrase: str | None = None, **params: str) -> Run:
+    def run(
+        self, procedure: str, phrase: str | None = None, shown: Mapping[str, str] = NOTHING, **params: str
+    ) -> Run:
         """From the order to the first verdict; ordered again while the last one's end is being written."""
-        run = self._run(procedure, phrase, params)
+        run = self._run(procedure, phrase, params, shown)
         while "wait for its end" in run.sentence:
             self.changed.wait(0.1)
-            run = self._run(procedure, phrase, params)
+            run = self._run(procedure, phrase, params, shown)
         return run
 
-    def _run(self, procedure: str, phrase: str | None, params: Mapping[str, str]) -> Run:
+    def _run(
+        self, procedure: str, phrase: str | None, params: Mapping[str, str], shown: Mapping[str, str]
+    ) -> Run:
         ident, reason = str(uuid.uuid4()), SafeText("an exercise")
         operator, seen = self.engine.operator, self.board.seq
         intent = Intent(
-            ident, STACK, procedure, operator, reason, seen, "screen", params=params, phrase=phrase
-        )
+            ident, STACK, procedure, operator, reason, seen, "screen",
+            params=params, phrase=phrase, shown=shown,
+        )  # fmt: skip
         self.engine.submit(intent)
         self.until(lambda: self.verdict(ident) is not None)
         run = self.engine.run(ident)
@@ -78,7 +85,8 @@ class Room:
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     world = start_demo(STACK)
     config = load(world.config, env=os.environ)
-    engine = Engine(config.stacks, Mode.ARMED, tmp_path_factory.mktemp("state"), identify())
+    stacks = [replace(stack, is_single_operator=True) for stack in config.stacks]
+    engine = Engine(stacks, Mode.ARMED, tmp_path_factory.mktemp("state"), identify())
     changed = threading.Event()
     engine.subscribe(changed.set)
     engine.start()
@@ -119,6 +127,18 @@ def test_a_weight_is_set_and_read_back_as_a_number(room: Room) -> None:
     run = room.run("set-weight", "SET WEIGHT", venue="router:weight:coinbase", weight="0.4")
     assert run.verdict is Verdict.VERIFIED, run.sentence
     assert room.store.get("router:weight:coinbase") == "0.4"
+
+
+def test_an_approved_stage_becomes_the_cap_once(room: Room) -> None:
+    """Slack's second click sets the cap to 0."""
+    assert room.run("capital-request", "REQUEST CAPITAL", fraction="0.5").verdict is Verdict.VERIFIED
+    room.until(lambda: word_of(room.board.readings["capital.request"].value) == "0.5")
+    approved = room.run("capital-approve", "APPROVE CAPITAL", shown={"request": "0.5"})
+    assert approved.verdict is Verdict.VERIFIED, approved.sentence
+    assert room.store.mget("risk:capital_cap_next_week", "risk:capital_stage_request") == ["0.5", None]
+    again = room.run("capital-approve", "APPROVE CAPITAL", shown={"request": "0.5"})
+    assert again.verdict is Verdict.REFUSED
+    assert room.store.get("risk:capital_cap_next_week") == "0.5"
 
 
 def test_a_resume_without_its_preconditions_writes_nothing(room: Room) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backends.model.action import Action, Command, DockerVerb, FileEdit, HttpCall, RedisWrite
+from backends.model.action import Action, Command, DockerExec, DockerVerb, FileEdit, HttpCall, RedisWrite
 from backends.model.fact import Level
 from backends.model.procedure import Procedure, RiskClass, Step
 from backends.model.query import DockerQuery, FileQuery, RedisQuery
@@ -132,10 +132,10 @@ def test_a_script_is_proved_by_the_report_of_this_very_run(form: str) -> None:
         assert any(proof.is_newer for proof in step.proof), step.title
 
 
-def test_the_backup_is_proved_by_its_end_and_replaces_nothing_before() -> None:
+def test_the_backup_is_proved_by_its_end_and_writes_over_none() -> None:
     (step,) = R1.procedures["opsdb-backup"].steps
-    assert isinstance(step.action, Command)
-    assert step.action.output == "/opt/hbot/reports/ops_db/postgres_dump_latest.sql"
+    assert isinstance(step.action, DockerExec)
+    assert step.action.output == "/opt/hbot/reports/ops_db/postgres_dump_$now.sql"
     assert {proof.fact for proof in step.proof} == {"db.dump", "db.dump_size", "db.dump_end"}
 
 

@@ -124,7 +124,7 @@ class Dashboard:
 
     async def _members(self, key: str) -> set[str]:
         try:
-            return set(await self._redis.smembers(key)) if self._has["redis"] else set()
+            return {str(one) for one in await self._redis.smembers(key)} if self._has["redis"] else set()
         except RedisError:
             return set()
 

@@ -61,6 +61,8 @@ class Ingestion(Worker):
         self.adapters: dict[str, Adapter] = {}
         self.spreads: dict[str, float] = {}
         """Basis points at rest by exchange, where something widened them."""
+        self.depths: dict[str, float] = {}
+        """Factor on what rests in the books of an exchange, where something emptied them."""
         self.silent: set[tuple[str, str]] = set()
         """Sockets that died without anybody noticing: exchange and instrument."""
         self.is_quiet = False
@@ -112,6 +114,7 @@ class Ingestion(Worker):
                     if not self._comes(adapter, feed):
                         continue
                     feed.spread = self.spreads.get(adapter.exchange, 0.15)
+                    feed.depth = self.depths.get(adapter.exchange, 1.0)
                     book = feed.book(self._rng)
                     adapter.messages += _MESSAGES
                     adapter.last = datetime.now(UTC)

@@ -9,6 +9,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 FILES: Final = ("exchanges", "instruments", "alerts", "features")
+COMPOSE: Final = """\
+# The demo's containers are not made by compose: a name of its own keeps it from touching any others.
+name: controlroom-demo
+services: {}
+"""
 HERE: Final = Path(__file__).parent
 
 
@@ -56,9 +61,7 @@ def lay_out(project: Path, backups: Path) -> None:
     backups.mkdir(mode=0o700)
     for name in FILES:
         (project / "config" / f"{name}.yaml").write_text((HERE / f"{name}.yaml").read_text())
-    (project / "docker-compose.yml").write_text(
-        "# The demo's containers are not made by compose.\nservices: {}\n"
-    )
+    (project / "docker-compose.yml").write_text(COMPOSE)
     env = project / ".env"
     env.touch(mode=0o600)
     env.write_text("DB_PASSWORD=of-the-demo\nLOG_LEVEL=INFO\nSLACK_WEBHOOK_URL=\n")

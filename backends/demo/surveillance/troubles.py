@@ -37,6 +37,7 @@ class Troubles:
             "feeds-silent": self._feeds_silent,
             "lag": self._lag,
             "wide-spread": self._wide_spread,
+            "thin-books": self._thin_books,
             "orphan": self._orphan,
             "ghost": self._ghost,
             "bare-srem": self._bare_srem,
@@ -86,6 +87,13 @@ class Troubles:
             spreads["binance"] = 9.0
         else:
             spreads.pop("binance", None)
+
+    async def _thin_books(self, is_on: bool) -> None:
+        depths = self._system.ingestion.depths
+        if is_on:
+            depths["binance"] = 0.02
+        else:
+            depths.pop("binance", None)
 
     async def _orphan(self, is_on: bool) -> None:
         if is_on:
