@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from backends.engine import Mode
+from backends.journal.drills import DrillBook
 from backends.model.clock import Clock, SystemClock
 from backends.model.safetext import SafeText
 from backends.procedures.latch import ALARM as RESUMED
@@ -25,7 +26,6 @@ from tui.compat import SteadyApp
 from tui.desk import Desk, running
 from tui.dialogs.keyed_screen import KeyedScreen
 from tui.dialogs.procedure_dialog import ProcedureDialog
-from tui.drills import DrillBook
 from tui.emergency import Emergencies
 from tui.face import EngineFace
 from tui.hangup import Hangup

@@ -8,13 +8,14 @@ from typing import Any, Protocol
 
 from textual.screen import Screen
 
+from backends.journal.drills import DrillBook
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import SafeText
 from tui.actions import EMERGENCIES, Action, Way, key_text, way_from_list, way_of
 from tui.desk import Desk, running
 from tui.dialogs.key_dialog import KeyDialog
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
-from tui.drills import DrillBook
+from tui.dialogs.typed_dialog import TypedDialog
 from tui.face import EngineFace
 from tui.moment import Moment
 from tui.presenters.procedures import drilled_text
@@ -38,7 +39,6 @@ class Front(Protocol):
 
 
 def _typed_dialog(*arguments: Any) -> ProcedureDialog:
-    from tui.dialogs.typed_dialog import TypedDialog  # noqa: PLC0415  not for the first frame
 
     return TypedDialog(*arguments)
 

@@ -72,7 +72,7 @@ class Proof:
     is_restarted: bool = False
     """For a service: it must have started after the step was sent."""
     is_missing: bool = False
-    """Its source must say: no such thing."""
+    """Its source must say: no such thing. Beside ``equals`` that will do as well."""
     is_newer: bool = False
     """Its own timestamp must be later than the moment the step was sent: a report of this very run."""
 

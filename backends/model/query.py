@@ -143,7 +143,7 @@ class DockerQuery:
     tail: int = 200
     """For ``log``: of how many last lines."""
     since_start: bool = False
-    """For ``log``: only lines since the container's last start."""
+    """For ``log``: only lines since the container's last start; MISSING when it does not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +159,12 @@ class Derivation:
     of: tuple[str, ...]
     over: float = 60.0
     """Seconds looked back."""
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it needs readings of all that time; any other needs only the newest."""
+        return self.op in ("rate", "delta", "median", "min", "max")
+
     column: str = ""
     """For ``without`` and ``before``."""
 

@@ -132,7 +132,8 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
     if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
         return Evidence(proof, Sight.UNSEEN, SafeText(f"{label} gave an old answer, {shown}", 300))
     text = f"{label} reads {shown}"
-    sight = Sight.HOLDS if not proof.is_missing and shown in (proof.equals or (shown,)) else Sight.CONTRARY
+    is_so = shown in proof.equals if proof.equals else not proof.is_missing
+    sight = Sight.HOLDS if is_so else Sight.CONTRARY
     if proof.at_most is not None or proof.at_least is not None:
         number, left = counted(reading.value, proof.where)
         if number is None:

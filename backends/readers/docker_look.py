@@ -122,7 +122,10 @@ class Look:
             return None
         since = b""
         if query.since_start:
-            since = _began((self.inspected(query) or {})["State"])
+            state = (self.inspected(query) or {})["State"]
+            if not state["Running"]:
+                return None
+            since = _began(state)
         pattern = re.compile(query.pattern or "")
         kept = [line for line in self._log(query.service or "", str(entry["Id"])) if line[:STAMP] >= since]
         found = [row for line in kept[-query.tail :] if (row := _matched(pattern, line)) is not None]
@@ -161,10 +164,10 @@ def _matched(pattern: re.Pattern[str], line: bytes) -> dict[str, Any] | None:
 
 
 def _began(state: Mapping[str, Any]) -> bytes:
-    """From when on lines are of the last run. Its first may bear a time before ``StartedAt``,
+    """From when on lines are of the run that goes on. Its first may bear a time before ``StartedAt``,
     so that the end of the run before, where it is known, tells them better apart."""
     started, finished = _stamp(str(state["StartedAt"])), _stamp(str(state["FinishedAt"]))
-    return min(started, finished) if state["Running"] else started
+    return min(started, finished)
 
 
 def _stamp(text: str) -> bytes:

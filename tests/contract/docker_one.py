@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,19 +39,19 @@ class One:
     image: str
     network: str
     client: Any
-    """A ``docker.DockerClient``, to be used in a thread: the demo's engine runs on the test's loop."""
+    """A ``docker.DockerClient`` to look and act with."""
 
 
-@asynccontextmanager
-async def one_container(which: str, request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[One]:
+@contextmanager
+def one_container(which: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[One]:
     """The container, and the engine of that kind."""
     make = _on_engine if which == "engine" else _on_facade
-    async with make(request, folder) as one:
+    with make(request, folder) as one:
         yield one
 
 
-@asynccontextmanager
-async def _on_engine(request: pytest.FixtureRequest, _folder: Path) -> AsyncIterator[One]:
+@contextmanager
+def _on_engine(request: pytest.FixtureRequest, _folder: Path) -> Iterator[One]:
     engine: DockerEngine = request.getfixturevalue("docker_engine")
     check = {"test": ["CMD", "echo", "fine"], "interval": 10**9, "timeout": 5 * 10**9}
     kept = {"cr-kept": {"bind": "/kept", "mode": "ro"}}
@@ -64,8 +66,8 @@ async def _on_engine(request: pytest.FixtureRequest, _folder: Path) -> AsyncIter
             engine.client.volumes.get(name).remove()
 
 
-@asynccontextmanager
-async def _on_facade(_request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[One]:
+@contextmanager
+def _on_facade(_request: pytest.FixtureRequest, folder: Path) -> Iterator[One]:
     log = LogStore()
     container = ContainerSpec(
         "one", NAME, "controlroom-test:1", "sleep 1000", Load(1.0, 4096), Idle(),
@@ -74,20 +76,46 @@ async def _on_facade(_request: pytest.FixtureRequest, folder: Path) -> AsyncIter
     )  # fmt: skip
     simulated = Engine([container], 60.0, 7)
     simulated.store.volumes["cr-orphan"] = Volume("cr-orphan", 1, {})
-    await simulated.boot(["one"])
-    await simulated.containers[NAME].look_after(float("inf"))
-    log.write([b"INFO began"])
-    log.write([b"ERROR lost 3 of 8"], STDERR)
-    log.write([b"INFO went on"])
     port = HttpPort(engine_app(simulated), folder / "docker.sock")
-    await port.open()
-    client = docker.DockerClient(base_url=port.url, version="1.41", timeout=20)
-    try:
-        yield One(port.url, "controlroom-test:1", "cr_default", client)
-    finally:
-        client.close()
+
+    async def begin() -> None:
+        await simulated.boot(["one"])
+        await simulated.containers[NAME].look_after(float("inf"))
+        log.write([b"INFO began"])
+        log.write([b"ERROR lost 3 of 8"], STDERR)
+        log.write([b"INFO went on"])
+        await port.open()
+
+    async def end() -> None:
         await port.close()
         await simulated.close()
+
+    with _loop() as run:
+        run(begin())
+        client = docker.DockerClient(base_url=port.url, version="1.41", timeout=20)
+        try:
+            yield One(port.url, "controlroom-test:1", "cr_default", client)
+        finally:
+            client.close()
+            run(end())
+
+
+@contextmanager
+def _loop() -> Iterator[Any]:
+    """An event loop in a thread of its own; what it gives runs a coroutine there to its end."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="facade", daemon=True)
+    thread.start()
+
+    def run(work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(20)
+
+    try:
+        yield run
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
 
 
 async def _busybox(argv: Sequence[str]) -> Executed:

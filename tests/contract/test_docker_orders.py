@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import to_thread
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ DONE, ALREADY, FAILED, UNKNOWN = (
 )  # fmt: skip
 
 
-@pytest.fixture(params=BOTH)
-async def one(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[One]:
-    async with one_container(request.param, request, tmp_path) as made:
+@pytest.fixture(scope="module", params=BOTH)
+def one(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[One]:
+    with one_container(request.param, request, tmp_path_factory.mktemp("docker")) as made:
         yield made
 
 
@@ -90,7 +89,7 @@ async def test_output_becomes_a_file_whole_or_not_at_all(one: One, tmp_path: Pat
 async def test_a_signal_reaches_it_and_it_goes_on(one: One) -> None:
     receipt = await act(one, DockerVerb("docker", "signal", "one", signal="HUP"))
     assert receipt.kind is DONE
-    assert (await to_thread(one.client.api.inspect_container, NAME))["State"]["Running"]
+    assert one.client.api.inspect_container(NAME)["State"]["Running"]
     for signal in ("KILL", "TERM", None):
         assert (await act(one, DockerVerb("docker", "signal", "one", signal=signal))).kind is FAILED
 
@@ -101,14 +100,14 @@ async def test_its_image_gets_a_tag_that_pruning_keeps(one: One) -> None:
         assert (receipt.kind, receipt.text) == (
             DONE, f"controlroom-test:rollback-20260117 is the image of {NAME}",
         )  # fmt: skip
-        tags = {tag for image in await to_thread(one.client.api.images) for tag in image["RepoTags"] or ()}
+        tags = {tag for image in one.client.api.images() for tag in image["RepoTags"] or ()}
         assert "controlroom-test:rollback-20260117" in tags
         prune = DockerPrune("docker", "com.docker.compose.project=cr", ("rollback-",))
         assert (await act(one, prune)).kind is ALREADY
-        assert await to_thread(one.client.api.images, "controlroom-test:rollback-20260117")
+        assert one.client.api.images("controlroom-test:rollback-20260117")
         assert (await act(one, DockerTag("docker", "one", "no tag"))).kind is FAILED
     finally:
-        await to_thread(one.client.api.remove_image, "controlroom-test:rollback-20260117")
+        one.client.api.remove_image("controlroom-test:rollback-20260117")
 
 
 async def test_only_what_is_stopped_and_not_of_the_stack_is_removed(one: One) -> None:
@@ -117,7 +116,7 @@ async def test_only_what_is_stopped_and_not_of_the_stack_is_removed(one: One) ->
     remove = DockerRemove("docker", NAME)
     step = Step("s", "s", remove, (), connect=0.5, deadline=8.0)
     assert "runs: only what is stopped" in (await stranger.act(remove, {}, step)).text
-    assert (await to_thread(one.client.api.inspect_container, NAME))["State"]["Running"]
+    assert one.client.api.inspect_container(NAME)["State"]["Running"]
 
 
 async def test_a_stopped_stranger_is_removed_and_its_volumes_stay(
@@ -156,9 +155,7 @@ async def test_a_container_is_cut_off_and_connected_again(one: One) -> None:
     assert (cut.kind, cut.text) == (DONE, f"{NAME} disconnected from {name}")
     again = await act(one, DockerVerb("docker", "connect", "one", network=name))
     assert (again.kind, again.text) == (DONE, f"{NAME} connected to {name}")
-    assert list((await to_thread(one.client.api.inspect_container, NAME))["NetworkSettings"]["Networks"]) == [
-        name
-    ]
+    assert list(one.client.api.inspect_container(NAME)["NetworkSettings"]["Networks"]) == [name]
 
 
 def _empty_tar() -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backends.engine import Mode
+from backends.journal.drills import RECORDS, DrillBook
 from backends.model.alarm import Priority
 from backends.model.clock import Instant
 from backends.model.procedure import RiskClass, Run, StepResult, StepState, Verdict
@@ -18,7 +19,6 @@ from tests.pilot import platform, world
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.app import ControlRoom
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
-from tui.drills import RECORDS, DrillBook
 from tui.presenters.procedures import rows
 from tui.screens.main import MainScreen
 from tui.screens.procedures import ProcedureScreen

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from backends.model.clock import SystemClock
 from backends.model.fact import Table
+from backends.model.procedure import Proof
+from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
-from backends.procedures.evidence import counted
+from backends.procedures.evidence import Eyes, Sight, counted
 
 ORDERS = Table(("id", "symbol"), ((SafeText("o-1"), SafeText("AAPL")), (SafeText("o-2"), SafeText("SPY"))), 2)
 RATES = Table(
@@ -48,3 +51,42 @@ def test_what_is_counted_is_complete_or_it_is_no_count(
     value: Any, where: Mapping[str, str], number: float | None
 ) -> None:
     assert counted(value, where)[0] == number
+
+
+class Reads:
+    """A verifier that reads one value, or that there is none."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    async def look(self, fact: str, within: float) -> Reading[Any]:
+        outcome = Outcome.MISSING if self._value is None else Outcome.OK
+        return Reading(fact, "s", outcome, SystemClock().now(), 1.0, value=self._value)
+
+
+@pytest.mark.parametrize(
+    ("proof", "value", "sight"),
+    [
+        (Proof("f", at_least=1), 1, Sight.HOLDS),
+        (Proof("f", at_least=1), 0, Sight.CONTRARY),
+        (Proof("f", at_least=1, at_most=2), 3, Sight.CONTRARY),
+        (Proof("f", at_least=2, where={"symbol": "SPY"}), ORDERS, Sight.CONTRARY),
+        (Proof("f", at_least=1), SafeText("many"), Sight.UNSEEN),
+        (Proof("f", at_least=1), None, Sight.UNSEEN),
+        (Proof("f", ("true",), is_missing=True), True, Sight.HOLDS),
+        (Proof("f", ("true",), is_missing=True), None, Sight.HOLDS),
+        (Proof("f", ("true",), is_missing=True), False, Sight.CONTRARY),
+        (Proof("f", ("true",)), None, Sight.UNSEEN),
+        (Proof("f", is_missing=True), True, Sight.CONTRARY),
+    ],
+    ids=[
+        "enough", "too few", "too many", "too few of those asked for", "no number", "nothing to count",
+        "the word", "nothing, which will do", "the opposite word", "nothing, where a word is demanded",
+        "something, where nothing is demanded",
+    ],
+)  # fmt: skip
+async def test_a_demand_is_met_by_what_was_read_and_by_nothing_else(
+    proof: Proof, value: Any, sight: Sight
+) -> None:
+    (seen,) = await Eyes(Reads(value), {}, SystemClock()).look([proof], 1.0)
+    assert seen.sight is sight, seen.text

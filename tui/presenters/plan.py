@@ -75,8 +75,9 @@ def _sections(it: Question, width: int, *, is_dense: bool) -> Iterator[Section]:
     yield from _facts(it, width, is_dense=is_dense)
     yield from check_sections(it.checks, it.stack, it.board, it.now, width, is_dense=is_dense)
     yield from _parts("Targets", _targets(it), 4, width, is_dense=is_dense)
-    steps = _steps(it, is_dense=is_dense)
-    yield from _parts("Steps", steps, 1 if is_dense else 5, width, is_dense=is_dense, stays=3)
+    yield from _parts(
+        "Steps", _steps(it, is_dense=is_dense), 1 if is_dense else 5, width, is_dense=is_dense, stays=3
+    )
     yield Section(block("Proof", proof_text(it.stack, procedure, it.params), width), 3)
     will_not = procedure.will_not or ("nothing named",)
     yield from _parts("Will NOT", will_not, 6, width, is_dense=is_dense, role="strong")
@@ -254,13 +255,19 @@ def _proof(stack: Stack, proof: Proof, params: Mapping[str, str]) -> str:
     if proof.is_missing:
         wanted = "is missing"
     elif proof.at_most is not None:
-        where = "".join(f" of {_put(text, params)}" for text in proof.where.values())
+        where = "".join(f" of {_meant(name, text, params)}" for name, text in proof.where.items())
         wanted = f"has none left{where}" if proof.at_most == 0 else f"is at most {proof.at_most:g}{where}"
     else:
-        wanted = f"reads {' or '.join(proof.equals)}"
+        wanted = f"reads {' or '.join(_put(word, params) for word in proof.equals)}"
     anew = ", started anew" if proof.is_restarted else ""
     twice = f", {proof.reads} times" if proof.reads > 1 else ""
     return f"{label} {wanted}{anew}{twice} within {proof.within:g} s"
+
+
+def _meant(column: str, text: str, params: Mapping[str, str]) -> str:
+    """Which rows are meant: what the column reads, or the column and its bound."""
+    said = _put(text, {"unix": "now", **params})
+    return f"{column} {said}" if said.startswith(("<", ">")) else said
 
 
 def _undo(it: Question) -> str:

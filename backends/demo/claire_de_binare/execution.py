@@ -20,9 +20,12 @@ from backends.demo.trading_platform.database import Database
 _BASE: Final = 50_000.0
 """The simulator's price, whatever the market's."""
 _SUCCESS: Final = 0.95
-_EXECUTION_ROW: Final = """INSERT INTO orders (order_id, symbol, side, price, size, approved, status, filled_size,
-avg_fill_price, submitted_at, filled_at, metadata) VALUES (%s, %s, 'buy', %s, %s, TRUE, %s, %s, %s, now(), now(),
-%s::jsonb)"""
+_EXECUTION_ROW: Final = """INSERT INTO orders (order_id, symbol, side, price, size, approved, status,
+filled_size, avg_fill_price, submitted_at, filled_at, metadata)
+VALUES (%s, %s, 'buy', %s, %s, TRUE, %s, %s, %s, now(), now(), %s::jsonb)"""
+_SIGNAL_ROW: Final = """INSERT INTO signals (symbol, signal_type, price, source)
+VALUES (%s, 'buy', %s, 'signal')"""
+_INTENT_ROW: Final = "INSERT INTO orders (symbol, side, price, size) VALUES (%s, 'buy', %s, %s)"
 _TRADE_ROW: Final = """INSERT INTO trades (symbol, side, price, size, execution_price, metadata)
 VALUES (%s, 'buy', %s, %s, %s, %s::jsonb)"""
 
@@ -37,7 +40,7 @@ class Execution(Service):
     def __init__(
         self, connect: Callable[[], Redis], log: LogStore, database: Database, rng: random.Random
     ) -> None:
-        super().__init__(connect, log)
+        super().__init__(connect, log, database)
         self._database = database
         self._rng = rng
         self.mode = "mock"
@@ -90,7 +93,8 @@ class Execution(Service):
     def _result(self, order: dict[str, Any]) -> dict[str, Any]:
         said = {"type": "order_result", "symbol": SYMBOL, "side": order["side"],
                 "quantity": order["quantity"], "timestamp": int(time.time()),
-                "strategy_id": order.get("strategy_id", STRATEGY), "client_id": order.get("client_id")}  # fmt: skip
+                "strategy_id": order.get("strategy_id", STRATEGY),
+                "client_id": order.get("client_id")}  # fmt: skip
         ident = uuid.UUID(int=self._rng.getrandbits(128), version=4).hex[:8]
         if self.is_latched:
             self.say("WARNING", f"Order blocked by bot shutdown: SHUTDOWN_{ident}")
@@ -126,7 +130,7 @@ class Writer(Service):
     channels = ("signals", "orders", "order_results", "portfolio_snapshots")
 
     def __init__(self, connect: Callable[[], Redis], log: LogStore, database: Database) -> None:
-        super().__init__(connect, log)
+        super().__init__(connect, log, database)
         self._database = database
 
     async def began(self) -> None:
@@ -135,15 +139,9 @@ class Writer(Service):
     async def hear(self, channel: str, message: dict[str, Any]) -> None:
         try:
             if channel == "signals":
-                await self._database.rows(
-                    "INSERT INTO signals (symbol, signal_type, price, source) VALUES (%s, 'buy', %s, 'signal')",
-                    SYMBOL, message["price"],
-                )  # fmt: skip
+                await self._database.rows(_SIGNAL_ROW, SYMBOL, message["price"])
             elif channel == "orders":
-                await self._database.rows(
-                    "INSERT INTO orders (symbol, side, price, size) VALUES (%s, 'buy', %s, %s)",
-                    SYMBOL, message["price"], message["quantity"],
-                )  # fmt: skip
+                await self._database.rows(_INTENT_ROW, SYMBOL, message["price"], message["quantity"])
             elif message.get("status") == "FILLED":
                 price = message["price"]
                 await self._database.rows(_TRADE_ROW, SYMBOL, price, message["quantity"], price, "{}")

@@ -66,7 +66,8 @@ class Prometheus:
     def _target(self, job: str, name: str) -> dict[str, Any]:
         is_up = self._is_up(name)
         return {"labels": {"job": job, "instance": name}, "scrapeUrl": f"http://{name}/metrics",
-                "health": "up" if is_up else "down", "lastError": "" if is_up else "connection refused"}  # fmt: skip
+                "health": "up" if is_up else "down",
+                "lastError": "" if is_up else "connection refused"}  # fmt: skip
 
     async def _rules(self, _request: Request) -> Response:
         return success({"groups": []})

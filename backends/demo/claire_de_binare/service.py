@@ -21,6 +21,7 @@ from starlette.routing import Route
 from backends.demo.course import begin
 from backends.demo.dockerd.log_store import LogStore
 from backends.demo.port import HttpPort
+from backends.demo.trading_platform.database import Database
 
 STRATEGY: Final = "paper"
 SYMBOL: Final = "BTCUSDT"
@@ -43,8 +44,10 @@ class Service:
     is_deaf = False
     """Its consumer has ended although the process lives."""
 
-    def __init__(self, connect: Callable[[], Redis], log: LogStore) -> None:
+    def __init__(self, connect: Callable[[], Redis], log: LogStore, database: Database | None = None) -> None:
+        """``database`` is a connection of its own, closed when the service ends."""
         self._connect = connect
+        self.database = database
         self.log = log
         self.redis = connect()
         self.port = HttpPort(Starlette(routes=[*self.routes(), Route("/metrics", self._metrics)]))
@@ -99,6 +102,8 @@ class Service:
         await self.port.close()
         with suppress(RedisError):
             await self.redis.aclose()
+        if self.database is not None:
+            await self.database.close()
 
     def freeze(self, is_on: bool) -> None:
         self.port.freeze(is_on)
@@ -127,8 +132,10 @@ class Service:
         try:
             while True:
                 try:
-                    for _, entries in await reader.xread({stream: last}, block=_BLOCK) or ():
-                        for last, fields in entries:
+                    answer: Any = await reader.xread({stream: last}, block=_BLOCK)
+                    for _, entries in answer or ():
+                        for ident, fields in entries:
+                            last = ident
                             await take(fields)
                 except RedisError:
                     await asyncio.sleep(1.0)

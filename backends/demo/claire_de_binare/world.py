@@ -57,13 +57,12 @@ class World:
         self._postgres = PostgresServer(folder, lambda line: self._logs["cdb_postgres"].write([line]))
         self.front = RedisFront(self._redis_server.socket)
         self.redis = self._redis_server.client()
-        self._database = Database(self._postgres.dsn(_ROLE, DATABASE))
         connect = self._redis_server.client
         self.feed = Feed(connect, self._logs["cdb_ws"], self._dice("feed"))
         self.allocation = Allocation(connect, self._logs["cdb_allocation"])
         self.risk = Risk(connect, self._logs["cdb_risk"])
         self.execution = Execution(
-            connect, self._logs["cdb_execution"], self._database, self._dice("execution")
+            connect, self._logs["cdb_execution"], self._own_database(), self._dice("execution")
         )
         self._services: dict[str, Service] = {
             "cdb_ws": self.feed,
@@ -73,7 +72,7 @@ class World:
             "cdb_allocation": self.allocation,
             "cdb_risk": self.risk,
             "cdb_execution": self.execution,
-            "cdb_db_writer": Writer(connect, self._logs["cdb_db_writer"], self._database),
+            "cdb_db_writer": Writer(connect, self._logs["cdb_db_writer"], self._own_database()),
             "cdb_paper_runner": PaperRunner(connect, self._logs["cdb_paper_runner"]),
         }
         self._prometheus = Prometheus(self.is_up, lambda: self.execution.stats)
@@ -144,8 +143,10 @@ class World:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._docker.close()
         await self.redis.aclose()
-        await self._database.close()
         await self.engine.close()
+
+    def _own_database(self) -> Database:
+        return Database(self._postgres.dsn(_ROLE, DATABASE))
 
     def _dice(self, part: str) -> random.Random:
         return random.Random(f"{self._seed} {part}")  # noqa: S311 # a world to look at, no secrets

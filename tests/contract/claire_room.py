@@ -1,0 +1,128 @@
+"""A room on a demo of Claire de Binare, with nothing between the test and the engine."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from backends.config import load
+from backends.engine import Engine, Mode
+from backends.journal.identity import identify
+from backends.model.board import Board
+from backends.model.intent import Intent
+from backends.model.procedure import Procedure, Run
+from backends.model.safetext import SafeText
+from backends.model.stack import Stack
+from tests.servers.demo import DemoWorld, switch
+from tests.servers.process import wait_until
+
+ID = "claire-de-binare"
+
+
+class ClaireRoom:
+    """The engine of an armed room, and clients of the demo's own."""
+
+    def __init__(self, world: DemoWorld, folder: Path) -> None:
+        self.world = world
+        stack = load(world.config, env=os.environ).stacks[0]
+        self.stack = _for_tests(stack)
+        self.engine = Engine([self.stack], Mode.ARMED, folder, identify())
+        self.engine.start()
+        wait_until(lambda: self.engine.wait_asked(ID, 0.1), 30, "a first look at everything")
+        self.redis = redis.Redis.from_url(world["redis"], decode_responses=True)
+
+    def close(self) -> None:
+        self.redis.close()
+        self.engine.stop(grace=0.0)
+
+    @property
+    def board(self) -> Board:
+        return self.engine.board(ID)
+
+    def value(self, fact: str) -> Any:
+        """What the board has of it, as text; None when it has no value."""
+        reading = self.board.readings[fact]
+        return None if reading.value is None else str(reading.value).lower()
+
+    def until(self, is_so: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+        """Poll on until it is so."""
+
+        def look() -> object:
+            if not (found := is_so()):
+                self.engine.refresh(ID)
+            return found
+
+        wait_until(look, seconds, what, every=0.2)
+
+    def fault(self, name: str, *, is_on: bool) -> None:
+        switch(self.world, name, is_on=is_on)
+
+    def run(self, procedure: str, phrase: str | None = None, **params: str) -> Run:
+        """The finished run; what is no stop goes by the plan of a dry run. Attests whatever waits."""
+        plan = None
+        if procedure not in ("halt", "halt-hard", "pause"):
+            plan = self._submit(procedure, phrase, params, None, is_dry=True).plan
+        return self._submit(procedure, phrase, params, plan, is_dry=False)
+
+    def refusal(self, procedure: str, phrase: str | None = None, **params: str) -> str:
+        """Why a dry run says that it would be refused."""
+        return " ".join(self._submit(procedure, phrase, params, None, is_dry=True).blockers)
+
+    def _submit(
+        self, procedure: str, phrase: str | None, params: Mapping[str, str], plan: str | None, *, is_dry: bool
+    ) -> Run:
+        described = self.stack.procedures[procedure]
+        shown = {name: self.board.readings[fact].value for name, fact in described.seen.items()}
+        intent = Intent(
+            str(uuid.uuid4()), ID, procedure, self.engine.operator, SafeText("the cause was found"),
+            self.board.seq, "cli", params, phrase=phrase, plan=plan, is_dry=is_dry,
+            shown={name: str(value) for name, value in shown.items() if value is not None},
+        )  # fmt: skip
+        self.engine.submit(intent)
+
+        def ended() -> Run | None:
+            run = self.engine.run(intent.id)
+            if run is not None and run.awaits is not None:
+                self.engine.attest(ID, run.operation, run.awaits)
+            return run if run is not None and run.verdict is not None else None
+
+        found = wait_until(ended, 60, f"{procedure} to end", every=0.05)
+        assert found is not None
+        return found
+
+
+def _for_tests(stack: Stack) -> Stack:
+    """Without the minutes that a person waits before resuming, and with time for a busy machine; what is done
+    and proved is the same."""
+    procedures = {name: _patient(each) for name, each in stack.procedures.items()}
+    procedures["resume"] = replace(
+        procedures["resume"],
+        held_for=0.0,
+        needs_approval=False,
+        requires=tuple(each for each in stack.procedures["resume"].requires if each.id != "long-enough"),
+    )
+    sources = {
+        name: replace(each, every=max(each.every, 2.0), deadline=max(each.deadline, 2.0))
+        for name, each in stack.sources.items()
+    }
+    return replace(stack, procedures=procedures, sources=sources)
+
+
+def _patient(procedure: Procedure) -> Procedure:
+    steps = tuple(
+        replace(
+            step,
+            connect=step.connect * 4,
+            deadline=step.deadline * 4,
+            after=step.after * 2,
+            proof=tuple(replace(proof, within=proof.within * 2) for proof in step.proof),
+        )
+        for step in procedure.steps
+    )
+    return replace(procedure, steps=steps)

@@ -1,0 +1,146 @@
+"""Claire de Binare on its demo: the real readers and writers, its halt, its resume, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backends.model.procedure import Verdict
+from backends.model.stack import Environment
+from backends.model.trading import TradingState
+from tests.contract.claire_room import ID, ClaireRoom
+from tests.servers.demo import start_demo
+
+TRADING, HALTED, UNKNOWN = TradingState.TRADING, TradingState.HALTED, TradingState.UNKNOWN
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaireRoom]:
+    world = start_demo(ID)
+    made = ClaireRoom(world, tmp_path_factory.mktemp("state"))
+    yield made
+    made.close()
+    world.stop()
+
+
+def trades(room: ClaireRoom) -> bool:
+    return room.board.trading.state is TRADING
+
+
+def halted(room: ClaireRoom) -> bool:
+    return room.board.trading.state is HALTED
+
+
+def test_a_healthy_stack_trades_and_every_value_that_is_polled_was_read(room: ClaireRoom) -> None:
+    room.until(lambda: trades(room), "it trades")
+    room.until(lambda: room.value("execution.filled") not in (None, "0"), "an order filled")
+    failed = [
+        fact
+        for fact, reading in room.board.readings.items()
+        if reading.outcome.value == "failed" and not room.stack.facts[fact].on_demand
+    ]
+    assert failed == []
+    assert room.value("bus.orders") == "3"
+    assert room.value("stack.project") == "cdb"
+    assert room.value("bus.members") is not None
+    assert room.value("prometheus.rules") == "0"
+
+
+@pytest.mark.parametrize(
+    ("fault", "fact", "word"),
+    [
+        ("saturated", "risk.exposure", "3004.2"),
+        ("live-mode", "execution.mode", "live"),
+        ("inert-switch", "inert.emergency", "fat finger"),
+        ("writer-down", "bus.orders", "2"),
+        ("execution-deaf", "bus.orders", "2"),
+    ],
+)
+def test_what_goes_wrong_is_seen(room: ClaireRoom, fault: str, fact: str, word: str) -> None:
+    room.fault(fault, is_on=True)
+    try:
+        room.until(lambda: str(room.value(fact)).startswith(word), fault)
+        if fault == "live-mode":
+            assert room.board.environment is Environment.LIVE
+        if fault == "inert-switch":
+            room.until(lambda: trades(room), "it trades: that looks like a halt and is none")
+    finally:
+        room.fault(fault, is_on=False)
+
+
+def test_a_cooldown_closes_the_allocation_gate(room: ClaireRoom) -> None:
+    room.fault("cooldown", is_on=True)
+    room.until(lambda: halted(room), "allocation 0 halts")
+    assert "Allocation" in room.board.trading.because
+    assert room.value("allocation.free") == "0"
+    room.fault("cooldown", is_on=False)
+    room.until(lambda: trades(room), "it trades again")
+
+
+def test_the_halt_is_armed_before_it_is_exercised_and_then_resumed_step_by_step(room: ClaireRoom) -> None:
+    run = room.run("halt")
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+    assert run.rung == 1
+    room.until(lambda: halted(room), "halted")
+    # Risk blocks every signal, so that nothing comes to be rejected: armed, not yet exercised.
+    assert room.value("halt.exercised") == "false"
+    order = {"symbol": "BTCUSDT", "side": "BUY", "quantity": 0.0002, "price": 95000.0, "strategy_id": "paper"}
+    room.redis.publish("orders", json.dumps(order))
+    room.until(lambda: room.value("halt.exercised") == "true", "an order rejected")
+    assert "Resume by its own procedure" in room.refusal("unpause", pct="0.020000")
+
+    run = room.run("resume", f"RESUME {ID}")
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+    assert [step.step for step in run.steps] == [
+        "reviewed", "stream", "execution", "allocation", "risk", "verify",
+    ]  # fmt: skip
+    kept = run.steps[1].receipt
+    assert kept is not None
+    assert json.loads(str(kept.before))[0]["priority"] == "SAFETY"
+    assert room.redis.exists("stream.bot_shutdown") == 0
+    room.until(lambda: trades(room), "it trades again")
+    assert room.redis.xlen("stream.allocation_decisions") > 1
+
+
+def test_a_halt_that_execution_does_not_read_stops_its_container(room: ClaireRoom) -> None:
+    room.fault("halt-ignored", is_on=True)
+    run = room.run("halt")
+    room.fault("halt-ignored", is_on=False)
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+    assert run.rung == 2
+    assert "via rung 2: Docker" in run.sentence
+    room.until(lambda: halted(room), "halted")
+    room.redis.delete("stream.bot_shutdown")
+
+
+def test_nothing_proved_is_nothing_green(room: ClaireRoom) -> None:
+    room.fault("redis-refuse", is_on=True)
+    try:
+        run = room.run("pause")
+        assert run.verdict in (Verdict.FAILED, Verdict.UNCONFIRMED), run.sentence
+        room.until(lambda: room.board.trading.state in (UNKNOWN, HALTED), "not trading for sure")
+    finally:
+        room.fault("redis-refuse", is_on=False)
+
+
+def test_a_routine_is_done_and_proved_by_what_is_read_back(room: ClaireRoom) -> None:
+    reload = room.run("prometheus-reload")
+    assert reload.verdict is Verdict.VERIFIED, reload.sentence
+    tag = room.run("tag", tag="20260117-101500")
+    assert tag.verdict is Verdict.VERIFIED, tag.sentence
+    dump = room.run("pg-dump", name="20260117_101500")
+    assert dump.verdict is Verdict.VERIFIED, dump.sentence
+    file = Path(room.stack.sources["backups"].url.removeprefix("file://")) / "manual_20260117_101500.sql"
+    assert "PostgreSQL database dump complete" in file.read_text()
+
+
+def test_what_degrades_wants_its_word_and_what_loses_data_a_verified_backup(room: ClaireRoom) -> None:
+    assert room.run("restart-service", "cdb_wrong", service="cdb_ws").verdict is Verdict.REFUSED
+    done = room.run("restart-service", "cdb_ws", service="cdb_ws")
+    assert done.verdict is Verdict.VERIFIED, done.sentence
+    why = room.refusal("restore", f"RESTORE {ID}", backup="cdb_backup_20260117_101500")
+    assert "not read back" in why
+    assert "no complete database dump" in why
