@@ -333,8 +333,8 @@ class ProcedureDialog(KeyedScreen):
         if self.stage is Stage.NOT_PROVED:
             again = [(key_text(self.way.opener), "try again")] if self.way.opener else []
             is_stop = self.procedure.risk is RiskClass.STOP
-            noted = ("A", "I have taken over by hand" if is_stop else "take note")
-            return key_line([*again, noted], "", width)
+            taken = ("A", "I have taken over by hand" if is_stop else "take note")
+            return key_line([*again, taken], "", width)
         keys = [(ATTEST.upper(), "I confirm it")] if self._is_waiting else []
         keys += [("Esc", "close this view")]
         keys += [(INTERRUPT.upper(), "send nothing more")] if self._can_interrupt else []
