@@ -163,7 +163,17 @@ class _Loading:
                     f"there is no variant {pinned.value!r}; there is {', '.join(names) or 'none'}"
                 )
             forms = (names[str(pinned.value)],)
-        made = [replace(self._build(form), is_single_operator=bool(alone and alone.value)) for form in forms]
+        phone = self._setting("venue_phone")
+        if phone is not None:
+            self._note("venue_phone", str(phone.value), phone.origin)
+        made = [
+            replace(
+                self._build(form),
+                is_single_operator=bool(alone and alone.value),
+                venue_phone="" if phone is None else str(phone.value),
+            )
+            for form in forms
+        ]
         return replace(made[0], others=tuple(made[1:]))
 
     def _forms(self) -> tuple[Described, ...]:

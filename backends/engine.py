@@ -36,6 +36,7 @@ from backends.model.stack import Stack
 from backends.procedures.approval import ApprovalBook
 from backends.procedures.permit import arm
 from backends.room import Room
+from backends.rotation import keep_renewed
 from backends.supervision import DaemonThreads, Supervisor
 
 GRACE = 12.0
@@ -79,7 +80,8 @@ class Engine:
         self._permit = arm(operator, is_watch=mode is Mode.WATCH)
         passwords = [source.password for stack in stacks for source in stack.sources.values()]
         passwords += [] if anchor is None else [anchor.password]
-        redactor = Redactor(password for password in passwords if password is not None)
+        self._secrets = [password for password in passwords if password is not None]
+        redactor = Redactor(self._secrets)
         session = Session(operator, version("controlroom"), "watch" if mode is Mode.WATCH else "live")
         self._journal = Journal(state_dir / "journal", session, self.clock, redactor)
         anchored: Callable[[], Anchor] | None = None
@@ -256,6 +258,8 @@ class Engine:
             work += [keep("the restart", partial(room.reconcile, permit, journal)) for room in rooms]
             work.append(keep("the journal's keeper", self._custody.keep))
             work += [keep("the other rooms", partial(room.watch_neighbours, journal)) for room in rooms]
+            work.append(keep("the secrets", partial(keep_renewed, self._secrets, journal.post)))
+            work += [keep("the record of drills", room.watch_drills) for room in rooms]
         if permit is not None and self._keeps_halts:
             work += [keep("the keeper of halts", partial(room.keep_halted, permit)) for room in rooms]
         tasks = {asyncio.create_task(each) for each in work}

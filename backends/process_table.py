@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -51,17 +51,11 @@ class ProcessTable:
         """Whether there is such a table at all: not on every system."""
         return (self.root / "stat").exists()
 
-    def holding(self, texts: str) -> list[Process]:
-        """Those whose command line holds any of ``texts``, which ``|`` separates, but for this one; oldest
-        first.
-        """
-        wanted = texts.split("|")
-        found = (process for process in self._all() if any(text in process.command for text in wanted))
-        return sorted(found, key=lambda process: process.started)
-
-    def shown_as(self, command: str) -> list[Process]:
-        """Those whose command line is shown exactly so."""
-        return [process for process in self._all() if process.shown == command]
+    def all(self) -> list[Process]:
+        """Every process but this one, oldest first."""
+        numbers = [int(folder.name) for folder in self.root.iterdir() if folder.name.isdecimal()]
+        found = (self.at(number) for number in numbers if number != os.getpid())
+        return sorted((each for each in found if each is not None), key=lambda process: process.started)
 
     def at(self, pid: int) -> Process | None:
         """The process of this number now; None when there is none, or only its remains."""
@@ -85,9 +79,8 @@ class ProcessTable:
             return None
         return boot + process.started / os.sysconf("SC_CLK_TCK")
 
-    def _all(self) -> Iterator[Process]:
-        for folder in self.root.iterdir():
-            if folder.name.isdecimal() and int(folder.name) != os.getpid():
-                process = self.at(int(folder.name))
-                if process is not None:
-                    yield process
+
+def holding(processes: Sequence[Process], texts: str) -> list[Process]:
+    """Those whose command line holds any of ``texts``, which ``|`` separates."""
+    wanted = texts.split("|")
+    return [process for process in processes if any(text in process.command for text in wanted)]

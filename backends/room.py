@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from backends.checks.desk import CheckDesk
 from backends.checks.examiner import Examiner
 from backends.connections import Connections
 from backends.journal.custody import Custody
+from backends.journal.drills import DrillBook, overdue
 from backends.journal.journal import Journal
 from backends.journal.neighbours import Neighbours
 from backends.journal.redact import Redactor
@@ -28,10 +30,10 @@ from backends.model.clock import Clock, Instant
 from backends.model.intent import Identity, Intent
 from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
-from backends.model.stack import Source, SourceKind, Stack
+from backends.model.stack import Environment, Source, SourceKind, Stack
 from backends.procedures.elsewhere import room_of, run_of
 from backends.procedures.evidence import Eyes
-from backends.procedures.latch import Latch
+from backends.procedures.latch import Latch, halts_trading
 from backends.procedures.permit import Permit
 from backends.procedures.reassert import HaltKeeper
 from backends.procedures.restart import reconcile
@@ -40,6 +42,9 @@ from backends.supervision import Supervisor
 
 NEIGHBOURS = 0.5
 """Seconds between two looks at what other rooms journalled."""
+
+DRILLS = 3600.0
+"""Seconds between two looks at the record of drills."""
 
 TICK = 1.0
 """Seconds between two looks at readings that nothing refreshed."""
@@ -74,10 +79,12 @@ class Room:
         self.stack = stack
         self._state_dir = state_dir
         self._clock = clock
+        self._opened = clock.now()
         self._connections = connections
         self._latch = Latch(stack.id, lambda: recent(journal.folder), stack)
         self._keeper = HaltKeeper(stack, lambda: recent(journal.folder))
-        book = _WithLatch(AlarmBook(stack, clock.now()), self._latch, self._keeper)
+        self._drills = DrillBook(state_dir)
+        book = _WithLatch(AlarmBook(stack, clock.now()), self._latch, self._keeper, self._undrilled)
         self._supervisor = supervisor
         self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed)
         self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
@@ -89,9 +96,17 @@ class Room:
             lambda source: connections.service_reader(stack, source, clock),
             self.store.deriver,
         )
+        # Apart from what a stop is proved by: a check that waits for a dead source takes no lane of it.
+        self._examining = FreshReader(
+            stack,
+            lambda source: connections.fact_reader(stack, source, clock),
+            clock,
+            lambda source: connections.service_reader(stack, source, clock),
+            self.store.deriver,
+        )
         self.checks = CheckDesk(
             stack,
-            Examiner(stack, self._verifier, lambda: self.store.board, clock),
+            Examiner(stack, self._examining, clock),
             (journal, journal.folder),
             lambda: self.store.board,
             clock,
@@ -141,6 +156,24 @@ class Room:
         eyes = Eyes(self._verifier, self.stack.facts, self._clock)
         is_armed = permit is not None
         await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=is_armed)
+
+    async def watch_drills(self) -> None:
+        """Know which ways of a halt were practised, until cancelled."""
+        while True:
+            await asyncio.to_thread(self._drills.load)
+            await asyncio.sleep(DRILLS)
+
+    def _undrilled(self, now: Instant) -> Iterator[Alarm]:
+        """Halts of a real stack of which a way was not practised for a month."""
+        if not self._drills.is_loaded or self.stack.environment is Environment.DEMO:
+            return
+        for procedure in self.stack.procedures.values():
+            if halts_trading(procedure, self.stack):
+                per_target = Counter(step.target for step in procedure.steps if not step.unless)
+                ways = max(per_target.values())
+                late = self._drills.undrilled(self.stack.id, procedure.id, ways, now.wall)
+                if late:
+                    yield overdue(procedure.title, procedure.id, late, self._opened)
 
     async def watch_neighbours(self, journal: Journal) -> None:
         """Show what other rooms on this host do to this stack, until cancelled."""
@@ -205,7 +238,7 @@ class Room:
         if self._running and grace > 0:
             # A verdict is shown before it is in the journal: what is being written is not cut off.
             await asyncio.wait(self._running, timeout=min(grace, LAST_WORDS))
-        await self._verifier.close()
+        await asyncio.gather(self._verifier.close(), self._examining.close())
 
     def _show(self, run: Run) -> None:
         self.store.show_run(run)
@@ -292,9 +325,16 @@ class Room:
 
 
 class _WithLatch:
-    """The alarms of a board, and those about a halt that ended without a reason or was lost."""
+    """The alarms of a board, and those about a halt: ended without a reason, lost, or never practised."""
 
-    def __init__(self, book: AlarmBook, latch: Latch, keeper: HaltKeeper) -> None:
+    def __init__(
+        self,
+        book: AlarmBook,
+        latch: Latch,
+        keeper: HaltKeeper,
+        more: Callable[[Instant], Iterable[Alarm]],
+    ) -> None:
+        self._more = more
         self._book = book
         self._latch = latch
         self._keeper = keeper
@@ -303,4 +343,4 @@ class _WithLatch:
         self._latch.see(board, now)
         self._keeper.see(board, now)
         first = () if self._latch.alarm is None else (self._latch.alarm,)
-        return (*first, *self._keeper.alarms, *self._book.evaluate(board, now))
+        return (*first, *self._keeper.alarms, *self._book.evaluate(board, now), *self._more(now))

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -52,11 +53,16 @@ def from_environment(name: str, env: Mapping[str, str]) -> Credential | None:
 
 
 def from_file(path: Path) -> Credential:
-    """The secret in ``path``, without one trailing newline.
+    """The secret in ``path``, without one trailing newline; it can be renewed from there.
 
     Raises CredentialError unless it is a regular file of at most 64 KiB, no symbolic link, that belongs
     to this user (or root) and that nobody else may read or write.
     """
+    return Credential(Secret(_content(path), partial(_content, path)), f"file {path}")
+
+
+def _content(path: Path) -> str:
+    """As ``from_file`` takes it."""
     try:
         # O_NONBLOCK: opening a pipe that nobody writes to would hang.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -78,7 +84,7 @@ def from_file(path: Path) -> Credential:
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
         raise CredentialError(f"secret file {path}: empty")
-    return Credential(Secret(text), f"file {path}")
+    return text
 
 
 def _objection(about: os.stat_result) -> str | None:

@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from backends.engine import Mode
+from backends.journal.drills import DrillBook
 from backends.model.clock import Clock, SystemClock
 from backends.model.safetext import SafeText
 from backends.procedures.latch import ALARM as RESUMED
@@ -25,7 +26,6 @@ from tui.compat import SteadyApp
 from tui.desk import Desk, running
 from tui.dialogs.keyed_screen import KeyedScreen
 from tui.dialogs.procedure_dialog import ProcedureDialog
-from tui.drills import DrillBook
 from tui.emergency import Emergencies
 from tui.face import EngineFace
 from tui.hangup import Hangup
@@ -326,7 +326,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         """Once a second, whatever the engine does: time passes on the screen too."""
         self._beat += 1
         if self._beat == 1:
-            # What start-up made stays for good: it is never looked through again.
+            # What start-up made and did not drop stays for good: it is never looked through again.
+            gc.collect()
             gc.freeze()
             gc.enable()
         if self._hangup is not None:

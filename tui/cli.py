@@ -137,14 +137,18 @@ def check(
         list[str] | None, typer.Option(help="Confirm this item of the checklist, in your name.")
     ] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Begin the checklist anew.")] = False,
+    wait: Annotated[
+        float, typer.Option(min=0.0, max=900.0, help="Seconds to watch at most, for rates and the like.")
+    ] = 15.0,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Run checks on fresh readings: 0 all passed, 4 something failed, 5 something unknown or open."""
+    from tui.commands.check import CheckOptions
     from tui.commands.check import check as run_checks
 
-    code = run_checks(_session(ctx, config), name, stack, tuple(attest or ()), reset=reset, as_json=json)
-    raise typer.Exit(code)
+    options = CheckOptions(tuple(attest or ()), reset, json, wait)
+    raise typer.Exit(run_checks(_session(ctx, config), name, stack, options))
 
 
 @app.command()

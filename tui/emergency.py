@@ -4,19 +4,18 @@ mode, a failure that comes forward."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from textual.screen import Screen
 
+from backends.journal.drills import DrillBook
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import SafeText
 from tui.actions import EMERGENCIES, Action, Way, key_text, way_from_list, way_of
 from tui.desk import Desk, running
-from tui.dialogs.ask_screen import AskScreen
 from tui.dialogs.key_dialog import KeyDialog
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
 from tui.dialogs.typed_dialog import TypedDialog
-from tui.drills import DrillBook
 from tui.face import EngineFace
 from tui.moment import Moment
 from tui.presenters.procedures import drilled_text
@@ -39,11 +38,16 @@ class Front(Protocol):
     def put_on_top(self, screen: Screen[None]) -> None: ...
 
 
+def _typed_dialog(*arguments: Any) -> ProcedureDialog:
+
+    return TypedDialog(*arguments)
+
+
 DIALOGS: dict[RiskClass, Callable[..., ProcedureDialog]] = {
     RiskClass.STOP: KeyDialog,
-    RiskClass.MARKET: TypedDialog,
-    RiskClass.DEGRADE: TypedDialog,
-    RiskClass.RESTORE: TypedDialog,
+    RiskClass.MARKET: _typed_dialog,
+    RiskClass.DEGRADE: _typed_dialog,
+    RiskClass.RESTORE: _typed_dialog,
     RiskClass.ROUTINE: KeyDialog,
 }
 """How each risk class is confirmed."""
@@ -125,6 +129,8 @@ class Emergencies:
         if missing is None:
             self._open(moment, procedure, self._way(procedure), None, chosen)
             return
+
+        from tui.dialogs.ask_screen import AskScreen  # noqa: PLC0415  not for the first frame
 
         def answered(value: str) -> None:
             self._collect(stack, procedure, {**chosen, missing.name: value})

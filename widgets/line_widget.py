@@ -9,10 +9,12 @@ opacity. Line filters are honoured by the ``Painter``.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Self
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -131,11 +133,7 @@ class LineWidget(Widget):
     def painter(self) -> Painter:
         """The styles of the current theme on this widget's background."""
         if self._painter is None:
-            self._painter = Painter(
-                self.app.theme_variables,
-                self.background_colors[1],
-                self.app.get_line_filters(),
-            )
+            self._painter = Painter(*self._colours(), self.app.get_line_filters())
         return self._painter
 
     def touch(self, *lines: int) -> None:
@@ -155,16 +153,44 @@ class LineWidget(Widget):
         if regions:
             self.refresh(*regions)
 
+    def put(self, strips: list[Strip | None]) -> None:
+        """Show these lines, some of them drawn already and only in another place; None is painted."""
+        before, self._strips = self._strips, strips
+        width = self.size.width
+        moved = [
+            Region(0, y, width, 1)
+            for y, strip in enumerate(strips)
+            if strip is None or y >= len(before) or strip is not before[y]
+        ]
+        if moved:
+            self.refresh(*moved)
+
     def touch_all(self) -> None:
         """Have every line painted again."""
         self._strips = [None] * len(self._strips)
         self.refresh()
 
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """As the toolkit's, which paints a whole widget when the focus comes and goes; here only lines that
+        were touched are painted."""
+        if repaint and not (regions or layout or recompose) and any(self._strips):
+            stale = [y for y, strip in enumerate(self._strips) if strip is None]
+            if not stale:
+                return self
+            regions = tuple(Region(0, y, self.size.width, 1) for y in stale)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._painter = None
-        if self.is_attached:
+        # Also called when only the focus moved, which changes no colour of a line.
+        if self._painter is not None and self.is_attached and not self._painter.fits(*self._colours()):
+            self._painter = None
             self.touch_all()
+
+    def _colours(self) -> tuple[Mapping[str, str], Color]:
+        return self.app.theme_variables, self.background_colors[1]
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of ``crop``; only those that were touched are painted."""

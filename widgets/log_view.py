@@ -326,8 +326,7 @@ class LogView(LineWidget, can_focus=True):
             return
         strips: dict[int, Strip | None] = dict(zip(before, drawn, strict=False))
         kept: list[Strip | None] = [strips.get(ordinal) for ordinal in wanted[: len(drawn)]]
-        self._strips = kept + [None] * (len(drawn) - len(kept))
-        self.refresh()
+        self.put(kept + [None] * (len(drawn) - len(kept)))
 
     def _fetch(self, wanted: tuple[int, ...]) -> None:
         """Have the rows wanted at hand, asking the source only for those that are new."""

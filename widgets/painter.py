@@ -30,6 +30,10 @@ class Painter:
         self._filters = filters
         self._styles: dict[tuple[Role, str | None], Style] = {}
 
+    def fits(self, variables: Mapping[str, str], backdrop: Color) -> bool:
+        """Whether its styles are those of this theme on this backdrop."""
+        return backdrop == self._backdrop and variables == self._variables
+
     def style(self, role: Role, field: str | None = None) -> Style:
         """The style of a role on the backdrop, or on the theme colour named ``field``. A badge keeps its
         own fill. A colour the theme does not name falls back to Textual's foreground."""

@@ -58,11 +58,24 @@ class Pane(Container):
     def refresh(
         self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
     ) -> Self:
-        """As the toolkit's, which for another word in the frame paints all that is in it too."""
-        if self._edge is not None and not regions and self.outer_size:
+        """As the toolkit's, which for another word in the frame, or another colour, paints all in it too."""
+        if not regions and repaint and not layout and self.outer_size:
             gutter = self.gutter
-            regions = (self._edge.translate((-gutter.left, -gutter.top)),)
+            edges = self._frame() if self._edge is None else (self._edge,)
+            regions = tuple(edge.translate((-gutter.left, -gutter.top)) for edge in edges)
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def _frame(self) -> tuple[Region, ...]:
+        """All that a pane paints itself: what lies within belongs to its children."""
+        width, height = self.outer_size
+        gutter = self.gutter
+        edges = (
+            Region(0, 0, width, gutter.top),
+            Region(0, height - gutter.bottom, width, gutter.bottom),
+            Region(0, 0, gutter.left, height),
+            Region(width - gutter.right, 0, gutter.right, height),
+        )
+        return tuple(edge for edge in edges if edge.area)
 
 
 def _cells(now: SafeText, before: SafeText | None) -> int:

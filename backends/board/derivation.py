@@ -19,8 +19,6 @@ from backends.model.stack import Stack
 
 Readings = Mapping[str, Reading[Any]]
 
-_WINDOWED: Final = ("rate", "delta", "median", "min", "max")
-"""What looks back; any other needs only the newest readings."""
 SLACK: Final = 0.05
 """Part of a window that may be lacking: polls are never exactly as far apart as they were asked for."""
 
@@ -48,7 +46,7 @@ class Deriver:
         }
         self._looked_back: dict[str, float] = {}
         for _, query in self._made.values():
-            if query.op in _WINDOWED:
+            if query.looks_back:
                 for name in query.of:
                     self._looked_back[name] = max(query.over, self._looked_back.get(name, 0.0))
         self._samples: dict[str, deque[Sample]] = {name: deque() for name in self._looked_back}
@@ -121,7 +119,7 @@ class Deriver:
         if query.op in _OF_TABLES:
             return _OF_TABLES[query.op](query.column, [reading.value for reading in inputs])
         newest = [_known(self._stack.facts[reading.key].label, reading.value) for reading in inputs]
-        if query.op in _WINDOWED:
+        if query.looks_back:
             return _LOOKING_BACK[query.op]([self._window(name, query.over) for name in query.of])
         if query.op == "age":
             return inputs[0].received.wall - newest[0]

@@ -85,8 +85,17 @@ class FreshReader:
 
         All sources are asked at once, each for at most twice its deadline and never over ``longest``
         seconds. What cannot be read is FAILED, also for a fault of ours. What the room derives itself is
-        not asked for here.
+        made of its inputs as they are now, and of what is remembered of them.
         """
+        asked = tuple(dict.fromkeys(keys))
+        derived = {key: query for key in asked if (query := self._derivation(key)) is not None}
+        inputs = [name for query in derived.values() for name in query.of]
+        found = await self._look_far([*(key for key in asked if key not in derived), *inputs], longest)
+        self._deriver.remember(found)
+        found |= {key: self._deriver.make(key, found, self._clock.now()) for key in derived}
+        return {key: found[key] for key in asked}
+
+    async def _look_far(self, keys: Iterable[str], longest: float) -> dict[str, Reading[Any]]:
         wanted: dict[str, list[str]] = {}
         for key in dict.fromkeys(keys):
             wanted.setdefault(self._source_of(key).id, []).append(key)
@@ -125,6 +134,10 @@ class FreshReader:
         made = await asyncio.to_thread(self._make, patient)
         self._readers.append(made)
         return made
+
+    def _derivation(self, key: str) -> Derivation | None:
+        fact = self._stack.facts.get(key)
+        return fact.query if fact is not None and isinstance(fact.query, Derivation) else None
 
     def _source_of(self, key: str) -> Source:
         if key.startswith(SERVICE):

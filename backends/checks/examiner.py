@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from backends.model.board import SERVICE, Board
 from backends.model.check import Check, Diagnosis
 from backends.model.clock import Clock, Instant
 from backends.model.condition import Condition
 from backends.model.examination import Examined, answer_of, key_of
+from backends.model.query import Derivation
 from backends.model.reading import Reading
-from backends.model.stack import ROOM, Stack
+from backends.model.stack import Stack
 from backends.model.weigh import Weighed, weigh
 
 LONGEST: Final = 10.0
@@ -26,23 +26,17 @@ class Looks(Protocol):
 
 
 class Examiner:
-    """Weighs every demand against a reading of this moment. What the room derives itself, from the polls
-    of the last while, is taken from the board: there is no other place to ask.
-    """
+    """Weighs every demand against a reading of this moment."""
 
-    def __init__(self, stack: Stack, looks: Looks, board: Callable[[], Board], clock: Clock) -> None:
+    def __init__(self, stack: Stack, looks: Looks, clock: Clock) -> None:
         self._stack = stack
         self._looks = looks
-        self._board = board
         self._clock = clock
 
     async def examine(self, wanted: Sequence[Check | Diagnosis]) -> dict[str, Examined]:
         """One result for each, by ``key_of``. Never raises, and takes ``LONGEST`` seconds at the most."""
         keys = {condition.fact for it in wanted for condition in it.demands}
-        derived = {key for key in keys if is_derived(self._stack, key)}
-        readings = dict(await self._looks.look_all(sorted(keys - derived), LONGEST))
-        board = self._board()
-        readings |= {key: board.readings[key] for key in derived & board.readings.keys()}
+        readings = await self._looks.look_all(sorted(keys), LONGEST)
         now = self._clock.now()
         results = {}
         for it in wanted:
@@ -54,13 +48,17 @@ class Examiner:
 
     def _weigh(self, condition: Condition, reading: Reading[Any] | None, now: Instant) -> Weighed:
         fact = self._stack.facts.get(condition.fact)
-        if reading is None or is_derived(self._stack, condition.fact):
-            return weigh(condition, fact, reading, now)
+        if reading is None:
+            return weigh(condition, fact, None, now)
         # One source's answer is not made old by waiting for a slower one.
         weighed = weigh(condition, fact, reading, reading.received)
         return weighed if weighed.age is None else replace(weighed, age=reading.age(now))
 
 
-def is_derived(stack: Stack, key: str) -> bool:
-    """Whether the room makes this value itself, from polls."""
-    return not key.startswith(SERVICE) and stack.facts[key].source == ROOM
+def looked_back(stack: Stack, wanted: Iterable[Check | Diagnosis]) -> float:
+    """Seconds the stack has to be watched before all of these can be told; 0 when one look will do."""
+    facts = (stack.facts.get(condition.fact) for it in wanted for condition in it.demands)
+    queries = (fact.query for fact in facts if fact is not None)
+    return max(
+        (query.over for query in queries if isinstance(query, Derivation) and query.looks_back), default=0.0
+    )

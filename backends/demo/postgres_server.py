@@ -79,6 +79,10 @@ class PostgresServer:
         async with await psycopg.AsyncConnection.connect(self.dsn(owner, database)) as link:
             await link.execute(schema.encode())
 
+    def program(self, name: str) -> Path:
+        """A program that comes with the server, such as ``pg_dump``."""
+        return Path(self._cluster.bin_path) / name
+
     async def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End it: SIGINT breaks the clients off and shuts down in order."""
         if self._child is not None:

@@ -14,6 +14,7 @@ from backends.demo.control import control_app
 from backends.demo.faults import Catalogue, Faults, check
 from backends.demo.hummingbot_desk import faults as hummingbot_desk
 from backends.demo.port import HttpPort
+from backends.demo.surveillance import faults as surveillance
 from backends.demo.trading_bot import faults as trading_bot
 from backends.demo.trading_platform import faults as trading_platform
 
@@ -66,6 +67,12 @@ def _claire_de_binare(folder: Path, seed: int) -> Simulation:
     return World(folder, seed)
 
 
+def _surveillance(folder: Path, seed: int) -> Simulation:
+    from backends.demo.surveillance.system import System  # noqa: PLC0415 # only the stack that is asked for
+
+    return System(folder, seed)
+
+
 @dataclass(frozen=True, slots=True)
 class Demo:
     """One stack that can be simulated. Making it loads its servers' libraries; its faults cost nothing."""
@@ -77,6 +84,7 @@ class Demo:
 STACKS: Final[Mapping[str, Demo]] = {
     "claire-de-binare": Demo(claire_de_binare.FAULTS, _claire_de_binare),
     "hummingbot-desk": Demo(hummingbot_desk.FAULTS, _hummingbot_desk),
+    "surveillance": Demo(surveillance.FAULTS, _surveillance),
     "trading-bot": Demo(trading_bot.FAULTS, _trading_bot),
     "trading-platform": Demo(trading_platform.FAULTS, _trading_platform),
 }

@@ -56,8 +56,10 @@ class Redactor:
             self.register(secret)
 
     def register(self, secret: Secret) -> None:
-        """Hide this from now on, in all its forms."""
-        value = secret.reveal()
+        """Hide this from now on, in all its forms, and whatever it is replaced by."""
+        secret.follow(self._hide)
+
+    def _hide(self, value: str) -> None:
         if len(value) < SHORTEST:
             return
         with self._lock:

@@ -159,6 +159,12 @@ class Derivation:
     of: tuple[str, ...]
     over: float = 60.0
     """Seconds looked back."""
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it needs readings of all that time; any other needs only the newest."""
+        return self.op in ("rate", "delta", "median", "min", "max")
+
     column: str = ""
     """For ``without`` and ``before``."""
 

@@ -210,6 +210,8 @@ class Stack:
     """The operator's book, beside the stack file; None where there is none."""
     is_single_operator: bool = False
     """The local configuration does without a second person; shown and journalled."""
+    venue_phone: str = ""
+    """Whom to call when nothing else stops it; from the local configuration, empty when it does not say."""
     environment_facts: tuple[tuple[str, str, Environment], ...] = ()
     """(fact id, raw word, environment): live evidence that outranks the configured word."""
     generation: Generation | None = None

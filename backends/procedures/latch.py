@@ -40,7 +40,9 @@ class Latch:
     def __init__(self, stack: str, recent: Callable[[], Iterable[Record]], spec: Stack | None = None) -> None:
         self._resumes = Resumes(stack, recent)
         self._gates = {gate.fact for gate in spec.gates if gate.latches} if spec is not None else None
-        halts = [] if spec is None else [each for each in spec.procedures.values() if _halts(each, spec)]
+        halts = (
+            [] if spec is None else [each for each in spec.procedures.values() if halts_trading(each, spec)]
+        )
         self._halts = {each.id for each in halts}
         self._counts = [(each.quiet, _proved(each)) for each in halts if each.quiet is not None]
         self._halted: Instant | None = None
@@ -159,7 +161,7 @@ class Latch:
             self._alarm = alarm
 
 
-def _halts(procedure: Procedure, stack: Stack) -> bool:
+def halts_trading(procedure: Procedure, stack: Stack) -> bool:
     """Whether it is a stop whose proof is that a gate which latches reads closed."""
     closing = {gate.fact: gate.halted for gate in stack.gates if gate.latches}
     return procedure.risk is RiskClass.STOP and any(

@@ -13,7 +13,7 @@ from backends.model.clock import Clock
 from backends.model.fact import Fact, Finding
 from backends.model.query import HostQuery
 from backends.model.stack import Source
-from backends.process_table import ProcessTable
+from backends.process_table import Process, ProcessTable, holding
 from backends.readers.coerce import MisfitError
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import network_reason, silence
@@ -31,6 +31,7 @@ class HostFactReader:
         self._clock = clock
         self._seconds = source.deadline * _SHARE
         self._table = ProcessTable(source.url)
+        self._seen: list[Process] | None = None
         self._local: dict[str, Callable[[HostQuery], Any]] = {
             "disk": _disk,
             "memory": self._memory,
@@ -59,7 +60,16 @@ class HostFactReader:
         """Nothing is kept open."""
 
     def _ask_all(self, queries: Sequence[HostQuery]) -> dict[HostQuery, Any]:
+        self._seen = None
         return {query: self._ask(query) for query in queries}
+
+    def _holding(self, texts: str) -> list[Process]:
+        """Looked for among the processes of this poll, which are listed once."""
+        if not self._table.is_there:
+            raise MisfitError("processes cannot be listed on this system")
+        if self._seen is None:
+            self._seen = self._table.all()
+        return holding(self._seen, texts)
 
     def _ask(self, query: HostQuery) -> Any:
         """The answer, or the MisfitError that says why there is none."""
@@ -98,8 +108,6 @@ class HostFactReader:
         return ", ".join(names).encode()
 
     def _processes(self, query: HostQuery) -> Rows:
-        if not self._table.is_there:
-            raise MisfitError("processes cannot be listed on this system")
         return _rows(
             [
                 {
@@ -108,22 +116,23 @@ class HostFactReader:
                     "started": self._table.started_wall(process),
                     "parent": process.parent,
                 }
-                for process in self._table.holding(query.target)
+                for process in self._holding(query.target)
             ]
         )
 
     def _env_is(self, query: HostQuery) -> bool | None:
         """Whether any process has the variable so; only the comparison leaves here."""
-        if not self._table.is_there:
-            raise MisfitError("processes cannot be listed on this system")
-        found = self._table.holding(query.target)
-        if not found:
-            return None
+        found = self._holding(query.target)
         wanted = f"{query.name}={query.value}".encode()
-        return any(
-            wanted in (self._table.root / str(process.pid) / "environ").read_bytes().split(b"\0")
-            for process in found
-        )
+        told = [wanted in pairs for pairs in map(self._environ, found) if pairs is not None]
+        return any(told) if told else None
+
+    def _environ(self, process: Process) -> list[bytes] | None:
+        """None of a process that has ended meanwhile."""
+        try:
+            return (self._table.root / str(process.pid) / "environ").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            return None
 
     def _interfaces(self, _query: HostQuery) -> Rows:
         rows = []

@@ -11,7 +11,7 @@ from backends.model.fact import SourceError
 from backends.model.safetext import NAME_LIMIT, SafeText
 from backends.model.service import Health, RunState, Runtime, Service, Usage
 from backends.model.stack import ServiceSpec, Source
-from backends.process_table import Process, ProcessTable
+from backends.process_table import Process, ProcessTable, holding
 
 
 class ProcessServiceReader:
@@ -35,10 +35,11 @@ class ProcessServiceReader:
         """Nothing is kept open."""
 
     def _look(self) -> dict[str, Service | None]:
-        return {spec.name: self._service(spec) for spec in self._specs}
+        processes = self._table.all()
+        return {spec.name: self._service(spec, processes) for spec in self._specs}
 
-    def _service(self, spec: ServiceSpec) -> Service | None:
-        found = self._table.holding(spec.match[0])
+    def _service(self, spec: ServiceSpec, processes: Sequence[Process]) -> Service | None:
+        found = holding(processes, spec.match[0])
         if not found:
             return None
         oldest = found[0]

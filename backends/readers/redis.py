@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from backends.model.clock import Clock, SystemClock
 from backends.model.fact import Fact, Finding, SourceError, ValueType
@@ -73,6 +73,9 @@ class RedisFactReader:
         except TimeoutError:
             return silence(self._seconds)
         except (RedisError, OSError) as error:
+            if isinstance(error, AuthenticationError):
+                # The next poll asks with what the secret is by then.
+                await self.close()
             return link.reason(error) if link is not None else _UNGUARDED
         return None
 

@@ -92,39 +92,37 @@ def _said(file: TomlFile, names: Any, value: Any, at: Place) -> Any:
 def _without(file: TomlFile, at: Place, drops: list[str], origins: dict[Place, Place]) -> dict[str, Any]:
     """What stands outside the variants, less what is dropped; the rows that move up are noted."""
     made = {key: value for key, value in file.tree.items() if key != "variant"}
-    # Parts first: as long as nothing else has moved, they are where the text has them.
-    for number, text in sorted(enumerate(drops), key=lambda drop: "/" not in drop[1]):
-        table, _, name = text.partition(":")
-        name, _, part = name.partition("/")
-        inner = _PARTS.get(table, "")
+    gone: dict[str, dict[str, set[str]]] = {}
+    for number, text in enumerate(drops):
+        table, _, path = text.partition(":")
+        name, _, part = path.partition("/")
         there = made.get(table, {})
-        items = dict(there) if isinstance(there, dict) else {_key(item): item for item in there}
-        parts = [_key(item) for item in items.get(name, {}).get(inner, ())] if part else []
-        if name not in items or (part and part not in parts):
+        items = there if isinstance(there, dict) else {_key(item): item for item in there}
+        inner = items.get(name, {}).get(_PARTS.get(table, ""), ()) if part else ()
+        if name not in items or (part and part not in map(_key, inner)):
             raise file.error((*at, number), f"{text!r}: there is no such {table or 'table'}")
-        if part:
-            place: Place = (table, list(items).index(name), inner)
-            items[name] = items[name] | {inner: _less(items[name][inner], part, place, origins)}
-            made[table] = list(items.values())
-        elif isinstance(there, dict):
-            made[table] = {key: item for key, item in items.items() if key != name}
-        else:
-            made[table] = _less(there, name, (table,), origins)
+        gone.setdefault(table, {}).setdefault(name, set()).add(part)
+    for table, names in gone.items():
+        # An empty part means the whole of it.
+        whole = {name for name, parts in names.items() if "" in parts}
+        made[table] = _less(made[table], (table,), whole, origins)
+        for index, row in enumerate(made[table] if isinstance(made[table], list) else ()):
+            if parts := names.get(_key(row) or ""):
+                inner, written = _PARTS[table], origins[(table, index)]
+                kept = _less(row[inner], (table, index, inner), parts, origins, (*written, inner))
+                made[table][index] = row | {inner: kept}
     return made
 
 
-def _less(rows: list[Any], name: str, at: Place, origins: dict[Place, Place]) -> list[Any]:
-    """``rows`` without the one of that name; the origins of those behind it move up with them."""
-    gone = [_key(row) for row in rows].index(name)
-    depth = len(at)
-    told = {place: origins.pop(place) for place in list(origins) if place[:depth] == at and place[depth:]}
-    for index in range(len(rows) - 1):
-        before = index if index < gone else index + 1
-        origins[(*at, index)] = told.get((*at, before), (*at, before))
-        for place, written in told.items():
-            if place[depth] == before and place[depth + 1 :]:
-                origins[(*at, index, *place[depth + 1 :])] = written
-    return rows[:gone] + rows[gone + 1 :]
+def _less(
+    rows: Any, at: Place, gone: set[str], origins: dict[Place, Place], written: Place | None = None
+) -> Any:
+    """``rows`` without those of these names; where in the text each of the others stands is noted."""
+    if isinstance(rows, dict):
+        return {key: item for key, item in rows.items() if key not in gone}
+    kept = [(index, row) for index, row in enumerate(rows) if _key(row) not in gone]
+    origins.update({(*at, now): (*(written or at), before) for now, (before, _) in enumerate(kept)})
+    return [row for _, row in kept]
 
 
 def _merged(

@@ -64,7 +64,7 @@ class ProcessEffector:
         if not self._table.is_there:
             raise ValueError("processes cannot be listed on this system")
         if not given:
-            alike = self._table.shown_as(command)
+            alike = [process for process in self._table.all() if process.shown == command]
             if not alike:
                 raise ProcessLookupError
             if len(alike) > 1:

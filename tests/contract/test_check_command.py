@@ -18,7 +18,7 @@ from backends.journal.verify import read, verify
 from tests.servers.demo import isolated_env
 from tests.servers.redis import RedisServer
 from tests.terminal.program import command
-from tui.commands.check import check
+from tui.commands.check import CheckOptions, check
 from tui.commands.doctor import examine
 from tui.commands.exitcode import UsageError
 from tui.commands.session import Session
@@ -36,11 +36,12 @@ class Desk:
     def says(
         self, name: str | None, *attest: str, reset: bool = False, watch: bool = False
     ) -> tuple[int, str]:
-        code = check(Session(self.config, watch), name, None, attest, reset=reset, as_json=False)
+        options = CheckOptions(attest, is_reset=reset)
+        code = check(Session(self.config, watch), name, None, options)
         return code, self._capsys.readouterr().out
 
     def data(self, name: str, *attest: str) -> tuple[int, dict[str, Any]]:
-        code = check(Session(self.config), name, None, attest, reset=False, as_json=True)
+        code = check(Session(self.config), name, None, CheckOptions(attest, as_json=True))
         return code, json.loads(self._capsys.readouterr().out)
 
     def doctor(self) -> str:
@@ -56,7 +57,7 @@ def desk(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Desk]:
     """Redis answers; the other source takes calls and is silent."""
-    redis_db.command("SET", "kill", "ACTIVE")
+    redis_db.command("MSET", "kill", "ACTIVE", "kill:copy", "ACTIVE")
     for name, value in isolated_env(tmp_path).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("USER", "mallory")
@@ -99,13 +100,24 @@ def test_a_failure_outranks_what_is_unknown_and_a_silent_source_hides_and_delays
     began = time.monotonic()
     code, data = desk.data("all")
     assert time.monotonic() - began < 6
-    assert results(data) == {"active": "passed", "queue-short": "failed", "mute-speaks": "unknown"}
+    assert results(data) == {
+        "active": "passed", "copies": "passed", "queue-short": "failed", "mute-speaks": "unknown",
+    }  # fmt: skip
     assert (code, data["result"]) == (4, "failed")
     silent = next(it for it in data["checks"] if it["id"] == "mute-speaks")["demands"][0]
     assert silent["text"].startswith("not readable: ")
     redis_db.command("DEL", "alerts")
     code, data = desk.data("all")
     assert (code, data["result"]) == (5, "unknown")
+
+
+def test_what_the_room_derives_is_made_of_a_look_taken_for_it(desk: Desk, redis_db: RedisServer) -> None:
+    redis_db.command("SET", "kill:copy", "ENGAGED")
+    code, text = desk.says("copies")
+    assert code == 4
+    assert "not so: Switch and copy agree reads false (must read true)" in text
+    redis_db.pause()
+    assert desk.says("copies")[0] == 5
 
 
 def test_a_failed_check_says_what_was_read_and_what_to_do(desk: Desk, redis_db: RedisServer) -> None:

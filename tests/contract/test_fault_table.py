@@ -87,7 +87,12 @@ def _of_each_kind() -> list[Fact]:
 
 
 def _of_the_stacks() -> list[Fact]:
-    return [fact for file in built_in().values() for fact in load_stack(file).facts.values()]
+    """Each under a name of its own: two stacks may call different things alike."""
+    return [
+        replace(fact, id=f"{name} {fact.id}")
+        for name, file in built_in().items()
+        for fact in load_stack(file).facts.values()
+    ]
 
 
 FACTS = {"of each kind": _of_each_kind(), "of the built-in stacks": _of_the_stacks()}

@@ -14,8 +14,8 @@ REDIS_READS = frozenset(
     [
         "acl", "auth", "client", "command", "config", "dbsize", "discard", "echo", "exec", "exists", "get",
         "getrange", "hello", "hget", "hgetall", "hkeys", "hlen", "hmget", "hscan", "hstrlen", "info",
-        "lastsave", "lindex", "llen", "lrange", "memory", "mget", "multi", "object", "pexpiretime", "ping", "pttl",
-        "quit", "scan", "scard", "select", "sismember", "slowlog", "smembers", "sscan", "strlen",
+        "lastsave", "lindex", "llen", "lrange", "memory", "mget", "multi", "object", "pexpiretime", "ping",
+        "pttl", "quit", "scan", "scard", "select", "sismember", "slowlog", "smembers", "sscan", "strlen",
         "time", "ttl", "type", "xinfo", "xlen", "xpending", "xrange", "xread", "xrevrange", "zcard",
         "zcount", "zrange", "zrangebyscore", "zrevrange", "zscan", "zscore",
     ]

@@ -53,14 +53,20 @@ def _trader(name: str, version: str) -> Service:
 
 
 def resumed(
-    state: Path, apart: float | None = 0.01, versions: tuple[str | None, ...] = ("a", "a"), **changes: Any
+    state: Path,
+    apart: float | None = 0.01,
+    versions: tuple[str | None, ...] = ("a", "a"),
+    unread: str = "",
+    takes: float | None = 0.001,
+    **changes: Any,
 ) -> Run:
     """The verdict of a resume against which nothing else stands."""
     desk = Desk()
     spec = desk_stack()
     source = replace(spec.sources["desk"], kind=SourceKind.REDIS, url="redis://desk:6379/0")
-    made = office(desk, state=state, sources={"desk": source}, services=(ONE, TWO))
+    made = office(desk, state=state, takes=takes, sources={"desk": source}, services=(ONE, TWO))
     made.procedures._eyes._verifier = Site(desk, apart, versions)
+    made.procedures._eyes._verifier.faults[unread] = "failed"
     for key, value in changes.items():
         setattr(desk, key, value)
     return simulate(made.procedures.execute(asked()))
@@ -81,10 +87,14 @@ def test_when_all_is_well_it_goes_through(tmp_path: Path) -> None:
         ({"versions": ("a", "?")}, "The version of two, an instance of trader, is not known"),
         ({"orders": 2}, "Orders are open"),
         ({"recon_at": 0.0}, "The broker was not compared lately"),
+        ({"unread": "kill.epoch"}, "kill.epoch cannot be read now"),
+        ({"unread": "gateway"}, "The gateway is not well"),
+        ({"takes": None}, "the journal cannot be written; nothing was sent"),
         ({"epoch": 2}, "kill.epoch has changed since it was shown"),
     ],
     ids=["a clock that is off", "a clock nobody can read", "two versions", "a version that cannot be read",
-         "a version that is not told", "open orders", "not reconciled", "another halt than was shown"],
+         "a version that is not told", "open orders", "not reconciled", "no epoch", "no data",
+         "no journal", "another halt than was shown"],
 )  # fmt: skip
 def test_each_thing_alone_refuses_it_and_is_the_only_one_named(
     tmp_path: Path, wrong: dict[str, Any], says: str

@@ -16,7 +16,7 @@ import pytest
 from backends.demo.world import STACKS
 from tests.servers.demo import isolated_env
 from tests.servers.process import Child
-from tests.terminal.program import command
+from tests.terminal.program import room
 from tui.commands.demo import merged
 
 STARTING = 120.0
@@ -43,10 +43,14 @@ def test_all_worlds_are_served_and_one_config_shows_them(
     assert [world["stack"] for world in worlds] == list(STACKS)
     (together,) = {world["together"] for world in worlds}
     assert Path(together).stat().st_mode & 0o077 == 0
-    done = command(Path(together), isolated_env(tmp_path), "status", "--json", seconds=60.0)
-    shown = json.loads(done.stdout)["stacks"]
-    assert [stack["id"] for stack in shown] == list(STACKS)
-    assert all(source["up"] for stack in shown for source in stack["sources"])
+    terminal = room(Path(together), isolated_env(tmp_path))
+    try:
+        page = terminal.wait_for(f"{len(STACKS)} stacks: ", 30.0)
+        assert all(name in page for name in STACKS)
+        terminal.press("enter")
+        terminal.wait_for("1 Containers", 10.0)
+    finally:
+        terminal.close()
 
 
 def test_several_configs_become_one_with_the_rooms_own_state_once() -> None:

@@ -78,7 +78,7 @@ def _state(world: DemoWorld) -> Path:
 
 
 def _run(world: DemoWorld, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return command(world.config, world.env, "run", *arguments)
+    return command(world.config, world.env, "run", *arguments, seconds=90.0)  # a resume observes for 32 s
 
 
 def _plan(world: DemoWorld, *arguments: str) -> str:
@@ -91,7 +91,9 @@ def _run_as_another(world: DemoWorld, *arguments: str) -> subprocess.CompletedPr
         pytest.skip("needs [root]: only root can become another user")
     config = Path(tempfile.mkdtemp(dir="/tmp")) / "config.toml"
     config.parent.chmod(0o755)
-    config.write_text(world.config.read_text())
+    # Their own configuration: what the first signs with is nobody else's.
+    lines = world.config.read_text().splitlines(keepends=True)
+    config.write_text("".join(line for line in lines if not line.startswith("password_file")))
     (_state(world) / "approvals").chmod(0o770)
     env = {**world.env, "XDG_CONFIG_HOME": str(config.parent)}
     program = [sys.executable, "-c", ANOTHER, "--config", str(config), *arguments]

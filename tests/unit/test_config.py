@@ -218,3 +218,8 @@ def test_loading_needs_no_client_library(home: Path) -> None:
     argv = [sys.executable, "-c", code, str(home / "given.toml"), str(home)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=HERE.parents[1])
     assert done.stdout.strip() == "set()"
+
+
+def test_whom_to_call_is_said_by_the_local_configuration(loaded: Loader) -> None:
+    assert loaded(ON).stacks[0].venue_phone == ""
+    assert loaded(ON + "venue_phone = '+1 555 0100'\n").stacks[0].venue_phone == "+1 555 0100"

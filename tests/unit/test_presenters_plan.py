@@ -84,6 +84,12 @@ def test_whatever_is_not_proved_is_not_stopped(verdict: Verdict) -> None:
         assert line.strip() in told
 
 
+def test_what_is_not_stopped_says_whom_to_call() -> None:
+    run = scenes.run(NOW, Verdict.FAILED)
+    assert "Phone the venue or broker: +1 555 0100" in text(failure_lines(HALT, run, 76, "+1 555 0100"))
+    assert "printed card" in text(failure_lines(HALT, run, 76))
+
+
 def test_other_classes_have_their_own_word() -> None:
     assert failure_word(replace(HALT, risk=RiskClass.RESTORE), None) == "NOT DONE"
 

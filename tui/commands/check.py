@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as LateError
 from dataclasses import dataclass
 from typing import Any, Final
 
 from backends.checks.desk import CheckDesk, NotWrittenError
-from backends.checks.examiner import LONGEST, is_derived
+from backends.checks.examiner import LONGEST, looked_back
 from backends.model.check import Check, Checklist, Diagnosis
 from backends.model.clock import SystemClock
 from backends.model.examination import Answer, ItemState, key_of, states, together
@@ -36,6 +37,9 @@ ALL: Final = "all"
 SCHEMA: Final = 1
 """Grows when a name in the JSON changes or goes."""
 
+PACE: Final = 2.0
+"""Seconds more, because polls are never exactly as far apart as asked."""
+
 SLACK: Final = 5.0
 """Seconds beyond the examination's own bound before the room gives up on itself."""
 
@@ -55,16 +59,21 @@ class _Wanted:
         return [*self.checks, *self.diagnoses]
 
 
-def check(
-    session: Session,
-    name: str | None,
-    wanted: str | None,
-    attest: Sequence[str],
-    *,
-    reset: bool,
-    as_json: bool,
-) -> ExitCode:
-    """Run what ``name`` says and print it, after journalling ``attest`` and ``reset``; None lists all."""
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What the command line says besides the names."""
+
+    attest: tuple[str, ...] = ()
+    """Items of the checklist to be confirmed in this operator's name."""
+    is_reset: bool = False
+    """Begin the checklist anew first."""
+    as_json: bool = False
+    wait: float = 15.0
+    """Seconds to watch the stack at the most, for rates and the like; what needs longer stays unknown."""
+
+
+def check(session: Session, name: str | None, wanted: str | None, options: CheckOptions) -> ExitCode:
+    """Run what ``name`` says and print it, after what is to be journalled; None lists all there is."""
     config = session.config()
     stack = only(choose(config, wanted))
     if name is None:
@@ -72,21 +81,22 @@ def check(
             say(line)
         return ExitCode.VERIFIED
     asked = _asked(stack, name)
-    is_writing = reset or bool(attest)
+    is_writing = options.is_reset or bool(options.attest)
     if is_writing and not asked.checklists:
         raise UsageError(f"{name} is no checklist: only items of a checklist are confirmed")
     if is_writing and config.watch:
         say("refused: this configuration only watches; confirm it where you may act")
         return ExitCode.FORBIDDEN
-    is_watched = any(is_derived(stack, each.fact) for it in asked.examined for each in it.demands)
-    engine = engine_of(config, (stack,), observe=is_watched, may_act=is_writing)
+    seconds = looked_back(stack, asked.examined)
+    engine = engine_of(config, (stack,), observe=seconds > 0, may_act=is_writing)
     engine.start()
     desk = engine.checks(stack.id)
     try:
         if is_writing:
-            _confirm(desk, asked.checklists[0], attest, reset=reset)
-        if is_watched:
+            _confirm(desk, asked.checklists[0], options)
+        if seconds > 0:
             wait_asked(engine, LONGEST)
+            time.sleep(min(seconds + PACE, options.wait))
         desk.examine(asked.examined).result(LONGEST + SLACK)
         desk.read_journal().result(SLACK)
     except NotWrittenError as error:
@@ -97,7 +107,7 @@ def check(
         return ExitCode.UNKNOWN
     finally:
         engine.stop(grace=0.0)
-    return _print(stack, asked, desk, as_json=as_json)
+    return _print(stack, asked, desk, as_json=options.as_json)
 
 
 def _asked(stack: Stack, name: str) -> _Wanted:
@@ -115,17 +125,17 @@ def _asked(stack: Stack, name: str) -> _Wanted:
     raise UsageError(f"{stack.id} has no check, checklist or diagnosis {name!r}; it has {known}")
 
 
-def _confirm(desk: CheckDesk, checklist: Checklist, items: Sequence[str], *, reset: bool) -> None:
+def _confirm(desk: CheckDesk, checklist: Checklist, options: CheckOptions) -> None:
     attested = [item.id for item in checklist.items if item.attest is not None]
-    for item in items:
+    for item in options.attest:
         if item not in attested:
             raise UsageError(
                 f"{checklist.id} has no item {item!r} that a person confirms; "
                 f"it has {', '.join(attested) or 'none'}"
             )
-    if reset:
+    if options.is_reset:
         desk.reset(checklist.id, "cli").result(SLACK)
-    for item in items:
+    for item in options.attest:
         desk.attest(checklist.id, item, "cli").result(SLACK)
 
 

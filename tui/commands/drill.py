@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backends.engine import Engine
+from backends.journal.drills import RECORDS
 from backends.journal.identity import identify
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.stack import Stack
@@ -24,7 +25,6 @@ from tui.commands.progress import conclude, follow, say
 from tui.commands.run_options import RunOptions, params_of
 from tui.commands.session import Session, choose
 from tui.commands.verdict import of_run
-from tui.drills import RECORDS
 
 PRACTICE: Final = "drill in a demo world"
 

@@ -32,8 +32,8 @@ def open_room(session: Session, wanted: str | None = None) -> int:
             " or `controlroom run halt`"
         )
     gc.disable()  # until the room stands: start-up makes much and drops little
+    from backends.journal.drills import DrillBook
     from tui.app import ControlRoom
-    from tui.drills import DrillBook
 
     sys.setswitchinterval(SWITCH)
     engine = engine_of(config, stacks, keeps_halts=True)

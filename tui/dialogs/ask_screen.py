@@ -59,6 +59,7 @@ class AskScreen(KeyedScreen):
     def compose(self) -> ComposeResult:
         it = self._moment
         self._options = options(self._param, it.stack, it.board, it.now)
+        self.set_class(self._options is None, "-typed")
         title = f"{it.board.environment.value} · {self._procedure.title} · {it.stack.id}"
         parts: list[Widget] = []
         if self._options is not None:

@@ -310,8 +310,8 @@ class ProcedureDialog(KeyedScreen):
                 return brief_lines(question, width)
             return plan_lines(question, width, _WHOLE if self._is_whole else height)
         if self.stage is Stage.RUNNING:
-            return progress_lines(self.procedure, self._run, self._waited(), width)
-        return ended_lines(self.procedure, self._run, width)
+            return progress_lines(self.procedure, self._run, self._waited(), width, it.stack.venue_phone)
+        return ended_lines(self.procedure, self._run, width, it.stack.venue_phone)
 
     def show_prompt(self) -> None:
         """Draw the keys there are, without their colour as long as they do not count yet; then the remark."""

@@ -102,7 +102,7 @@ def check_sections(
     holding = [each for each in checks.weighed if each.holds]
     if is_dense:
         items = [_item(each, stack, board, now) for each in holding]
-        yield Section(flow("", items, width), 7, 0 if failing else min(2, len(items)))
+        yield Section(flow("", items, width), 7, 0 if failing else min(1, len(items)))
         return
     for each in holding:
         name = _name(stack, each.condition.fact)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from backends.model.action import HttpCall, Wait, aim
+from backends.model.action import Attest, HttpCall, Observe, Wait, aim
 from backends.model.board import Board
 from backends.model.clock import Instant
 from backends.model.fact import Table
@@ -75,7 +75,9 @@ def _sections(it: Question, width: int, *, is_dense: bool) -> Iterator[Section]:
     yield from _facts(it, width, is_dense=is_dense)
     yield from check_sections(it.checks, it.stack, it.board, it.now, width, is_dense=is_dense)
     yield from _parts("Targets", _targets(it), 4, width, is_dense=is_dense)
-    yield from _parts("Steps", _steps(it), 5, width, is_dense=is_dense, is_whole=True)
+    yield from _parts(
+        "Steps", _steps(it, is_dense=is_dense), 1 if is_dense else 5, width, is_dense=is_dense, stays=3
+    )
     yield Section(block("Proof", proof_text(it.stack, procedure, it.params), width), 3)
     will_not = procedure.will_not or ("nothing named",)
     yield from _parts("Will NOT", will_not, 6, width, is_dense=is_dense, role="strong")
@@ -83,7 +85,8 @@ def _sections(it: Question, width: int, *, is_dense: bool) -> Iterator[Section]:
     yield Section(block("Undo", _undo(it), width), 7)
     if procedure.note:
         yield Section(block("Note", procedure.note, width, "accent"), 9, least=0)
-    yield Section(listing("If it fails", tuple(procedure.fallback.splitlines()), width), 8)
+    by_hand = tuple(procedure.fallback.splitlines()) or ("nothing has to be done by hand",)
+    yield Section(listing("If it fails", by_hand, width), 8)
 
 
 def _parts(
@@ -94,12 +97,12 @@ def _parts(
     *,
     is_dense: bool,
     role: Role = "text",
-    is_whole: bool = False,
+    stays: int = 1,
 ) -> Iterator[Section]:
-    """Each text on lines of its own, or all in one flow; ``is_whole``: of the flow nothing is cut."""
+    """Each text on lines of its own, or all in one flow, of which so many lines stay."""
     if is_dense and texts:
         lines = flow(label, [line(text, role) for text in texts], width)
-        yield Section(lines, gives, len(lines) if is_whole else 1)
+        yield Section(lines, gives, min(stays, len(lines)))
         return
     for number, text in enumerate(texts):
         yield Section(block(label if number == 0 else "", text, width, role), gives)
@@ -187,7 +190,9 @@ def _fact_text(it: Question, ident: str, *, is_dense: bool) -> tuple[str, Role]:
 
 def _targets(it: Question) -> tuple[str, ...]:
     """What is acted on, each once."""
-    texts = (target(it.stack, step, it.params) for step in it.procedure.steps if step.action.source)
+    idle = (Attest, Observe, Wait)
+    acting = (step for step in it.procedure.steps if not isinstance(step.action, idle))
+    texts = (target(it.stack, step, it.params) for step in acting)
     return tuple(dict.fromkeys(texts)) or ("nothing: it only waits and looks",)
 
 
@@ -202,14 +207,16 @@ def target(stack: Stack, step: Step, params: Mapping[str, str] = NO_PARAMS) -> s
     return _put(f"{source.url}  {aim(action)}", params)
 
 
-def _steps(it: Question) -> tuple[str, ...]:
+def _steps(it: Question, *, is_dense: bool) -> tuple[str, ...]:
     is_stop = it.procedure.risk is RiskClass.STOP
     texts = []
     for number, step in enumerate(it.procedure.steps, 1):
         text = f"{number}. {_put(step.title, it.params)}"
         if step.each is not None:
             text += _rows(it, step)
-        if is_stop:
+        if is_dense:
+            text += f", after {step.after:g} s" if is_stop and step.after else ""
+        elif is_stop:
             text += ", at once" if step.after == 0 else f", beside it if not proved in {step.after:g} s"
         elif isinstance(step.action, Wait):
             text += f", {step.action.seconds:g} s"
@@ -248,13 +255,19 @@ def _proof(stack: Stack, proof: Proof, params: Mapping[str, str]) -> str:
     if proof.is_missing:
         wanted = "is missing"
     elif proof.at_most is not None:
-        where = "".join(f" of {_put(text, params)}" for text in proof.where.values())
+        where = "".join(f" of {_meant(name, text, params)}" for name, text in proof.where.items())
         wanted = f"has none left{where}" if proof.at_most == 0 else f"is at most {proof.at_most:g}{where}"
     else:
-        wanted = f"reads {' or '.join(proof.equals)}"
+        wanted = f"reads {' or '.join(_put(word, params) for word in proof.equals)}"
     anew = ", started anew" if proof.is_restarted else ""
     twice = f", {proof.reads} times" if proof.reads > 1 else ""
     return f"{label} {wanted}{anew}{twice} within {proof.within:g} s"
+
+
+def _meant(column: str, text: str, params: Mapping[str, str]) -> str:
+    """Which rows are meant: what the column reads, or the column and its bound."""
+    said = _put(text, {"unix": "now", **params})
+    return f"{column} {said}" if said.startswith(("<", ">")) else said
 
 
 def _undo(it: Question) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from backends.journal.drills import DrillBook, Drilled
 from backends.model.board import Board
 from backends.model.clock import Instant
 from backends.model.procedure import Procedure, RiskClass
 from backends.model.safetext import NO_TEXT, SafeText
 from backends.model.stack import Stack
 from backends.model.substitution import names_in
-from tui.drills import DrillBook, Drilled
 from tui.presenters import words
 from tui.presenters.block import block
 from tui.presenters.checks import Checks, check

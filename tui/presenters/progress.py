@@ -26,7 +26,9 @@ def is_lost(run: Run | None, waited: float) -> bool:
     return run is None and waited >= NO_ANSWER
 
 
-def progress_lines(procedure: Procedure, run: Run | None, waited: float, width: int) -> tuple[Spans, ...]:
+def progress_lines(
+    procedure: Procedure, run: Run | None, waited: float, width: int, phone: str = ""
+) -> tuple[Spans, ...]:
     """The steps as they stand ``waited`` seconds after the confirmation."""
     lines: list[Spans] = [line(f" {procedure.title}: running for {words.span(waited)}", "strong"), ()]
     if run is None:
@@ -34,7 +36,7 @@ def progress_lines(procedure: Procedure, run: Run | None, waited: float, width: 
     else:
         lines += [*waiting_lines(procedure, run, width), *(_indented(it) for it in run_lines(run))]
     if waited >= LONG:
-        lines += [(), *by_hand(procedure, width)]
+        lines += [(), *by_hand(procedure, width, phone)]
     return tuple(lines)
 
 
@@ -53,13 +55,13 @@ def waiting_lines(procedure: Procedure, run: Run, width: int) -> list[Spans]:
     ]
 
 
-def ended_lines(procedure: Procedure, run: Run | None, width: int) -> tuple[Spans, ...]:
-    """A run that has ended, or that the engine never took up."""
+def ended_lines(procedure: Procedure, run: Run | None, width: int, phone: str = "") -> tuple[Spans, ...]:
+    """A run that has ended, or that the engine never took up. ``phone`` is the venue's."""
     if run is not None and is_proved(run):
         return verdict_lines(procedure, run, width)
     if run is not None and run.verdict is Verdict.REFUSED and procedure.risk is not RiskClass.STOP:
         return refusal_lines(procedure, run, width)
-    return failure_lines(procedure, run, width)
+    return failure_lines(procedure, run, width, phone)
 
 
 def refusal_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ...]:
@@ -89,7 +91,7 @@ def verdict_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ..
     return tuple(lines)
 
 
-def failure_lines(procedure: Procedure, run: Run | None, width: int) -> tuple[Spans, ...]:
+def failure_lines(procedure: Procedure, run: Run | None, width: int, phone: str = "") -> tuple[Spans, ...]:
     """Not proved: said as loudly as a terminal can, with what is left to do by hand."""
     lines: list[Spans] = list(_shout(failure_word(procedure, run), width))
     if run is None:
@@ -98,7 +100,7 @@ def failure_lines(procedure: Procedure, run: Run | None, width: int) -> tuple[Sp
         verdict = run.verdict or Verdict.FAILED
         lines += block("Verdict", VERDICT[verdict].label, width, VERDICT[verdict].role)
         lines += block("Because", run.sentence or "no reason given", width, "strong")
-    lines += [(), *by_hand(procedure, width), ()]
+    lines += [(), *by_hand(procedure, width, phone), ()]
     if run is not None:
         lines += [_indented(it) for it in step_lines(run.steps)]
     return tuple(lines)
@@ -117,10 +119,14 @@ def failure_word(procedure: Procedure, run: Run | None) -> str:
     return f"{word}: {procedure.not_done}" if procedure.not_done else word
 
 
-def by_hand(procedure: Procedure, width: int) -> list[Spans]:
-    """The fallback, whole. Leaving the room prints it once more, to be copied."""
+def by_hand(procedure: Procedure, width: int, phone: str) -> list[Spans]:
+    """The fallback, whole, and whom to call. Leaving the room prints it once more, to be copied."""
     lines: list[Spans] = [line(" DO THIS BY HAND", "accent")]
-    for text in procedure.fallback.splitlines():
+    texts = procedure.fallback.splitlines()
+    if procedure.risk in (RiskClass.STOP, RiskClass.MARKET):
+        number = phone or "by the printed card; venue_phone in the configuration puts it here"
+        texts.append(f"Phone the venue or broker: {number}")
+    for text in texts:
         lines += wrap(line(f"   {text}", "strong"), width - 1)
     return lines
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -38,6 +39,8 @@ class MainScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = list(room_bindings())
     AUTO_FOCUS: ClassVar[str] = "#containers"
+    # The widgets draw it; the toolkit would paint the whole screen for it.
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     def __init__(self, moment: Moment, *, is_watch: bool, is_demo: bool, frames: float) -> None:
         super().__init__()

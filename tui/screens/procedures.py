@@ -10,8 +10,8 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from backends.journal.drills import DrillBook
 from backends.model.safetext import SafeText
-from tui.drills import DrillBook
 from tui.moment import Moment
 from tui.presenters import procedures
 from tui.screens.overlay import Overlay

@@ -20,8 +20,9 @@ _USER: Final = "claire_user"
 class PostgresPrograms:
     """``pg_dump`` and ``psql`` of the bundled PostgreSQL. The role has another name here."""
 
-    def __init__(self, folder: Path, port: int, role: str) -> None:
-        """``folder`` is where the programs are."""
+    def __init__(self, folder: Path, port: int, role: str, user: str = _USER) -> None:
+        """``folder`` is where the programs are; ``user`` is what the room calls ``role``."""
+        self._user = user
         self._folder = folder
         self._port = port
         self._role = role
@@ -29,7 +30,7 @@ class PostgresPrograms:
     async def run(self, argv: Sequence[str]) -> Executed:
         if argv[0] not in _POSTGRES:
             return await no_program(argv)
-        words = [self._role if word == _USER else word for word in argv[1:]]
+        words = [self._role if word == self._user else word for word in argv[1:]]
         process = await asyncio.create_subprocess_exec(
             self._folder / argv[0], "-h", "127.0.0.1", "-p", str(self._port), *words,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

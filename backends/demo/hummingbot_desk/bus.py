@@ -55,7 +55,7 @@ class Bus:
                 "hb_event_store_v1", "event-store-bot1", {MARKET: ">"}, count=500
             )
             await self._ack(MARKET, "hb_event_store_v1", store)
-            found = await self._redis.xreadgroup(GROUP, CONSUMER, {INTENTS: ">"}, count=50)
+            found: Any = await self._redis.xreadgroup(GROUP, CONSUMER, {INTENTS: ">"}, count=50)
         except ResponseError:
             return
         except RedisError:
@@ -95,7 +95,9 @@ class Bus:
             await self._refuse("unsupported_action", entry, payload, intent)
 
     async def _refuse(self, reason: str, entry: str, payload: str, intent: dict[str, Any] | None) -> None:
-        about = {"payload": payload[:500]} if intent is None else {"event_id": str(intent.get("event_id"))}
+        about: dict[Any, Any] = (
+            {"payload": payload[:500]} if intent is None else {"event_id": str(intent.get("event_id"))}
+        )
         await self._redis.xadd(DEAD, {"reason": reason, "entry_id": entry, **about}, maxlen=100_000)
         if intent is not None:
             await self.audit("intent_rejected", reason, intent)

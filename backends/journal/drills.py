@@ -9,9 +9,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from backends.model.alarm import Alarm, Priority
+from backends.model.clock import Instant
+from backends.model.safetext import SafeText
+
+DUE: Final = 31 * 86_400.0
+"""Seconds after which a way of a halt must have been practised again."""
+
 RECORDS: Final = "drills.jsonl"
 """The file in the state folder, one JSON object a line, oldest first."""
 
+_PROVED: Final = ("VERIFIED", "ALREADY")
 _TAIL: Final = 256 * 1024
 """Bytes of its end that are read."""
 
@@ -34,10 +42,13 @@ class DrillBook:
         """``folder`` is the state folder; without one no drill is known."""
         self._file = None if folder is None else folder / RECORDS
         self._last: Mapping[tuple[str, str], Drilled] = {}
+        self._proved: Mapping[tuple[str, str, int], float] = {}
+        self.is_loaded = False
 
     def load(self) -> None:
         """Read the records anew. Blocks for the time of one small read; a file that cannot be read is as
         good as none, because a drill that nobody can show was not held."""
+        self.is_loaded = True
         if self._file is None:
             return
         try:
@@ -48,16 +59,41 @@ class DrillBook:
         except OSError:
             lines = []
         found: dict[tuple[str, str], Drilled] = {}
+        proved: dict[tuple[str, str, int], float] = {}
         for line in lines:
             record = _record(line)
             drilled = None if record is None else _drilled(record)
             if record is not None and drilled is not None:
-                found[str(record.get("stack")), str(record.get("procedure"))] = drilled
-        self._last = found
+                name = str(record.get("stack")), str(record.get("procedure"))
+                found[name] = drilled
+                rung = record.get("rung")
+                if drilled.verdict in _PROVED and isinstance(rung, int):
+                    proved[*name, rung] = drilled.at
+        self._last, self._proved = found, proved
 
     def last(self, stack: str, procedure: str) -> Drilled | None:
         """The last drill of it; None when none is on record."""
         return self._last.get((stack, procedure))
+
+    def undrilled(self, stack: str, procedure: str, rungs: int, now: float) -> list[int]:
+        """The ways of a stop, from 1, whose last proved drill is older than ``DUE`` at ``now`` (epoch s)."""
+        known = (self._proved.get((stack, procedure, rung), 0.0) for rung in range(1, rungs + 1))
+        return [rung for rung, at in enumerate(known, 1) if now - at > DUE]
+
+
+def overdue(title: str, procedure: str, rungs: list[int], since: Instant) -> Alarm:
+    """That these ways of a stop were not practised lately."""
+    ways = ", ".join(map(str, rungs))
+    return Alarm(
+        f"undrilled-{procedure}",
+        Priority.LOW,
+        SafeText(f"Not drilled for a month: {title}, way {ways}", 300),
+        SafeText("no drill of it that was proved by this way is on record on this host"),
+        SafeText("whether this way works is only found out when it is needed"),
+        SafeText(f"Practise it: `controlroom drill {procedure}`; with `--fault` for the later ways."),
+        since,
+        "drills",
+    )
 
 
 def _record(line: bytes) -> Mapping[str, Any] | None:

@@ -1,0 +1,185 @@
+"""The Hummingbot desk's demo, run by the engine that ships: halts, false halts, and one procedure a class."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import redis
+
+from backends.config import load
+from backends.demo.hummingbot_desk.faults import FAULTS
+from backends.engine import Engine, Mode
+from backends.generation import settle
+from backends.journal.identity import identify
+from backends.model.intent import Intent
+from backends.model.procedure import Run, Verdict
+from backends.model.safetext import SafeText
+from backends.model.trading import TradingState
+from tests.servers.demo import DemoWorld, start_demo, switch
+from tests.servers.process import wait_until
+
+ID = "hummingbot-desk"
+LONGEST = 60.0
+
+
+@dataclass
+class Room:
+    """An open, armed room on the demo."""
+
+    world: DemoWorld
+    engine: Engine
+    changed: threading.Event
+    folder: Path
+
+    def run(self, procedure: str, phrase: str | None = None, **params: str) -> Run:
+        """The run at its verdict; the one before may still be at its last words."""
+        while True:
+            run = self._once(procedure, phrase, params)
+            if not any("is running; wait" in text for text in run.blockers):
+                return run
+            time.sleep(0.2)
+
+    def _once(self, procedure: str, phrase: str | None, params: Mapping[str, str]) -> Run:
+        ident = str(uuid.uuid4())
+        self.engine.submit(
+            Intent(
+                ident, ID, procedure, self.engine.operator, SafeText("practice on the demo"), 0, "screen",
+                params=params, phrase=phrase,
+            )
+        )  # fmt: skip
+        ends = time.monotonic() + LONGEST
+        while time.monotonic() < ends:
+            run = self.engine.run(ident)
+            if run is not None and run.verdict is not None:
+                return run
+            self.changed.wait(0.02)
+            self.changed.clear()
+        raise AssertionError(f"{procedure} came to no verdict")
+
+    def value(self, fact: str) -> Any:
+        return self.engine.board(ID).readings[fact].value
+
+    def wait_for_state(self, state: TradingState) -> None:
+        wait_until(lambda: self.engine.board(ID).trading.state is state, 20.0, f"the desk to be {state}")
+
+    def wait_for(self, fact: str, value: object) -> None:
+        wait_until(lambda: self.value(fact) == value, 20.0, f"{fact} to read {value}")
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    """One for all tests here: starting a world is what takes time."""
+    world, tmp_path = start_demo(ID), tmp_path_factory.mktemp("state")
+    try:
+        stack = settle(load(world.config, env=os.environ).stacks)[0]
+        assert stack.title == "Hummingbot desk, generation R1"
+        engine = Engine([replace(stack, is_single_operator=True)], Mode.ARMED, tmp_path, identify())
+        changed = threading.Event()
+        engine.subscribe(changed.set)
+        engine.start()
+        wait_until(lambda: engine.wait_asked(ID, 0.1), 20, "a first look at everything")
+        yield Room(world, engine, changed, Path(world.config).parent / "hbot")
+        engine.stop(2.0)
+    finally:
+        world.stop()
+
+
+@pytest.fixture
+def room(opened: Room) -> Room:
+    """The room, with every container running and no fault."""
+    for name in FAULTS:
+        switch(opened.world, name, is_on=False)
+    for path in opened.folder.glob("data/*/conf/controllers/*.yml"):
+        path.write_text(path.read_text().replace("manual_kill_switch: true", "manual_kill_switch: false"))
+    client = docker.APIClient(opened.world["docker"])
+    for bot in ("bot1", "bot3", "bot4"):
+        client.start(f"hbot-{bot}")
+    client.close()
+    return opened
+
+
+def test_deaf_bots_a_flood_and_a_critical_report_raise_their_alarms(room: Room) -> None:
+    for fault in ("bots-deaf", "recon-critical", "hard-stop"):
+        switch(room.world, fault, is_on=True)
+    wanted = {"bots-deaf", "reconciliation", "bot1-hard-stop", "daily-loss"}
+    wait_until(lambda: wanted <= {alarm.id for alarm in room.engine.board(ID).alarms}, 25.0, "the alarms")
+
+
+def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) -> None:
+    room.wait_for("bot1.state", "running")
+    trading = room.engine.board(ID).trading
+    assert [gate.state for gate in trading.gates].count(TradingState.HALTED) == 1  # bot 2, which is not there
+    # Routine: the report of this very run is the proof, and exit 0 alone is none.
+    assert room.run("policy-check").verdict is Verdict.VERIFIED
+    # A dump is proved by its last line.
+    dumped = room.run("opsdb-backup")
+    assert dumped.verdict is Verdict.VERIFIED, dumped.sentence
+    (dump,) = (room.folder / "reports/ops_db").iterdir()
+    assert "CREATE TABLE public.accounting_snapshot" in dump.read_text()
+    switch(room.world, "scripts-lie", is_on=True)
+    lied = room.run("accounting-check")
+    assert lied.verdict is Verdict.CONTRADICTED and "before this" in lied.sentence
+    switch(room.world, "scripts-lie", is_on=False)
+    # Degrade: a checkpoint, the restart, another, and the bots read again.
+    refused = room.run("bus-restart")
+    assert refused.verdict is Verdict.REFUSED
+    restarted = room.run("bus-restart", phrase="redis")
+    assert restarted.verdict is Verdict.VERIFIED, restarted.sentence
+    assert room.value("bus.label") in ("pre_restart", "post_restart")
+    # Restore: nothing resumes a bot that portfolio risk does not let trade.
+    switch(room.world, "portfolio-kill", is_on=True)
+    room.wait_for("risk.action", "kill_switch")
+    blocked = room.run("resume-bot", phrase=f"RESUME {ID}", bot="bot1", controller="epp_v2_4_bot_a")
+    assert blocked.verdict is Verdict.REFUSED and "Portfolio risk" in " ".join(blocked.blockers)
+    switch(room.world, "portfolio-kill", is_on=False)
+    room.wait_for("risk.action", "allow")
+    assert room.run("pause-bot", bot="bot3").verdict is Verdict.VERIFIED
+    again = {"bot": "bot3", "controller": "epp_v2_4_bot3_paper_smoke"}
+    resumed = room.run("resume-bot", phrase=f"RESUME {ID}", **again)
+    if "without a break" in " ".join(resumed.blockers):
+        time.sleep(10.0)
+        resumed = room.run("resume-bot", phrase=f"RESUME {ID}", **again)
+    assert resumed.verdict is Verdict.VERIFIED, resumed.sentence
+    # Stop: every bot, the watchdog, and bot 1's orders, each read back.
+    halted = room.run("halt")
+    assert halted.verdict is Verdict.VERIFIED, halted.sentence
+    for said in ("watchdog: ", "orders of bot 1: Last kill reads executed, made since", "bot1: ", "bot3: "):
+        assert said in halted.sentence
+    told = room.folder / "data/bot1/conf/controllers/epp_v2_4_bot_a.yml"
+    assert "manual_kill_switch: true" in told.read_text() and "# bot1: " in told.read_text()
+    room.wait_for_state(TradingState.HALTED)
+    client = redis.Redis.from_url(room.world["redis"], decode_responses=True)
+    sent = [
+        entry["payload"]
+        for _, entry in client.xrange("hb.execution_intent.v1")
+        if "kill_switch" in entry["payload"]
+    ]
+    client.close()
+    assert len({text.partition('"event_id": ')[2][:40] for text in sent}) == len(sent) >= 3
+
+
+def test_a_kill_that_was_a_dry_run_and_a_bot_that_comes_back_are_not_green(room: Room) -> None:
+    for fault in ("kill-dry-run", "halt-not-obeyed"):
+        switch(room.world, fault, is_on=True)
+    halted = room.run("halt")
+    assert halted.verdict is Verdict.CONTRADICTED, halted.sentence
+    assert "Last kill reads dry_run" in halted.sentence and "bot1: " in halted.sentence
+    room.wait_for("bot1.state", "running")
+    room.wait_for_state(TradingState.TRADING)
+
+
+def test_a_halt_without_redis_still_stops_every_container(room: Room) -> None:
+    switch(room.world, "redis-hang", is_on=True)
+    halted = room.run("halt")
+    stopped = [step for step in halted.steps if step.step.startswith("stop-")]
+    assert len(stopped) == 4 and all(step.state.value == "verified" for step in stopped), halted.sentence
+    assert halted.verdict is Verdict.VERIFIED

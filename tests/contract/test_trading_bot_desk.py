@@ -1,0 +1,190 @@
+"""The simulated desk of trading bots and an armed room: one procedure of each class to its verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import redis
+
+from backends.config import load
+from backends.engine import Engine, Mode
+from backends.journal.identity import identify
+from backends.model.board import Board
+from backends.model.intent import Intent
+from backends.model.procedure import Run, Verdict
+from backends.model.safetext import SafeText
+from backends.model.stack import Environment
+from backends.model.trading import TradingState
+from backends.model.weigh import word_of
+from tests.servers.demo import DemoWorld, start_demo, switch
+from tests.terminal.program import command
+
+STACK = "trading-bot"
+NOTHING: Mapping[str, str] = {}
+
+
+@dataclass
+class Room:
+    """A demo, a room armed on it, and the desk's Redis as its own programs see it."""
+
+    world: DemoWorld
+    engine: Engine
+    store: Any
+    changed: threading.Event
+
+    @property
+    def board(self) -> Board:
+        return self.engine.board(STACK)
+
+    def run(
+        self, procedure: str, phrase: str | None = None, shown: Mapping[str, str] = NOTHING, **params: str
+    ) -> Run:
+        """From the order to the first verdict; ordered again while the last one's end is being written."""
+        run = self._run(procedure, phrase, params, shown)
+        while "wait for its end" in run.sentence:
+            self.changed.wait(0.1)
+            run = self._run(procedure, phrase, params, shown)
+        return run
+
+    def _run(
+        self, procedure: str, phrase: str | None, params: Mapping[str, str], shown: Mapping[str, str]
+    ) -> Run:
+        ident, reason = str(uuid.uuid4()), SafeText("an exercise")
+        operator, seen = self.engine.operator, self.board.seq
+        intent = Intent(
+            ident, STACK, procedure, operator, reason, seen, "screen",
+            params=params, phrase=phrase, shown=shown,
+        )  # fmt: skip
+        self.engine.submit(intent)
+        self.until(lambda: self.verdict(ident) is not None)
+        run = self.engine.run(ident)
+        assert run is not None
+        return run
+
+    def verdict(self, ident: str) -> Verdict | None:
+        run = self.engine.run(ident)
+        return None if run is None else run.verdict
+
+    def until(self, is_so: Callable[[], object], seconds: float = 15.0) -> None:
+        ends = time.monotonic() + seconds
+        while not is_so():
+            assert time.monotonic() < ends, self.board.trading
+            self.changed.wait(0.05)
+            self.changed.clear()
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    world = start_demo(STACK)
+    config = load(world.config, env=os.environ)
+    stacks = [replace(stack, is_single_operator=True) for stack in config.stacks]
+    engine = Engine(stacks, Mode.ARMED, tmp_path_factory.mktemp("state"), identify())
+    changed = threading.Event()
+    engine.subscribe(changed.set)
+    engine.start()
+    store = redis.Redis.from_url(world["redis"], decode_responses=True)
+    yield Room(world, engine, store, changed)
+    store.close()
+    engine.stop(1.0)
+    world.stop()
+
+
+@pytest.fixture(autouse=True)
+def trading_again(room: Room) -> None:
+    """A test begins with a desk that trades."""
+    room.store.set("mode", "auto")
+
+
+def test_everything_of_the_desk_answers_and_nothing_is_wrong(room: Room) -> None:
+    room.until(lambda: all(each.is_up is not False for each in room.board.sources.values()))
+    room.until(lambda: room.board.trading.state is TradingState.TRADING)
+    assert room.board.environment is Environment.DEMO
+    assert [str(alarm.title) for alarm in room.board.alarms] == []
+    ring = room.engine.logs(STACK)
+    room.until(lambda: ring.end > ring.first)
+
+
+def test_influence_is_made_zero_in_both_namespaces(room: Room) -> None:
+    """Of the class routine."""
+    switch(room.world, "influence", is_on=True)
+    assert room.run("zero-influence").verdict is Verdict.VERIFIED
+    keys = ("policy:allowed_influence_pct", "policy:allowed_influence_pct:SOL-USD", "influence:SOL-USD")
+    assert room.store.mget(keys) == ["0", "0", "0"]
+    assert room.store.ttl(keys[0]) == -1
+    assert room.store.get("mode") == "auto", "it removes the policy's share and stops nothing"
+
+
+def test_a_weight_is_set_and_read_back_as_a_number(room: Room) -> None:
+    """Of the class restore."""
+    run = room.run("set-weight", "SET WEIGHT", venue="router:weight:coinbase", weight="0.4")
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+    assert room.store.get("router:weight:coinbase") == "0.4"
+
+
+def test_an_approved_stage_becomes_the_cap_once(room: Room) -> None:
+    """Slack's second click sets the cap to 0."""
+    assert room.run("capital-request", "REQUEST CAPITAL", fraction="0.5").verdict is Verdict.VERIFIED
+    room.until(lambda: word_of(room.board.readings["capital.request"].value) == "0.5")
+    approved = room.run("capital-approve", "APPROVE CAPITAL", shown={"request": "0.5"})
+    assert approved.verdict is Verdict.VERIFIED, approved.sentence
+    assert room.store.mget("risk:capital_cap_next_week", "risk:capital_stage_request") == ["0.5", None]
+    again = room.run("capital-approve", "APPROVE CAPITAL", shown={"request": "0.5"})
+    assert again.verdict is Verdict.REFUSED
+    assert room.store.get("risk:capital_cap_next_week") == "0.5"
+
+
+def test_a_resume_without_its_preconditions_writes_nothing(room: Room) -> None:
+    room.store.set("mode", "halt")
+    run = room.run("resume-auto", "RESUME TRADING-BOT")
+    assert run.verdict is Verdict.REFUSED
+    assert "snapshot" in run.sentence
+    assert room.store.get("mode") == "halt"
+
+
+def test_a_halt_is_not_green_while_order_processes_live_and_is_when_they_are_ended(room: Room) -> None:
+    """Of the classes stop and degrade."""
+    switch(room.world, "live-orders", is_on=True)
+    halt = room.run("halt")
+    assert halt.verdict is Verdict.CONTRADICTED
+    assert "NOT HALTED" in halt.sentence
+    assert room.store.get("mode") == "halt", "what could be halted is"
+    room.until(lambda: room.board.trading.because.startswith("strategies halted; live order processes not"))
+    assert room.board.trading.state is TradingState.TRADING
+    assert room.board.environment is Environment.LIVE
+
+    ended = room.run("stop-all-order-processes", "END ALL ORDER PROCESSES")
+    assert ended.verdict is Verdict.VERIFIED, ended.sentence
+    room.until(lambda: room.board.trading.state is TradingState.HALTED)
+
+
+def test_a_halt_by_command_is_proved_and_leaves_its_reason_and_history(room: Room) -> None:
+    store = room.store
+    room.until(lambda: store.keys("mm:quote:*"))
+    world = room.world
+    halt = command(world.config, world.env, "run", "halt", "--reason", "an exercise", "--no-wait")
+    assert halt.returncode == 0, halt.stdout
+    assert "VERIFIED: STRATEGIES HALTED" in halt.stdout
+    assert store.mget("mode", "last_halt_reason") == ["halt", "operator"]
+    newest = json.loads(store.lindex("mode:history", 0))
+    assert (newest["mode"], newest["source"]) == ("halt", "control_room")
+    assert abs(newest["timestamp"] - time.time()) < 30
+    room.until(lambda: not store.keys("mm:quote:*"))
+    room.until(lambda: not store.keys("strategy:basis:*:pos"))
+
+
+def test_a_halt_that_is_erased_is_taken_back_and_told(room: Room) -> None:
+    """The quality gate deletes the mode whoever set it."""
+    switch(room.world, "halt-erased", is_on=True)
+    halt = room.run("halt")
+    room.until(lambda: room.verdict(halt.operation) is Verdict.CONTRADICTED)
+    switch(room.world, "halt-erased", is_on=False)
+    assert room.store.get("mode") is None
+    room.until(lambda: "mode-erased" in {alarm.id for alarm in room.board.alarms})

@@ -1,0 +1,83 @@
+"""A secret that is replaced in its file is used from then on, without a restart; the old one stays hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backends import rotation
+from backends.engine import Engine, Mode
+from backends.journal.redact import Redactor
+from backends.journal.verify import read
+from backends.model.reading import Outcome
+from backends.secret_file import CredentialError, from_file
+from tests.safety.dying_room import redis_stack
+from tests.servers.process import wait_until
+from tests.servers.redis import RedisServer
+from tests.sim.world import KIM
+
+OLD, NEW = "old-canary-4711-aaaa", "new-canary-0815-bbbb"
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path) -> Path:
+    path = tmp_path / "redis-password"
+    path.write_text(OLD + "\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def guarded(redis_db: RedisServer) -> Iterator[RedisServer]:
+    """A Redis on which an operator of this name and password may read."""
+    redis_db.command("ACL", "SETUSER", "room", "on", f">{OLD}", "~*", "+@all")
+    redis_db.command("SET", "kill_switch:state", '{"state": "ACTIVE"}')
+    yield redis_db
+    redis_db.command("ACL", "DELUSER", "room")
+
+
+def test_reads_recover_when_the_file_has_the_new_one_and_both_stay_hidden(
+    tmp_path: Path, guarded: RedisServer, secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "EVERY", 0.3)
+    plain = redis_stack(guarded.url)
+    source = replace(plain.sources["redis"], username="room", password=from_file(secret_file).value)
+    engine = Engine([replace(plain, sources={"redis": source})], Mode.ARMED, tmp_path, KIM)
+    engine.start()
+
+    def outcome() -> Outcome:
+        return engine.board("tiny").readings["kill.state"].outcome
+
+    try:
+        wait_until(lambda: outcome() is Outcome.OK, 10.0)
+        guarded.command("ACL", "SETUSER", "room", f"<{OLD}", f">{NEW}")
+        guarded.command("CLIENT", "KILL", "USER", "room")
+        wait_until(lambda: outcome() is Outcome.FAILED, 10.0)
+        secret_file.write_text(NEW + "\n")
+        wait_until(lambda: outcome() is Outcome.OK, 15.0)
+        engine.record("noted", "tiny", "halt", f"it was {OLD} and is {NEW}")
+    finally:
+        engine.stop()
+    told = [record["text"] for record in read(tmp_path / "journal")]
+    assert "it was **** and is ****" in told
+    assert any(text.startswith("a credential was replaced") for text in told)
+    assert OLD not in str(told)
+    assert NEW not in str(told)
+
+
+def test_a_file_that_cannot_be_trusted_any_more_changes_nothing(secret_file: Path) -> None:
+    secret = from_file(secret_file).value
+    redactor = Redactor([secret])
+    secret_file.write_text(NEW)
+    secret_file.chmod(0o644)
+    with pytest.raises(CredentialError):
+        secret.renew()
+    assert secret.reveal() == OLD
+    secret_file.chmod(0o600)
+    assert secret.renew()
+    assert not secret.renew()
+    assert secret.reveal() == NEW
+    assert redactor.text(f"{OLD} {NEW}") == "**** ****"

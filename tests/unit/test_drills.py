@@ -1,0 +1,49 @@
+"""A way of a halt that nobody has practised for a month is an alarm; one drill by it ends that."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.journal.drills import DUE, RECORDS, DrillBook, overdue
+from backends.model.alarm import Priority
+from tests.building import later
+
+NOW = later(0)
+
+
+def record(rung: int | None, days: float, **more: Any) -> dict[str, Any]:
+    at = datetime.fromtimestamp(NOW.wall - days * 86_400.0, UTC).isoformat()
+    return {"at": at, "stack": "desk", "procedure": "halt", "verdict": "VERIFIED", "rung": rung, **more}
+
+
+@pytest.mark.parametrize(
+    ("records", "undrilled"),
+    [
+        ([], [1, 2]),
+        ([record(1, 30), record(2, 30)], []),
+        ([record(1, 30), record(2, 32)], [2]),
+        ([record(2, 32), record(2, 1), record(1, 1)], []),
+        ([record(1, 1, verdict="CONTRADICTED"), record(2, 1)], [1]),
+        ([record(1, 1, procedure="cancel"), record(2, 1, stack="other")], [1, 2]),
+        ([record(None, 1)], [1, 2]),
+    ],
+    ids=["none", "both", "one long ago", "again since", "it failed", "something else", "by no way"],
+)
+def test_each_way_has_a_month(tmp_path: Path, records: list[dict[str, Any]], undrilled: list[int]) -> None:
+    (tmp_path / RECORDS).write_text("".join(json.dumps(each) + "\n" for each in records))
+    book = DrillBook(tmp_path)
+    book.load()
+    assert book.undrilled("desk", "halt", 2, NOW.wall) == undrilled
+    assert DUE == 31 * 86_400
+
+
+def test_the_alarm_names_the_ways_and_what_to_do() -> None:
+    alarm = overdue("Halt trading", "halt", [1, 2], NOW)
+    assert alarm.priority is Priority.LOW
+    assert str(alarm.title) == "Not drilled for a month: Halt trading, way 1, 2"
+    assert "controlroom drill halt" in alarm.response

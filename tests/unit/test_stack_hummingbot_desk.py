@@ -1,0 +1,214 @@
+"""The Hummingbot desk's file against its contract: what must never be claimed, and its generations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backends.model.action import Action, Command, DockerExec, DockerVerb, FileEdit, HttpCall, RedisWrite
+from backends.model.fact import Level
+from backends.model.procedure import Procedure, RiskClass, Step
+from backends.model.query import DockerQuery, FileQuery, RedisQuery
+from backends.model.stack import Environment, Stack
+from backends.stacks.loader import FOLDER, built_in, describe
+
+DESCRIBED = describe(built_in()["hummingbot-desk"])
+FORMS: Mapping[str, Stack] = {
+    form.generation.id: form.build(form.sources())
+    for form in (DESCRIBED, *DESCRIBED.others)
+    if form.generation is not None
+}
+R1, R0, H = FORMS["R1"], FORMS["R0"], FORMS["H"]
+ACTIONS = ("soft_pause", "resume", "kill_switch", "set_target_base_pct")
+
+
+def steps(stack: Stack) -> Iterator[tuple[Procedure, Step]]:
+    return ((each, step) for each in stack.procedures.values() for step in each.steps)
+
+
+def actions(stack: Stack, kind: type[Action]) -> list[Any]:
+    return [step.action for _, step in steps(stack) if isinstance(step.action, kind)]
+
+
+def commands(stack: Stack) -> list[str]:
+    return [" ".join(action.argv) for action in actions(stack, Command)]
+
+
+def test_the_first_eight_facts_say_whether_money_is_at_risk() -> None:
+    assert [fact.label for fact in R1.facts.values() if fact.is_shown][:8] == [
+        "Bot 1", "Bot 1 trades", "Kill is a dry run", "Last kill",
+        "Portfolio action", "Reconciliation", "Bot 1 loss today", "Bot 1 open orders",
+    ]  # fmt: skip
+    assert ("bot1.mode", "LIVE MODE", Environment.LIVE) in R1.environment_facts
+    assert ("bot1.mode_live", "true", Environment.LIVE) in R1.environment_facts
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_acknowledgement_counts_as_a_stop(form: str) -> None:
+    """A 200 with dry_run true, an applied intent and one tick of hard_stop are none."""
+    for procedure, step in steps(FORMS[form]):
+        facts = {proof.fact for proof in step.proof}
+        assert not facts & {"audit.newest", "audit.count", "intents.count", "kill.triggered", "kill.health"}
+        if procedure.risk is not RiskClass.STOP:
+            continue
+        if isinstance(step.action, HttpCall):
+            demands = {proof.fact: (proof.equals, proof.is_newer) for proof in step.proof}
+            assert demands == {"kill.status": (("executed",), True), "kill.dry": (("false",), True)}
+            assert step.is_once
+        if isinstance(step.action, (RedisWrite, FileEdit)):
+            (proof,) = step.proof
+            assert set(proof.equals) == {"soft_pause", "hard_stop"} and proof.reads == 4
+        if isinstance(step.action, RedisWrite):
+            assert step.is_once
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_intent_is_what_the_bots_take(form: str) -> None:
+    sent = actions(FORMS[form], RedisWrite)
+    assert sent
+    for write in sent:
+        assert (write.op, write.key, write.max_length) == ("xadd", "hb.execution_intent.v1", 50_000)
+        payload = write.fields["payload"]
+        assert payload["action"] in ACTIONS and payload["producer"] == "ops_console"
+        assert payload["expires_at_ms"] == "$soon_ms" and payload["timestamp_ms"] == "$now_ms"
+        assert payload["event_id"] == payload["correlation_id"] == "$event"
+        assert payload["controller_id"] == "$controller_id" and payload["instance_name"]
+        assert all(isinstance(word, str) for word in payload["metadata"].values())
+
+
+def test_the_watchdog_is_stopped_before_a_bot_is_and_every_bot_is_a_target_of_its_own() -> None:
+    halt = R1.procedures["halt"]
+    assert halt.steps[0].action == DockerVerb("docker", "stop", "bot-watchdog", 5.0)
+    targets = [step.target for step in halt.steps]
+    assert list(dict.fromkeys(targets)) == ["watchdog", "orders of bot 1", "bot1", "bot2", "bot3", "bot4"]
+    assert {step.target for step in halt.steps if isinstance(step.action, DockerVerb)} == {
+        "watchdog", "bot1", "bot2", "bot3", "bot4",
+    }  # fmt: skip
+    assert R1.is_several and {gate.service for gate in R1.gates} == {"bot1", "bot2", "bot3", "bot4"}
+    assert not any(gate.latches for gate in R1.gates)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_starts_bot_2_and_nothing_names_bot_1_alone_for_the_control_plane(form: str) -> None:
+    for line in commands(FORMS[form]):
+        if " up " in line:
+            assert "--profile multi" not in line and " bot2" not in line, line
+    (up,) = [
+        step.action for step in FORMS[form].procedures["start-desk"].steps if isinstance(step.action, Command)
+    ]
+    assert up.argv[-4:] == ("--profile", "external", "up", "-d")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_can_start_real_trading_needs_all_of_a_restore(form: str) -> None:
+    for procedure, step in steps(FORMS[form]):
+        starts_bot_1 = (
+            isinstance(step.action, Command) and "up" in step.action.argv and "bot1" in step.action.argv
+        )
+        is_to_paper = procedure.id == "bot1-profile"
+        if starts_bot_1 and not is_to_paper:
+            assert procedure.risk is RiskClass.RESTORE and procedure.requires, procedure.id
+    for ident in {"live-microcap", "live-notrade"} & FORMS[form].procedures.keys():
+        live = FORMS[form].procedures[ident]
+        assert live.needs_approval and {each.id for each in live.requires} >= {"strict", "keys", "kill"}
+    paper = [step.action for step in FORMS[form].procedures["bot1-profile"].steps]
+    assert any(isinstance(each, FileEdit) and each.value == "paper" for each in paper)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_script_is_proved_by_the_report_of_this_very_run(form: str) -> None:
+    """Exit 0 alone proves nothing, and a report may be yesterday's."""
+    scripts = [
+        step
+        for _, step in steps(FORMS[form])
+        if isinstance(step.action, Command) and "python3" in step.action.argv
+    ]
+    assert len(scripts) >= 15
+    for step in scripts:
+        assert any(proof.is_newer for proof in step.proof), step.title
+
+
+def test_the_backup_is_proved_by_its_end_and_writes_over_none() -> None:
+    (step,) = R1.procedures["opsdb-backup"].steps
+    assert isinstance(step.action, DockerExec)
+    assert step.action.output == "/opt/hbot/reports/ops_db/postgres_dump_$now.sql"
+    assert {proof.fact for proof in step.proof} == {"db.dump", "db.dump_size", "db.dump_end"}
+
+
+def test_each_report_is_read_by_its_own_words() -> None:
+    words = {
+        "gates.status": ("PASS", "FAIL"), "bus.status": ("pass", "fail"), "recon.status": ("ok", "critical"),
+        "soak.status": ("ready", "hold"), "readiness.status": ("GO", "HOLD"), "day2.go": ("true", "false"),
+        "kill.status": ("executed", "error"), "bot1.state": ("running", "hard_stop"),
+    }  # fmt: skip
+    for ident, (good, bad) in words.items():
+        meanings = R1.facts[ident].meanings or {}
+        assert meanings[good] is Level.OK and meanings[bad] is not Level.OK
+        assert good.swapcase() not in meanings
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        ({"hbot-bot1": "hbot", "hbot-kill-switch": "hbot"}, "R1"),
+        ({"hbot-bot1": "hbot", "hbot-bot-watchdog": "hbot", "hbot-clickhouse": "hbot"}, "R1"),
+        ({"hbot-bot1": "hbot", "hbot-clickhouse": "hbot"}, "R0"),
+        ({"bot1": "kzay-capital", "redis": "kzay-capital"}, "H"),
+        ({"bot1": "somebody-else", "redis": "somebody-else"}, None),
+        ({}, None),
+    ],
+)
+def test_a_generation_is_known_by_its_containers(there: Mapping[str, str], expected: str | None) -> None:
+    found = [name for name, form in FORMS.items() if form.generation and form.generation.fits(there)]
+    assert found == ([expected] if expected else [])
+
+
+def test_each_generation_has_its_own_names_and_only_what_it_has() -> None:
+    assert "kill-switch" not in R0.sources and "clickhouse" in R0.sources and "loki" not in H.sources
+    assert not [step for step in R0.procedures["halt"].steps if isinstance(step.action, HttpCall)]
+    assert "no kill-switch service" in R0.procedures["halt"].will_not[0]
+    assert {spec.match[0] for spec in R1.services} >= {"hbot-bot1", "hbot-kill-switch"}
+    assert {spec.match[0] for spec in H.services} >= {"bot1", "bot7", "desk-snapshot", "metrics-exporter"}
+    assert not [spec for spec in H.services if spec.match[0].startswith("hbot-")]
+    assert [gate.label for gate in H.gates] == [f"Bot {number}" for number in range(1, 8)]
+    assert H.sources["postgres"].url.endswith("/kzay_capital_ops")
+    assert all(
+        "/opt/hbot/infra/compose/docker-compose.yml" in line
+        for line in commands(H)
+        if line.startswith("docker compose")
+    )
+    assert "recover-event-store" in R1.procedures and "recover-event-store" not in H.procedures
+    assert H.facts["intents.pending"].pick == "[name=hb_group_bot1].pending"
+
+
+def test_secrets_are_neither_asked_for_nor_compared() -> None:
+    for fact in R1.facts.values():
+        if isinstance(fact.query, DockerQuery) and fact.query.what == "env_is":
+            assert not re.search("KEY|SECRET|PASS|TOKEN", fact.query.name.replace("KILL_SWITCH", ""))
+        if isinstance(fact.query, FileQuery) and fact.query.path.endswith(".env"):
+            wanted = fact.query.what in ("env", "mode") or fact.type.value == "count"
+            assert wanted or fact.id in ("env.script", "env.bot1_mode", "env.image")
+        assert not (
+            isinstance(fact.query, FileQuery)
+            and "connectors" in fact.query.path
+            and fact.query.what != "list"
+        )
+
+
+def test_every_section_is_a_heading_of_the_runbook() -> None:
+    text = (FOLDER / "hummingbot-desk" / "runbook.md").read_text(encoding="utf-8")
+    headings = set(re.findall(r"^#+ (.+)$", text, re.MULTILINE))
+    for form in FORMS.values():
+        items = (*form.alarms, *form.procedures.values(), *form.checks.values(), *form.diagnoses.values())
+        assert {item.section for item in items if item.section} <= headings
+        assert all(rule.section for rule in form.alarms)
+
+
+def test_what_reads_the_bus_is_bounded() -> None:
+    reads = [fact.query for fact in R1.facts.values() if isinstance(fact.query, RedisQuery)]
+    assert max(query.stop for query in reads) < 200 and not {"keys"} & {query.op for query in reads}
+    assert replace(R1, others=()) == R1
