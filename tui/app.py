@@ -328,7 +328,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         """Once a second, whatever the engine does: time passes on the screen too."""
         self._beat += 1
         if self._beat == 1:
-            # What start-up made stays for good: it is never looked through again.
+            # What start-up made and did not drop stays for good: it is never looked through again.
+            gc.collect()
             gc.freeze()
             gc.enable()
         if self._hangup is not None:

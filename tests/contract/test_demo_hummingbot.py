@@ -141,6 +141,14 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     blocked = room.run("resume-bot", phrase=f"RESUME {ID}", bot="bot1", controller="epp_v2_4_bot_a")
     assert blocked.verdict is Verdict.REFUSED and "Portfolio risk" in " ".join(blocked.blockers)
     switch(room.world, "portfolio-kill", is_on=False)
+    room.wait_for("risk.action", "allow")
+    assert room.run("pause-bot", bot="bot3").verdict is Verdict.VERIFIED
+    again = {"bot": "bot3", "controller": "epp_v2_4_bot3_paper_smoke"}
+    resumed = room.run("resume-bot", phrase=f"RESUME {ID}", **again)
+    if "without a break" in " ".join(resumed.blockers):
+        time.sleep(10.0)
+        resumed = room.run("resume-bot", phrase=f"RESUME {ID}", **again)
+    assert resumed.verdict is Verdict.VERIFIED, resumed.sentence
     # Stop: every bot, the watchdog, and bot 1's orders, each read back.
     halted = room.run("halt")
     assert halted.verdict is Verdict.VERIFIED, halted.sentence
@@ -165,7 +173,8 @@ def test_a_kill_that_was_a_dry_run_and_a_bot_that_comes_back_are_not_green(room:
     halted = room.run("halt")
     assert halted.verdict is Verdict.CONTRADICTED, halted.sentence
     assert "Last kill reads dry_run" in halted.sentence and "bot1: " in halted.sentence
-    assert room.engine.board(ID).trading.state is not TradingState.HALTED
+    room.wait_for("bot1.state", "running")
+    room.wait_for_state(TradingState.TRADING)
 
 
 def test_a_halt_without_redis_still_stops_every_container(room: Room) -> None:

@@ -85,7 +85,7 @@ class Ingestion(Worker):
         while True:
             beats += 1
             try:
-                await self._write(is_full=beats % 2 == 0)
+                await self._write(is_full=beats % 2 == 1)
             except RedisError as error:
                 self.log.error("redis_store_failed", error=str(error))
             await self.pace(_STEP)

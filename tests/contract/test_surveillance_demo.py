@@ -1,0 +1,187 @@
+"""The simulated surveillance as an operator meets it: what the room says of it, and what it proves."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from backends.config import load
+from backends.engine import Engine, Mode
+from backends.journal.identity import identify
+from backends.model.examination import Answer
+from backends.model.fact import Level
+from backends.model.intent import Intent
+from backends.model.judge import judge
+from backends.model.procedure import Run, Verdict
+from backends.model.reading import Outcome
+from backends.model.safetext import SafeText
+from backends.procedures.confirm import phrase_of
+from tests.servers.demo import DemoWorld, start_demo, switch
+from tests.servers.process import wait_until
+
+STACK = "surveillance"
+PROVED = (Verdict.VERIFIED, Verdict.ALREADY)
+LONGEST = 60.0
+
+
+class Room:
+    """An armed room over one demo."""
+
+    def __init__(self, world: DemoWorld, folder: Path) -> None:
+        self.world = world
+        config = load(world.config, env=os.environ)
+        self.engine = Engine(config.stacks, Mode.ARMED, folder, identify())
+        (self.stack,) = config.stacks
+        self._changed = threading.Event()
+        self.engine.subscribe(self._changed.set)
+        self.engine.start()
+        wait_until(lambda: self.engine.wait_asked(STACK, 0.2), 20, "a first look at everything")
+
+    def value(self, fact: str) -> Any:
+        return self.engine.board(STACK).readings[fact].value
+
+    def level(self, fact: str) -> Level:
+        return judge(self.stack.facts[fact], self.engine.board(STACK).readings[fact], self.engine.clock.now())
+
+    def alarms(self) -> set[str]:
+        return {alarm.id for alarm in self.engine.board(STACK).alarms}
+
+    def answer(self, name: str) -> Answer:
+        """A check or diagnosis, on fresh readings."""
+        asked = self.stack.checks.get(name) or self.stack.diagnoses[name]
+        (result,) = self.engine.checks(STACK).examine([asked]).result(LONGEST).values()
+        return result.answer
+
+    def run(self, procedure: str, **params: str) -> Run:
+        """From the dry run to the verdict."""
+        what = self.stack.procedures[procedure]
+        plan = self._submit(procedure, params, is_dry=True).plan
+        phrase = phrase_of(what, self.stack, params)
+        return self._submit(procedure, params, plan=plan or None, phrase=phrase)
+
+    def _submit(self, procedure: str, params: dict[str, str], **more: Any) -> Run:
+        ident, why = str(uuid.uuid4()), SafeText("the quarterly exercise")
+        seq = self.engine.board(STACK).seq
+        self.engine.submit(
+            Intent(ident, STACK, procedure, self.engine.operator, why, seq, "cli", params=params, **more)
+        )
+
+        def ended() -> Run | None:
+            run = self.engine.run(ident)
+            return run if run is not None and run.verdict is not None else None
+
+        run = wait_until(ended, LONGEST, f"the verdict on {procedure}")
+        assert run is not None
+        return run
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    world = start_demo(STACK)
+    room = Room(world, tmp_path_factory.mktemp("journal"))
+    yield room
+    room.engine.stop()
+    world.stop()
+
+
+@pytest.fixture
+def store(room: Room) -> Iterator[redis.Redis]:
+    client = redis.Redis.from_url(room.world["redis"], decode_responses=True, socket_timeout=2.0)
+    yield client
+    client.close()
+
+
+def test_everything_is_read_and_well_and_the_room_says_that_nothing_can_be_halted(room: Room) -> None:
+    first = list(room.stack.facts)[:8]
+    wait_until(lambda: {room.level(name) for name in first} == {Level.OK}, 15, "the first eight facts")
+    board = room.engine.board(STACK)
+    assert board.trading.state.value == "NO HALT PATH"
+    failed = [key for key, reading in board.readings.items() if reading.outcome is Outcome.FAILED]
+    assert failed == []
+    assert "halt" not in room.stack.procedures
+    assert room.answer("pipeline") is Answer.YES
+
+
+def test_a_routine_try_of_the_configuration_is_proved_by_what_the_loader_said(room: Room) -> None:
+    assert room.run("load-config").verdict is Verdict.VERIFIED
+    assert room.answer("exchange-entry") is Answer.YES
+
+
+def test_a_backup_counts_when_its_end_was_read_back(room: Room) -> None:
+    run = room.run("backup")
+    assert run.verdict is Verdict.VERIFIED
+    assert "PostgreSQL database dump complete" in run.sentence
+
+
+def test_a_configuration_the_loader_refuses_never_reaches_ingestion(room: Room, store: redis.Redis) -> None:
+    before = int(json.loads(store.get("health:okx") or "{}")["message_count"])
+    config = room.world.config.parent / "project" / "config" / "exchanges.yaml"
+    sound = config.read_text()
+    switch(room.world, "file-refused", is_on=True)
+    try:
+        assert room.run("exchange-off", exchange="okx").verdict not in PROVED
+    finally:
+        switch(room.world, "file-refused", is_on=False)
+    after = json.loads(store.get("health:okx") or "{}")
+    # Its counters would have begun at 0.
+    assert (after["status"], after["message_count"] >= before) == ("connected", True)
+    (kept,) = config.parent.glob("exchanges.yaml.*.bak")
+    assert kept.read_text() == sound
+    config.write_text(sound)
+
+
+def test_alerts_that_three_places_disagree_on_are_told_apart_and_each_has_its_remedy(
+    room: Room, store: redis.Redis
+) -> None:
+    for fault in ("orphan", "ghost", "bare-srem", "redis-only"):
+        switch(room.world, fault, is_on=True)
+    ours = {"alerts.ghosts": 1, "alerts.redis_only": 1, "alerts.db_only": 1, "alerts.orphans": 2}
+    wait_until(lambda: {name: room.value(name).total for name in ours} == ours, 15, "the four kinds")
+    for remedy in ("ghosts-remove", "redis-only-resolve", "alerts-close", "orphans-resolve"):
+        run = room.run(remedy)
+        assert run.verdict is Verdict.VERIFIED, run.sentence
+    # What is compared is as old as the newest poll of each store.
+    wait_until(lambda: room.answer("reconciled") is Answer.YES, 15, "a poll after the last remedy", every=0.5)
+    documents = [json.loads(store.get(key) or "{}") for key in store.scan_iter("alert:*")]
+    resolved = [document for document in documents if document["resolution_type"] == "manual"]
+    assert len(resolved) == 2
+    assert all(document["resolved_at"].endswith("Z") for document in resolved)
+    assert all(document["duration_seconds"] >= 5 * 3600 for document in resolved)
+    assert store.keys("alerts:by_priority:P1") == []
+
+
+def test_faults_of_the_feeds_raise_their_own_alarms_and_are_diagnosed(room: Room) -> None:
+    faults = ("gap", "okx-exhausted", "second-detector")
+    for fault in faults:
+        switch(room.world, fault, is_on=True)
+    try:
+        wait_until(lambda: {"zscores-wiped", "okx-disconnected"} <= room.alarms(), 10, "the alarms")
+        assert room.answer("okx-exhausted") is Answer.YES
+        assert room.level("gaps.total") is Level.WARN
+    finally:
+        for fault in faults:
+            switch(room.world, fault, is_on=False)
+
+
+def test_alerting_is_off_only_when_nobody_listens_any_more(room: Room) -> None:
+    switch(room.world, "second-detector", is_on=True)
+    wait_until(lambda: room.value("detector.subscribed") == 2, 10, "the second detector")
+    assert room.run("alerting-off").verdict not in PROVED
+    switch(room.world, "second-detector", is_on=False)
+    wait_until(lambda: "alerting-off" in room.alarms(), 10, "the alarm")
+    assert room.run("alerting-off").verdict in PROVED
+
+
+def test_alerting_comes_back_by_a_phrase_and_is_proved_by_who_listens(room: Room, store: redis.Redis) -> None:
+    run = room.run("alerting-on")
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+    assert store.pubsub_numsub("updates:metrics")[0][1] == 1
+    wait_until(lambda: "alerting-off" not in room.alarms(), 10, "the end of the alarm")
