@@ -171,17 +171,29 @@ def test_faults_of_the_feeds_raise_their_own_alarms_and_are_diagnosed(room: Room
             switch(room.world, fault, is_on=False)
 
 
-def test_alerting_is_off_only_when_nobody_listens_any_more(room: Room) -> None:
+def test_alerting_is_off_only_when_nobody_listens_and_comes_back_when_the_detector_does(
+    room: Room, store: redis.Redis
+) -> None:
     switch(room.world, "second-detector", is_on=True)
     wait_until(lambda: room.value("detector.subscribed") == 2, 10, "the second detector")
     assert room.run("alerting-off").verdict not in PROVED
     switch(room.world, "second-detector", is_on=False)
     wait_until(lambda: "alerting-off" in room.alarms(), 10, "the alarm")
     assert room.run("alerting-off").verdict in PROVED
-
-
-def test_alerting_comes_back_by_a_phrase_and_is_proved_by_who_listens(room: Room, store: redis.Redis) -> None:
     run = room.run("alerting-on")
     assert run.verdict is Verdict.VERIFIED, run.sentence
     assert store.pubsub_numsub("updates:metrics")[0][1] == 1
     wait_until(lambda: "alerting-off" not in room.alarms(), 10, "the end of the alarm")
+
+
+def test_redis_is_emptied_only_after_the_workers_were_stopped(room: Room, store: redis.Redis) -> None:
+    assert room.run("backup").verdict is Verdict.VERIFIED
+    early = room.run("redis-flush")
+    assert early.verdict is Verdict.REFUSED
+    assert store.dbsize() > 0
+    assert room.run("workers-stop").verdict is Verdict.VERIFIED
+    flushed = room.run("redis-flush")
+    assert (flushed.verdict, store.dbsize()) == (Verdict.VERIFIED, 0), flushed.sentence
+    started = room.run("workers-start")
+    assert started.verdict is Verdict.VERIFIED, started.sentence
+    wait_until(lambda: store.dbsize() == 6, 10, "two health records and four books")

@@ -30,6 +30,8 @@ CHOICES = {
     "flatten-symbol": ("NVDA",),
     "flatten-mfa": ("aaaa.bbbb.cccc",),
     "restart": ("signal_service",),
+    "paper-run-own": ("MSFT", "50000"),
+    "free-port": ("uvicorn",),
 }
 
 
