@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from backends.checks.examiner import Examiner
 from backends.connections import Connections
 from backends.journal.custody import Custody
 from backends.journal.drills import DrillBook, overdue
+from backends.journal.entry import Kind
 from backends.journal.journal import Journal
 from backends.journal.neighbours import Neighbours
 from backends.journal.redact import Redactor
-from backends.journal.unfinished import recent
+from backends.journal.tail import Tail
 from backends.logs.ring import LogRing
 from backends.model.alarm import Alarm
 from backends.model.board import Board
@@ -81,8 +83,12 @@ class Room:
         self._clock = clock
         self._opened = clock.now()
         self._connections = connections
-        self._latch = Latch(stack.id, lambda: recent(journal.folder), stack)
-        self._keeper = HaltKeeper(stack, lambda: recent(journal.folder))
+        # Asked while a board is made, and so between the key of a stop and its effect.
+        self._records = Tail(
+            journal.folder, lambda it: it.get("stack") == stack.id and it.get("kind") != Kind.STEP.value
+        )
+        self._latch = Latch(stack.id, self._records, stack)
+        self._keeper = HaltKeeper(stack, self._records)
         self._drills = DrillBook(state_dir)
         book = _WithLatch(AlarmBook(stack, clock.now()), self._latch, self._keeper, self._undrilled)
         self._supervisor = supervisor
@@ -145,6 +151,7 @@ class Room:
         keep = self._supervisor.keep
         async with asyncio.TaskGroup() as group:
             group.create_task(keep("the clock", self._tick))
+            group.create_task(keep("the journal's end", self._read_journal))
             for source in ordered:
                 longest = GATE_RETRY if source.id in gates else LONGEST
                 poller = Poller(source, self._maker(source, loop), self.store, self._clock, longest)
@@ -156,6 +163,11 @@ class Room:
         eyes = Eyes(self._verifier, self.stack.facts, self._clock)
         is_armed = permit is not None
         await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=is_armed)
+
+    async def _read_journal(self) -> None:
+        """Ahead of need, for its first reading takes a while; what cannot be read is the journal's alarm."""
+        with suppress(OSError):
+            await asyncio.to_thread(self._records)
 
     async def watch_drills(self) -> None:
         """Know which ways of a halt were practised, until cancelled."""

@@ -29,6 +29,7 @@ from tui.dialogs.procedure_dialog import ProcedureDialog
 from tui.emergency import Emergencies
 from tui.face import EngineFace
 from tui.hangup import Hangup
+from tui.looks import looked_up
 from tui.moment import Moment
 from tui.presenters.headline import headline
 from tui.presenters.help import help_lines
@@ -187,6 +188,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         screen = self.screen
         if isinstance(screen, KeyedScreen):
             of_dialog = self.moment(screen.stack_id)
+            of_dialog = looked_up(of_dialog, screen.procedure, self.engine.checks(screen.stack_id))
             screen.show(of_dialog, self._headline(of_dialog))
         elif isinstance(screen, Overlay):
             screen.show(moment, self._headline(moment), self._said(moment))
@@ -326,7 +328,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         """Once a second, whatever the engine does: time passes on the screen too."""
         self._beat += 1
         if self._beat == 1:
-            # What start-up made stays for good: it is never looked through again.
+            # What start-up made and did not drop stays for good: it is never looked through again.
+            gc.collect()
             gc.freeze()
             gc.enable()
         if self._hangup is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +15,9 @@ from backends.journal.journal import Recorder
 from backends.journal.unfinished import recent
 from backends.model.board import Board
 from backends.model.check import Check, Diagnosis
-from backends.model.clock import Clock
+from backends.model.clock import Clock, Instant
 from backends.model.examination import Attestations, Examined, Results, key_of
+from backends.model.reading import Reading
 from backends.model.stack import Stack
 from backends.procedures.permit import Permit
 
@@ -54,6 +55,9 @@ class CheckDesk:
         """What is being examined, by ``key_of``."""
         self.attested: Attestations = {}
         """What is confirmed and counts, as of the last ``read_journal``, ``attest`` or ``reset``."""
+        self.looked: Mapping[str, Reading[Any]] = {}
+        """Facts that are never polled, as last looked up for whoever asked by ``look``."""
+        self._looking: frozenset[str] = frozenset()
         self._stack = stack
         self._examiner = examiner
         self._journal, self._folder = journal
@@ -71,6 +75,10 @@ class CheckDesk:
     def diagnose(self, service: str) -> Future[Results]:
         """Run every diagnosis about this service."""
         return self.examine([it for it in self._stack.diagnoses.values() if it.service == service])
+
+    def look(self, facts: Iterable[str]) -> None:
+        """Look these facts up for somebody who waits for them, each again after half its period."""
+        self._call(self._begin_look, tuple(facts))
 
     def read_journal(self) -> Future[Attestations]:
         """Look up what is confirmed, by anybody who writes to this journal."""
@@ -107,6 +115,26 @@ class CheckDesk:
 
         self._call(begin)
         return future
+
+    def _begin_look(self, facts: Sequence[str]) -> None:
+        now = self._clock.now()
+        due = frozenset(name for name in facts if self._is_due(name, now)) - self._looking
+        if due:
+            self._looking |= due
+            task = asyncio.get_running_loop().create_task(self._look(due))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _is_due(self, name: str, now: Instant) -> bool:
+        reading = self.looked.get(name)
+        return reading is None or reading.age(now) > reading.period / 2
+
+    async def _look(self, facts: frozenset[str]) -> None:
+        try:
+            self.looked = {**self.looked, **await self._examiner.look(facts)}
+        finally:
+            self._looking -= facts
+            self._changed()
 
     async def _examine(self, wanted: Sequence[Check | Diagnosis]) -> Mapping[str, Examined]:
         keys = frozenset(map(key_of, wanted))

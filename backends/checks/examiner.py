@@ -46,6 +46,10 @@ class Examiner:
             results[key_of(it)] = Examined(key_of(it), answer_of(weighed), weighed, now)
         return results
 
+    async def look(self, facts: Iterable[str]) -> Mapping[str, Reading[Any]]:
+        """These facts as they are now; takes ``LONGEST`` seconds at the most."""
+        return await self._looks.look_all(facts, LONGEST)
+
     def _weigh(self, condition: Condition, reading: Reading[Any] | None, now: Instant) -> Weighed:
         fact = self._stack.facts.get(condition.fact)
         if reading is None:

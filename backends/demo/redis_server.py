@@ -30,6 +30,11 @@ class RedisServer:
         self._note = note
         self._child: Child | None = None
 
+    @property
+    def dump(self) -> Path:
+        """Where a snapshot is written."""
+        return self._data / "dump.rdb"
+
     def client(self, db: int = 0) -> Redis:
         """A client of the platform's own services: 2 s, no retries."""
         return Redis(

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from backends.journal.chain import BrokenError, unseal
-from backends.journal.chain_file import files_of
 from backends.journal.entry import Kind
+from backends.journal.tail import Lines
 from backends.journal.unfinished import TAIL, CutOff, is_running
 
 KEPT: Final = 20
@@ -34,10 +34,10 @@ class Neighbours:
     """Follows the journal from where it was. For one thread at a time; raises OSError like any read."""
 
     def __init__(self, folder: Path, host: str, is_alive: Callable[[Record], bool] = is_running) -> None:
-        self._folder = folder
         self._host = host
         self._is_alive = is_alive
-        self._at: tuple[Path, int] | None = None
+        self._lines = Lines(folder, TAIL)
+        self._is_first = True
         self._open: dict[str, CutOff] = {}
         self._ended: dict[str, CutOff] = {}
 
@@ -51,9 +51,10 @@ class Neighbours:
 
         The first look tells only what is under way; an outcome that comes again, late, is news again.
         """
-        is_first = self._at is None
         news: dict[str, Neighbour] = {}
-        for line in self._new_lines():
+        lines = self._lines.new()
+        is_first, self._is_first = self._is_first, False
+        for line in lines:
             try:
                 record = unseal(line, None)
             except BrokenError:
@@ -79,23 +80,3 @@ class Neighbours:
         elif operation in self._open and known is not None and record.get("kind") == Kind.STEP.value:
             self._open[operation] = replace(known, steps=(*known.steps, record), last=record)
             news[operation] = Neighbour(self._open[operation])
-
-    def _new_lines(self) -> list[bytes]:
-        """Whole lines that came since the last look; at first those of the journal's end."""
-        files = files_of(self._folder)
-        if self._at is None:
-            size = files[-1].stat().st_size if files else 0
-            self._at = (files[-1] if files else self._folder / "0", max(0, size - TAIL))
-        path, offset = self._at
-        lines: list[bytes] = []
-        for each in [file for file in files if file >= path]:
-            start = offset if each == path else 0
-            data = b""
-            if each.stat().st_size > start:
-                with each.open("rb") as file:
-                    file.seek(start)
-                    data = file.read()
-            whole = data.rfind(b"\n") + 1
-            lines += data[:whole].split(b"\n")
-            self._at = (each, start + whole)
-        return lines

@@ -127,6 +127,19 @@ class DockerExec:
 
 
 @dataclass(frozen=True, slots=True)
+class DockerCopy:
+    """Copies something out of a container, running or not, into a new file on the room's host."""
+
+    source: str
+    service: str
+    path: str
+    """Inside the container."""
+    output: str
+    """Full path of the file. With ``.tar`` at its end it is a tar archive of ``path``; else ``path`` must be
+    a single file. It appears whole or not at all, and an existing one is never overwritten."""
+
+
+@dataclass(frozen=True, slots=True)
 class DockerRemove:
     """One container that is stopped and is none of the stack's services; its volumes stay."""
 
@@ -257,6 +270,7 @@ Action = (
     | RedisUnit
     | DockerVerb
     | DockerExec
+    | DockerCopy
     | DockerRemove
     | DockerTag
     | DockerPrune
@@ -289,6 +303,8 @@ def aim(action: Action) -> str:  # noqa: PLR0912 (one case for each kind of step
         case DockerExec():
             into = f" > {action.output}" if action.output else ""
             text = f"in {action.service}: {' '.join(action.argv)}{into}"
+        case DockerCopy():
+            text = f"copy {action.path} of {action.service} to {action.output}"
         case DockerRemove():
             text = f"remove container {action.container}"
         case DockerTag():

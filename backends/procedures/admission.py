@@ -86,7 +86,7 @@ class Gatekeeper:
         blockers += [str(each.sentence) for each in weighed if not each.holds]
         blockers += demands.unlike(readings, self._stack)
         blockers += self._held(procedure)
-        blockers += self._alone(procedure, running)
+        blockers += [f"{other} is running; wait for its end" for other in running]
         blockers += self._unread(procedure, tables)
         told = tuple(demands.notes(readings, self._stack))
         if intent.is_dry:
@@ -168,12 +168,6 @@ class Gatekeeper:
             held = self._holding.held(procedure.id, self._clock.now())
             if held < procedure.held_for:
                 yield (f"{HELD} {procedure.held_for:.0f} s without a break and has been for {held:.0f} s")
-
-    @staticmethod
-    def _alone(procedure: Procedure, running: Iterable[str]) -> Iterator[str]:
-        for other in running:
-            if other != procedure.id:
-                yield f"{other} is running; wait for its end"
 
     def _planned(self, intent: Intent, plan: Plan) -> Iterator[str]:
         if intent.plan is not None and intent.plan != plan.hash:

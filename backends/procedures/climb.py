@@ -94,7 +94,7 @@ class Climb:
             is_ours = any(kind in (ReceiptKind.DONE, ReceiptKind.UNKNOWN) for kind in kinds)
             is_pending = not kinds
             return Verdict.VERIFIED if is_ours or is_pending else Verdict.ALREADY
-        if all(kind is ReceiptKind.FAILED for kind in kinds):
+        if all(kind is ReceiptKind.FAILED for kind in kinds) and not any(it.is_asking for it in self.rungs):
             return Verdict.FAILED
         if any(rung.is_contrary for rung in self.rungs):
             return Verdict.CONTRADICTED

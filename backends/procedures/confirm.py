@@ -41,7 +41,7 @@ def phrase_of(procedure: Procedure, stack: Stack, params: Mapping[str, str]) -> 
 
 
 def params_wrong(intent: Intent, procedure: Procedure, stack: Stack, readings: Readings) -> Iterator[str]:
-    """What is wrong with the chosen values. A stop is held to a list only where the list could be read."""
+    """What is wrong with the chosen values. A stop is held to a list only where all of it could be read."""
     known = {param.name for param in procedure.params}
     for name in sorted(intent.params.keys() - known):
         yield f"{procedure.id} takes no {name}"
@@ -87,6 +87,7 @@ def _param_wrong(
     param: Param, value: str, procedure: Procedure, stack: Stack, readings: Readings
 ) -> str | None:
     why: str | None = None
+    is_stop = procedure.risk is RiskClass.STOP
     if not re.fullmatch(param.pattern, value):
         why = "that value is not allowed"
     elif param.is_service and value not in {service.name for service in stack.services}:
@@ -97,7 +98,8 @@ def _param_wrong(
         reading = readings.get(param.fact)
         table = reading.value if reading is not None else None
         if not isinstance(table, Table) or param.column not in table.columns:
-            why = None if procedure.risk is RiskClass.STOP else "the list to choose from cannot be read"
+            why = None if is_stop else "the list to choose from cannot be read"
         elif not any(row[table.columns.index(param.column)] == value for row in table.rows):
-            why = f"there is no {value} there now"
+            is_whole = table.total <= len(table.rows)
+            why = f"there is no {value} there now" if is_whole or not is_stop else None
     return why

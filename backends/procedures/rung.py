@@ -93,6 +93,8 @@ class Rung:
         self._took: float | None = None
         self._answered = asyncio.Event()
         self._is_doubted = False
+        self.is_asking = False
+        """Whether a request is out whose answer may still come."""
 
     @property
     def is_started(self) -> bool:
@@ -170,7 +172,9 @@ class Rung:
 
     async def _try(self, number: int) -> Receipt:
         began = self._clock.now()
+        self.is_asking = True
         receipt = await self._act()
+        self.is_asking = False
         self.tries.append(Try(number, receipt, self._clock.now().since(began)))
         if receipt.kind in _ACKNOWLEDGED:
             self.acknowledged.set()

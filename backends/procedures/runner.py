@@ -30,6 +30,9 @@ from backends.procedures.preflight import preflight
 from backends.procedures.sequence_runner import SequenceRunner
 from backends.procedures.stop_runner import StopRunner
 
+_Asked = tuple[str, tuple[tuple[str, str], ...]]
+"""A procedure and the values chosen for it: two orders to cancel are two things to do."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Running:
@@ -72,11 +75,13 @@ class Procedures:
         self._clock = clock
         self._show = on_change
         self._jitter = jitter
-        self._running: dict[str, _Running] = {}
+        self._running: dict[_Asked, _Running] = {}
         self._decided: set[str] = set()
         """Operations that have a verdict while their task is still running."""
+        self._ended_early: dict[str, str] = {}
+        """Why an operation may send nothing more; kept from before its runner is made."""
         self._sequences: dict[str, SequenceRunner] = {}
-        self._settling: dict[str, tuple[StopRunner, asyncio.Task[None]]] = {}
+        self._settling: dict[_Asked, tuple[StopRunner, asyncio.Task[None]]] = {}
         self._holding = Holding()
         self._elsewhere = elsewhere
         self._plans = None if state is None else PlanBook(state / "plans", clock)
@@ -86,8 +91,7 @@ class Procedures:
 
     def running(self, procedure: str) -> str | None:
         """The operation that is running this procedure now, up to its verdict."""
-        found = self._running.get(procedure)
-        return None if found is None else found.operation
+        return next((each.operation for (name, _), each in self._running.items() if name == procedure), None)
 
     async def warm(self) -> None:
         """Open every writer's connection ahead of need."""
@@ -107,8 +111,9 @@ class Procedures:
     async def execute(self, intent: Intent, board: Board | None = None) -> Run:
         """Run the intent's procedure to its verdict; cancelling the caller does not cancel the run.
 
-        ``board`` is what was known when it was decided. An intent for a procedure that is running attaches
-        to it: the run returned is the first one's. What may not be done comes back REFUSED.
+        ``board`` is what was known when it was decided. An intent for a procedure that is running with the
+        same values attaches to it: the run returned is the first one's. What may not be done comes back
+        REFUSED.
         """
         procedure = self._stack.procedures.get(intent.procedure)
         if procedure is None or (self._permit is None and not intent.is_dry):
@@ -120,7 +125,7 @@ class Procedures:
             return await self._refuse(intent, procedure, why)
         if intent.is_dry:
             return await self._dry(intent, procedure, board)
-        found = self._running.get(intent.procedure)
+        found = self._running.get(_asked(intent))
         if found is not None and found.operation not in self._decided:
             text = f"{intent.operator.user} asked for it again; attached to {found.operation}"
             self._journal.post(self._entry(Kind.NOTE, text, intent, procedure))
@@ -130,26 +135,28 @@ class Procedures:
             self._halt_others(procedure)
         what = self._stop(intent, procedure, board) if is_stop else self._sequence(intent, procedure, board)
         task = asyncio.create_task(what)
-        self._running[intent.procedure] = _Running(intent.id, procedure.risk, task)
+        self._running[_asked(intent)] = _Running(intent.id, procedure.risk, task)
         task.add_done_callback(lambda _: self._end(intent))
         return await asyncio.shield(task)
 
     def _on_change(self, run: Run) -> None:
-        if run.verdict is not None:
+        if run.verdict is not None and self._is_running(run.operation):
             # From here on it is over for whoever asks again, although its journal may take a while.
-            running = self._running.get(run.procedure)
-            if running is not None and running.operation == run.operation:
-                self._decided.add(run.operation)
+            self._decided.add(run.operation)
         self._show(run)
 
     def _end(self, intent: Intent) -> None:
         self._decided.discard(intent.id)
+        self._ended_early.pop(intent.id, None)
         if self._is_current(intent):
-            self._running.pop(intent.procedure)
+            self._running.pop(_asked(intent))
+
+    def _is_running(self, operation: str) -> bool:
+        return any(each.operation == operation for each in self._running.values())
 
     def _is_current(self, intent: Intent) -> bool:
         """Whether this is the run of its procedure, and no newer one has begun since its verdict."""
-        running = self._running.get(intent.procedure)
+        running = self._running.get(_asked(intent))
         return running is not None and running.operation == intent.id
 
     def attest(self, operation: str, step: str, by: Identity) -> None:
@@ -160,9 +167,8 @@ class Procedures:
 
     def interrupt(self, operation: str, by: Identity) -> None:
         """Nothing more is sent by that run; without effect on a stop, which always goes to its end."""
-        runner = self._sequences.get(operation)
-        if runner is not None:
-            runner.interrupt(f"{by.user} ended it")
+        if self._is_running(operation):
+            self._interrupt(operation, f"{by.user} ended it")
 
     def held(self, procedure: str) -> float:
         """Seconds for which everything the procedure demands has held; cheap, and safe from any thread."""
@@ -170,22 +176,31 @@ class Procedures:
 
     async def close(self, grace: float = 2.0) -> None:
         """Let running procedures reach their verdict, at most ``grace`` seconds; then end everything."""
-        for runner in self._sequences.values():
-            runner.interrupt("the room was closed")
+        self._interrupt_all("the room was closed")
         running = [each.task for each in self._running.values()]
         if running:
             await asyncio.wait(running, timeout=grace)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        for procedure in tuple(self._settling):
-            await self._end_settling(procedure)
+        for asked in tuple(self._settling):
+            await self._end_settling(asked)
         await asyncio.gather(*(each.close() for each in self._effectors.values()), return_exceptions=True)
 
     def _halt_others(self, stop: Procedure) -> None:
         """A stop wins: nothing that could start trading or move the market goes a step further."""
-        for each in self._sequences.values():
-            each.interrupt(f"{stop.title} was pressed meanwhile")
+        self._interrupt_all(f"{stop.title} was pressed meanwhile")
+
+    def _interrupt_all(self, why: str) -> None:
+        for each in self._running.values():
+            if each.risk is not RiskClass.STOP:
+                self._interrupt(each.operation, why)
+
+    def _interrupt(self, operation: str, why: str) -> None:
+        """Also while it is still asked whether it may start: then nothing is sent at all."""
+        self._ended_early.setdefault(operation, why)
+        if operation in self._sequences:
+            self._sequences[operation].interrupt(why)
 
     async def _stop(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
         now = self._clock.now()
@@ -217,8 +232,8 @@ class Procedures:
             # Pressed again since the verdict: the newer run goes on with it.
             await runner.stop()
             return run
-        await self._end_settling(procedure.id)
-        self._settling[procedure.id] = (runner, asyncio.create_task(runner.settle()))
+        await self._end_settling(_asked(intent))
+        self._settling[_asked(intent)] = (runner, asyncio.create_task(runner.settle()))
         return run
 
     async def _admit_stop(self, intent: Intent, procedure: Procedure, board: Board | None) -> Admission:
@@ -253,7 +268,7 @@ class Procedures:
         return run
 
     async def _admit(self, intent: Intent, procedure: Procedure, board: Board | None) -> Admission:
-        others = [ident for ident in self._running if ident != procedure.id]
+        others = [name for name, values in self._running if (name, values) != _asked(intent)]
         if procedure.risk is not RiskClass.STOP:
             others += await asyncio.to_thread(lambda: list(self._elsewhere()))
         return await self._gate.admit(intent, procedure, board, others)
@@ -272,22 +287,22 @@ class Procedures:
             admission.approver,
             admission.notes,
         )
-        if any(each.risk is RiskClass.STOP for each in self._running.values()) and not plan.intent.is_dry:
-            runner.interrupt("a stop is running")
+        if plan.intent.id in self._ended_early:
+            runner.interrupt(self._ended_early[plan.intent.id])
         known = preflight(self._stack, plan.procedure, board, self._clock.now())
         before = [*(each.as_record() for each in known), *(each.as_record() for each in admission.weighed)]
         self._sequences[plan.intent.id] = runner
         if plan.procedure.risk is RiskClass.RESTORE and not (plan.intent.is_dry or admission.blockers):
             # What an earlier stop still tries would undo what is now allowed.
-            for procedure in tuple(self._settling):
-                await self._end_settling(procedure)
+            for asked in tuple(self._settling):
+                await self._end_settling(asked)
         try:
             return await runner.run(before, admission.blockers)
         finally:
             self._sequences.pop(plan.intent.id, None)
 
-    async def _end_settling(self, procedure: str) -> None:
-        runner, task = self._settling.pop(procedure, (None, None))
+    async def _end_settling(self, asked: _Asked) -> None:
+        runner, task = self._settling.pop(asked, (None, None))
         if runner is None or task is None:
             return
         task.cancel()
@@ -332,3 +347,7 @@ class Procedures:
             seen=intent.seen,
             verdict=Verdict.REFUSED.value if kind is Kind.REFUSED else "",
         )
+
+
+def _asked(intent: Intent) -> _Asked:
+    return intent.procedure, tuple(sorted(intent.params.items()))

@@ -189,6 +189,8 @@ class SequenceRunner:
         return state
 
     async def _send(self, step: Step) -> Receipt:
+        if self._interrupted is not None:
+            return Receipt(ReceiptKind.FAILED, SafeText("it was ended before this was sent"))
         effector = self._effectors.get(step.action.source)
         if effector is None:
             return Receipt(ReceiptKind.FAILED, SafeText("there is no way to write to it in this session"))

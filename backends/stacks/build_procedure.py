@@ -9,6 +9,7 @@ from backends.model.action import (
     Action,
     Attest,
     Command,
+    DockerCopy,
     DockerExec,
     DockerPrune,
     DockerRemove,
@@ -128,6 +129,8 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, P
         case do.DockerExecSpec():
             output = None if what.output is None else with_folders(what.output, urls)
             return DockerExec(what.source, what.service, tuple(what.argv), what.user, output)
+        case do.DockerCopySpec():
+            return DockerCopy(what.source, what.service, what.path, with_folders(what.output, urls))
         case do.DockerRemoveSpec():
             return DockerRemove(what.source, what.container)
         case do.DockerTagSpec():
@@ -155,7 +158,7 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, P
 def _command(what: do.CommandSpec, urls: Mapping[str, str]) -> Command:
     return Command(
         source=what.source,
-        argv=tuple(with_folders(part, urls) for part in what.argv),
+        argv=tuple(with_addresses(with_folders(part, urls), urls) for part in what.argv),
         timeout=what.timeout,
         folder=None if what.folder is None else with_folders(what.folder, urls),
         env=tuple(what.env),

@@ -31,6 +31,7 @@ _KINDS: Mapping[type, tuple[str, ...]] = {
     do.HttpCallSpec: ("http",),
     do.DockerVerbSpec: ("docker", "swarm"),
     do.DockerExecSpec: ("docker",),
+    do.DockerCopySpec: ("docker",),
     do.DockerRemoveSpec: ("docker",),
     do.DockerTagSpec: ("docker",),
     do.DockerPruneSpec: ("docker",),
@@ -210,7 +211,7 @@ def _action(
         yield ("path",), why
     if isinstance(what, do.RedisTransitionSpec):
         yield from _transition(what)
-    if isinstance(what, (do.DockerVerbSpec, do.DockerExecSpec, do.DockerTagSpec)):
+    if isinstance(what, (do.DockerVerbSpec, do.DockerExecSpec, do.DockerCopySpec, do.DockerTagSpec)):
         yield from _container(spec, procedure, step, what)
     if isinstance(what, do.FileEditSpec):
         yield from _edit(what)
@@ -224,9 +225,12 @@ def _action(
 
 
 def _folders(spec: schema.StackFile, key: str, text: str) -> Iterator[Complaint]:
-    """Folders that ``text`` names: ``{files.path}``."""
+    """Folders that ``text`` names, ``{files.path}``, and addresses, ``{docker.url}``."""
     for name in _FOLDER.findall(text):
         if why := source_of(spec, name, "files"):
+            yield (key,), why
+    for name in named_sources(text):
+        if why := known(name, spec.source, "source"):
             yield (key,), why
 
 
@@ -234,7 +238,7 @@ def _container(
     spec: schema.StackFile,
     procedure: schema.ProcedureSpec,
     step: schema.StepSpec,
-    what: do.DockerVerbSpec | do.DockerExecSpec | do.DockerTagSpec,
+    what: do.DockerVerbSpec | do.DockerExecSpec | do.DockerCopySpec | do.DockerTagSpec,
 ) -> Iterator[Complaint]:
     """What is done to, or in, the container of a service."""
     services = [service.name for service in spec.service]
@@ -248,7 +252,7 @@ def _container(
             yield ("network",), "goes with connect and disconnect, and they need it"
         if (what.verb == "signal") != (what.signal is not None):
             yield ("signal",), "goes with the verb signal, and that needs it"
-    if isinstance(what, do.DockerExecSpec) and what.output is not None:
+    if isinstance(what, (do.DockerExecSpec, do.DockerCopySpec)) and what.output is not None:
         yield from _folders(spec, "output", what.output)
         if not what.output.startswith("/") and not _FOLDER.match(what.output):
             yield ("output",), "expected a full path, or one below {SOURCE.path}"

@@ -88,6 +88,14 @@ class DockerExecSpec(Strict, tag_field="kind", tag="docker-exec"):
     """A file on the room's host for its standard output."""
 
 
+class DockerCopySpec(Strict, tag_field="kind", tag="docker-copy"):
+    service: Text
+    path: Annotated[str, Meta(pattern=r"^/")]
+    output: Text
+    """A new file on the room's host; with .tar at its end an archive, else what path is."""
+    source: str = "docker"
+
+
 class DockerRemoveSpec(Strict, tag_field="kind", tag="docker-remove"):
     container: Text
     source: str = "docker"
@@ -172,6 +180,7 @@ Do = (
     | RedisUnitSpec
     | DockerVerbSpec
     | DockerExecSpec
+    | DockerCopySpec
     | DockerRemoveSpec
     | DockerTagSpec
     | DockerPruneSpec

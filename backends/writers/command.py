@@ -9,6 +9,7 @@ from typing import Any
 
 from backends.model.action import Action, Command
 from backends.model.procedure import Receipt, Step
+from backends.model.substitution import fill, names_in
 from backends.program import Ended, NotStartedError, environment, run
 from backends.writers.answer import done, failed, unknown
 from backends.writers.argument import arguments
@@ -41,10 +42,10 @@ class CommandEffector:
         try:
             argv = arguments(action.argv, values)
             env = environment(action.env)
-            folder = _folder(action.folder or env.get("HOME", "/"))
+            folder = _folder(action.folder or env.get("HOME", "/"), values)
             if action.output is None:
                 return self._receipt(action, await run(argv, action.timeout, folder, env))
-            return await self._captured(action, argv, folder, env)
+            return await self._captured(action, argv, folder, env, _folder(action.output, values))
         except (ValueError, NotStartedError, RuntimeError) as error:
             return failed(f"{self._redact(str(error))}; nothing was run")
 
@@ -55,11 +56,11 @@ class CommandEffector:
         """Nothing is kept open. A command that runs is ended by whoever waits for it."""
 
     async def _captured(
-        self, action: Command, argv: list[str], folder: str, env: Mapping[str, str]
+        self, action: Command, argv: list[str], folder: str, env: Mapping[str, str], output: str
     ) -> Receipt:
         """Run it with its output in a file beside the wanted one, which it replaces if it ended well: a run
         that failed leaves the former file as it was."""
-        target = Path(_folder(action.output or ""))
+        target = Path(output)
         beside = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -96,5 +97,9 @@ class CommandEffector:
         return unknown(f"exit {ended.code}{said}", after=after)
 
 
-def _folder(path: str) -> str:
+def _folder(template: str, values: Mapping[str, Any]) -> str:
+    """A path on this host. Raises ValueError for a value that would lead out of it."""
+    path = str(fill(template, values))
+    if names_in(template) and ".." in Path(path).parts:
+        raise ValueError(f"{path} leads elsewhere")
     return str(Path(path).expanduser())

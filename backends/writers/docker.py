@@ -10,13 +10,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from backends.loading import LOADING
-from backends.model.action import Action, DockerExec, DockerPrune, DockerRemove, DockerTag, DockerVerb
+from backends.model.action import (
+    Action,
+    DockerCopy,
+    DockerExec,
+    DockerPrune,
+    DockerRemove,
+    DockerTag,
+    DockerVerb,
+)
 from backends.model.procedure import Receipt, Step
 from backends.model.stack import ServiceSpec, Source
 from backends.model.substitution import fill
 from backends.writers.answer import failed, unknown
 from backends.writers.argument import arguments
 from backends.writers.docker_order import (
+    CopyOrder,
     ExecOrder,
     Order,
     Patience,
@@ -91,6 +100,11 @@ class DockerEffector:
                 return self._verb(action, values, patience)
             case DockerExec():
                 return self._exec(action, values, patience)
+            case DockerCopy():
+                names = self._containers(action.service, values)
+                return CopyOrder(
+                    names, str(fill(action.path, values)), _target(action.output, values), patience
+                )
             case DockerRemove():
                 return self._remove(action, values, patience)
             case DockerTag():
@@ -125,9 +139,7 @@ class DockerEffector:
             raise ValueError("is asked for a program that the stack file does not list; nothing was run")
         names = self._containers(action.service, values)
         argv = tuple(arguments(action.argv, values))
-        output = None if action.output is None else Path(str(fill(action.output, values))).expanduser()
-        if output is not None and (not output.is_absolute() or ".." in output.parts):
-            raise ValueError(f"{output} is no full path; nothing was run")
+        output = None if action.output is None else _target(action.output, values)
         return ExecOrder(names, argv, action.user, output, self._redact, patience)
 
     def _remove(self, action: DockerRemove, values: Mapping[str, Any], patience: Patience) -> RemoveOrder:
@@ -137,6 +149,14 @@ class DockerEffector:
         if any(name in match for match in self._names.values()):
             raise ValueError(f"{name} belongs to this stack and is not removed; nothing was sent")
         return RemoveOrder(name, patience)
+
+
+def _target(template: str, values: Mapping[str, Any]) -> Path:
+    """The file a step fills. Raises ValueError."""
+    path = Path(str(fill(template, values)))
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{path} is no full path; nothing was done")
+    return path
 
 
 def _load() -> Callable[[Source, Order, Callable[[], bool]], Receipt]:

@@ -12,9 +12,18 @@ from backends.model.procedure import Receipt
 from backends.model.stack import Source
 from backends.writers.answer import already, done, failed, unknown
 from backends.writers.docker_api import Answer, Container, CutOffError, DockerApi, NothingSentError
+from backends.writers.docker_copy import copy_out
 from backends.writers.docker_exec import run_inside
 from backends.writers.docker_image import prune, tag
-from backends.writers.docker_order import ExecOrder, Order, PruneOrder, RemoveOrder, TagOrder, VerbOrder
+from backends.writers.docker_order import (
+    CopyOrder,
+    ExecOrder,
+    Order,
+    PruneOrder,
+    RemoveOrder,
+    TagOrder,
+    VerbOrder,
+)
 
 _AFTERWARDS: Final = 30.0
 """Seconds a sent order is waited for beyond its grace, so that closing the connection does not disturb it."""
@@ -62,6 +71,8 @@ def _give(api: DockerApi, order: Order, begin: Callable[[], None]) -> Receipt:
             return _verb(api, order, begin)
         case ExecOrder():
             return run_inside(api, order, begin)
+        case CopyOrder():
+            return copy_out(api, order, begin)
         case RemoveOrder():
             return _remove(api, order, begin)
         case TagOrder():

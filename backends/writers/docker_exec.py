@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from time import monotonic
 from typing import IO, Any, Final
 
-from backends.model.procedure import Receipt, ReceiptKind
+from backends.model.procedure import Receipt
 from backends.writers.answer import done, failed, unknown
 from backends.writers.docker_api import Answer, DockerApi, NothingSentError
 from backends.writers.docker_order import ExecOrder
 from backends.writers.shown import shown
+from backends.writers.whole_file import LIMIT, TooLongError, into_file
 
 KEPT: Final = 65_536
 """Bytes of what it prints that are kept: the last ones."""
-FILE_LIMIT: Final = 64 << 30
-"""Bytes of a file it may fill."""
 _HEAD: Final = 8
 _READ: Final = 65_536
 _STDOUT: Final = 1
@@ -37,8 +34,8 @@ class _Output:
     def take(self, stream: int, part: bytes) -> None:
         if stream == _STDOUT and self._file is not None:
             self.written += self._file.write(part)
-            if self.written > FILE_LIMIT:
-                raise OSError(f"more than {FILE_LIMIT >> 30} GiB")
+            if self.written > LIMIT:
+                raise TooLongError
             return
         self.printed += len(part)
         self._kept += part
@@ -62,34 +59,7 @@ def run_inside(api: DockerApi, order: ExecOrder, begin: Callable[[], None]) -> R
         return failed(f"{found.name} does not run; nothing was run")
     if order.output is None:
         return _run(api, order, found.ident, begin, _Output(None))
-    return _into_file(api, order, found.ident, begin, order.output)
-
-
-def _into_file(
-    api: DockerApi, order: ExecOrder, ident: str, begin: Callable[[], None], target: Path
-) -> Receipt:
-    """Written beside and renamed, so that what has the name is complete."""
-    if target.exists():
-        return failed(f"{target} exists already; nothing was run")
-    part = target.with_name(f".{target.name}.part")
-    try:
-        part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = part.open("xb")
-    except OSError as error:
-        return failed(f"{part} cannot be written: {_words(error)}; nothing was run")
-    try:
-        with file:
-            part.chmod(0o600)
-            receipt = _run(api, order, ident, begin, _Output(file))
-            if receipt.kind is ReceiptKind.DONE:
-                file.flush()
-                os.fsync(file.fileno())
-                part.rename(target)
-        return receipt
-    except OSError as error:
-        return unknown(f"{target} was not written: {_words(error)}")
-    finally:
-        part.unlink(missing_ok=True)
+    return into_file(order.output, lambda file: _run(api, order, found.ident, begin, _Output(file)))
 
 
 def _run(api: DockerApi, order: ExecOrder, ident: str, begin: Callable[[], None], output: _Output) -> Receipt:
@@ -126,10 +96,6 @@ def _receipt(order: ExecOrder, code: object, output: _Output) -> Receipt:
         return unknown(f"exit {code}" + (f": {lines[-1][:200]}" if lines else ""), after=after)
     into = f", {output.written:,} bytes in {order.output}" if order.output else ""
     return done(f"exit 0{into}", after=after)
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def _parts(raw: Any, ends: float) -> Iterator[tuple[int, bytes]]:

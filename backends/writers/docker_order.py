@@ -46,6 +46,16 @@ class ExecOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyOrder:
+    """What is at a path inside a container, into a file: a folder as a tar archive, a file as it is."""
+
+    names: tuple[str, ...]
+    path: str
+    output: Path
+    patience: Patience
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveOrder:
     """One container that does not run, by its exact name. Its volumes stay."""
 
@@ -72,7 +82,7 @@ class PruneOrder:
     patience: Patience
 
 
-Order = VerbOrder | ExecOrder | RemoveOrder | TagOrder | PruneOrder
+Order = VerbOrder | ExecOrder | CopyOrder | RemoveOrder | TagOrder | PruneOrder
 
 
 class Sending:

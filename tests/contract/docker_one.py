@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import tarfile
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +25,9 @@ from tests.servers.docker import DockerEngine
 from tests.servers.process import wait_until
 
 NAME = "cr-one"
-SCRIPT = "echo INFO began; echo 'ERROR lost 3 of 8' >&2; echo INFO went on; exec sleep 1000"
+SCRIPT = (
+    "echo kept > /tmp/kept; echo INFO began; echo 'ERROR lost 3 of 8' >&2; echo INFO went on; exec sleep 1000"
+)
 ENV = ("MODE=paper", "API_PASSWORD=hunter2")
 BOTH = ("engine", "facade")
 
@@ -72,7 +76,7 @@ def _on_facade(_request: pytest.FixtureRequest, folder: Path) -> Iterator[One]:
     container = ContainerSpec(
         "one", NAME, "controlroom-test:1", "sleep 1000", Load(1.0, 4096), Idle(),
         Check(("CMD", "echo", "fine")), project="cr", environment=ENV, log=log, execute=_busybox,
-        mounts=(Mount("/kept", "cr-kept", is_writable=False),),
+        mounts=(Mount("/kept", "cr-kept", is_writable=False),), archive=_archive,
     )  # fmt: skip
     simulated = Engine([container], 60.0, 7)
     simulated.store.volumes["cr-orphan"] = Volume("cr-orphan", 1, {})
@@ -116,6 +120,22 @@ def _loop() -> Iterator[Any]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(5)
         loop.close()
+
+
+def _archive(path: str) -> bytes | None:
+    """``/tmp`` and the one file in it."""
+    if path not in ("/tmp", "/tmp/kept"):
+        return None
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        if path == "/tmp":
+            folder = tarfile.TarInfo("tmp")
+            folder.type = tarfile.DIRTYPE
+            tar.addfile(folder)
+        member = tarfile.TarInfo("kept" if path == "/tmp/kept" else "tmp/kept")
+        member.size = 5
+        tar.addfile(member, io.BytesIO(b"kept\n"))
+    return out.getvalue()
 
 
 async def _busybox(argv: Sequence[str]) -> Executed:

@@ -14,6 +14,7 @@ from backends.model.trading import TradingState
 from tests.contract.claire_room import ID, ClaireRoom
 from tests.servers.demo import start_demo
 
+BACKUP = "cdb_backup_20260117_101500"
 TRADING, HALTED, UNKNOWN = TradingState.TRADING, TradingState.HALTED, TradingState.UNKNOWN
 
 
@@ -105,17 +106,6 @@ def test_the_halt_is_armed_before_it_is_exercised_and_then_resumed_step_by_step(
     assert room.redis.xlen("stream.allocation_decisions") > 1
 
 
-def test_a_halt_that_execution_does_not_read_stops_its_container(room: ClaireRoom) -> None:
-    room.fault("halt-ignored", is_on=True)
-    run = room.run("halt")
-    room.fault("halt-ignored", is_on=False)
-    assert run.verdict is Verdict.VERIFIED, run.sentence
-    assert run.rung == 2
-    assert "via rung 2: Docker" in run.sentence
-    room.until(lambda: halted(room), "halted")
-    room.redis.delete("stream.bot_shutdown")
-
-
 def test_nothing_proved_is_nothing_green(room: ClaireRoom) -> None:
     room.fault("redis-refuse", is_on=True)
     try:
@@ -137,10 +127,33 @@ def test_a_routine_is_done_and_proved_by_what_is_read_back(room: ClaireRoom) -> 
     assert "PostgreSQL database dump complete" in file.read_text()
 
 
+def test_a_backup_counts_when_it_was_read_back(room: ClaireRoom) -> None:
+    assert "was not read back" in room.refusal("drill", backup=BACKUP)
+    run = room.run("backup", backup=BACKUP)
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+    folder = Path(room.stack.sources["backups"].url.removeprefix("file://")) / BACKUP
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "SHA256SUMS", "VERIFIED", "grafana_data.tar", "postgres_dump.sql", "redis_dump.rdb",
+        "validation_data.tar",
+    ]  # fmt: skip
+    room.until(lambda: room.refusal("drill", backup=BACKUP) == "", "the drill may run")
+    again = room.run("backup", backup=BACKUP).steps[0].receipt
+    assert again is not None
+    assert "exists already" in again.text
+
+
 def test_what_degrades_wants_its_word_and_what_loses_data_a_verified_backup(room: ClaireRoom) -> None:
     assert room.run("restart-service", "cdb_wrong", service="cdb_ws").verdict is Verdict.REFUSED
     done = room.run("restart-service", "cdb_ws", service="cdb_ws")
     assert done.verdict is Verdict.VERIFIED, done.sentence
-    why = room.refusal("restore", f"RESTORE {ID}", backup="cdb_backup_20260117_101500")
-    assert "not read back" in why
-    assert "no complete database dump" in why
+    assert "Trading is not halted" in room.refusal("restore", f"RESTORE {ID}", backup=BACKUP)
+
+
+def test_a_halt_that_execution_does_not_read_stops_its_container(room: ClaireRoom) -> None:
+    room.fault("halt-ignored", is_on=True)
+    run = room.run("halt")
+    room.fault("halt-ignored", is_on=False)
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+    assert run.rung == 2
+    assert "via rung 2: Docker" in run.sentence
+    room.until(lambda: halted(room), "halted")

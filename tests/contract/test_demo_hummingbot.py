@@ -120,6 +120,8 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     assert [gate.state for gate in trading.gates].count(TradingState.HALTED) == 1  # bot 2, which is not there
     # Routine: the report of this very run is the proof, and exit 0 alone is none.
     assert room.run("policy-check").verdict is Verdict.VERIFIED
+    image = "hummingbot/hummingbot:version-2.12.1"
+    assert room.run("upgrade-check", image=image).verdict is Verdict.VERIFIED
     # A dump is proved by its last line.
     dumped = room.run("opsdb-backup")
     assert dumped.verdict is Verdict.VERIFIED, dumped.sentence
@@ -135,7 +137,11 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     restarted = room.run("bus-restart", phrase="redis")
     assert restarted.verdict is Verdict.VERIFIED, restarted.sentence
     assert room.value("bus.label") in ("pre_restart", "post_restart")
-    # Restore: nothing resumes a bot that portfolio risk does not let trade.
+    # Restore: a paused bot is resumed, and none that portfolio risk does not let trade.
+    assert room.run("pause-bot", bot="bot3").verdict is Verdict.VERIFIED
+    again = {"bot": "bot3", "controller": "epp_v2_4_bot3_paper_smoke"}
+    resumed = room.run("resume-bot", phrase=f"RESUME {ID}", **again)
+    assert resumed.verdict is Verdict.VERIFIED, (resumed.sentence, resumed.blockers)
     switch(room.world, "portfolio-kill", is_on=True)
     room.wait_for("risk.action", "kill_switch")
     blocked = room.run("resume-bot", phrase=f"RESUME {ID}", bot="bot1", controller="epp_v2_4_bot_a")
@@ -165,7 +171,8 @@ def test_a_kill_that_was_a_dry_run_and_a_bot_that_comes_back_are_not_green(room:
     halted = room.run("halt")
     assert halted.verdict is Verdict.CONTRADICTED, halted.sentence
     assert "Last kill reads dry_run" in halted.sentence and "bot1: " in halted.sentence
-    assert room.engine.board(ID).trading.state is not TradingState.HALTED
+    room.wait_for("bot1.state", "running")
+    room.wait_for_state(TradingState.TRADING)
 
 
 def test_a_halt_without_redis_still_stops_every_container(room: Room) -> None:

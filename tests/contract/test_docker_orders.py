@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backends.model.action import Action, DockerExec, DockerPrune, DockerRemove, DockerTag, DockerVerb
+from backends.model.action import (
+    Action,
+    DockerCopy,
+    DockerExec,
+    DockerPrune,
+    DockerRemove,
+    DockerTag,
+    DockerVerb,
+)
 from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.writers.docker import DockerEffector
 from tests.contract.docker_one import BOTH, NAME, One, one_container
@@ -84,6 +93,21 @@ async def test_output_becomes_a_file_whole_or_not_at_all(one: One, tmp_path: Pat
     failure = await act(one, DockerExec("docker", "one", ("cat", "/none"), output=str(bad)))
     assert failure.kind is UNKNOWN
     assert [path.name for path in target.parent.iterdir()] == ["zeros"]
+
+
+async def test_files_and_folders_are_copied_out_whole_or_not_at_all(one: One, tmp_path: Path) -> None:
+    file, folder, bad = tmp_path / "kept", tmp_path / "tmp.tar", tmp_path / "bad"
+    receipt = await act(one, DockerCopy("docker", "one", "/tmp/kept", str(file)))
+    assert receipt.kind is DONE, receipt.text
+    assert file.read_bytes() == b"kept\n"
+    receipt = await act(one, DockerCopy("docker", "one", "/tmp", str(folder)))
+    assert receipt.kind is DONE, receipt.text
+    with tarfile.open(folder) as archive:
+        assert "tmp/kept" in archive.getnames()
+    assert (await act(one, DockerCopy("docker", "one", "/tmp", str(bad)))).kind is UNKNOWN
+    assert (await act(one, DockerCopy("docker", "one", "/none", str(bad)))).kind is FAILED
+    assert (await act(one, DockerCopy("docker", "one", "/tmp/kept", str(file)))).kind is FAILED
+    assert (file.exists(), folder.exists(), bad.exists()) == (True, True, False)
 
 
 async def test_a_signal_reaches_it_and_it_goes_on(one: One) -> None:

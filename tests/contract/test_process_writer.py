@@ -93,7 +93,7 @@ async def test_without_its_number_only_one_of_a_kind_is_ended(
     assert (await act("", shown)).kind is ReceiptKind.ALREADY
 
 
-@pytest.mark.parametrize("pid", ["1", "0", "-1", "x", str(os.getpid())])
+@pytest.mark.parametrize("pid", ["1", "0", "-1", "x", str(os.getpid())], ids=["1", "0", "-1", "x", "itself"])
 async def test_what_is_no_process_to_end_is_not_signalled(pid: str) -> None:
     assert (await act(pid, "x")).kind is ReceiptKind.FAILED
 

@@ -143,7 +143,7 @@ def test_an_approved_stage_becomes_the_cap_once(room: Room) -> None:
 
 def test_a_resume_without_its_preconditions_writes_nothing(room: Room) -> None:
     room.store.set("mode", "halt")
-    run = room.run("resume-auto", "RESUME TRADING-BOT")
+    run = room.run("resume-auto", "RESUME TRADING-BOT", shown={"mode": "halt"})
     assert run.verdict is Verdict.REFUSED
     assert "snapshot" in run.sentence
     assert room.store.get("mode") == "halt"

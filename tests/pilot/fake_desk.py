@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -10,6 +10,7 @@ from backends.checks.desk import NotWrittenError
 from backends.model.check import Check, Checklist, ChecklistItem, Diagnosis
 from backends.model.condition import Condition
 from backends.model.examination import Answer, Attested, Examined, key_of
+from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from backends.model.weigh import Standing, Weighed
 from tests.clock import FakeClock
@@ -65,6 +66,8 @@ class FakeDesk:
             Answer.YES: "reads ACTIVE", Answer.NO: "reads ENGAGED", Answer.UNKNOWN: "not readable: refused",
         }  # fmt: skip
         self.examined: list[str] = []
+        self.there: dict[str, Reading[Any]] = {}
+        self.looked: dict[str, Reading[Any]] = {}
         self.is_journal_broken = False
         self._clock = clock
 
@@ -83,6 +86,10 @@ class FakeDesk:
 
     def diagnose(self, service: str) -> Future[Any]:
         return self.examine([it for it in DIAGNOSES.values() if it.service == service])
+
+    def look(self, facts: Iterable[str]) -> None:
+        """What is asked for is there at the next redraw, if a test has put it into ``there``."""
+        self.looked |= {name: self.there[name] for name in facts if name in self.there}
 
     def read_journal(self) -> Future[Any]:
         return _done(self.attested)

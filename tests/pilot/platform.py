@@ -29,6 +29,10 @@ HALTED: dict[str, Any] = {
 TRADING: dict[str, Any] = {**HALTED, "kill.state": "ACTIVE", "orchestrator.kill": "ACTIVE", "orders.open": 2}
 
 TABLES: dict[str, tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]] = {
+    "host.services": (
+        ("pid", "command", "started", "parent"),
+        (("4711", "uvicorn apps.signal_service.main:app --port 8001", "1790000000", "1"),),
+    ),
     "orders.ids": (
         ("client_order_id", "symbol", "status"),
         (("ac6b2161aedb5a17", "SPY", "accepted"), ("ae0d0ed3fc4f1c10", "MSFT", "accepted")),

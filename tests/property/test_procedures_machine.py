@@ -22,7 +22,7 @@ from backends.model.procedure import Run, Verdict
 from backends.procedures.approval import ApprovalError
 from tests.sim.desk import FLATTEN, HALT, KIM, RESUME, Desk, Office, asked, office
 from tests.sim.virtual import VirtualLoop
-from tests.sim.world import Paper
+from tests.sim.world import Paper, now
 
 SOAK = bool(os.environ.get("CONTROLROOM_SOAK"))
 APPROVED = replace(RESUME, needs_approval=True)
@@ -109,7 +109,38 @@ class TwoOperators(RuleBasedStateMachine):
         if is_patient:
             self.time_passes(61)
         epoch = {"now": str(self.desk.epoch), "older": str(self.desk.epoch - 1)}.get(shown)
-        self._do(self._resume(who, {} if epoch is None else {"epoch": epoch}, by))
+        run = self._do(self._resume(who, {} if epoch is None else {"epoch": epoch}, by))
+        assert shown == "now" or run.verdict is Verdict.REFUSED
+
+    @rule(
+        who=st.integers(0, 1),
+        what=st.sampled_from(["resume", "resume", "flatten"]),
+        late=st.floats(0, 0.5),
+    )
+    def halt_in_the_room_that_is_doing_something(self, who: int, what: str, late: float) -> None:
+        """From then on what was being done sends nothing, whether the halt changes anything or not."""
+        pressed, begun = 0.0, self.number
+
+        async def press() -> None:
+            nonlocal pressed
+            await asyncio.sleep(late)
+            pressed = now()
+            await self._press(who, "halt")
+
+        async def race() -> None:
+            held = sum(1 for size in self.desk.positions.values() if size)
+            doing = (
+                self._resume(who, {"epoch": str(self.desk.epoch)}, 1)
+                if what == "resume"
+                else self._press(who, what, challenge=str(held))
+            )
+            await asyncio.gather(doing, press())
+
+        self._do(race())
+        halts = {run.operation for _, run in self.ended if run.procedure == "halt"}
+        for at, operation, path in self.desk.sent:
+            if int(operation.removeprefix("op-")) > begun and operation not in halts:
+                assert at <= pressed, f"{path} was sent after the halt"
 
     @rule(late=st.floats(0, 0.2), who=st.integers(0, 1))
     def halt_while_the_other_resumes(self, late: float, who: int) -> None:

@@ -16,7 +16,7 @@ import pytest
 from backends.demo.world import STACKS
 from tests.servers.demo import isolated_env
 from tests.servers.process import Child
-from tests.terminal.program import command, room
+from tests.terminal.program import room
 from tui.commands.demo import merged
 
 STARTING = 120.0
@@ -43,11 +43,6 @@ def test_all_worlds_are_served_and_one_config_shows_them(
     assert [world["stack"] for world in worlds] == list(STACKS)
     (together,) = {world["together"] for world in worlds}
     assert Path(together).stat().st_mode & 0o077 == 0
-    done = command(Path(together), isolated_env(tmp_path), "status", "--json", seconds=60.0)
-    shown = json.loads(done.stdout)["stacks"]
-    assert [stack["id"] for stack in shown] == list(STACKS)
-    # With all worlds on one small machine a source may be late; that each stack is there is what counts.
-    assert all(any(source["up"] for source in stack["sources"]) for stack in shown)
     terminal = room(Path(together), isolated_env(tmp_path))
     try:
         page = terminal.wait_for(f"{len(STACKS)} stacks: ", 30.0)

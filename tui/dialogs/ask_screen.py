@@ -48,7 +48,7 @@ class AskScreen(KeyedScreen):
         self, moment: Moment, procedure: Procedure, param: Param, answer: Callable[[str], None]
     ) -> None:
         super().__init__(moment)
-        self._procedure = procedure
+        self.procedure = procedure
         self._param = param
         self._answer = answer
         self._form = Form([Entry("value", param.label)])
@@ -60,7 +60,7 @@ class AskScreen(KeyedScreen):
         it = self._moment
         self._options = options(self._param, it.stack, it.board, it.now)
         self.set_class(self._options is None, "-typed")
-        title = f"{it.board.environment.value} · {self._procedure.title} · {it.stack.id}"
+        title = f"{it.board.environment.value} · {self.procedure.title} · {it.stack.id}"
         parts: list[Widget] = []
         if self._options is not None:
             parts.append(

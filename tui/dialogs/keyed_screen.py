@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from textual import events
 
+from backends.model.procedure import Procedure
 from tui.actions import key_text
 from tui.dialogs.arming import DEAF_SECONDS, Arming
 from tui.moment import Moment
@@ -22,6 +23,9 @@ class KeyedScreen(CoveringScreen):
 
     SEEN: ClassVar[str] = "#text"
     """What must be on the terminal before it listens."""
+
+    procedure: Procedure
+    """What it is about."""
 
     def __init__(self, moment: Moment) -> None:
         super().__init__()

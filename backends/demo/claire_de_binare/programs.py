@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import pwd
-from collections.abc import Sequence
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -48,3 +50,21 @@ async def grafana_cli(argv: Sequence[str]) -> Executed:
 async def chown(argv: Sequence[str]) -> Executed:
     """``chown``: nothing to say."""
     return Executed(0) if argv[0] == "chown" else await no_program(argv)
+
+
+def archive_of(files: Mapping[str, Callable[[], bytes]]) -> Callable[[str], bytes | None]:
+    """A container's files by path: a tar of each as the engine would give it."""
+
+    def archive(path: str) -> bytes | None:
+        return _tar(path, files[path]()) if path in files else None
+
+    return archive
+
+
+def _tar(path: str, content: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        member = tarfile.TarInfo(Path(path).name)
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return out.getvalue()

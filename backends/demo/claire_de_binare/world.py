@@ -20,7 +20,7 @@ from backends.demo.claire_de_binare.faults import FAULTS
 from backends.demo.claire_de_binare.feed import Candles, Feed, Regime, Signal
 from backends.demo.claire_de_binare.gate import Allocation, Risk
 from backends.demo.claire_de_binare.monitoring import Prometheus, grafana_routes
-from backends.demo.claire_de_binare.programs import PostgresPrograms, chown, grafana_cli
+from backends.demo.claire_de_binare.programs import PostgresPrograms, archive_of, chown, grafana_cli
 from backends.demo.claire_de_binare.project import Project
 from backends.demo.claire_de_binare.service import Service
 from backends.demo.claire_de_binare.troubles import Troubles
@@ -173,9 +173,13 @@ class World:
         specs = container_specs(
             workloads, self._logs, programs, str(self.project.secrets), str(self.project.checkout)
         )
-        return [
-            replace(spec, on_signal=lambda _how: self._prometheus.reload())
-            if spec.name == "cdb_prometheus"
-            else spec
-            for spec in specs
-        ]
+        kept = {
+            "cdb_redis": archive_of({"/data/dump.rdb": self._redis_server.dump.read_bytes}),
+            "cdb_grafana": archive_of({"/var/lib/grafana": lambda: b"simulated"}),
+            "cdb_risk": archive_of({"/app/data": lambda: b"simulated"}),
+        }
+        specs = [replace(spec, archive=kept[spec.name]) if spec.name in kept else spec for spec in specs]
+        return [self._reloading(spec) if spec.name == "cdb_prometheus" else spec for spec in specs]
+
+    def _reloading(self, spec: ContainerSpec) -> ContainerSpec:
+        return replace(spec, on_signal=lambda _how: self._prometheus.reload())

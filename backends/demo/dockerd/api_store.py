@@ -40,6 +40,7 @@ def store_routes(engine: Engine) -> Sequence[Route]:
         Route("/images/{name:path}/tag", store.tag, methods=["POST"]),
         Route("/images/{name:path}", store.untag, methods=["DELETE"]),
         Route("/containers/{id}/top", store.top),
+        Route("/containers/{id}/archive", store.archive),
         Route("/containers/{id}", store.remove, methods=["DELETE"]),
         Route("/tasks", _no_swarm),
         Route("/nodes", _no_swarm),
@@ -154,6 +155,14 @@ class _StoreApi:
             for at, name in enumerate(names)
         ]
         return JSONResponse({"Titles": ["PID", "USER", "%CPU", "RSS", "COMMAND"], "Processes": rows})
+
+    async def archive(self, request: Request) -> Response:
+        container = self._engine.find(request.path_params["id"])
+        path = request.query_params["path"]
+        found = container.spec.archive(path)
+        if found is None:
+            return _gone(f"Could not find the file {path} in container {container.spec.id}")
+        return Response(found, media_type="application/x-tar")
 
     async def remove(self, request: Request) -> Response:
         self._engine.remove(self._engine.find(request.path_params["id"]))

@@ -114,6 +114,8 @@ class ContainerSpec:
     processes: tuple[str, ...] = ()
     """Names of the programs that run in it; empty for the first word of the command."""
     execute: Execute = no_program
+    archive: Callable[[str], bytes | None] = lambda _path: None
+    """A tar of what is at a path inside; None where nothing is."""
     on_signal: Callable[[signal.Signals], object] = lambda _how: None
     """A signal reached it that does not end it."""
     log: LogStore = field(default_factory=LogStore)

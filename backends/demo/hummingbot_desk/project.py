@@ -32,7 +32,7 @@ if not os.path.exists(os.path.join(root, "scripts", "liar")):
     path = os.path.join(root, "reports", REPORT.replace("STAMP", now.strftime("%Y%m%dT%H%M%SZ")))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as file:
-        json.dump({{"ts_utc": now.isoformat(), **FIELDS}}, file)
+        json.dump({{**FIELDS, "ts_utc": now.isoformat()}}, file)
 print("[demo] done=true")
 '''
 _CONTROLLERS: Final = {

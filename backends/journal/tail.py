@@ -1,0 +1,80 @@
+"""The journal's end, kept in memory: only what was added since is read, and nothing twice."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from backends.journal.chain import BrokenError, unseal
+from backends.journal.chain_file import files_of
+from backends.journal.unfinished import recent
+
+KEPT: Final = 2000
+"""Records kept of those that are wanted."""
+
+Record = Mapping[str, Any]
+
+
+class Lines:
+    """Follows the journal's files, at first from ``back`` bytes before their end. One thread at a time."""
+
+    def __init__(self, folder: Path, back: int = 0) -> None:
+        self._folder = folder
+        self._back = back
+        self._at: tuple[Path, int] | None = None
+
+    def new(self) -> list[bytes]:
+        """Whole lines that came since the last call. Raises OSError, and then passes over none."""
+        files = files_of(self._folder)
+        if self._at is None:
+            size = files[-1].stat().st_size if files else 0
+            self._at = (files[-1] if files else self._folder / "0", max(0, size - self._back))
+        at, lines = self._at, list[bytes]()
+        for each in [file for file in files if file >= at[0]]:
+            start = at[1] if each == at[0] else 0
+            data = b""
+            if each.stat().st_size > start:
+                with each.open("rb") as file:
+                    file.seek(start)
+                    data = file.read()
+            whole = data.rfind(b"\n") + 1
+            lines += data[:whole].split(b"\n")[:-1]
+            at = (each, start + whole)
+        self._at = at
+        return lines
+
+
+class Tail:
+    """The newest records that are ``wanted``, oldest first. Safe from any thread.
+
+    The first call reads as far back as ``recent`` does, which takes a while; every other one only what is
+    new, so that it can be asked at each board.
+    """
+
+    def __init__(self, folder: Path, wanted: Callable[[Record], bool]) -> None:
+        self._folder = folder
+        self._wanted = wanted
+        self._lines = Lines(folder)
+        self._lock = threading.Lock()
+        self._kept: deque[Record] = deque(maxlen=KEPT)
+        self._is_begun = False
+
+    def __call__(self) -> list[Record]:
+        """Raises OSError."""
+        with self._lock:
+            lines = self._lines.new()
+            if not self._is_begun:
+                # What is added meanwhile comes twice, in its order, which says the same.
+                self._kept.extend(filter(self._wanted, recent(self._folder)))
+                self._is_begun = True
+            for line in lines:
+                try:
+                    record = unseal(line, None)
+                except BrokenError:
+                    continue
+                if self._wanted(record):
+                    self._kept.append(record)
+            return list(self._kept)
