@@ -7,6 +7,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Test files run side by side; each server belongs to the process that started it.
+WORKERS ?= auto
 SOURCES := backends widgets themes tui
 
 # The newest interpreter that is new enough, unless PYTHON names one.
@@ -22,7 +24,7 @@ demo: $(VENV)/.demo  ## install what is needed and start the room on its demo st
 test: $(VENV)/.test  ## install what is needed and run every check and test
 	@sh tests/servers/install.sh
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest $(PYTEST)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST)
 
 check: $(VENV)/.test  ## style, types and import contracts
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
