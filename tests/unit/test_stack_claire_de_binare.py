@@ -82,15 +82,20 @@ def test_what_looks_like_a_switch_and_does_nothing_is_no_gate(stack: Stack) -> N
 def test_rows_that_are_blocked_have_no_procedure() -> None:
     file = tomllib.loads(built_in()[ID].read_text(encoding="utf-8"))
     done = {row for procedure in file["procedure"] for row in procedure.get("runbook", ())}
-    assert not done & {"RB-44", "RB-66", "RB-75", "RB-99", "RB-105"}
-    said = [check for check in file["check"] if {"RB-66", "RB-75", "RB-98"} & set(check.get("runbook", ()))]
-    assert len(said) == 3
+    assert not done & {"RB-44", "RB-75", "RB-99", "RB-105"}
+    said = [check for check in file["check"] if {"RB-75", "RB-98"} & set(check.get("runbook", ()))]
+    assert len(said) == 2
     assert all("BLOCKED" in check["note"] for check in said)
+
+
+def test_volumes_are_pruned_only_while_the_whole_stack_runs(stack: Stack) -> None:
+    (complete,) = (each for each in stack.procedures["prune-volumes"].requires if each.fact == "stack.running")
+    assert complete.at_least == 16
 
 
 def test_whatever_loses_data_wants_a_halt_and_a_fresh_verified_backup(stack: Stack) -> None:
     losing = ("restore", "pg-restore", "pg-reset", "migrate-002", "schema-wipe", "deep-clean", "redis-flush",
-              "rollback-latest", "rollback-tag", "prune-images", "chown", "remove-strangers")  # fmt: skip
+              "rollback-latest", "rollback-tag", "prune-images", "prune-volumes", "chown", "remove-strangers")  # fmt: skip
     for name in losing:
         wanted = {condition.fact for condition in stack.procedures[name].requires}
         assert {"halt.stream", "backup.trailer", "backup.checked", "backup.verified_age"} <= wanted, name
