@@ -7,6 +7,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Test files run side by side; each server belongs to the process that started it.
+WORKERS ?= auto
 SOURCES := backends widgets themes tui
 
 # The newest interpreter that is new enough, unless PYTHON names one.
@@ -22,7 +24,7 @@ demo: $(VENV)/.demo  ## install what is needed and start the room on its demo st
 test: $(VENV)/.test  ## install what is needed and run every check and test
 	@sh tests/servers/install.sh
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest $(PYTEST)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST)
 
 check: $(VENV)/.test  ## style, types and import contracts
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .
@@ -34,8 +36,8 @@ bench: $(VENV)/.test  ## measure the room under a real terminal, beside its peer
 
 soak: soak-procedures soak-wall  ## both soaks, an hour and more
 
-soak-procedures: $(VENV)/.test  ## 5,000 x 100 steps of two operators, 10,000 races, all broken ladders
-	@CONTROLROOM_SOAK=1 $(BIN)/python -m pytest -q tests/property/test_procedures_machine.py \
+soak-procedures: $(VENV)/.test  ## 5,000 x 100 steps of two operators (EXAMPLES=5000), 10,000 races, all broken ladders
+	@CONTROLROOM_SOAK=1 CONTROLROOM_SOAK_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest -q tests/property/test_procedures_machine.py \
 		tests/safety/test_kill_races.py tests/sim/test_ladder_matrix.py
 
 soak-wall: $(VENV)/.test  ## leave the wall screen running: MINUTES=60

@@ -20,3 +20,11 @@ def begin(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 
     task.add_done_callback(tell)
     return task
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel it until it has ended: a cancellation that arrives in the middle of a call to a store may be
+    taken for an error of that call."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.2)

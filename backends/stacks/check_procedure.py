@@ -180,6 +180,9 @@ def _step(
         if why := _table({fact.id: fact for fact in spec.fact}, step.each.fact):
             yield ("each", "fact"), why
         yield from _names(procedure, None, step.each.where, ("each", "where"))
+    secret = {param.name for param in procedure.param if param.secret}
+    if isinstance(step.do, do.CommandSpec) and secret & names_in(step.do.argv):
+        yield ("do", "argv"), "a secret never stands among arguments: everybody on this host can read them"
     for key, value in to_builtins(step.do).items():
         if key != "text" or not isinstance(step.do, do.SqlStatementSpec):
             yield from _names(procedure, step.each, value, ("do", key))

@@ -292,6 +292,20 @@ async def test_an_engine_that_does_not_answer_is_not_a_stop() -> None:
         assert "the engine did not take it up" in room.text()
 
 
+async def test_a_run_that_began_while_the_question_stood_is_the_one_that_is_followed() -> None:
+    """The room puts a lost halt back by itself; whoever confirms meanwhile is attached to that."""
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        others = replace(scenes.run(room.clock.now()), operation="the-rooms-own")
+        room.engine.put_run(others)
+        await room.press("h")
+        await room.pass_time(6)
+        assert room.dialog.stage is Stage.RUNNING
+        room.engine.put_run(replace(others, verdict=Verdict.VERIFIED, ended=room.clock.now()))
+        await room.settle()
+        assert room.dialog.stage is Stage.PROVED
+
+
 async def test_an_already_halted_stack_can_be_halted_again() -> None:
     async with opened(make_room("halted")) as room:
         await room.open_dialog()

@@ -25,6 +25,7 @@ from tests.sim.virtual import VirtualLoop
 from tests.sim.world import Paper, now
 
 SOAK = bool(os.environ.get("CONTROLROOM_SOAK"))
+EXAMPLES = int(os.environ.get("CONTROLROOM_SOAK_EXAMPLES", "5000")) if SOAK else 200
 APPROVED = replace(RESUME, needs_approval=True)
 PEOPLE = (replace(KIM, uid=os.getuid() + 1), Identity("lee", os.getuid(), "ops1"))
 """The second is whose process this is: only they can consent, and only to what the first asks for."""
@@ -283,7 +284,7 @@ class TwoOperators(RuleBasedStateMachine):
 
 TestTwoOperators = TwoOperators.TestCase
 TestTwoOperators.settings = settings(
-    max_examples=5000 if SOAK else 200,
+    max_examples=EXAMPLES,
     stateful_step_count=100 if SOAK else 50,
     deadline=None,
     suppress_health_check=list(HealthCheck),

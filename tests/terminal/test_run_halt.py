@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import time
 from collections.abc import Iterator
@@ -121,3 +122,27 @@ def test_it_finishes_although_its_output_is_closed(wire: Between, bare: dict[str
     assert process.stdout is not None
     process.stdout.close()
     assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("disk", ["full", "gone"])
+def test_it_halts_without_a_terminal_type_and_without_a_place_for_its_journal(
+    wire: Between, bare: dict[str, str], tmp_path: Path, disk: str
+) -> None:
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    state = tmp_path / "state" if disk == "full" else Path("/dev/null")
+    config = tmp_path / "elsewhere.toml"
+    kept = [line for line in wire.config.read_text().splitlines() if not line.startswith("state_dir")]
+    config.write_text("\n".join(kept))
+    done = subprocess.run(
+        [*CONTROLROOM, "--config", str(config), *HALT],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=40, cwd=ROOT, check=False,
+        env=bare | {"XDG_STATE_HOME": str(state)}, preexec_fn=fill if disk == "full" else None,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "TERM" not in bare
+    assert "VERIFIED" in done.stdout or "ALREADY" in done.stdout
+    assert "The journal could not be written; the stop went ahead without it." in done.stdout
+    assert done.stderr == ""
+    assert wire.writes

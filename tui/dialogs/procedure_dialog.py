@@ -19,7 +19,7 @@ from backends.model.clock import Instant
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import NO_TEXT, SafeText
 from tui.actions import Way, key_text
-from tui.desk import NO_ANSWERS, Answers, Desk
+from tui.desk import NO_ANSWERS, Answers, Desk, running
 from tui.dialogs.arming import Arming
 from tui.dialogs.keyed_screen import SCROLLING, KeyedScreen, name_of
 from tui.dialogs.prompt import key_line
@@ -157,7 +157,7 @@ class ProcedureDialog(KeyedScreen):
         self._headline = headline
         if self.operation is not None:
             found = (run for run in moment.board.runs if run.operation == self.operation)
-            self._run = next(found, self._run)
+            self._run = next(found, self._run) or self._attached(moment)
         self._settle_stage()
         if self.stage is Stage.QUESTION and self.idle_left() <= 0:
             self._close("abandoned", "dialog closed by itself after 30 s without a key; nothing was done")
@@ -168,6 +168,14 @@ class ProcedureDialog(KeyedScreen):
             self.query_one(Headline).show(headline)
         self.set_class(self.stage is Stage.NOT_PROVED, "-failed")
         self.redraw()
+
+    def _attached(self, moment: Moment) -> Run | None:
+        """The run that the engine has attached this one to: it had begun while the question stood, as when
+        the room itself puts a lost halt back."""
+        run = None if self._params else running(moment.board, self.procedure.id)
+        if run is not None:
+            self.operation = run.operation
+        return run
 
     def redraw(self) -> None:
         """Draw what is known already, after a key."""

@@ -159,7 +159,7 @@ class Service:
                 self.say("ERROR", f"Redis connection lost: {error}")
             finally:
                 with suppress(RedisError):
-                    await link.aclose()  # type: ignore[no-untyped-call]
+                    await link.aclose()  # type: ignore[no-untyped-call]  # the library gives this method no types
             await asyncio.sleep(1.0)
 
     def routes(self) -> list[Route]:

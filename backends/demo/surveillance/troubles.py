@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from backends.demo.course import end
 from backends.demo.faults import Switch
 from backends.demo.surveillance.detector import INSERT, Situation, alert_of, save
 from backends.demo.surveillance.structlog import stamp
@@ -119,8 +120,7 @@ class Troubles:
     async def _second_detector(self, is_on: bool) -> None:
         second, self._second = self._second, None
         if second is not None:
-            second.cancel()
-            await asyncio.gather(second, return_exceptions=True)
+            await end(second)
         if is_on:
             self._second = asyncio.create_task(self._watch())
 

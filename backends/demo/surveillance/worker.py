@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from backends.demo.course import end
 from backends.demo.dockerd.log_store import LogStore
 from backends.demo.surveillance.structlog import Events
 
@@ -41,8 +42,7 @@ class Worker(ABC):
     async def stop(self, how: signal.Signals) -> None:  # noqa: ARG002 # it has nothing to tidy up
         work, self._work = self._work, None
         if work is not None:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await end(work)
 
     def freeze(self, is_on: bool) -> None:
         if is_on:
