@@ -89,13 +89,16 @@ def test_rows_that_are_blocked_have_no_procedure() -> None:
 
 
 def test_volumes_are_pruned_only_while_the_whole_stack_runs(stack: Stack) -> None:
-    (complete,) = (each for each in stack.procedures["prune-volumes"].requires if each.fact == "stack.running")
+    requires = stack.procedures["prune-volumes"].requires
+    (complete,) = (each for each in requires if each.fact == "stack.running")
     assert complete.at_least == 16
 
 
 def test_whatever_loses_data_wants_a_halt_and_a_fresh_verified_backup(stack: Stack) -> None:
-    losing = ("restore", "pg-restore", "pg-reset", "migrate-002", "schema-wipe", "deep-clean", "redis-flush",
-              "rollback-latest", "rollback-tag", "prune-images", "prune-volumes", "chown", "remove-strangers")  # fmt: skip
+    losing = (
+        "restore", "pg-restore", "pg-reset", "migrate-002", "schema-wipe", "deep-clean", "redis-flush",
+        "rollback-latest", "rollback-tag", "prune-images", "prune-volumes", "chown", "remove-strangers",
+    )  # fmt: skip
     for name in losing:
         wanted = {condition.fact for condition in stack.procedures[name].requires}
         assert {"halt.stream", "backup.trailer", "backup.checked", "backup.verified_age"} <= wanted, name
