@@ -30,7 +30,10 @@ REASON = ("--reason", "the quarterly exercise")
 
 SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all", "stop-senders")
 RETURNING = ("halt", "breaker-trip", "breaker-reset", "resume")
-CLOSING = ("recover-safety", "cancel-all", "flatten-mfa", "restart", "shutdown", "start-applications")
+CLOSING = (
+    "recover-safety", "cancel-all", "flatten-mfa", "restart-storage", "restart", "shutdown",
+    "start-applications",
+)  # fmt: skip
 KEEPING = ("backup-redis", "backup-config", "console-restart", "start-infrastructure", "paper-run")
 HALTED = ("paper-run-own", "halt", "fills-backfill", "model-reload")
 
@@ -175,6 +178,8 @@ def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
         return ("--param", "symbol=MSFT", "--param", "capital=50000")
     if name == "restart":
         return ("--param", "service=signal_service")
+    if name == "restart-storage":
+        return ("--param", "service=redis")
     if name == "flatten-mfa":
         return ("--param-file", f"id_token={folder / 'id_token'}")
     with redis.Redis.from_url(world["redis"], decode_responses=True) as client:
