@@ -102,7 +102,10 @@ class Emergencies:
         if self._is_watch:
             self._refuse(name, "its row was chosen in watch mode", moment)
             self._app.say(f"WATCH – READ ONLY: {procedure.title} is not possible here", "state-warn")
-        elif running(moment.board, name) is not None:
+        elif running(moment.board, name) is not None and not (
+            procedure.risk is RiskClass.STOP and procedure.params
+        ):
+            # Of a stop with something to choose, another one may be meant, and does not wait.
             self._ask_or_attach(moment, procedure, self._way(procedure))
         else:
             self._collect(moment.stack.id, procedure, {})

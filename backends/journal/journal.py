@@ -137,6 +137,13 @@ class Journal:
                         waiting.body["audit_degraded"] = True
                         waiting.tell(False)
                 return
+            except Exception:
+                # One record that cannot be put into words must not end the journal: the next one counts it.
+                with self._wake:
+                    self._lost += 1
+                    self._waiting.popleft()
+                item.tell(False)
+                continue
             with self._wake:
                 self._error = None
                 self._lost -= lost

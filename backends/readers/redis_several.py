@@ -183,6 +183,8 @@ def _clients(_: RedisQuery) -> Question:
     rows = []
     for line in decode(as_text(reply)).splitlines():
         said = dict(part.partition("=")[::2] for part in line.split(" "))
+        if "addr" not in said:
+            raise MisfitError(f"holds {excerpt(line)}, a client expected")
         rows.append({name: said.get(name) for name in ("addr", "name", "age", "sub", "psub")})
     return Rows(rows, len(rows))
 

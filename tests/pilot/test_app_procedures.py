@@ -18,6 +18,7 @@ from backends.procedures.latch import ALARM
 from tests.pilot import platform, world
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.app import ControlRoom
+from tui.commands.room import left_undone
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
 from tui.presenters.procedures import rows
 from tui.screens.main import MainScreen
@@ -206,3 +207,33 @@ async def test_an_unexplained_resume_is_acknowledged_where_it_is_read(where: str
         await it.press("3" if where == "alerts" else "1", "a")
         assert it.engine.acknowledged == (["trading-platform"] if where == "alerts" else [])
         assert isinstance(it.app.screen, MainScreen)
+
+
+async def test_another_order_can_be_cancelled_while_one_is_being_cancelled() -> None:
+    async with opened(room()) as it:
+        it.engine.put_run(run_of("cancel-one", it.clock.now(), StepState.SENT))
+        await it.settle()
+        await it.choose("cancel-one", "ac6b2161aedb5a17")
+        assert it.dialog.stage is Stage.QUESTION
+
+
+async def test_leaving_names_each_stop_that_was_not_proved_whatever_was_proved_since() -> None:
+    async with opened(room()) as it:
+        now = it.clock.now()
+        runs = (
+            run_of("cancel-all", now, operation="op-4", verdict=Verdict.VERIFIED),
+            run_of("halt", now, operation="op-3", verdict=Verdict.UNCONFIRMED),
+            run_of("breaker-trip", now, operation="op-2", verdict=Verdict.VERIFIED),
+            run_of("breaker-trip", now, operation="op-1", verdict=Verdict.FAILED),
+            replace(run_of("halt", now, verdict=Verdict.FAILED), operation="op-0", procedure="no-more"),
+        )
+        it.engine.put(replace(it.engine.board(platform.STACK.id), runs=runs))
+        await it.settle()
+        said = left_undone(it.engine)  # type: ignore[arg-type]  # what it asks of an engine is there
+    halt = platform.STACK.procedures["halt"]
+    assert said == [f"trading-platform: {halt.title} was not proved.", halt.fallback]
+
+
+async def test_a_room_that_is_left_while_a_dialog_comes_up_ends_in_good_order() -> None:
+    async with opened(room()) as it:
+        it.engine.put_run(run_of("halt", it.clock.now(), verdict=Verdict.FAILED))

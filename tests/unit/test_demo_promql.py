@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backends.demo.trading_platform.promql import QueryError, Store, evaluate
+from backends.demo.promql import QueryError, Store, evaluate
 
 STORE: Store = {
     "up": [({"__name__": "up", "job": "gateway"}, 1.0), ({"__name__": "up", "job": "signal"}, 0.0)],

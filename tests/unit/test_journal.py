@@ -95,6 +95,16 @@ async def test_what_json_cannot_hold_is_written_as_text(journal: Journal) -> Non
     assert len(record["step"]["text"]) < 5000
 
 
+async def test_a_record_that_cannot_be_written_down_is_counted_and_ends_nothing(journal: Journal) -> None:
+    """A number of five thousand digits, as a service may answer."""
+    assert not await journal.record(entry(step={"number": 10**5000}), budget=5)
+    assert await journal.record(entry("after it"), budget=5)
+    (record,) = read(journal.folder)
+    assert (record["text"], record["lost_before"]) == ("after it", 1)
+    assert verify(journal.folder).is_whole
+    assert journal.unwritten == 0
+
+
 async def test_the_chain_goes_on_in_the_next_session_and_the_next_file(tmp_path: Path) -> None:
     folder = tmp_path / "journal"
     for number in range(3):

@@ -59,11 +59,13 @@ def open_room(session: Session, wanted: str | None = None) -> int:
 
 
 def left_undone(engine: Engine) -> list[str]:
-    """For each stack whose newest stop was not proved: that, and the commands, to be copied."""
+    """For each stop whose newest run here was not proved: that, and the commands, to be copied."""
     lines: list[str] = []
     for stack in engine.stacks:
         stops = [run for run in engine.board(stack.id).runs if run.risk is RiskClass.STOP and not run.room]
-        if stops and stops[0].verdict not in (Verdict.VERIFIED, Verdict.ALREADY):
-            procedure = stack.procedures[stops[0].procedure]
-            lines += [f"{stack.id}: {procedure.title} was not proved.", procedure.fallback]
+        newest = {run.procedure: run for run in reversed(stops)}
+        for run in newest.values():
+            procedure = stack.procedures.get(run.procedure)
+            if procedure is not None and run.verdict not in (Verdict.VERIFIED, Verdict.ALREADY):
+                lines += [f"{stack.id}: {procedure.title} was not proved.", procedure.fallback]
     return lines

@@ -83,7 +83,7 @@ class AskScreen(KeyedScreen):
         if self._arming.left(moment.now) <= 0:
             self._close()
             return
-        if not self.is_mounted:
+        if not self.stands:
             return
         if headline is not None:
             self.query_one(Headline).show(headline)
@@ -156,7 +156,7 @@ class AskScreen(KeyedScreen):
 
     def show_prompt(self) -> None:
         """Draw the keys there are, or the remark."""
-        if not self.is_mounted:
+        if not self.stands:
             return
         width = max(20, min(self.app.size.width, 104) - 5)
         if self._remark:

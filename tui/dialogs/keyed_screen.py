@@ -49,6 +49,11 @@ class KeyedScreen(CoveringScreen):
         """Whether keys are for the screen itself; False while the keyboard is in a line to type into."""
         return True
 
+    @property
+    def stands(self) -> bool:
+        """Whether there is something to draw on: not yet while it comes up, no more while the room is left."""
+        return self.is_mounted and bool(self.query(self.SEEN))
+
     @abstractmethod
     def show(self, moment: Moment, headline: HeadlineView | None) -> None:
         """Draw the newest moment; also where idleness is noticed."""
@@ -63,7 +68,7 @@ class KeyedScreen(CoveringScreen):
 
     def drawn(self) -> None:
         """A frame of it went to the terminal. It listens a moment after the first with text on it."""
-        if not self._arming.is_seen and self.is_mounted and self.query_one(self.SEEN).size.height:
+        if not self._arming.is_seen and self.stands and self.query_one(self.SEEN).size.height:
             # The clock of key events, which are stamped when they are read.
             self._arming.seen(events.Event().time)
             self.set_timer(DEAF_SECONDS + 0.01, self.show_prompt)

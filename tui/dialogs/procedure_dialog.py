@@ -162,7 +162,7 @@ class ProcedureDialog(KeyedScreen):
         if self.stage is Stage.QUESTION and self.idle_left() <= 0:
             self._close("abandoned", "dialog closed by itself after 30 s without a key; nothing was done")
             return
-        if not self.is_mounted:
+        if not self.stands:
             return
         if headline is not None:
             self.query_one(Headline).show(headline)
@@ -179,7 +179,7 @@ class ProcedureDialog(KeyedScreen):
 
     def redraw(self) -> None:
         """Draw what is known already, after a key."""
-        if not self.is_mounted:
+        if not self.stands:
             return
         width, height = self._room()
         form = self.form_lines(width) if self.stage is Stage.QUESTION else []
@@ -323,7 +323,7 @@ class ProcedureDialog(KeyedScreen):
 
     def show_prompt(self) -> None:
         """Draw the keys there are, without their colour as long as they do not count yet; then the remark."""
-        if not self.is_mounted:
+        if not self.stands:
             return
         self.set_class(bool(self._remark), "-remark")
         width = self._room()[0]

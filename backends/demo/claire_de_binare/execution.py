@@ -14,8 +14,8 @@ import psycopg
 from redis.asyncio import Redis
 
 from backends.demo.claire_de_binare.service import HALT, STRATEGY, SYMBOL, Service
+from backends.demo.database import Database
 from backends.demo.dockerd.log_store import LogStore
-from backends.demo.trading_platform.database import Database
 
 _BASE: Final = 50_000.0
 """The simulator's price, whatever the market's."""

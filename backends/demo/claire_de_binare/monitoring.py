@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from backends.demo.trading_platform.replies import says, success
+from backends.demo.replies import says, success
 
 _JOBS: Final = {
     "prometheus": "cdb_prometheus", "cdb_execution": "cdb_execution", "cdb_signal": "cdb_signal",

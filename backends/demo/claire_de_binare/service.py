@@ -19,9 +19,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from backends.demo.course import begin
+from backends.demo.database import Database
 from backends.demo.dockerd.log_store import LogStore
 from backends.demo.port import HttpPort
-from backends.demo.trading_platform.database import Database
 
 STRATEGY: Final = "paper"
 SYMBOL: Final = "BTCUSDT"

@@ -20,11 +20,11 @@ from backends.demo.claire_de_binare.faults import FAULTS
 from backends.demo.claire_de_binare.feed import Candles, Feed, Regime, Signal
 from backends.demo.claire_de_binare.gate import Allocation, Risk
 from backends.demo.claire_de_binare.monitoring import Prometheus, grafana_routes
-from backends.demo.claire_de_binare.programs import PostgresPrograms, archive_of, chown, grafana_cli
 from backends.demo.claire_de_binare.project import Project
 from backends.demo.claire_de_binare.service import Service
 from backends.demo.claire_de_binare.troubles import Troubles
 from backends.demo.course import begin
+from backends.demo.database import Database
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.engine import Engine
 from backends.demo.dockerd.log_store import LogStore
@@ -32,12 +32,12 @@ from backends.demo.dockerd.spec import ContainerSpec, Execute, Workload
 from backends.demo.faults import Faults
 from backends.demo.port import HttpPort
 from backends.demo.postgres_server import PostgresServer
+from backends.demo.programs import PostgresPrograms, archive_of, chown, grafana_cli
 from backends.demo.redis_front import RedisFront
 from backends.demo.redis_server import RedisServer
-from backends.demo.trading_platform.database import Database
-from backends.demo.trading_platform.service import HttpService
-from backends.demo.trading_platform.storage import PostgresWork, RedisWork
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.service import HttpService
+from backends.demo.storage import PostgresWork, RedisWork
+from backends.demo.voice import Voice
 
 ID: Final = "claire-de-binare"
 DATABASE: Final = "claire_de_binare"

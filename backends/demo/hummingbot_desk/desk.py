@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from backends.demo.claire_de_binare.programs import PostgresPrograms
+from backends.demo.database import Database
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.engine import Engine
 from backends.demo.dockerd.log_store import LogStore
@@ -31,12 +31,12 @@ from backends.demo.hummingbot_desk.project import Project
 from backends.demo.hummingbot_desk.troubles import Troubles
 from backends.demo.port import HttpPort
 from backends.demo.postgres_server import PostgresServer
+from backends.demo.programs import PostgresPrograms
 from backends.demo.redis_front import RedisFront
 from backends.demo.redis_server import RedisServer
-from backends.demo.trading_platform.database import Database
-from backends.demo.trading_platform.service import HttpService
-from backends.demo.trading_platform.storage import PostgresWork, RedisWork
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.service import HttpService
+from backends.demo.storage import PostgresWork, RedisWork
+from backends.demo.voice import Voice
 
 DATABASE: Final = "hbot_ops"
 _USER: Final = "trader"

@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from backends.demo.hummingbot_desk.containers import PREFIX
-from backends.demo.trading_platform.promql import QueryError, Store, evaluate
-from backends.demo.trading_platform.replies import success
+from backends.demo.promql import QueryError, Store, evaluate
+from backends.demo.replies import success
 
 _JOBS: Final = {
     "prometheus": "prometheus",

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from backends.demo.database import Database
 from backends.demo.surveillance.structlog import now
-from backends.demo.trading_platform.database import Database
 
 _SHOWN: Final = (
     "alert_id", "alert_type", "priority", "severity", "exchange", "instrument", "trigger_metric",

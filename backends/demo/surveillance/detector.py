@@ -15,11 +15,11 @@ import psycopg
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from backends.demo.database import Database
 from backends.demo.dockerd.log_store import LogStore
 from backends.demo.surveillance.settings import load
 from backends.demo.surveillance.structlog import now
 from backends.demo.surveillance.worker import Worker
-from backends.demo.trading_platform.database import Database
 
 _KINDS: Final[Mapping[str, tuple[str, str, str, str]]] = {
     # type: metric, condition, priority, severity

@@ -14,10 +14,10 @@ from typing import Any, Final
 import psycopg
 from redis.asyncio import Redis
 
+from backends.demo.database import Database
 from backends.demo.dockerd.log_store import LogStore
 from backends.demo.surveillance.market import depth
 from backends.demo.surveillance.worker import Worker
-from backends.demo.trading_platform.database import Database
 
 WINDOW: Final = 300
 LEAST: Final = 30

@@ -13,6 +13,7 @@ from typing import Final
 from starlette.applications import Starlette
 
 from backends.demo.course import begin
+from backends.demo.database import Database
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.engine import Engine
 from backends.demo.dockerd.log_store import LogStore
@@ -22,6 +23,8 @@ from backends.demo.port import HttpPort
 from backends.demo.postgres_server import PostgresServer
 from backends.demo.redis_front import RedisFront
 from backends.demo.redis_server import RedisServer
+from backends.demo.service import HttpService
+from backends.demo.storage import PostgresWork, RedisWork
 from backends.demo.surveillance.containers import SERVICES, container_specs
 from backends.demo.surveillance.dashboard import Dashboard
 from backends.demo.surveillance.detector import Detector
@@ -32,10 +35,7 @@ from backends.demo.surveillance.programs import DatabasePrograms, WorkerPrograms
 from backends.demo.surveillance.settings import HERE, lay_out
 from backends.demo.surveillance.troubles import Troubles
 from backends.demo.surveillance.worker import Worker
-from backends.demo.trading_platform.database import Database
-from backends.demo.trading_platform.service import HttpService
-from backends.demo.trading_platform.storage import PostgresWork, RedisWork
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.voice import Voice
 
 USER: Final = "trader"
 """The role of every demo's database; here it also stands for the image's own superuser."""

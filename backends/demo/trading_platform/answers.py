@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from backends.demo.trading_platform.gateway_auth import AuthError
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.voice import Voice
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from backends.demo.dockerd.log_store import LogStore
-from backends.demo.trading_platform.voice import line_of
+from backends.demo.voice import line_of
 
 _PAUSE: Final = 1.6
 """Seconds between two lines, on average."""

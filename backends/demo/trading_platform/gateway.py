@@ -17,7 +17,7 @@ from backends.demo.trading_platform.broker import PaperBroker, Report
 from backends.demo.trading_platform.kill_switch import KillSwitch, MissingStateError
 from backends.demo.trading_platform.ledger import Ledger
 from backends.demo.trading_platform.reservation import LIMIT, reserve
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.voice import Voice
 
 SAFETY: Final = frozenset({"kill_switch", "circuit_breaker", "position_reservation"})
 """The components without which no order is taken."""

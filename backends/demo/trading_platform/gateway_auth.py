@@ -19,7 +19,7 @@ from starlette.requests import Request
 from backends.demo.trading_platform import sign_in
 from backends.demo.trading_platform.kill_switch import now_text
 from backends.demo.trading_platform.service_token import ServiceTokens, TokenError
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.voice import Voice
 from backends.model.credential import internal_token, user_context
 from backends.model.secret import Secret
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from backends.demo.trading_platform.answers import Json, body_of, fail
 from backends.demo.trading_platform.gateway_auth import Authority
 from backends.demo.trading_platform.kill_switch import AlreadyError, KillSwitch, MissingStateError
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.voice import Voice
 
 
 class KillSwitchApi:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from backends.demo.database import Database
 from backends.demo.trading_platform.broker import Holding
-from backends.demo.trading_platform.database import Database
 
 TERMINAL: Final = frozenset(
     ("filled", "canceled", "expired", "failed", "rejected", "replaced", "done_for_day",

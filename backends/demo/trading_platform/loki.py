@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from backends.demo.dockerd.log_store import Entry
 from backends.demo.dockerd.stamps import parse
-from backends.demo.trading_platform.replies import says, success
+from backends.demo.replies import says, success
 
 LogLines = Callable[[], Mapping[str, list[Entry]]]
 """What every compose service wrote."""

@@ -18,7 +18,7 @@ from backends.demo.trading_platform.answers import Json, body_of, metrics
 from backends.demo.trading_platform.gateway_auth import Authority
 from backends.demo.trading_platform.kill_switch import now_text
 from backends.demo.trading_platform.market import Market
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.voice import Voice
 
 PRICE_SECONDS: Final = 300
 """How long a price is kept in Redis."""

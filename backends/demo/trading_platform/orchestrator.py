@@ -16,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from backends.demo.database import Database
 from backends.demo.trading_platform.answers import InvalidError, Json, body_of, fail, metrics
 from backends.demo.trading_platform.broker import PaperBroker
-from backends.demo.trading_platform.database import Database
 from backends.demo.trading_platform.gateway import RefusedError
 from backends.demo.trading_platform.kill_switch import KillSwitch, MissingStateError, now_text
 from backends.demo.trading_platform.kill_switch_api import KillSwitchApi
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.voice import Voice
 
 STRATEGY: Final = "alpha_baseline"
 PAUSE: Final = 6.0

@@ -12,6 +12,7 @@ from typing import Any, Final
 import psycopg
 
 from backends.demo.course import begin
+from backends.demo.database import Database
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.container import Container
 from backends.demo.dockerd.engine import Engine
@@ -19,14 +20,16 @@ from backends.demo.dockerd.log_store import LogStore
 from backends.demo.faults import Faults
 from backends.demo.port import HttpPort
 from backends.demo.postgres_server import PostgresServer
+from backends.demo.promql import Store, Vector
 from backends.demo.redis_front import RedisFront
 from backends.demo.redis_server import RedisServer
+from backends.demo.service import HttpService
+from backends.demo.storage import PostgresWork, RedisWork
 from backends.demo.trading_platform.answers import service_app
 from backends.demo.trading_platform.broker import PaperBroker, Report
 from backends.demo.trading_platform.chatter import chatter, write_history
 from backends.demo.trading_platform.checkout import make_checkout
 from backends.demo.trading_platform.containers import SERVICES, container_specs
-from backends.demo.trading_platform.database import Database
 from backends.demo.trading_platform.faults import FAULTS
 from backends.demo.trading_platform.flood import RATE
 from backends.demo.trading_platform.gateway import Gateway
@@ -40,16 +43,13 @@ from backends.demo.trading_platform.market import Market
 from backends.demo.trading_platform.market_data import MarketData, market_data_routes
 from backends.demo.trading_platform.orchestrator import Orchestrator, orchestrator_routes
 from backends.demo.trading_platform.prometheus import Prometheus
-from backends.demo.trading_platform.promql import Store, Vector
 from backends.demo.trading_platform.seed import holdings, seed_database, seed_redis
-from backends.demo.trading_platform.service import HttpService
 from backends.demo.trading_platform.service_token import ServiceTokens
 from backends.demo.trading_platform.sign_in import keep_signed_in, sign_in
 from backends.demo.trading_platform.signal_service import SignalService, signal_routes
 from backends.demo.trading_platform.small_services import Registry, console_routes, grafana_routes
-from backends.demo.trading_platform.storage import PostgresWork, RedisWork
 from backends.demo.trading_platform.troubles import Troubles
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.voice import Voice
 from backends.model.secret import Secret
 
 ID: Final = "trading-platform"

@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from backends.demo.dockerd.stamps import SECOND, trimmed
-from backends.demo.trading_platform.promql import QueryError, Store, evaluate
-from backends.demo.trading_platform.replies import says, success
+from backends.demo.promql import QueryError, Store, evaluate
+from backends.demo.replies import says, success
 
 _JOBS: Final = {
     "prometheus": ("prometheus", "localhost:9090"),

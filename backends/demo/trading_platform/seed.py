@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
+from backends.demo.database import Database
 from backends.demo.trading_platform import breaker
 from backends.demo.trading_platform.broker import Holding
-from backends.demo.trading_platform.database import Database
 from backends.demo.trading_platform.market import OPENING
 
 STRATEGY: Final = "alpha_baseline"

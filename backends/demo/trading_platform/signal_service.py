@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from backends.demo.database import Database
+from backends.demo.promql import Vector
 from backends.demo.trading_platform.answers import Json, fail, metrics
-from backends.demo.trading_platform.database import Database
 from backends.demo.trading_platform.kill_switch import now_text
-from backends.demo.trading_platform.promql import Vector
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.voice import Voice
 
 STRATEGY: Final = "alpha_baseline"
 _PAUSE: Final = 5.0

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from backends.demo.replies import says
 from backends.demo.trading_platform.answers import Json, fail
 from backends.demo.trading_platform.kill_switch import now_text
-from backends.demo.trading_platform.replies import says
 
 
 class Registry:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from backends.demo.port import Asgi, HttpPort
-from backends.demo.trading_platform.voice import Voice
+from backends.demo.voice import Voice
 
 Judge = Callable[[], Awaitable[tuple[bool, str]]]
 """What ``curl -f .../health`` finds: whether the answer is well, and what it prints."""
