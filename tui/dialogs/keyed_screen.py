@@ -47,7 +47,7 @@ class KeyedScreen(CoveringScreen):
 
     @property
     def stands(self) -> bool:
-        """Whether there is something to draw on: not yet while it comes up, no more while the room is left."""
+        """Whether there is something to draw on: not while it comes up, nor while the room is left."""
         return self.is_mounted and bool(self.query(self.SEEN))
 
     @abstractmethod
