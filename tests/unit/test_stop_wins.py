@@ -155,7 +155,8 @@ def test_what_moves_the_market_waits_for_another_of_its_kind() -> None:
 def test_a_stop_of_something_that_the_list_was_too_long_to_show_is_not_refused() -> None:
     made = office(procedures={"cancel": CANCEL}, wire={"/close": "ok"})
     rows = ((SafeText("AAPL"), SafeText("10")),)
-    made.desk.value = lambda fact: Table(("symbol", "qty"), rows, 900)  # type: ignore[method-assign]  # it reads only a part of a long list
+    # Of this desk only.
+    made.desk.value = lambda fact: Table(("symbol", "qty"), rows, 900)  # type: ignore[method-assign]
     run = simulate(made.procedures.execute(asked("cancel", params={"symbol": "MSFT"})))
     assert [path for _, _, path in made.desk.sent] and run.verdict is not Verdict.REFUSED
 
