@@ -181,7 +181,7 @@ def _step(
             yield ("each", "fact"), why
         yield from _names(procedure, None, step.each.where, ("each", "where"))
     secret = {param.name for param in procedure.param if param.secret}
-    if isinstance(step.do, do.CommandSpec) and secret & names_in(step.do.argv):
+    if isinstance(step.do, (do.CommandSpec, do.DockerExecSpec)) and secret & names_in(step.do.argv):
         yield ("do", "argv"), "a secret never stands among arguments: everybody on this host can read them"
     for key, value in to_builtins(step.do).items():
         if key != "text" or not isinstance(step.do, do.SqlStatementSpec):
