@@ -6,6 +6,13 @@ import asyncio
 import contextlib
 from types import TracebackType
 
+BODY_FAULTS = {
+    "nothing": b"", "HTML": b"<html><body>healthy</body></html>", "empty object": b"{}", "list": b"[[]]",
+    "JSON text": b'"healthy"', "half": b'{"status": "hea', "not UTF-8": b'{"status": "\xff"}',
+    "huge": b" " * 1_100_000 + b'{"status": "healthy"}',
+}  # fmt: skip
+"""Bodies of a 200 that are not what was asked for."""
+
 RAW_REPLIES = {
     "nil": b"$-1\r\n",
     "empty text": b"$0\r\n\r\n",

@@ -29,7 +29,7 @@ from backends.readers.http_page import new_client
 from backends.readers.postgres import PostgresFactReader
 from backends.readers.redis import RedisFactReader
 from backends.stacks.loader import built_in, load_stack
-from tests.contract.fault_source import RAW_REPLIES, StubbornRedis
+from tests.contract.fault_source import BODY_FAULTS, RAW_REPLIES, StubbornRedis
 from tests.contract.faulty import Fault, Faulty
 from tests.contract.http_server import Answer, HttpServer
 from tests.servers.redis import RedisServer
@@ -336,11 +336,6 @@ HTTP_FAULTS = {
     "forbidden": (Answer(403, b'{"detail": "no"}'), FAILED),
     "elsewhere": (Answer(302, b"", {"Location": "http://no.invalid/"}), FAILED),
 }
-BODY_FAULTS = {
-    "nothing": b"", "HTML": b"<html><body>healthy</body></html>", "empty object": b"{}", "list": b"[[]]",
-    "JSON text": b'"healthy"', "half": b'{"status": "hea', "not UTF-8": b'{"status": "\xff"}',
-    "huge": b" " * 1_100_000 + b'{"status": "healthy"}',
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("which", FACTS)
