@@ -36,7 +36,11 @@ def stack_data(stack: Stack, board: Board, now: Instant) -> dict[str, Any]:
         },
         "sources": [_source(source, board.sources.get(source.id), now) for source in stack.sources.values()],
         "services": _services(stack, board, now),
-        "facts": [_fact(fact, board.readings.get(fact.id), now) for fact in stack.facts.values()],
+        "facts": [
+            _fact(fact, board.readings.get(fact.id), now)
+            for fact in stack.facts.values()
+            if not fact.on_demand
+        ],
         "alarms": [_alarm(alarm, now) for alarm in board.alarms],
     }
 
