@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from backends.model.board import SERVICE
@@ -69,14 +69,9 @@ def demanded(spec: schema.StackFile, row: Demand) -> Iterator[Complaint]:
             (),
             "expected a demand: equals, differs, ok, missing, zero, at_most, at_least, max_age or min_age",
         )
-    facts = {fact.id: fact for fact in spec.fact}
-    if row.fact.startswith(SERVICE):
-        yield from service_name(spec, row.fact)
+    fact = yield from named_fact(spec, row.fact)
+    if fact is None:
         return
-    if why := known(row.fact, facts, "fact"):
-        yield ("fact",), why
-        return
-    fact = facts[row.fact]
     yield from ((("equals",), text) for text in not_said_by(fact, words_of(row.equals)))
     yield from ((("differs",), text) for text in not_said_by(fact, words_of(row.differs)))
     yield from _counted(row, fact)
@@ -97,10 +92,20 @@ def _counted(row: Demand, fact: schema.FactSpec) -> Iterator[Complaint]:
         yield ("where",), f"needs a table, but {fact.id!r} is {fact.type}"
 
 
-def service_name(spec: schema.StackFile, fact: str) -> Iterator[Complaint]:
-    """What is wrong with ``service:NAME``; a parameter in its place is fine."""
-    name = fact.removeprefix(SERVICE)
-    if not name.startswith("$") and (
-        why := known(name, [service.name for service in spec.service], "service")
-    ):
+def named_fact(spec: schema.StackFile, name: str) -> Generator[Complaint, None, schema.FactSpec | None]:
+    """The fact a demand or a proof is about; None for ``service:NAME``, or where there is no such fact."""
+    if name.startswith(SERVICE):
+        yield from _service(spec, name.removeprefix(SERVICE))
+        return None
+    facts = {fact.id: fact for fact in spec.fact}
+    if why := known(name, facts, "fact"):
+        yield ("fact",), why
+        return None
+    return facts[name]
+
+
+def _service(spec: schema.StackFile, name: str) -> Iterator[Complaint]:
+    services = [service.name for service in spec.service]
+    # A parameter stands for a service that is named later.
+    if not name.startswith("$") and (why := known(name, services, "service")):
         yield ("fact",), why

@@ -14,7 +14,7 @@ from backends.model.board import SERVICE
 from backends.model.substitution import RESERVED, fill, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
-from backends.stacks.check_check import demanded, service_name
+from backends.stacks.check_check import demanded, named_fact
 from backends.stacks.naming import Complaint, known, not_said_by, path_objection, source_of, word, words_of
 from backends.stacks.schema_check import RequireRow
 from backends.stacks.toml_lines import Place
@@ -299,14 +299,9 @@ def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Ite
 
 
 def _read(spec: schema.StackFile, row: schema.ProofRow, words: list[str]) -> Iterator[Complaint]:
-    facts = {fact.id: fact for fact in spec.fact}
-    if row.fact.startswith(SERVICE):
-        yield from service_name(spec, row.fact)
+    fact = yield from named_fact(spec, row.fact)
+    if fact is None:
         return
-    if why := known(row.fact, facts, "fact"):
-        yield ("fact",), why
-        return
-    fact = facts[row.fact]
     for text in not_said_by(fact, words):
         yield ("equals",), text
     if row.newer and fact.observed is None and (fact.type != "time" or fact.max_age is None):

@@ -51,7 +51,7 @@ class System:
         self.rng = random.Random(f"{seed} troubles")  # noqa: S311 # a world to look at, no secrets
         self.project = folder / "project"
         self._backups = folder / "backups"
-        self._dice = random.Random(f"{seed} market")  # noqa: S311
+        self._dice = random.Random(f"{seed} market")  # noqa: S311 # as above
         self.logs = {service: LogStore() for service in SERVICES}
         self._redis_server = RedisServer(folder, lambda line: self.logs["redis"].write([line]))
         self._postgres_server = PostgresServer(folder, lambda line: self.logs["timescaledb"].write([line]))
