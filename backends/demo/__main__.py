@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NoSuchStackError, UnknownFaultError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    except StartError as error:
+    except (StartError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     finally:

@@ -22,9 +22,14 @@ def begin(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     return task
 
 
-async def end(task: asyncio.Task[None]) -> None:
-    """Cancel it until it has ended: a cancellation that arrives in the middle of a call to a store may be
-    taken for an error of that call."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.2)
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel them until they have ended: a cancellation that arrives in the middle of a call to a store may
+    be taken for an error of that call."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        done, left = await asyncio.wait(left, timeout=0.2)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # looked at: what ended before it was asked to is told by others

@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from backends.demo.course import end
 from backends.demo.process import free_port
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
@@ -55,10 +56,7 @@ class HttpPort:
         for connection in list(server.server_state.connections):
             if transport := getattr(connection, "transport", None):
                 transport.abort()
-        tasks = list(server.server_state.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*server.server_state.tasks)
 
     def freeze(self, is_on: bool) -> None:
         """Accept but answer nothing, as a paused process does; or go on."""

@@ -21,7 +21,8 @@ _PR_SET_PDEATHSIG = 1
 _LONGEST_LINE = 65_536
 _PORTS = range(10_000, 18_000)
 """Below what Linux (from 32768) and macOS (from 49152) use for outgoing connections."""
-_given: set[int] = set()
+_given: dict[int, socket.socket] = {}
+"""What keeps each port this process was given from every other demo: the UDP port of the same number."""
 
 
 class StartError(Exception):
@@ -29,17 +30,22 @@ class StartError(Exception):
 
 
 def free_port() -> int:
-    """A loopback TCP port nobody listens on, another one at each call.
+    """A loopback TCP port nobody listens on, another one at each call in any process.
 
     A server of the demo listens some time after its port was chosen, so it is none that the kernel may
-    hand to an outgoing connection meanwhile.
+    hand to an outgoing connection meanwhile, and no other demo is given it while this process lives.
     """
     for port in random.sample(_PORTS, len(_PORTS)):
-        if port not in _given:
-            with socket.socket() as probe, contextlib.suppress(OSError):
+        mark = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            mark.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
-                _given.add(port)
-                return port
+        except OSError:
+            mark.close()
+        else:
+            _given[port] = mark
+            return port
     raise StartError("no loopback port is free for the demo")
 
 

@@ -8,6 +8,7 @@ from time import monotonic
 
 import pytest
 
+from backends.demo.process import free_port
 from backends.model.action import DockerVerb
 from backends.model.fact import SourceError
 from backends.model.procedure import Receipt, ReceiptKind, Step
@@ -17,7 +18,6 @@ from backends.readers.docker_swarm import SwarmServiceReader
 from backends.writers.swarm import SwarmEffector
 from tests.servers.demo import DemoWorld
 from tests.servers.docker import DockerEngine
-from tests.servers.process import free_port
 
 SPECS = [ServiceSpec(name, (f"desk_{name}",), "work", "swarm") for name in ("web", "bad", "gone")]
 

@@ -14,12 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from backends.demo.port import HttpPort
+from backends.demo.process import free_port
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, Table, ValueType
 from backends.model.query import PrometheusQuery
 from backends.model.stack import Source, SourceKind
 from backends.readers.http_page import new_client
 from backends.readers.prometheus import PrometheusFactReader
-from tests.servers.process import Child, drop_home, free_port, make_home
+from tests.servers.process import Child, drop_home, make_home
 
 FLOAT, COUNT, TABLE, TEXT = ValueType.FLOAT, ValueType.COUNT, ValueType.TABLE, ValueType.TEXT
 

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from backends.anchored import anchored
+from backends.demo.process import free_port
 from backends.journal.anchorage import Anchorage
 from backends.journal.chain_file import ChainFile, end_of, files_of
 from backends.journal.entry import Entry, Kind, Session
@@ -24,7 +25,7 @@ from backends.journal.verify import verify
 from backends.model.anchor import AnchorError, AnchorKind, AnchorPlace, Mark
 from backends.model.clock import SystemClock
 from backends.writers.anchor import make_anchor
-from tests.servers.process import free_port, wait_until
+from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
 from tui.cli import app
 from tui.commands.verdict import ExitCode

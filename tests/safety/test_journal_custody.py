@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from backends.anchored import anchored
+from backends.demo.process import free_port
 from backends.engine import Engine, Mode
 from backends.journal import custody
 from backends.journal.chain_file import ChainFile, files_of
@@ -28,7 +29,7 @@ from backends.model.intent import Intent
 from backends.model.safetext import SafeText
 from tests.clock import FakeClock
 from tests.safety.dying_room import redis_stack
-from tests.servers.process import free_port, wait_until
+from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
 from tests.sim.world import KIM
 

@@ -9,7 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.process import Child, UnavailableError, drop_home, free_port, make_home
+from backends.demo.process import free_port
+from tests.servers.process import Child, UnavailableError, drop_home, make_home
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import random
 import shutil
 import signal
 import socket
@@ -22,20 +21,10 @@ T = TypeVar("T")
 PREFIX = "controlroom-test-"
 _OWNER = "owner.pid"
 _PR_SET_PDEATHSIG = 1
-_PORTS = range(18_000, 32_000)
 
 
 class UnavailableError(Exception):
     """A server cannot run here; the message says why."""
-
-
-def free_port() -> int:
-    """A loopback TCP port nobody uses, below those the kernel hands to outgoing connections meanwhile."""
-    for port in random.sample(_PORTS, 200):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise UnavailableError("no free loopback port")
 
 
 def wait_until(is_so: Callable[[], T], seconds: float = 10.0, what: str = "it", every: float = 0.02) -> T:

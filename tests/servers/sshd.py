@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.process import Child, UnavailableError, drop_home, free_port, listens, make_home
+from backends.demo.process import free_port
+from tests.servers.process import Child, UnavailableError, drop_home, listens, make_home
 
 
 @dataclass

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from backends.demo.course import begin
+from backends.demo.course import begin, end
 from backends.demo.database import Database
 from backends.demo.dockerd.log_store import LogStore
 from backends.demo.port import HttpPort
@@ -96,9 +96,7 @@ class Service:
     async def stop(self, how: signal.Signals) -> None:  # noqa: ARG002 # it ends the same way by any
         self.is_up = False
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         await self.port.close()
         with suppress(RedisError):
             await self.redis.aclose()

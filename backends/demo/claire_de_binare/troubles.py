@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from backends.demo.claire_de_binare.gate import LIMIT
 from backends.demo.claire_de_binare.service import HALT
-from backends.demo.course import begin
+from backends.demo.course import begin, end
 from backends.demo.faults import Switch
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ class Troubles:
     async def _halt_erased(self, is_on: bool) -> None:
         task, self._eraser = self._eraser, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
         if is_on:
             self._eraser = begin(self._erase())
 

@@ -23,7 +23,7 @@ from backends.demo.claire_de_binare.monitoring import Prometheus, grafana_routes
 from backends.demo.claire_de_binare.project import Project
 from backends.demo.claire_de_binare.service import Service
 from backends.demo.claire_de_binare.troubles import Troubles
-from backends.demo.course import begin
+from backends.demo.course import begin, end
 from backends.demo.database import Database
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.engine import Engine
@@ -138,9 +138,7 @@ class World:
     async def close(self) -> None:
         """End everything; what has ended already stays ended."""
         await self._troubles.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self._docker.close()
         await self.redis.aclose()
         await self.engine.close()

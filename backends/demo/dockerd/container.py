@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from backends.demo.course import end
 from backends.demo.dockerd.events import Events
 from backends.demo.dockerd.log_store import STDERR
 from backends.demo.dockerd.meter import Meter
@@ -180,9 +181,7 @@ class Container:
 
     async def close(self) -> None:
         """End whatever still runs for it."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self.spec.workload.stop(signal.SIGTERM)
 
     def _judge(self, is_well: bool, output: str, lived: float) -> None:

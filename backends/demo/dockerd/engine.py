@@ -65,7 +65,11 @@ class Engine:
     async def boot(self, services: Iterable[str]) -> None:
         """These compose services run, and have for a while."""
         started = self._created + 4 * SECOND
-        await asyncio.gather(*(self.service(name).boot(started) for name in services))
+        boots = [self.service(name).boot(started) for name in services]
+        # All come to their end first: what still starts cannot be closed.
+        for error in await asyncio.gather(*boots, return_exceptions=True):
+            if error is not None:
+                raise error
 
     async def look_after(self) -> None:
         """Run health checks until cancelled."""

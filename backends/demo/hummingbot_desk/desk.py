@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from backends.demo.course import end
 from backends.demo.database import Database
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.engine import Engine
@@ -134,9 +135,7 @@ class Desk:
     async def close(self) -> None:
         """End everything; what has ended already stays ended."""
         await self._troubles.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self._docker.close()
         await self.redis.aclose()
         await self._database.close()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from backends.demo.course import end
 from backends.demo.faults import Switch
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ class Troubles:
 
     async def close(self) -> None:
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+            await end(self._keeper)
 
     async def _kill_dry_run(self, is_on: bool) -> None:
         self._desk.kill_switch.is_dry = is_on

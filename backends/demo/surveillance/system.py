@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.applications import Starlette
 
-from backends.demo.course import begin
+from backends.demo.course import begin, end
 from backends.demo.database import Database
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.engine import Engine
@@ -103,9 +103,7 @@ class System:
     async def close(self) -> None:
         """End everything; what has ended already stays ended."""
         await self._troubles.close()
-        for task in self._course:
-            task.cancel()
-        await asyncio.gather(*self._course, return_exceptions=True)
+        await end(*self._course)
         await self._docker.close()
         # The workers before the stores: they would take a lost store for an error of theirs.
         for service in reversed(SERVICES):

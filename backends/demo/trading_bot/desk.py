@@ -9,7 +9,7 @@ from pathlib import Path
 from time import localtime, strftime, time
 from typing import Any, Final
 
-from backends.demo.course import begin
+from backends.demo.course import begin, end
 from backends.demo.faults import Faults
 from backends.demo.port import HttpPort
 from backends.demo.redis_front import RedisFront
@@ -102,9 +102,7 @@ class Desk:
 
     async def close(self) -> None:
         """End everything; what has ended already stays ended."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self.programs.stop()
         for port in self._ports.values():
             await port.close()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
-from backends.demo.course import begin
+from backends.demo.course import begin, end
 from backends.demo.database import Database
 from backends.demo.dockerd.api import engine_app
 from backends.demo.dockerd.container import Container
@@ -198,9 +198,7 @@ class Platform:
     async def close(self) -> None:
         """End everything; what has ended already stays ended."""
         await self._troubles.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self._docker.close()
         for client in (self.redis, self._sessions, self._limits):
             await client.aclose()

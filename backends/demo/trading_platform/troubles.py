@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import RedisError
 
+from backends.demo.course import end
 from backends.demo.faults import Switch
 from backends.demo.trading_platform.flood import flood
 from backends.demo.trading_platform.kill_switch import KEY, MissingStateError
@@ -164,7 +165,6 @@ class Troubles:
     async def _log_flood(self, is_on: bool) -> None:
         task, self._flood = self._flood, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
         if is_on:
             self._flood = asyncio.create_task(flood(self._platform.running, self._platform.flood_rate))
