@@ -49,8 +49,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         self._lock = threading.Lock()
-        self._forms: frozenset[str] = frozenset()
-        self._known: re.Pattern[str] | None = None
+        self._forms: tuple[str, ...] = ()
         self._reach = _REACH
         for secret in secrets:
             self.register(secret)
@@ -63,10 +62,8 @@ class Redactor:
         if len(value) < SHORTEST:
             return
         with self._lock:
-            self._forms |= _forms(value)
-            longest_first = sorted(self._forms, key=len, reverse=True)
-            self._reach = max(_REACH, len(longest_first[0]))
-            self._known = re.compile("|".join(map(re.escape, longest_first)))
+            self._forms = tuple(sorted({*self._forms, *_forms(value)}, key=len, reverse=True))
+            self._reach = max(_REACH, len(self._forms[0]))
 
     def text(self, text: str, limit: int | None = None, *, is_cut: bool = False) -> str:
         """``text`` without secrets; with ``limit`` its first so many characters, at no more work than those
@@ -82,9 +79,9 @@ class Redactor:
         return clean[:limit]
 
     def _masked(self, text: str) -> str:
-        known = self._known
-        if known is not None:
-            text = known.sub(MASK, text)
+        for form in self._forms:  # the longest first
+            if form in text:
+                text = text.replace(form, MASK)
         if "://" in text and "@" in text:
             text = _URL.sub(rf"\g<head>{MASK}", text)
         folded = text.casefold()
