@@ -24,7 +24,7 @@ demo: $(VENV)/.demo  ## install what is needed and start the room on its demo st
 test: $(VENV)/.test  ## install what is needed and run every check and test
 	@sh tests/servers/install.sh
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST)
 
 check: $(VENV)/.test  ## style, types and import contracts
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet .

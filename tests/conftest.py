@@ -10,12 +10,13 @@ import os
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import pytest
 
+from tests import turns
 from tests.clock import FakeClock
 from tests.servers.demo import DemoWorld, start_demo
 from tests.servers.docker import DockerEngine, start_docker
@@ -53,6 +54,21 @@ def pytest_configure(config: pytest.Config) -> None:
     # A terminated run still tears its servers down.
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGHUP, interrupt)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return turns.workers()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    turns.arrange(items)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with turns.turn(item):
+        return (yield)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

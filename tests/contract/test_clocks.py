@@ -66,6 +66,7 @@ async def clock_of(source: str, spec: Stack, ahead: float) -> Reading[float]:
 
 @pytest.mark.parametrize("source", ["redis", "postgres", "docker"])
 @pytest.mark.parametrize("ahead", [0.0, 2.0, -2.0])
+@pytest.mark.alone
 async def test_a_clock_that_differs_is_told_by_how_much(look: Stack, source: str, ahead: float) -> None:
     reading = await clock_of(source, look, ahead)
     assert reading.outcome is Outcome.OK, reading.error

@@ -231,6 +231,7 @@ def test_quarantine(eyes: Eyes) -> None:
     assert eyes.sql("SELECT count(*) FROM orphan_orders WHERE resolved_at IS NULL") == 0
 
 
+@pytest.mark.alone
 def test_log_flood_is_ten_thousand_lines_a_second_and_the_rest_stays_quick(eyes: Eyes) -> None:
     def written() -> int:
         return sum(

@@ -172,6 +172,7 @@ async def test_an_engine_that_is_not_there_is_a_source_that_did_not_answer(tmp_p
         await reader.read([Fact("f", "F", "G", "docker", DockerQuery("info"), TEXT, "Name")])
 
 
+@pytest.mark.alone
 async def test_an_engine_that_hangs_costs_no_more_than_its_deadline(docker_engine: DockerEngine) -> None:
     reader = DockerFactReader(source(docker_engine.url, deadline=0.5), [])
     fact = Fact("f", "F", "G", "docker", DockerQuery("info"), TEXT, "Name")

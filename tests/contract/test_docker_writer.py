@@ -170,6 +170,7 @@ async def test_grace_is_given_before_the_kill(docker_engine: DockerEngine) -> No
         assert 2.0 <= time.monotonic() - began < 6.0
 
 
+@pytest.mark.alone
 async def test_a_slow_stop_is_unknown_in_time_and_still_completes(docker_engine: DockerEngine) -> None:
     with container(docker_engine, stop_signal="SIGTERM") as one:
         began = time.monotonic()
@@ -182,6 +183,7 @@ async def test_a_slow_stop_is_unknown_in_time_and_still_completes(docker_engine:
         wait_until(lambda: not inspected(one.client, one.name)["Running"], 6, "stopped")
 
 
+@pytest.mark.alone
 async def test_an_engine_that_hangs_gets_no_order_later_either(docker_engine: DockerEngine, own: Any) -> None:
     docker_engine.pause()
     try:

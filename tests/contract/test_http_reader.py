@@ -170,6 +170,7 @@ async def test_a_path_is_asked_once_for_all_its_facts_and_the_connection_is_kept
     assert web.connections == 1
 
 
+@pytest.mark.alone
 async def test_one_path_that_hangs_or_breaks_leaves_the_others_in_place_and_in_time(web: HttpServer) -> None:
     web.answers["/slow"] = Answer(HANG)
     asked = [fact("/slow", TEXT, "a"), fact("/config", BOOL, "dry_run"), fact("/gone", TEXT, "a")]
@@ -181,6 +182,7 @@ async def test_one_path_that_hangs_or_breaks_leaves_the_others_in_place_and_in_t
     assert [found[each.id] for each in asked[1:]] == [Found(False), Absent()]
 
 
+@pytest.mark.alone
 async def test_many_paths_that_hang_starve_no_other_path(web: HttpServer) -> None:
     asked = [fact(f"/slow{number}", TEXT, "a") for number in range(12)] + [fact("/config", BOOL, "dry_run")]
     web.answers |= {f"/slow{number}": Answer(HANG) for number in range(12)}
@@ -272,6 +274,7 @@ async def test_refused_credentials_are_said_and_never_shown(web: HttpServer) -> 
     assert said(found) == "refused (401): the credentials are not accepted"
 
 
+@pytest.mark.alone
 async def test_a_cancelled_read_ends_at_once_and_the_next_one_works(web: HttpServer) -> None:
     web.answers["/slow"] = Answer(HANG)
     async with reading(web.url) as reader:

@@ -95,6 +95,7 @@ async def test_already_engaged_is_told_apart_from_other_refusals() -> None:
         ("huge", DONE, "done"),
     ],
 )
+@pytest.mark.alone
 async def test_every_way_to_go_wrong_is_told_in_time_and_without_a_retry(
     fault: str, kind: ReceiptKind, words: str
 ) -> None:

@@ -206,6 +206,7 @@ async def test_a_connection_the_server_ended_is_made_anew_without_a_failed_poll(
     assert isinstance(second, Found) and second != first
 
 
+@pytest.mark.alone
 async def test_a_hang_in_the_middle_breaks_only_what_was_not_answered_and_ends_in_time(dsn: str) -> None:
     asked = [fact(f"SELECT {number} AS n", INT, "n") for number in range(3)]
     async with Faulty(port_of(dsn)) as door, reading(through(door, dsn), deadline=0.6) as reader:
@@ -221,6 +222,7 @@ async def test_a_hang_in_the_middle_breaks_only_what_was_not_answered_and_ends_i
 
 
 @pytest.mark.parametrize("is_connected", [True, False], ids=["kept connection", "new connection"])
+@pytest.mark.alone
 async def test_a_hung_server_fails_the_source_in_time_also_when_cancelled(
     dsn: str, is_connected: bool
 ) -> None:

@@ -126,6 +126,7 @@ async def test_a_statement_that_ends_its_transaction_is_not_vouched_for(table: T
     assert (await act(table.dsn, SqlStatement("postgres", "COMMIT"))).kind is UNKNOWN
 
 
+@pytest.mark.alone
 async def test_a_statement_that_waits_too_long_is_rolled_back_in_time(table: Table) -> None:
     table.ask("BEGIN")
     table.ask("UPDATE act SET by = 'other' WHERE id = 2")
@@ -150,6 +151,7 @@ async def test_a_check_that_fails_at_the_commit_is_a_refusal(table: Table) -> No
 
 
 @pytest.mark.parametrize(("held", "kind"), [(b"BEGIN", FAILED), (b"UPDATE", UNKNOWN), (b"COMMIT", UNKNOWN)])
+@pytest.mark.alone
 async def test_silence_is_in_doubt_from_the_statement_on(
     table: Table, held: bytes, kind: ReceiptKind
 ) -> None:

@@ -134,6 +134,7 @@ async def test_what_is_not_as_expected_is_broken_with_the_reason(
     assert await why(redis_db.port, asked) == reason
 
 
+@pytest.mark.alone
 async def test_a_server_that_hangs_fails_the_source_in_time_and_is_read_again_when_it_recovers(
     redis_db: RedisServer,
 ) -> None:

@@ -281,6 +281,7 @@ async def test_a_unit_of_which_one_command_is_forbidden_writes_nothing(redis_db:
     assert redis_db.command("EXISTS", "first") == b":0\r\n"
 
 
+@pytest.mark.alone
 async def test_a_hang_before_the_write_is_a_failure_and_after_it_is_not(redis_db: RedisServer) -> None:
     push = write("rpush", value="x")
     async with Faulty(redis_db.port) as door, writing(door.port) as effector:

@@ -244,6 +244,7 @@ async def test_only_the_configured_database_is_touched(redis_db: RedisServer) ->
     assert state(redis_db) == FRESH
 
 
+@pytest.mark.alone
 async def test_a_hanging_redis_is_unknown_in_time_and_answers_again_later(redis_db: RedisServer) -> None:
     put(redis_db, FRESH)
     async with writing(redis_db.port) as effector:

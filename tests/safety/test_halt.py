@@ -108,6 +108,7 @@ async def test_a_second_halt_finds_it_done_and_says_who_and_since_when(
         assert state(redis_db)["engaged_at"] > first["engaged_at"]
 
 
+@pytest.mark.alone
 async def test_with_redis_hanging_the_second_rung_starts_in_half_a_second_and_redis_follows_when_it_is_back(
     redis_db: RedisServer, tmp_path: Path
 ) -> None:
@@ -123,7 +124,8 @@ async def test_with_redis_hanging_the_second_rung_starts_in_half_a_second_and_re
         assert run.ended.since(run.started) < 2.0
         assert "via rung 2: Orchestrator" in run.sentence
         assert "Redis" in run.sentence
-        assert run.steps[0].state is StepState.UNKNOWN
+        # Nothing came back, whether its deadline is over by now or not.
+        assert run.steps[0].state in (StepState.SENT, StepState.UNKNOWN)
 
         redis_db.resume()
         back = time.monotonic()

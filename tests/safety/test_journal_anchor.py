@@ -166,6 +166,7 @@ async def test_an_anchor_that_is_down_is_trouble_in_words_until_it_takes_the_new
     anchorage.close()
 
 
+@pytest.mark.alone
 async def test_what_does_not_answer_at_all_holds_up_nobody(journal: Journal) -> None:
     release = threading.Event()
 

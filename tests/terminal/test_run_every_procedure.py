@@ -24,6 +24,7 @@ from tests.servers.between import journal
 from tests.servers.demo import DemoWorld, start_demo
 from tests.terminal.on_screen import opened_on
 from tests.terminal.program import command
+from tests.turns import groups
 
 STACK = ("--stack", "trading-platform")
 REASON = ("--reason", "the quarterly exercise")
@@ -74,7 +75,7 @@ def a_world() -> Iterator[DemoWorld]:
         world.stop()
 
 
-@pytest.fixture(scope="module", params=STORIES)
+@pytest.fixture(scope="module", params=groups(STORIES))
 def story(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

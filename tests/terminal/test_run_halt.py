@@ -40,6 +40,7 @@ def bare(world: DemoWorld) -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "HOME": str(world.home), "XDG_STATE_HOME": world.env["XDG_STATE_HOME"]}
 
 
+@pytest.mark.alone
 def test_the_first_effect_is_on_the_wire_within_a_second_of_a_cold_start(
     wire: Between, bare: dict[str, str]
 ) -> None:

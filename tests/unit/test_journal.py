@@ -132,6 +132,7 @@ async def test_closing_writes_what_is_still_waiting(tmp_path: Path) -> None:
     assert not await journal.record(entry("too late"))
 
 
+@pytest.mark.alone
 async def test_a_slow_disk_costs_the_budget_and_no_more_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

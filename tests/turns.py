@@ -1,0 +1,59 @@
+"""Which tests run side by side, in what order, and which have the machine to themselves.
+
+The tests of a file share its servers and stay together in one process, as do those of one ``xdist_group``.
+A test marked ``alone`` measures time: it runs at the end, and no other beside it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+_ALONE: Final = "alone"
+
+_FIRST: Final = "tests/terminal/"
+"""Where the longest stories are: all others would wait for one that begins late."""
+
+_DOOR, _FLOOR = Path(__file__), Path(__file__).with_name("conftest.py")
+"""What the processes lock in turn: any two files they share."""
+
+
+def workers() -> int:
+    """How many processes the tests are spread over: one more than there are processors, because most wait."""
+    return (os.cpu_count() or 1) + 1
+
+
+def arrange(items: list[pytest.Item]) -> None:
+    """Put ``items`` into groups, and in the order in which they begin."""
+    for item in items:
+        if _is_alone(item):
+            item.add_marker(pytest.mark.xdist_group(_ALONE))
+        elif not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    items.sort(key=lambda item: (_is_alone(item), not item.nodeid.startswith(_FIRST)))
+
+
+@contextmanager
+def turn(item: pytest.Item) -> Iterator[None]:
+    """Hold a test's turn: beside others, or alone."""
+    with _DOOR.open() as door, _FLOOR.open() as floor:
+        # Whoever wants to be alone keeps the door until the floor is empty: nobody else enters meanwhile.
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(floor, fcntl.LOCK_EX if _is_alone(item) else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
+
+
+def groups(names: Iterable[str]) -> list[Any]:
+    """Parameters whose tests are a group each."""
+    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker(_ALONE) is not None
