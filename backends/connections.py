@@ -164,7 +164,7 @@ def _docker_services(source: Source, watch: Watch) -> ServiceReader:
 def _swarm_services(source: Source, watch: Watch) -> ServiceReader:
     from backends.readers.docker_swarm import SwarmServiceReader
 
-    return SwarmServiceReader(source, watch.services)
+    return SwarmServiceReader(source, watch.services, watch.logs, watch.clock)
 
 
 def _systemd_services(source: Source, watch: Watch) -> ServiceReader:

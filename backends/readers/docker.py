@@ -20,9 +20,10 @@ from backends.model.stamp import to_stamp
 from backends.readers.docker_client import DockerClient, DockerRefusedError
 from backends.readers.docker_container import Detail, Entry, LastRun, detail, entries, service, time_of
 from backends.readers.docker_events import ContainerEvent, EventsFeed
+from backends.readers.docker_follow import Streams
 from backends.readers.docker_logs import LogFeed
 from backends.readers.docker_stats import NO_USAGE, StatsFeed
-from backends.readers.docker_stream import Feed, Pump
+from backends.readers.docker_stream import Feed
 from backends.readers.lane import Lane
 
 _CHECK_AGAIN: Final = 5.0
@@ -78,13 +79,12 @@ class DockerServiceReader:
         self._lane = Lane("Docker")
         self._turn = asyncio.Lock()
         self._client: DockerClient | None = None
-        self._pump: Pump | None = None
+        self._streams = Streams(source, logs, self._clock)
         self._known: dict[str, _Known] = {}
         self._stats: dict[str, StatsFeed] = {}
         self._log_feeds: dict[str, LogFeed] = {}
         self._events = EventsFeed(self._on_event)
         self._has_looked = False
-        self._is_closed = False
         self._lock = threading.Lock()
         self._stirred: set[str] = set()
         """Containers an event named since the last poll; this and the next two under the lock."""
@@ -103,9 +103,7 @@ class DockerServiceReader:
 
     async def close(self) -> None:
         """End the thread and close all connections; a second at most."""
-        self._is_closed = True
-        if self._pump is not None:
-            await asyncio.to_thread(self._pump.stop)
+        await self._streams.close()
         if self._client is not None:
             self._client.close()
 
@@ -136,8 +134,7 @@ class DockerServiceReader:
                 self._client = None
             raise
         self._forget(listed)
-        if not self._is_closed:
-            self._stream(matched)
+        self._stream(matched)
         self._has_looked = True
         found: dict[str, Service | None] = {spec.name: None for spec in self._specs}
         found |= {name: self._service(name, entry, True) for name, entry in matched.items()}
@@ -236,35 +233,16 @@ class DockerServiceReader:
                 for entry in followed
             }
             feeds |= self._log_feeds
-        if not feeds:
-            return
-        if self._pump is not None and not self._pump.is_alive:
-            self._mark_gaps("what follows the logs ended and was started again")
-            for feed in feeds.values():
-                feed.retry_at = 0.0  # those that were open do not know that they no longer are
-            self._pump = None
-        if self._pump is None:
-            after = self._logs.settle if self._logs is not None else _nothing
-            name = f"docker-{self._source.id}"
-            self._pump = Pump(name, self._connect, self._clock, after, self._mark_gaps)
-            self._pump.start()
-        self._pump.follow(feeds)
-
-    def _mark_gaps(self, why: str) -> None:
-        """In every log that is followed. From any thread."""
-        for feed in self._log_feeds.values():
-            feed.mark_gap(why)
+        self._streams.follow(feeds)
 
     def _log_feed(self, sink: LogSink, name: str, entry: Entry) -> LogFeed:
         known = self._known[entry.ident].detail
         feed = self._log_feeds.get(f"logs:{entry.ident}")
         if feed is None:
-            feed = LogFeed(entry.ident, name, sink, self._clock, known.started if self._has_looked else None)
+            started = known.started if self._has_looked else None
+            feed = LogFeed(f"/containers/{entry.ident}", name, sink, self._clock, started)
         feed.set_run((known.started, known.finished), entry.state is RunState.RUNNING)
         return feed
-
-    def _connect(self) -> DockerClient:
-        return DockerClient(self._source, self._source.deadline)
 
     def _on_event(self, event: ContainerEvent) -> None:
         """On the pump's thread. Only what concerns this stack is passed on."""
@@ -310,7 +288,3 @@ def _is_due(entry: Entry, known: _Known, is_stirred: bool, now: float) -> bool:
         return True
     is_ill = entry.state is RunState.RUNNING and entry.health in (Health.UNHEALTHY, Health.STARTING)
     return is_ill and rested >= _CHECK_AGAIN
-
-
-def _nothing() -> None:
-    return None

@@ -1,4 +1,4 @@
-"""Following the log of one container: every line once, through restarts and broken connections."""
+"""Following one log: every line once, through restarts and broken connections."""
 
 from __future__ import annotations
 
@@ -30,18 +30,20 @@ _PATIENCE: Final = 4
 
 
 class LogFeed(Feed):
-    """The log of one container, handed to a ``LogSink``.
+    """The log of one container, or of a swarm's service, handed to a ``LogSink``.
 
     After a break it asks again from a little before the last line it had and skips up to that line. When
     that line is not there, it cannot know whether others are missing, and marks a GAP.
     """
 
     def __init__(
-        self, container: str, service: str, sink: LogSink, clock: Clock, started: float | None = None
+        self, path: str, service: str, sink: LogSink, clock: Clock, started: float | None = None
     ) -> None:
-        """``started``: read from this start on (epoch seconds); None for the last ``FIRST_TAIL`` lines."""
+        """``path`` is the object's in the API, ``/containers/ID``. ``started``: read from this start on
+        (epoch seconds); None for the last ``FIRST_TAIL`` lines.
+        """
         super().__init__()
-        self._container = container
+        self._path = path
         self._sink = sink
         self._source = sink.source(service)
         self._clock = clock
@@ -82,7 +84,7 @@ class LogFeed(Feed):
             query |= {"since": _seconds(since), "tail": str(RESUME_TAIL)}
         else:
             query["tail"] = str(FIRST_TAIL)
-        return f"/containers/{self._container}/logs", query
+        return f"{self._path}/logs", query
 
     def data(self, body: bytes) -> None:
         self._has_complained = False

@@ -7,12 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from backends.model.clock import Clock, SystemClock
 from backends.model.fact import SourceError
+from backends.model.port import LogSink
 from backends.model.safetext import NAME_LIMIT, SafeText
 from backends.model.service import Health, RunState, Runtime, Service
 from backends.model.stack import ServiceSpec, Source
 from backends.readers.docker_client import DockerClient, DockerRefusedError
 from backends.readers.docker_container import time_of
+from backends.readers.docker_follow import Streams
+from backends.readers.docker_logs import LogFeed
 from backends.readers.lane import Lane
 
 _NO_MANAGER: Final = 503
@@ -20,11 +24,24 @@ _NO_MANAGER: Final = 503
 
 
 class SwarmServiceReader:
-    """A ServiceReader over one manager: two requests a poll. Tasks of other nodes are known to it as well."""
+    """A ServiceReader over one manager: two requests a poll. Tasks of other nodes are known to it as well,
+    and a service's log is that of all its tasks.
+    """
 
-    def __init__(self, source: Source, services: Sequence[ServiceSpec]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        services: Sequence[ServiceSpec],
+        logs: LogSink | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """``logs`` takes the lines of the services that are followed; None follows no log."""
         self._source = source
         self._specs = tuple(services)
+        self._logs = logs
+        self._clock = clock or SystemClock()
+        self._streams = Streams(source, logs, self._clock)
+        self._feeds: dict[str, LogFeed] = {}
         self._lane = Lane("Docker")
         self._turn = asyncio.Lock()
         self._client: DockerClient | None = None
@@ -44,6 +61,7 @@ class SwarmServiceReader:
         return wall
 
     async def close(self) -> None:
+        await self._streams.close()
         if self._client is not None:
             self._client.close()
 
@@ -54,12 +72,25 @@ class SwarmServiceReader:
         tasks: dict[str, list[Mapping[str, Any]]] = {}
         for task in self._get("/tasks", filters=json.dumps({"service": [n for n in names if n in told]})):
             tasks.setdefault(task["ServiceID"], []).append(task)
+        if self._logs is not None:
+            self._follow(self._logs, told)
         return {
             spec.name: _service(spec.name, it, tasks.get(it["ID"], []))
             if (it := told.get(spec.match[0])) is not None
             else None
             for spec in self._specs
         }
+
+    def _follow(self, logs: LogSink, told: Mapping[str, Any]) -> None:
+        feeds = {}
+        for spec in self._specs:
+            if spec.is_followed and (it := told.get(spec.match[0])) is not None:
+                path = f"/services/{it['ID']}"
+                feed = self._feeds.get(path) or LogFeed(path, spec.name, logs, self._clock)
+                feed.set_run(it["ID"], is_running=True)
+                feeds[path] = feed
+        self._feeds = feeds
+        self._streams.follow(feeds)
 
     def _get(self, path: str, **params: str) -> Any:
         try:

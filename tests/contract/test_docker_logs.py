@@ -69,7 +69,7 @@ async def test_when_the_thread_that_follows_ends_another_goes_on_and_a_gap_says_
 ) -> None:
     async with reading(place.url, place.specs(), logs=ring) as reader:
         await poll_rows(reader, lambda: rows(ring, place.chatty))
-        ended = reader._pump
+        ended = reader._streams._pump
         assert ended is not None
         ended.stop(grace=10.0)
         assert not ended.is_alive

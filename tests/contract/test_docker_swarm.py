@@ -9,17 +9,19 @@ from time import monotonic
 import pytest
 
 from backends.demo.process import free_port
+from backends.logs.ring import LogRing
 from backends.model.action import DockerVerb
 from backends.model.fact import SourceError
 from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.service import Health, RunState, Service
-from backends.model.stack import ServiceSpec, Source, SourceKind
+from backends.model.stack import LogGrammar, ServiceSpec, Source, SourceKind
 from backends.readers.docker_swarm import SwarmServiceReader
 from backends.writers.swarm import SwarmEffector
 from tests.servers.demo import DemoWorld
 from tests.servers.docker import DockerEngine
 
-SPECS = [ServiceSpec(name, (f"desk_{name}",), "work", "swarm") for name in ("web", "bad", "gone")]
+SPECS = [ServiceSpec(name, (f"desk_{name}",), "work", "swarm") for name in ("web", "bad", "talk", "gone")]
+TALKS = "n=0; while :; do n=$((n + 1)); echo word $n; sleep 0.2; done"
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +31,13 @@ def manager(docker_engine: DockerEngine) -> Iterator[Source]:
 
     api = docker_engine.client.api
     api.init_swarm("127.0.0.1", f"127.0.0.1:{free_port()}")
-    for name, script, tasks in (("web", "sleep 600", 2), ("bad", "exit 3", 1)):
+    for name, script, tasks in (("web", "sleep 600", 2), ("bad", "exit 3", 1), ("talk", TALKS, 1)):
         task = TaskTemplate(
             ContainerSpec("controlroom-test:1", command=["sh", "-c", script], stop_signal="SIGKILL")
         )
         api.create_service(task, name=f"desk_{name}", mode=ServiceMode("replicated", tasks))
     yield Source("swarm", SourceKind.SWARM, "Swarm", docker_engine.url, every=1.0, deadline=3.0)
-    for name in ("web", "bad"):
+    for name in ("web", "bad", "talk"):
         api.remove_service(f"desk_{name}")
     api.leave_swarm(force=True)
 
@@ -88,6 +90,36 @@ async def test_stopping_takes_all_tasks_away_and_starting_brings_as_many_back(ma
     assert (await order(manager, "start")).kind is ReceiptKind.DONE
     after = await seen(manager, "web", lambda it: str(it.health_output) == "2 of 2 tasks run")
     assert after.state is RunState.RUNNING and (after.started_wall or 0) > (before.started_wall or 0)
+
+
+async def test_the_log_of_a_service_is_followed_into_the_tasks_that_replace_the_first(
+    manager: Source,
+) -> None:
+    ring = LogRing(LogGrammar(()))
+    reader = SwarmServiceReader(manager, [spec for spec in SPECS if spec.name == "talk"], ring)
+
+    def first_words() -> int:
+        return sum(row.text == "word 1" for row in ring.window(ring.first, ring.end))
+
+    try:
+        await until(reader, lambda: first_words() == 1)
+        assert (await order(manager, "restart", "talk")).kind is ReceiptKind.DONE
+        await until(reader, lambda: first_words() == 2)
+    finally:
+        await reader.close()
+    rows = ring.window(ring.first, ring.end)
+    assert {row.service for row in rows} == {"talk"}
+    told = [(row.at, row.text) for row in rows]
+    assert len(told) == len(set(told))
+
+
+async def until(reader: SwarmServiceReader, is_so: Callable[[], bool]) -> None:
+    """Poll, as the engine does, until it is so."""
+    ends = monotonic() + 40
+    while not is_so():
+        assert monotonic() < ends
+        await reader.services()
+        await asyncio.sleep(0.2)
 
 
 async def test_a_restart_replaces_the_tasks(manager: Source) -> None:

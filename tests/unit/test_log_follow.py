@@ -40,7 +40,7 @@ def sink() -> Sink:
 
 @pytest.fixture
 def feed(sink: Sink, fake_clock: FakeClock) -> LogFeed:
-    return LogFeed("abc", "gateway", sink, fake_clock)
+    return LogFeed("/containers/abc", "gateway", sink, fake_clock)
 
 
 def frames(*lines: bytes, stream: int = 1) -> bytes:
@@ -55,7 +55,7 @@ def test_a_container_that_was_there_before_shows_its_last_lines(feed: LogFeed) -
 
 
 def test_a_container_that_starts_later_is_read_from_its_start(sink: Sink, fake_clock: FakeClock) -> None:
-    _, query = LogFeed("abc", "gateway", sink, fake_clock, started=BASE / 1e9).request()
+    _, query = LogFeed("/containers/abc", "gateway", sink, fake_clock, started=BASE / 1e9).request()
     # Two seconds before: its first line is written before the engine calls it started.
     assert (query["since"], query["tail"]) == ("1789999998.000000000", str(RESUME_TAIL))
 
