@@ -46,6 +46,8 @@ BY_PROGRAMS = {
 }  # fmt: skip
 """These run compose, docker, poetry or fuser on the host: the demo is no host to run them on."""
 
+MAY_BE_DONE = {"cancel-all"}
+"""The order that its dry run saw open may have been filled by then."""
 
 STORIES = {
     "selling": SELLING, "returning": RETURNING, "closing": CLOSING, "keeping": KEEPING, "halted": HALTED,
@@ -107,8 +109,10 @@ def test_one_after_the_other_each_is_planned_and_then_verified(by_command: list[
         assert report["steps"], told.name
         assert done.returncode == 0, f"{told.name}: {done.stdout}{done.stderr}"
         is_idle = [step["id"] for step in report["steps"]] == ["none"]
-        word = "ALREADY: " if is_idle else "VERIFIED: "
-        assert done.stdout.splitlines()[-1].startswith(word), f"{told.name}: {done.stdout}"
+        words = ("ALREADY: ",) if is_idle else ("VERIFIED: ",)
+        if told.name in MAY_BE_DONE:
+            words = ("VERIFIED: ", "ALREADY: ")
+        assert done.stdout.splitlines()[-1].startswith(words), f"{told.name}: {done.stdout}"
 
 
 async def test_the_screen_leaves_the_same_records(story: str, by_command: list[Told]) -> None:
