@@ -13,6 +13,7 @@ from backends.model.port import FactReader, LogSink, ServiceReader
 from backends.model.procedure import Effector
 from backends.model.stack import ServiceSpec, Source, SourceKind, Stack
 from backends.procedures.permit import Permit
+from backends.veil import VeiledFacts, VeiledServices
 
 if TYPE_CHECKING:
     import httpx
@@ -33,6 +34,8 @@ class Watch:
 class Connections:
     """Makers of readers and writers, and what several of them share: one HTTP client.
 
+    ``redact`` takes secrets out of a text; what a reader made here says has been through it.
+
     Everything here loads client libraries: call it in a thread.
     """
 
@@ -43,7 +46,7 @@ class Connections:
     def fact_reader(self, stack: Stack, source: Source, clock: Clock) -> FactReader:
         """A reader for a source of facts."""
         with LOADING:
-            return _of_kind(_FACTS, source, "facts")(self, stack, source, clock)
+            return VeiledFacts(_of_kind(_FACTS, source, "facts")(self, stack, source, clock), self._redact)
 
     def service_reader(
         self,
@@ -56,7 +59,8 @@ class Connections:
         """A reader of the stack's services: with ``poke`` it streams, without it is for single looks."""
         expected = tuple(spec for spec in stack.services if spec.source == source.id)
         with LOADING:
-            return _of_kind(_SERVICES, source, "services")(source, Watch(expected, clock, poke, logs))
+            reader = _of_kind(_SERVICES, source, "services")(source, Watch(expected, clock, poke, logs))
+        return VeiledServices(reader, self._redact)
 
     def effectors(self, permit: Permit, stack: Stack) -> dict[str, Effector]:
         """The writers of an armed session."""

@@ -1,44 +1,24 @@
 """Taking secrets out of text on its way to the journal, a log, an error or a screen.
 
-Registered secrets are found for certain, in every form listed at ``_forms``. Others are found by the name
-they stand beside (``password=…``, ``Authorization: …``, ``//user:…@host``), which is best effort.
+Registered secrets are found for certain, in every form listed at ``_forms``; others by what they look like
+(``backends.journal.shapes``), which is best effort.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import re
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
+from backends.journal.shapes import MASK, is_secret_name, masked
 from backends.model.safetext import SafeText
 from backends.model.secret import Secret
 
-MASK: Final = "****"
-
 SHORTEST: Final = 4
 """Characters below which a registered secret is not searched for: masking ``no`` everywhere hides nothing."""
-
-_WORDS: Final = (
-    r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|"
-    r"authorization|credentials?|cookie|signature|dsn"
-)
-_KEY: Final = re.compile(rf"(?:^|[_\-.])(?:{_WORDS})$", re.IGNORECASE)
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-# The three below are searched in whatever a service prints: each begins with fixed letters and takes one way
-# through a text, so that no line is slow.
-_BESIDE: Final = re.compile(
-    rf"""(?P<name>(?:{_WORDS})["']?\s*(?:=|:(?!//))\s*)
-         (?:(?P<quote>["'])[^"']*(?P=quote)|(?:(?:bearer|basic)\s+)?[^\s"',;&)}}\]]+)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_BEARER: Final = re.compile(r"\b(?P<kind>bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
-_URL: Final = re.compile(r"(?P<head>://[^\s/:@]*:)[^\s/@]+(?=@)")
-_STEMS: Final = ("pass", "pwd", "secret", "token", "key", "author", "creden", "cook", "sign", "dsn")
-"""What every one of ``_WORDS`` contains, whatever its case."""
 
 _REACH: Final = 256
 """Characters left out before a cut at least: what stands beside a secret's name may be half there."""
@@ -82,14 +62,7 @@ class Redactor:
         for form in self._forms:  # the longest first
             if form in text:
                 text = text.replace(form, MASK)
-        if "://" in text and "@" in text:
-            text = _URL.sub(rf"\g<head>{MASK}", text)
-        folded = text.casefold()
-        if ("=" in text or ":" in text) and any(stem in folded for stem in _STEMS):
-            text = _BESIDE.sub(rf"\g<name>{MASK}", text)
-        if "earer" in folded or "asic" in folded:
-            text = _BEARER.sub(rf"\g<kind> {MASK}", text)
-        return text
+        return masked(text)
 
     def value(self, value: Any) -> Any:
         """The same for anything JSON can hold: texts are cleaned, members with a secret's name masked."""
@@ -103,11 +76,6 @@ class Redactor:
         if isinstance(value, (list, tuple)):
             return [self.value(item) for item in value]
         return value
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a member, variable or header of this name holds a secret: ``redisPassword``, ``API_KEY``."""
-    return _KEY.search(_CAMEL.sub("_", name)) is not None
 
 
 def _forms(value: str) -> frozenset[str]:

@@ -1,0 +1,96 @@
+"""What sources say, without secrets: before it is on a board, weighed, shown or written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from backends.journal.shapes import MASK, is_secret_name
+from backends.model.fact import Broken, Fact, Finding, Found, SourceError, Table
+from backends.model.port import FactReader, ServiceReader
+from backends.model.safetext import SafeText
+from backends.model.service import Service
+
+Redact = Callable[[str], str]
+
+_MASKED = SafeText(MASK)
+_PAIR = ("field", "value")
+"""The columns of a hash: its members are named in the rows."""
+
+
+class VeiledFacts:
+    """A reader of facts whose answers hold no secret."""
+
+    def __init__(self, reader: FactReader, redact: Redact) -> None:
+        self._reader = reader
+        self._redact = redact
+
+    async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
+        try:
+            found = await self._reader.read(facts)
+        except SourceError as error:
+            raise SourceError(self._redact(str(error))) from None
+        return {name: self._finding(each) for name, each in found.items()}
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+    def _finding(self, found: Finding) -> Finding:
+        if isinstance(found, Broken):
+            return Broken(_safe(found.why, self._redact))
+        if isinstance(found, Found) and isinstance(found.value, SafeText):
+            return replace(found, value=_safe(found.value, self._redact))
+        if isinstance(found, Found) and isinstance(found.value, Table):
+            return replace(found, value=self._table(found.value))
+        return found
+
+    def _table(self, table: Table) -> Table:
+        hidden = [_holds_secret(column) for column in table.columns]
+        is_pairs = table.columns[:2] == _PAIR
+        rows = []
+        for row in table.rows:
+            cells = [
+                _MASKED if is_hidden and cell else _safe(cell, self._redact)
+                for cell, is_hidden in zip(row, hidden, strict=True)
+            ]
+            if is_pairs and _holds_secret(row[0]) and row[1]:
+                cells[1] = _MASKED
+            rows.append(tuple(cells))
+        return replace(table, rows=tuple(rows))
+
+
+class VeiledServices:
+    """A reader of services whose answers hold no secret."""
+
+    def __init__(self, reader: ServiceReader, redact: Redact) -> None:
+        self._reader = reader
+        self._redact = redact
+
+    async def services(self) -> Mapping[str, Service | None]:
+        try:
+            found = await self._reader.services()
+        except SourceError as error:
+            raise SourceError(self._redact(str(error))) from None
+        return {name: None if each is None else self._service(each) for name, each in found.items()}
+
+    async def clock(self) -> float:
+        try:
+            return await self._reader.clock()
+        except SourceError as error:
+            raise SourceError(self._redact(str(error))) from None
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+    def _service(self, service: Service) -> Service:
+        said = service.health_output
+        return service if said is None else replace(service, health_output=_safe(said, self._redact))
+
+
+def _holds_secret(name: str) -> bool:
+    """By the name of a column or member alone. What trades are made in is called a token too."""
+    return is_secret_name(name) and not name.casefold().endswith("token")
+
+
+def _safe(text: SafeText, redact: Redact) -> SafeText:
+    return SafeText(redact(text), max(len(text), len(MASK)))
