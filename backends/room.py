@@ -24,7 +24,7 @@ from backends.journal.entry import Kind
 from backends.journal.journal import Journal
 from backends.journal.neighbours import Neighbours
 from backends.journal.redact import Redactor
-from backends.journal.tail import Tail
+from backends.journal.tail import Prompt, Tail
 from backends.logs.ring import LogRing
 from backends.model.alarm import Alarm
 from backends.model.board import Board
@@ -83,12 +83,12 @@ class Room:
         self._clock = clock
         self._opened = clock.now()
         self._connections = connections
-        # Asked while a board is made, and so between the key of a stop and its effect.
         self._records = Tail(
             journal.folder, lambda it: it.get("stack") == stack.id and it.get("kind") != Kind.STEP.value
         )
-        self._latch = Latch(stack.id, self._records, stack)
-        self._keeper = HaltKeeper(stack, self._records)
+        # Asked while a board is made, and so between the key of a stop and its effect.
+        self._latch = Latch(stack.id, Prompt(self._records), stack)
+        self._keeper = HaltKeeper(stack, Prompt(self._records))
         self._drills = DrillBook(state_dir)
         book = _WithLatch(AlarmBook(stack, clock.now()), self._latch, self._keeper, self._undrilled)
         self._supervisor = supervisor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -24,6 +25,9 @@ KEPT: Final = 10_000
 
 RETRY: Final = 0.5
 """Seconds between two tries to write them."""
+
+PATIENCE: Final = 2.0
+"""Seconds after which a disk that does not answer is trouble, though it may still answer."""
 
 
 class Recorder(Protocol):
@@ -67,14 +71,17 @@ class Journal:
         self._waiting: deque[_Item] = deque()
         self._lost = 0
         self._error: OSError | None = None
+        self._busy_since: float | None = None
         self._is_closing = False
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
         self._thread.start()
 
     @property
     def trouble(self) -> str | None:
-        """Why the last write failed, in words; None while all is well."""
-        error = self._error
+        """Why the last write failed, or is not done yet, in words; None while all is well."""
+        error, busy = self._error, self._busy_since
+        if busy is not None and time.monotonic() - busy > PATIENCE:
+            return f"its disk has not answered for {time.monotonic() - busy:.0f} s"
         return None if error is None else error.strerror or type(error).__name__
 
     @property
@@ -84,9 +91,14 @@ class Journal:
 
     async def record(self, entry: Entry, budget: float = BUDGET) -> bool:
         """Record it and wait until it is on the disk, at most ``budget`` seconds. False: not yet."""
-        done = asyncio.wrap_future(self._put(entry))
+        item = self._put(entry)
+        done = asyncio.wrap_future(item.done)
         await asyncio.wait({done}, timeout=budget)
-        return done.done() and done.result()
+        if done.done():
+            return done.result()
+        with self._wake:
+            item.body["audit_degraded"] = True
+        return False
 
     def post(self, entry: Entry) -> None:
         """Record it after everything handed over before; returns at once."""
@@ -100,7 +112,7 @@ class Journal:
         self._thread.join(timeout)
         return self.unwritten
 
-    def _put(self, entry: Entry) -> Future[bool]:
+    def _put(self, entry: Entry) -> _Item:
         plain = body(entry, self._session, self._clock.now())
         item = _Item(capped(self._redactor.value(plain)), is_synced=entry.kind is not Kind.STEP)
         with self._wake:
@@ -110,7 +122,7 @@ class Journal:
             else:
                 self._waiting.append(item)
                 self._wake.notify()
-        return item.done
+        return item
 
     def _work(self) -> None:
         while True:
@@ -128,8 +140,10 @@ class Journal:
         while self._waiting:
             item = self._waiting[0]
             lost = self._lost
+            self._busy_since = time.monotonic()
             try:
-                self._file.append({**item.body, "lost_before": lost} if lost else item.body, item.is_synced)
+                # A copy: a record that comes too late for who waits for it is marked meanwhile.
+                self._file.append(item.body | ({"lost_before": lost} if lost else {}), item.is_synced)
             except OSError as error:
                 with self._wake:
                     self._error = error
@@ -144,6 +158,8 @@ class Journal:
                     self._waiting.popleft()
                 item.tell(False)
                 continue
+            finally:
+                self._busy_since = None
             with self._wake:
                 self._error = None
                 self._lost -= lost

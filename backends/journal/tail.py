@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +17,17 @@ from backends.journal.unfinished import recent
 KEPT: Final = 2000
 """Records kept of those that are wanted."""
 
+AT_ONCE: Final = 0.05
+"""Seconds for which who must not wait does wait, once."""
+
+PATIENCE: Final = 2.0
+"""Seconds after which a journal that does not answer is one that cannot be read."""
+
 Record = Mapping[str, Any]
+
+
+class NotYetError(Exception):
+    """The journal is still being read: whoever must not wait asks again later."""
 
 
 class Lines:
@@ -78,3 +90,37 @@ class Tail:
                 if self._wanted(record):
                     self._kept.append(record)
             return list(self._kept)
+
+
+class Prompt:
+    """What ``read`` gives, for a caller that must not wait for a disk. One thread at a time.
+
+    Each call is answered by a read that began after it. While one is under way, calls raise NotYetError at
+    once; when it takes longer than ``PATIENCE``, OSError.
+    """
+
+    def __init__(self, read: Callable[[], list[Record]]) -> None:
+        self._read = read
+        self._reading: Future[list[Record]] | None = None
+        self._since = 0.0
+
+    def __call__(self) -> list[Record]:
+        if self._reading is not None and not self._reading.done():
+            if time.monotonic() - self._since > PATIENCE:
+                raise OSError("the journal's disk does not answer")
+            raise NotYetError
+        self._since = time.monotonic()
+        self._reading = reading = Future[list[Record]]()
+        threading.Thread(target=self._work, args=(reading,), name="journal-read", daemon=True).start()
+        try:
+            return reading.result(AT_ONCE)
+        except TimeoutError:
+            if reading.done():
+                raise  # It is the disk's own answer.
+            raise NotYetError from None
+
+    def _work(self, reading: Future[list[Record]]) -> None:
+        try:
+            reading.set_result(self._read())
+        except Exception as error:
+            reading.set_exception(error)

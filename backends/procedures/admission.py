@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from backends.model.board import Board
@@ -20,6 +21,7 @@ from backends.model.weigh import Weighed, weigh, word_of
 from backends.procedures import confirm, demands
 from backends.procedures.approval import ApprovalBook, ApprovalError
 from backends.procedures.conditions import Holding, filled, needed
+from backends.procedures.disk import answered
 from backends.procedures.dry_run import PlanBook
 from backends.procedures.evidence import Eyes
 from backends.procedures.plan import Plan, make_plan
@@ -66,9 +68,11 @@ class Gatekeeper:
         self._plans = plans
 
     async def admit(
-        self, intent: Intent, procedure: Procedure, board: Board | None, running: Iterable[str]
+        self, intent: Intent, procedure: Procedure, board: Board | None, against: Iterable[str]
     ) -> Admission:
-        """Everything checked once. A stop is kept back by nothing but a value that is not allowed."""
+        """Everything checked once; ``against`` is what is known to stand against it already, in sentences.
+        A stop is kept back by nothing but a value that is not allowed.
+        """
         is_stop = procedure.risk is RiskClass.STOP
         readings = await self._read(intent, procedure, STOP_READ if is_stop else READ)
         now = self._clock.now()
@@ -86,18 +90,18 @@ class Gatekeeper:
         blockers += [str(each.sentence) for each in weighed if not each.holds]
         blockers += demands.unlike(readings, self._stack)
         blockers += self._held(procedure)
-        blockers += [f"{other} is running; wait for its end" for other in running]
+        blockers += against
         blockers += self._unread(procedure, tables)
         told = tuple(demands.notes(readings, self._stack))
         if intent.is_dry:
             return Admission(plan, tuple(blockers), weighed, notes=told)
         blockers += confirm.seen_wrong(intent, procedure, self._stack, readings)
         blockers += confirm.typed_wrong(intent, procedure, self._stack, readings)
-        blockers += self._planned(intent, plan)
+        blockers += await self._planned(intent, plan)
         if blockers or not procedure.needs_approval or self._stack.is_single_operator:
             return Admission(plan, tuple(blockers), weighed, notes=told)
         try:
-            approver = await asyncio.to_thread(self._approver, intent, plan)
+            approver = await answered(partial(self._approver, intent, plan))
         except (ApprovalError, OSError) as error:
             return Admission(plan, (f"a second person must approve: {error}",), weighed)
         return Admission(plan, (), weighed, approver, told)
@@ -169,14 +173,20 @@ class Gatekeeper:
             if held < procedure.held_for:
                 yield (f"{HELD} {procedure.held_for:.0f} s without a break and has been for {held:.0f} s")
 
-    def _planned(self, intent: Intent, plan: Plan) -> Iterator[str]:
+    async def _planned(self, intent: Intent, plan: Plan) -> list[str]:
         if intent.plan is not None and intent.plan != plan.hash:
-            yield "the situation has changed since this plan was shown; look at it again"
-        elif intent.via == "cli" and plan.procedure.risk in confirm.PLANNED:
-            if intent.plan is None:
-                yield "make a dry run first and give the hash of the plan it prints"
-            elif self._plans is None or (why := self._plans.objection(intent.plan)):
-                yield "no dry run is known here" if self._plans is None else str(why)
+            return ["the situation has changed since this plan was shown; look at it again"]
+        if intent.via != "cli" or plan.procedure.risk not in confirm.PLANNED:
+            return []
+        if intent.plan is None:
+            return ["make a dry run first and give the hash of the plan it prints"]
+        if self._plans is None:
+            return ["no dry run is known here"]
+        try:
+            why = await answered(partial(self._plans.objection, intent.plan))
+        except OSError as error:
+            why = f"whether a dry run has shown this plan is not known: {error.strerror}"
+        return [] if why is None else [why]
 
     def _approver(self, intent: Intent, plan: Plan) -> str:
         if self._approvals is None or intent.approval is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+from backends.journal.tail import NotYetError
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import Board
 from backends.model.clock import Instant
@@ -73,9 +74,7 @@ class Latch:
         """Take in a board. Reads the journal only at first and when something must be explained."""
         state = self._state(board)
         if state is not TradingState.UNKNOWN and self._is_first:
-            self._is_first = False
-            if state is TradingState.TRADING:
-                self._halted, self._ordered = self._resumes.left(self._halts, now)
+            self._remember(state, now)
         if state is TradingState.HALTED:
             self._halted, self._ordered, self._met = now, None, now.mono
             self._see_halted(board, now)
@@ -89,6 +88,15 @@ class Latch:
             self._see_trading(board, now)
         elif self._alarm is not None and self._alarm.id == UNMET:
             self._alarm = None
+
+    def _remember(self, state: TradingState, now: Instant) -> None:
+        """What former rooms left behind, once the journal can be read."""
+        try:
+            if state is TradingState.TRADING:
+                self._halted, self._ordered = self._resumes.left(self._halts, now)
+        except NotYetError:
+            return
+        self._is_first = False
 
     def _state(self, board: Board) -> TradingState:
         """By the gates that latch alone: one that opens by itself says nothing about a resume."""

@@ -7,10 +7,12 @@ the store, is not overruled: that is told by the latch, and a person decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from backends.journal.tail import NotYetError
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import Board
 from backends.model.clock import Instant
@@ -104,8 +106,9 @@ class _Kept:
             return
         is_missing = reading.outcome is Outcome.MISSING
         if self._is_first and (is_missing or gate.state is not TradingState.UNKNOWN):
-            self._is_first = False
-            self._closed = self._resumes.left((self.how.procedure,), now, self._openers)[0]
+            with suppress(NotYetError):
+                self._closed = self._resumes.left((self.how.procedure,), now, self._openers)[0]
+                self._is_first = False
         if is_missing:
             self._see_open(board, now, "its key is missing")
         elif gate.state is TradingState.HALTED:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from backends.journal.tail import NotYetError
 from backends.model.board import Board
 from backends.model.clock import Instant
 from backends.model.procedure import RiskClass, Run, Verdict
@@ -18,7 +19,7 @@ Record = Mapping[str, Any]
 class Resumes:
     """Of one stack. ``recent`` gives the newest records of the journal, oldest first.
 
-    What cannot be read explains nothing.
+    What cannot be read explains nothing; what is still being read may hold anything.
     """
 
     def __init__(self, stack: str, recent: Callable[[], Iterable[Record]]) -> None:
@@ -37,7 +38,11 @@ class Resumes:
         if any(is_done(run) for run in here):
             return True, False
         pending = {run.operation for run in here if run.verdict is None}
-        for record in self._live():
+        try:
+            records = self._live()
+        except NotYetError:
+            return False, True
+        for record in records:
             if record.get("class") != RiskClass.RESTORE.value or _wall(record) < earliest.wall:
                 continue
             if of is not None and record.get("procedure") not in of:
@@ -53,7 +58,10 @@ class Resumes:
     def left(
         self, halts: Collection[str], now: Instant, of: Collection[str] | None = None
     ) -> tuple[Instant | None, Instant | None]:
-        """By the journal, the halt that was proved and the one that was not, each with no resume since."""
+        """By the journal, the halt that was proved and the one that was not, each with no resume since.
+
+        Raises NotYetError.
+        """
         proved: float | None = None
         failed: float | None = None
         for record in self._live():

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from backends.journal.entry import Entry, Kind
@@ -22,6 +23,7 @@ from backends.procedures.admission import Admission, Gatekeeper, in_one
 from backends.procedures.approval import ApprovalBook
 from backends.procedures.conditions import Holding
 from backends.procedures.confirm import params_wrong
+from backends.procedures.disk import answered
 from backends.procedures.dry_run import PlanBook
 from backends.procedures.evidence import Eyes
 from backends.procedures.permit import Permit
@@ -261,7 +263,7 @@ class Procedures:
         run = await self._run_sequence(admission, board)
         if self._plans is not None:
             try:
-                await asyncio.to_thread(self._plans.note, admission.plan.hash)
+                await answered(partial(self._plans.note, admission.plan.hash))
             except OSError as error:
                 text = f"the dry run could not be noted: {error.strerror}"
                 self._journal.post(self._entry(Kind.NOTE, text, intent, procedure))
@@ -269,9 +271,14 @@ class Procedures:
 
     async def _admit(self, intent: Intent, procedure: Procedure, board: Board | None) -> Admission:
         others = [name for name, values in self._running if (name, values) != _asked(intent)]
+        against: list[str] = []
         if procedure.risk is not RiskClass.STOP:
-            others += await asyncio.to_thread(lambda: list(self._elsewhere()))
-        return await self._gate.admit(intent, procedure, board, others)
+            try:
+                others += await answered(lambda: list(self._elsewhere()))
+            except OSError as error:
+                against = [f"what other rooms are running is not known: {error.strerror}"]
+        against += [f"{other} is running; wait for its end" for other in others]
+        return await self._gate.admit(intent, procedure, board, against)
 
     async def _run_sequence(self, admission: Admission, board: Board | None) -> Run:
         plan = admission.plan

@@ -134,7 +134,8 @@ SHAPES = (
     b"-a", b"a.", b"x-y_", b"://", b"://a:", b"s://a:b@", b"password", b"password ", b"password=", b"api_",
     b"key=\"", b"token: bearer ", b"bearer ", b"sign=  ", b"a:b=", b"\xff", b"\x1b[m", b"\x1b",
     b"secret" + b" " * 9000, b"--pass", b"curl ", b"redis-cli -a", b'token  \\" = ',
-    b"-----BEGIN PRIVATE KEY-----", b"eyJabcdefgh.", b"1234567890:", b'"AUTH" "', b"password is ", b"<password>",
+    b"-----BEGIN PRIVATE KEY-----", b"eyJabcdefgh.", b"1234567890:", b'"AUTH" "', b"password is ",
+    b"<password>",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backends.journal.tail import NotYetError
 from backends.model.alarm import Priority
 from backends.model.board import Board
 from backends.model.fact import ValueType
@@ -166,6 +167,18 @@ def test_a_halt_of_before_this_room_started_is_known_by_the_journal() -> None:
     assert ordered(keeper(halted), board(None, 0)) == [0]
     assert ordered(keeper(halted, record("resume", -20)), board(None, 0)) == []
     assert ordered(keeper(halted), board("ACTIVE", 0, at=-50, off=-30)) == []
+
+
+def test_a_journal_that_is_still_being_read_is_asked_again_at_the_next_board() -> None:
+    answers: list[Any] = [NotYetError(), (record("halt", -30, risk="stop"),)]
+
+    def recent() -> Any:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert ordered(HaltKeeper(SPEC, recent), board(None, 5), board(None, 6)) == [6]
 
 
 def test_what_cannot_be_read_or_was_read_long_ago_is_no_loss() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backends.journal.tail import NotYetError
 from backends.model.alarm import Priority
 from backends.model.board import Board
 from backends.model.clock import Instant
@@ -162,6 +163,27 @@ def test_a_halt_proved_before_this_room_started_counts_too() -> None:
     assert after(latched(lambda: [halted]), board(TRADING, 0))
     resumed = record("outcome", -20, verdict="VERIFIED")
     assert not after(latched(lambda: [halted, resumed]), board(TRADING, 0))
+
+
+def test_a_journal_that_is_still_being_read_is_asked_again_at_the_next_board() -> None:
+    answers: list[list[dict[str, Any]] | Exception] = [
+        NotYetError(), [record("outcome", -30, **{"class": "stop", "procedure": "stop-it", "verdict": "FAILED"})],
+    ]  # fmt: skip
+    latch = Latch("desk", lambda: given(answers), SPEC)
+    assert not after(latch, board(TRADING, 0))
+    assert after(latch, board(TRADING, 1))
+    assert latch.alarm is not None and latch.alarm.id == UNMET
+    answers = [NotYetError(), NotYetError(), [record("outcome", 9, verdict="VERIFIED")]]
+    latch = Latch("desk", lambda: given(answers), SPEC)
+    assert not after(latch, board(HALTED, 0), *(board(TRADING, 10 + second) for second in range(5)))
+
+
+def given(answers: list[list[dict[str, Any]] | Exception]) -> list[dict[str, Any]]:
+    """The next answer; the last one again and again."""
+    answer = answers.pop(0) if len(answers) > 1 else answers[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def test_a_journal_that_cannot_be_read_explains_nothing() -> None:
