@@ -19,6 +19,7 @@ from backends.model.trading import Gate, Trading, TradingState
 from backends.procedures.reassert import EVERY, PENDING, HaltKeeper
 from tests.building import KILL, fact, later, missing, ok, stack
 from tests.sim.desk import RESUME
+from tests.sim.test_latch import given
 from tests.sim.world import HALT
 
 GATE = GateSpec(
@@ -170,15 +171,9 @@ def test_a_halt_of_before_this_room_started_is_known_by_the_journal() -> None:
 
 
 def test_a_journal_that_is_still_being_read_is_asked_again_at_the_next_board() -> None:
-    answers: list[Any] = [NotYetError(), (record("halt", -30, risk="stop"),)]
-
-    def recent() -> Any:
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    assert ordered(HaltKeeper(SPEC, recent), board(None, 5), board(None, 6)) == [6]
+    answers = [NotYetError(), [record("halt", -30, risk="stop")]]
+    watched = HaltKeeper(SPEC, lambda: given(answers))
+    assert ordered(watched, board(None, 5), board(None, 6)) == [6]
 
 
 def test_what_cannot_be_read_or_was_read_long_ago_is_no_loss() -> None:

@@ -166,9 +166,8 @@ def test_a_halt_proved_before_this_room_started_counts_too() -> None:
 
 
 def test_a_journal_that_is_still_being_read_is_asked_again_at_the_next_board() -> None:
-    answers: list[list[dict[str, Any]] | Exception] = [
-        NotYetError(), [record("outcome", -30, **{"class": "stop", "procedure": "stop-it", "verdict": "FAILED"})],
-    ]  # fmt: skip
+    failed = record("outcome", -30, procedure="stop-it", verdict="FAILED", **{"class": "stop"})
+    answers: list[list[dict[str, Any]] | Exception] = [NotYetError(), [failed]]
     latch = Latch("desk", lambda: given(answers), SPEC)
     assert not after(latch, board(TRADING, 0))
     assert after(latch, board(TRADING, 1))
