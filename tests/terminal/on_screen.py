@@ -43,8 +43,8 @@ class Face:
     def board(self) -> Board:
         return self.engine.board(self.stack.id)
 
-    async def perform(self, name: str, values: list[str]) -> None:
-        """Run one procedure from the list to its verdict, and take note of that."""
+    async def perform(self, name: str, values: list[str], ends: Stage = Stage.PROVED, says: str = "") -> None:
+        """Run one procedure from the list to its verdict, see that it ``says`` so, and take note of that."""
         scene, procedure = self.scene, self.stack.procedures[name]
         await scene.choose(name, *values)
         await self._confirm(procedure)
@@ -55,7 +55,8 @@ class Face:
             if dialog.is_listening:
                 await scene.press("c")  # it waits for a person
             await scene.pilot.pause(0.01)
-        assert scene.dialog.stage is Stage.PROVED, scene.text()
+        assert scene.dialog.stage is ends, scene.text()
+        assert says in " ".join(scene.text().split()), scene.text()
         await scene.press("a", "escape", "escape")
 
     async def _confirm(self, procedure: Procedure) -> None:
