@@ -22,6 +22,7 @@ from tests.servers.demo import DemoWorld, start_demo
 from tests.servers.docker import DockerEngine, start_docker
 from tests.servers.postgres import PostgresServer, start_postgres
 from tests.servers.process import UnavailableError, sweep
+from tests.servers.records import misfits
 from tests.servers.redis import RedisServer, start_redis
 
 T = TypeVar("T")
@@ -80,6 +81,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if counts:
         parts = (f"{what} ({n} test{'s' if n > 1 else ''})" for what, n in sorted(counts.items()))
         terminalreporter.write_line(f"not run here: {', '.join(parts)}", yellow=True)
+
+
+@pytest.fixture(autouse=True)
+def _records_have_their_shape(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Of every journal a test leaves in its folder."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if folder is not None:
+        assert misfits(folder) == []
 
 
 @pytest.fixture

@@ -321,6 +321,14 @@ def audit_export(
     raise typer.Exit(export(_session(ctx, config), journal, query, target))
 
 
+@audit.command("schema")
+def audit_schema() -> None:
+    """Print the JSON Schema of a record."""
+    from tui.commands.audit import schema as show
+
+    raise typer.Exit(show())
+
+
 def _session(ctx: typer.Context, config: Path | None, theme: str | None = None) -> Session:
     """The invocation's session; what stands after the command wins over what stands before it."""
     given: Session = ctx.obj

@@ -20,16 +20,17 @@ ROOT = Path(__file__).parents[2]
 WRITER = """
 import sys
 from pathlib import Path
-from backends.journal.entry import Entry, Kind, Session
+from backends.journal.entry import Kind, Session
 from backends.journal.identity import identify
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
 from backends.model.clock import SystemClock
+from tests.records import whole
 
 folder, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 journal = Journal(folder, Session(identify(), "0.1.0"), SystemClock(), Redactor())
 for number in range(count):
-    journal.post(Entry(Kind.STEP, f"{name} {number}"))
+    journal.post(whole(Kind.STEP, f"{name} {number}"))
 sys.exit(journal.close(60))
 """
 

@@ -16,12 +16,13 @@ import pytest
 
 from backends.engine import Engine, Mode
 from backends.journal.chain_file import ChainFile
-from backends.journal.entry import Entry, Kind, Session, body
+from backends.journal.entry import Kind, Session, body
 from backends.journal.neighbours import Neighbour, Neighbours
 from backends.journal.verify import read
 from backends.model.intent import Identity
 from backends.model.procedure import Run, Verdict
 from tests.building import later
+from tests.records import STEP, whole
 from tests.safety.dying_room import redis_stack
 from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
@@ -77,7 +78,7 @@ class Pages:
         self.is_alive = True
 
     def write(self, kind: Kind, operation: str = "op-1", **more: Any) -> None:
-        entry = Entry(kind, "x", stack="desk", procedure="halt", risk="stop", operation=operation, **more)
+        entry = whole(kind, operation=operation, **more)
         self._chain.append(body(entry, self._session, later(0)), is_synced=False)
 
     def news(self) -> list[tuple[str, int, str | None]]:
@@ -95,7 +96,7 @@ def test_a_run_is_followed_from_its_intent_to_its_outcome_and_to_a_later_one(tmp
     pages.write(Kind.INTENT)
     assert pages.news() == [("op-1", 0, None)]
     assert pages.news() == []
-    pages.write(Kind.STEP, step={"id": "a", "state": "sent"})
+    pages.write(Kind.STEP, step=STEP)
     assert pages.news() == [("op-1", 1, None)]
     assert [each.operation for each in pages.reader.under_way] == ["op-1"]
     pages.write(Kind.OUTCOME, verdict="VERIFIED")
@@ -113,7 +114,7 @@ def test_what_had_ended_before_dry_runs_and_the_dead_are_no_news(tmp_path: Path)
     pages.write(Kind.INTENT, "op-3")
     assert pages.news() == [("op-3", 0, None)]
     pages.is_alive = False
-    pages.write(Kind.STEP, "op-3", step={"id": "a"})
+    pages.write(Kind.STEP, "op-3", step=STEP)
     assert pages.news() == []
     assert pages.reader.under_way == ()
 

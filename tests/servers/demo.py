@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.process import Child, UnavailableError, drop_home, make_home
+from tests.servers.records import misfits
 
 
 @dataclass
@@ -39,8 +40,12 @@ class DemoWorld:
         return isolated_env(self.home)
 
     def stop(self) -> None:
+        """End it and remove what it left; its journal must hold nothing but records."""
+        wrong = [*misfits(self.config.parent), *misfits(self.home)]
         self.child.stop(15.0)
         drop_home(self.home)
+        if wrong:
+            raise AssertionError("\n".join(wrong))
 
 
 def isolated_env(home: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from backends.journal.redact import Redactor
 from backends.journal.verify import read, verify
 from backends.model.intent import Identity
 from tests.clock import FakeClock
+from tests.records import DIGEST, STEP, whole
 
 KIM = Identity("kim", 1000, "ops1", "/dev/pts/3", "192.0.2.7")
 
@@ -44,7 +45,7 @@ async def test_a_record_says_who_where_when_and_what(journal: Journal) -> None:
     written = await journal.record(
         Entry(
             Kind.INTENT, "kim starts: Halt", stack="tp", environment="DEMO", procedure="halt", risk="stop",
-            operation="op-1", via="screen", reason="drill", targets=["redis"], plan="ab",
+            operation="op-1", via="screen", reason="drill", targets=["redis"], plan=DIGEST,
             seen=7, before=[known],
         )
     )  # fmt: skip
@@ -58,14 +59,14 @@ async def test_a_record_says_who_where_when_and_what(journal: Journal) -> None:
     wanted = {
         "v": 1, "seq": 1, "kind": "intent", "mode": "live", "build": "0.1.0", "mono": 1000.0, "stack": "tp",
         "environment": "DEMO", "procedure": "halt", "class": "stop", "operation": "op-1", "reason": "drill",
-        "targets": ["redis"], "plan": "ab", "seen": 7, "text": "kim starts: Halt",
+        "targets": ["redis"], "plan": DIGEST, "seen": 7, "text": "kim starts: Halt",
     }  # fmt: skip
     assert wanted.items() <= record.items()
 
 
 async def test_records_stand_in_the_order_they_were_handed_over(journal: Journal) -> None:
     for number in range(50):
-        journal.post(entry(str(number), Kind.STEP))
+        journal.post(whole(Kind.STEP, str(number)))
     assert await journal.record(entry("last"), budget=5)
     assert [record["text"] for record in read(journal.folder)] == [*map(str, range(50)), "last"]
     assert [record["seq"] for record in read(journal.folder)] == list(range(1, 52))
@@ -87,12 +88,13 @@ async def test_outside_text_stays_inside_its_record(journal: Journal) -> None:
 
 
 async def test_what_json_cannot_hold_is_written_as_text(journal: Journal) -> None:
-    step = {"nan": float("nan"), "set": {1}, "text": "y" * 100_000}
-    assert await journal.record(entry(step=step), budget=5)
+    after = {"nan": float("nan"), "set": {1}, "text": "y" * 100_000}
+    assert await journal.record(whole(Kind.STEP, step={**STEP, "after": after}), budget=5)
     (record,) = read(journal.folder)
-    assert record["step"]["nan"] == "nan"
-    assert record["step"]["set"] == "{1}"
-    assert len(record["step"]["text"]) < 5000
+    found = record["step"]["after"]
+    assert found["nan"] == "nan"
+    assert found["set"] == "{1}"
+    assert len(found["text"]) < 5000
 
 
 async def test_a_record_that_cannot_be_written_down_is_counted_and_ends_nothing(journal: Journal) -> None:
@@ -126,7 +128,7 @@ async def test_the_chain_goes_on_in_the_next_session_and_the_next_file(tmp_path:
 async def test_closing_writes_what_is_still_waiting(tmp_path: Path) -> None:
     journal = made(tmp_path / "journal")
     for number in range(200):
-        journal.post(entry(str(number), Kind.STEP))
+        journal.post(whole(Kind.STEP, str(number)))
     assert journal.close(10) == 0
     assert verify(tmp_path / "journal").records == 200
     assert not await journal.record(entry("too late"))

@@ -80,6 +80,14 @@ def export(session: Session, folder: Path | None, query: Query, target: Path) ->
     return ExitCode.VERIFIED if found.is_whole else ExitCode.CONFLICT
 
 
+def schema() -> ExitCode:
+    """Print the one shape of a record, for whoever checks a copy elsewhere."""
+    from backends.journal.schema import json_schema
+
+    _say(json.dumps(json_schema(), ensure_ascii=True))
+    return ExitCode.VERIFIED
+
+
 def query_of(
     since: str | None,
     operation: str | None,
