@@ -7,6 +7,7 @@ through a text, so that no line is slow, whatever a service prints.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Final
 
 MASK: Final = "****"
@@ -22,8 +23,29 @@ _STEMS: Final = (
 )  # fmt: skip
 """One of these is in everything that a name gives away, whatever its case."""
 
-_NAME: Final = re.compile(rf"(?:^|[_\-.])(?:{_WORDS})$", re.IGNORECASE)
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+class _Look:
+    """What secrets of one kind look like. Compiled when first needed: nothing at a start waits for it."""
+
+    def __init__(self, pattern: str, flags: int = 0) -> None:
+        self._pattern = pattern
+        self._flags = flags
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile(self._pattern, self._flags)
+
+    def masked(self, text: str) -> str:
+        """``text`` with all but the ``head`` of each find masked."""
+        return self.pattern.sub(_after_head, text)
+
+
+def _after_head(found: re.Match[str]) -> str:
+    return f"{found['head']}{MASK}"
+
+
+_NAME: Final = _Look(rf"(?:^|[_\-.])(?:{_WORDS})$", re.IGNORECASE)
+_CAMEL: Final = _Look(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _QUOTE: Final = r"""\\{0,4}["']"""
 _BARE: Final = r"""[^\s"',;&)}\]\\<>]+"""
@@ -35,42 +57,42 @@ _STATE: Final = (
 _COUNT: Final = r"(?:\d{1,5}|\d+\.\d+)(?![\w$!#%^*@+/=-])"
 """What is said about a secret and is none, and how many there are."""
 
-_BESIDE: Final = re.compile(
-    rf"""(?P<name>(?:{_WORDS})(?:{_QUOTE})?\s*(?:=>|=|:(?!//))\s*)(?!(?:{_QUOTE})?{_STATE}|{_COUNT})
+_BESIDE: Final = _Look(
+    rf"""(?P<head>(?:{_WORDS})(?:{_QUOTE})?\s*(?:=>|=|:(?!//))\s*)(?!(?:{_QUOTE})?{_STATE}|{_COUNT})
          (?:(?P<quote>{_QUOTE})[^"']*?(?P=quote)|(?:(?:bearer|basic)\s+)?{_BARE})""",
     re.IGNORECASE | re.VERBOSE,
 )
-_COIN: Final = re.compile(r"""(?<![a-z])token\W+[a-z]{1,9}\d?[\\"']*$""", re.IGNORECASE)
+_COIN: Final = _Look(r"""(?<![a-z])token\W+[a-z]{1,9}\d?[\\"']*$""", re.IGNORECASE)
 """What trades are made in is called a token too."""
 
-_BEARER: Final = re.compile(r"\b(?P<head>(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
-_URL: Final = re.compile(r"(?P<head>://[^\s/:@]*:)[^\s/@]+(?=@)")
-_URL_USER: Final = re.compile(r"(?P<head>://)[A-Za-z0-9_-]{20,}(?=@)")
-_ARGUMENT: Final = re.compile(
+_BEARER: Final = _Look(r"\b(?P<head>(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_URL: Final = _Look(r"(?P<head>://[^\s/:@]*:)[^\s/@]+(?=@)")
+_URL_USER: Final = _Look(r"(?P<head>://)[A-Za-z0-9_-]{20,}(?=@)")
+_ARGUMENT: Final = _Look(
     rf"(?P<head>--(?:[a-z]{{1,20}}-){{0,3}}(?:{_WORDS})\s+(?:{_QUOTE})?)(?!-){_BARE}", re.IGNORECASE
 )
-_SPOKEN: Final = re.compile(
+_SPOKEN: Final = _Look(
     rf"""(?P<head>\b(?:pass(?:word|wd|phrase)|requirepass|masterauth|identified\s+by|(?-i:AUTH))
          (?:{_QUOTE})?\s+(?:(?:is|was)\s+)?(?:{_QUOTE})?)(?=[^\s"']*\d)[^\s"']{{6,}}""",
     re.IGNORECASE | re.VERBOSE,
 )
-_QUOTED: Final = re.compile(
+_QUOTED: Final = _Look(
     r"""(?P<head>\b(?:password|requirepass|masterauth|identified\s+by|(?-i:AUTH(?:"\s"[^"\s]+)?))["']?\s+["'])[^"'\s]+(?=["'])""",
     re.IGNORECASE,
 )
-_TAG: Final = re.compile(rf"(?P<head><(?:{_WORDS})>)[^<]+(?=</)", re.IGNORECASE)
-_USER_OF_CURL: Final = re.compile(r"(?P<head>\bcurl\b[^|;]{0,200}?\s-u\s*\S+?:)\S+")
-_OF_A_PROGRAM: Final = re.compile(r"(?P<head>\b(?:redis-cli\b[^|;]{0,200}?\s-a|sshpass\s+-p)\s*)\S+")
-_KEY_BLOCK: Final = re.compile(
+_TAG: Final = _Look(rf"(?P<head><(?:{_WORDS})>)[^<]+(?=</)", re.IGNORECASE)
+_USER_OF_CURL: Final = _Look(r"(?P<head>\bcurl\b[^|;]{0,200}?\s-u\s*\S+?:)\S+")
+_OF_A_PROGRAM: Final = _Look(r"(?P<head>\b(?:redis-cli\b[^|;]{0,200}?\s-a|sshpass\s+-p)\s*)\S+")
+_KEY_BLOCK: Final = _Look(
     r"(?P<head>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----).*?(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|$)",
     re.DOTALL,
 )
-_PATH: Final = re.compile(
+_PATH: Final = _Look(
     r"(?P<head>(?:hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/\d{5,25}/))[A-Za-z0-9_/-]{16,}"
 )
-_TELEGRAM: Final = re.compile(r"(?<!\d)\d{8,10}:[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])")
-_KNOWN: Final = re.compile(
-    r"""(?<![A-Za-z0-9])(?:
+_TELEGRAM: Final = _Look(r"(?P<head>)(?<!\d)\d{8,10}:[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])")
+_KNOWN: Final = _Look(
+    r"""(?P<head>)(?<![A-Za-z0-9])(?:
         (?:AKIA|ASIA)[0-9A-Z]{16}
       | gh[opsur]_[A-Za-z0-9]{30,} | github_pat_[A-Za-z0-9_]{22,} | glpat-[A-Za-z0-9_-]{20,}
       | xox[abeoprs]-[A-Za-z0-9-]{10,} | xapp-[A-Za-z0-9-]{20,}
@@ -96,37 +118,33 @@ _STARTS: Final = (
 def masked(text: str) -> str:
     """``text`` with everything masked that looks like a secret."""
     if "://" in text:
-        text = _PATH.sub(_after_head, _URL_USER.sub(_after_head, _URL.sub(_after_head, text)))
+        text = _PATH.masked(_URL_USER.masked(_URL.masked(text)))
     folded = text.casefold()
     if any(stem in folded for stem in _STEMS):
         if "=" in text or ":" in text:
-            text = _BESIDE.sub(_beside, text)
-        text = _SPOKEN.sub(_after_head, _QUOTED.sub(_after_head, text))
+            text = _BESIDE.pattern.sub(_beside, text)
+        text = _SPOKEN.masked(_QUOTED.masked(text))
         if "--" in text:
-            text = _ARGUMENT.sub(_after_head, text)
+            text = _ARGUMENT.masked(text)
         if "</" in text:
-            text = _TAG.sub(_after_head, text)
+            text = _TAG.masked(text)
     if "AUTH" in text or "requirepass" in folded or "masterauth" in folded:
-        text = _SPOKEN.sub(_after_head, _QUOTED.sub(_after_head, text))
+        text = _SPOKEN.masked(_QUOTED.masked(text))
     if "earer" in folded or "asic" in folded:
-        text = _BEARER.sub(_after_head, text)
+        text = _BEARER.masked(text)
     if "curl" in text or "redis-cli" in text or "sshpass" in text:
-        text = _OF_A_PROGRAM.sub(_after_head, _USER_OF_CURL.sub(_after_head, text))
+        text = _OF_A_PROGRAM.masked(_USER_OF_CURL.masked(text))
     if "PRIVATE KEY" in text:
-        text = _KEY_BLOCK.sub(_after_head, text)
+        text = _KEY_BLOCK.masked(text)
     if any(start in text for start in _STARTS):
-        text = _KNOWN.sub(MASK, text)
-    return _TELEGRAM.sub(MASK, text) if ":" in text else text
+        text = _KNOWN.masked(text)
+    return _TELEGRAM.masked(text) if ":" in text else text
 
 
 def is_secret_name(name: str) -> bool:
     """Whether a member, variable or header of this name holds a secret: ``redisPassword``, ``API_KEY``."""
-    return _NAME.search(_CAMEL.sub("_", name)) is not None
-
-
-def _after_head(found: re.Match[str]) -> str:
-    return f"{found['head']}{MASK}"
+    return _NAME.pattern.search(_CAMEL.pattern.sub("_", name)) is not None
 
 
 def _beside(found: re.Match[str]) -> str:
-    return found[0] if _COIN.search(found[0]) else f"{found['name']}{MASK}"
+    return found[0] if _COIN.pattern.search(found[0]) else f"{found['head']}{MASK}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from backends.demo.process import free_port
 from backends.engine import Engine, Mode
 from backends.journal.redact import MASK, Redactor
 from backends.model.anchor import AnchorKind, AnchorPlace
@@ -18,7 +19,7 @@ from backends.model.query import RedisQuery
 from backends.model.secret import Secret
 from backends.model.stack import Stack
 from tests.safety.dying_room import redis_stack
-from tests.servers.process import free_port, wait_until
+from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
 from tests.sim.world import KIM
 
