@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.journal.entry import Entry, Kind, Session
+from backends.journal.entry import Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import MASK, Redactor, is_secret_name
 from backends.logs.ring import LogRing
@@ -21,6 +21,7 @@ from backends.model.secret import Secret
 from backends.model.stack import LogGrammar
 from backends.model.stamp import to_stamp
 from tests.clock import FakeClock
+from tests.records import STEP, whole
 from tests.sim.world import KIM
 
 CANARY = 'cänary+/="\\7f\x1b2 42'
@@ -56,7 +57,9 @@ async def test_a_registered_secret_is_masked_in_every_form_in_every_part_of_a_re
     journal = Journal(tmp_path, Session(KIM, "0.1.0"), FakeClock(), redactor)
     text = f"before {dressed} after"
     deep = {"a": [{"b": text, text: 1}]}
-    await journal.record(Entry(Kind.NOTE, text, reason=text, targets=[text], step=deep, before=[deep]), 5)
+    known = {"fact": "kill.state", "value": text}
+    entry = whole(Kind.STEP, text, reason=text, targets=[text], step={**STEP, "before": deep}, before=[known])
+    await journal.record(entry, 5)
     journal.close()
     written = (tmp_path / "000001.jsonl").read_text()
     assert clean(written)
