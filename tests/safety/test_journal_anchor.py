@@ -17,7 +17,7 @@ from backends.anchored import anchored
 from backends.demo.process import free_port
 from backends.journal.anchorage import Anchorage
 from backends.journal.chain_file import ChainFile, end_of, files_of
-from backends.journal.entry import Entry, Kind, Session
+from backends.journal.entry import Kind, Session
 from backends.journal.identity import identify
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
@@ -25,6 +25,7 @@ from backends.journal.verify import verify
 from backends.model.anchor import AnchorError, AnchorKind, AnchorPlace, Mark
 from backends.model.clock import SystemClock
 from backends.writers.anchor import make_anchor
+from tests.records import whole
 from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
 from tui.cli import app
@@ -84,8 +85,8 @@ async def filled(journal: Journal, place: AnchorPlace, outcomes: int = 3) -> Non
     """Runs with their outcomes, each head anchored when it was written."""
     anchorage = Anchorage(journal, lambda: make_anchor(place), SystemClock())
     for number in range(outcomes):
-        await journal.record(Entry(Kind.INTENT, "begins"), budget=5)
-        await journal.record(Entry(Kind.OUTCOME, "ends"), budget=5)
+        await journal.record(whole(Kind.INTENT, "begins"), budget=5)
+        await journal.record(whole(Kind.OUTCOME, "ends"), budget=5)
         wait_until(lambda: len(held(place, journal)) > number, 5)  # noqa: B023 (called in this turn only)
     anchorage.close()
     assert anchorage.trouble is None
@@ -113,7 +114,7 @@ async def test_an_end_that_was_cut_off_is_found_also_when_the_journal_went_on(
     code, text = checked(tmp_path, place)
     assert code == ExitCode.CONFLICT
     assert "CUT OFF: it ends at record 3, and record 6 was anchored" in text
-    await journal.record(Entry(Kind.NOTE, "as if nothing had happened"), budget=5)
+    await journal.record(whole(Kind.NOTE, "as if nothing had happened"), budget=5)
     await filled(journal, place, outcomes=4)
     code, text = checked(tmp_path, place)
     assert code == ExitCode.CONFLICT
@@ -134,7 +135,7 @@ async def test_a_journal_rebuilt_from_its_first_record_is_found(
 async def test_an_anchor_that_does_not_answer_is_unknown_and_never_whole(
     tmp_path: Path, journal: Journal
 ) -> None:
-    await journal.record(Entry(Kind.NOTE, "x"), budget=5)
+    await journal.record(whole(Kind.NOTE, "x"), budget=5)
     nobody = AnchorPlace(AnchorKind.REDIS, f"redis://127.0.0.1:{free_port()}/0", "controlroom:journal")
     code, text = checked(tmp_path, nobody)
     assert code == ExitCode.UNKNOWN
@@ -158,7 +159,7 @@ async def test_an_anchor_that_is_down_is_trouble_in_words_until_it_takes_the_new
     flaky = Flaky()
     anchorage = Anchorage(journal, lambda: flaky, SystemClock(), every=0.05)
     for _ in range(3):
-        await journal.record(Entry(Kind.OUTCOME, "x"), budget=5)
+        await journal.record(whole(Kind.OUTCOME, "x"), budget=5)
     wait_until(lambda: anchorage.trouble == "the anchor is away", 5)
     flaky.is_down = False
     wait_until(lambda: anchorage.trouble is None, 5)
@@ -175,9 +176,9 @@ async def test_what_does_not_answer_at_all_holds_up_nobody(journal: Journal) -> 
             release.wait(30)
 
     anchorage = Anchorage(journal, Hanging, SystemClock())
-    assert await journal.record(Entry(Kind.OUTCOME, "x"), budget=5)
+    assert await journal.record(whole(Kind.OUTCOME, "x"), budget=5)
     began = time.monotonic()
-    assert await journal.record(Entry(Kind.OUTCOME, "y"), budget=5)
+    assert await journal.record(whole(Kind.OUTCOME, "y"), budget=5)
     anchorage.close(0.1)
     assert time.monotonic() - began < 1.0
     release.set()
@@ -191,7 +192,7 @@ async def test_a_syslog_gets_the_head_and_a_head_taken_from_it_is_checked_by_han
         log.settimeout(5)
         there = AnchorPlace(AnchorKind.SYSLOG, f"unix://{tmp_path}/log", "controlroom")
         anchorage = Anchorage(journal, lambda: make_anchor(there), SystemClock())
-        await journal.record(Entry(Kind.OUTCOME, "x"), budget=5)
+        await journal.record(whole(Kind.OUTCOME, "x"), budget=5)
         line = log.recv(2000).decode()
         anchorage.close()
     head = end_of(journal.folder)
