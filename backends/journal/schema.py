@@ -52,7 +52,8 @@ class StepPart(_Strict, kw_only=True):
     """One step, as it stood: what was tried, what came of it, what was read back."""
 
     id: Text
-    source: Text
+    source: str
+    """Empty for a step that asks no source: a program of this host, a wait, a person."""
     state: Text
     attempt: int | None = field(name="try", default=None)
     receipt: Text | None = None
