@@ -185,6 +185,7 @@ def container_rows(containers: Iterable[Mapping[str, Any]], prefix: str, project
             "image": each["Image"],
             "project": _labels(each).get(PROJECT),
             "service": _labels(each).get(_SERVICE),
+            "created": each["Created"],
         }
         for each in containers
         if _name(each).startswith(prefix) and project in (None, _labels(each).get(PROJECT))

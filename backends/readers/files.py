@@ -82,7 +82,7 @@ class _Look:
         if query.what == "exists":
             return b"true" if found else b"false"
         if query.what in ("count", "list"):
-            return len(found) if query.what == "count" else self._listed(found)
+            return len(found) if query.what == "count" else self._listed(found, query.pattern)
         place = newest(found, query)
         if query.what == "secrets":
             return wrongs(found)
@@ -114,13 +114,15 @@ class _Look:
             self._understood[key] = PARSED[what](place)
         return self._understood[key]
 
-    def _listed(self, found: Sequence[Place]) -> Rows:
+    def _listed(self, found: Sequence[Place], pattern: str | None) -> Rows:
         rows = [
             {
                 "name": self._name(place.path),
                 "kind": place.kind,
                 "size": place.status.st_size,
                 "age": round(self._now - place.status.st_mtime),
+                "changed": int(place.status.st_mtime),
+                **({} if pattern is None else {"lines": _lines(place, pattern)}),
             }
             for place in found
         ]
@@ -128,3 +130,11 @@ class _Look:
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self._base) if path.is_relative_to(self._base) else path)
+
+
+def _lines(place: Place, pattern: str) -> int | None:
+    """How many lines match; None when this one of several files cannot be read."""
+    try:
+        return matching(place, pattern).total
+    except (MisfitError, NothingError, OSError):
+        return None

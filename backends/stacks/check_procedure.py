@@ -11,6 +11,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from backends.model.board import SERVICE
+from backends.model.condition import Param
 from backends.model.substitution import RESERVED, fill, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
@@ -21,6 +22,8 @@ from backends.stacks.toml_lines import Place
 
 _ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
 _FOLDER = re.compile(r"\{([a-z0-9-]+)\.path\}")
+_ANY = Param("", "").pattern
+"""What a value must be when the stack file says nothing."""
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
 _ENDING = (do.DockerVerbSpec, do.SystemdVerbSpec)
@@ -151,9 +154,13 @@ def _params(facts: Mapping[str, schema.FactSpec], procedure: schema.ProcedureSpe
         if param.fact is not None and (why := _table(facts, param.fact)):
             yield (*place, "fact"), why
         try:
-            re.compile(param.pattern or "")
+            allowed = re.compile(_ANY if param.pattern is None else param.pattern)
         except re.error as error:
             yield (*place, "pattern"), f"not a regular expression: {error}"
+            continue
+        for value in param.one_of:
+            if not allowed.fullmatch(value):
+                yield (*place, "one_of"), f"{value!r} does not match the pattern and could never be chosen"
 
 
 def _require(spec: schema.StackFile, procedure: schema.ProcedureSpec, row: RequireRow) -> Iterator[Complaint]:

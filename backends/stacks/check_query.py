@@ -132,8 +132,10 @@ def _file(fact: schema.FactSpec) -> Iterator[Complaint]:
     read = fact.file or schema_read.FileRead(path="/", what="exists")
     if (read.what == "csv") != (read.csv is not None):
         yield (), 'csv goes with what = "csv", and that needs it'
-    if (read.what == "match") != (read.pattern is not None):
-        yield (), 'pattern goes with what = "match", and that needs it'
+    if read.pattern is not None and read.what not in ("match", "list"):
+        yield (), 'pattern goes with what = "match" and what = "list"'
+    if read.what == "match" and read.pattern is None:
+        yield (), 'what = "match" needs a pattern'
     yield from _pattern(read.pattern)
 
 

@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import docker
 import redis
 
 from backends.config import load
 from backends.engine import Engine, Mode
 from backends.journal.identity import identify
 from backends.model.board import Board
+from backends.model.examination import Answer
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Run
 from backends.model.safetext import SafeText
@@ -24,6 +26,8 @@ from tests.servers.demo import DemoWorld, switch
 from tests.servers.process import wait_until
 
 ID = "claire-de-binare"
+LONGEST = 30.0
+"""Seconds a diagnosis may take."""
 
 
 class ClaireRoom:
@@ -37,8 +41,10 @@ class ClaireRoom:
         self.engine.start()
         wait_until(lambda: self.engine.wait_asked(ID, 0.1), 30, "a first look at everything")
         self.redis = redis.Redis.from_url(world["redis"], decode_responses=True)
+        self.docker = docker.APIClient(base_url=world["docker"], version="1.41", timeout=10)
 
     def close(self) -> None:
+        self.docker.close()
         self.redis.close()
         self.engine.stop(grace=0.0)
 
@@ -50,6 +56,12 @@ class ClaireRoom:
         """What the board has of it, as text; None when it has no value."""
         reading = self.board.readings[fact]
         return None if reading.value is None else str(reading.value).lower()
+
+    def answer(self, name: str) -> Answer:
+        """Of a diagnosis, on fresh readings."""
+        asked = self.engine.checks(ID).examine([self.stack.diagnoses[name]])
+        (result,) = asked.result(LONGEST).values()
+        return result.answer
 
     def until(self, is_so: Callable[[], object], what: str, seconds: float = 15.0) -> None:
         """Poll on until it is so."""
@@ -72,8 +84,14 @@ class ClaireRoom:
         return self._submit(procedure, phrase, params, plan, is_dry=False)
 
     def refusal(self, procedure: str, phrase: str | None = None, **params: str) -> str:
-        """Why a dry run says that it would be refused."""
-        return " ".join(self._submit(procedure, phrase, params, None, is_dry=True).blockers)
+        """Why a dry run says that it would be refused, once the one before has let go."""
+
+        def look() -> list[str] | None:
+            said = list(map(str, self._submit(procedure, phrase, params, None, is_dry=True).blockers))
+            return None if any("wait for its end" in each for each in said) else [" ".join(said)]
+
+        found: list[str] = wait_until(look, 15, "the procedure before to end", every=0.05)
+        return found[0]
 
     def _submit(
         self, procedure: str, phrase: str | None, params: Mapping[str, str], plan: str | None, *, is_dry: bool

@@ -6,15 +6,18 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from backends.model.procedure import Verdict
+from backends.model.examination import Answer
+from backends.model.procedure import StepState, Verdict
 from backends.model.stack import Environment
 from backends.model.trading import TradingState
 from tests.contract.claire_room import ID, ClaireRoom
 from tests.servers.demo import start_demo
 
 BACKUP = "cdb_backup_20260117_101500"
+OTHER = "cdb_backup_20260101_040000"
 TRADING, HALTED, UNKNOWN = TradingState.TRADING, TradingState.HALTED, TradingState.UNKNOWN
 
 
@@ -25,6 +28,10 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaireRoom]:
     yield made
     made.close()
     world.stop()
+
+
+def backups(room: ClaireRoom) -> Path:
+    return Path(room.stack.sources["backups"].url.removeprefix("file://"))
 
 
 def trades(room: ClaireRoom) -> bool:
@@ -123,23 +130,53 @@ def test_a_routine_is_done_and_proved_by_what_is_read_back(room: ClaireRoom) -> 
     assert tag.verdict is Verdict.VERIFIED, tag.sentence
     dump = room.run("pg-dump", name="20260117_101500")
     assert dump.verdict is Verdict.VERIFIED, dump.sentence
-    file = Path(room.stack.sources["backups"].url.removeprefix("file://")) / "manual_20260117_101500.sql"
+    file = backups(room) / "manual_20260117_101500.sql"
     assert "PostgreSQL database dump complete" in file.read_text()
 
 
 def test_a_backup_counts_when_it_was_read_back(room: ClaireRoom) -> None:
-    assert "was not read back" in room.refusal("drill", backup=BACKUP)
+    assert "has no complete database dump" in room.refusal("drill", backup=BACKUP)
     run = room.run("backup", backup=BACKUP)
     assert run.verdict is Verdict.VERIFIED, run.sentence
-    folder = Path(room.stack.sources["backups"].url.removeprefix("file://")) / BACKUP
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "SHA256SUMS", "VERIFIED", "grafana_data.tar", "postgres_dump.sql", "redis_dump.rdb",
-        "validation_data.tar",
+    assert sorted(path.name for path in (backups(room) / BACKUP).iterdir()) == [
+        "SHA256SUMS", "VERIFIED", "grafana_data.list", "grafana_data.tar", "postgres_dump.sql",
+        "redis_dump.rdb", "validation_data.list", "validation_data.tar",
     ]  # fmt: skip
     room.until(lambda: room.refusal("drill", backup=BACKUP) == "", "the drill may run")
     again = room.run("backup", backup=BACKUP).steps[0].receipt
     assert again is not None
     assert "exists already" in again.text
+
+
+def test_what_is_loaded_is_the_backup_that_was_named_and_every_row_of_it(room: ClaireRoom) -> None:
+    dump = backups(room) / BACKUP / "postgres_dump.sql"
+    other = backups(room) / OTHER
+    other.mkdir()
+    (other / "postgres_dump.sql").write_text(dump.read_text())
+    for procedure in ("drill", "restore"):
+        assert "was never read back" in room.refusal(procedure, backup=OTHER)
+    done = room.run("drill", f"DRILL {ID}", backup=BACKUP)
+    assert done.verdict is Verdict.VERIFIED, (done.sentence, done.steps)
+    (counts,) = (backups(room) / BACKUP).glob("RESTORED-*")
+    assert dict(line.split("|") for line in counts.read_text().split())["schema_version"] == "2"
+
+    # A file of it has changed since it was read back: that is seen before anything is touched.
+    whole = dump.read_text()
+    dump.write_text(whole.replace("BTCUSDT", "ETHUSDT", 1))
+    changed = room.run("drill", f"DRILL {ID}", backup=BACKUP)
+    assert changed.verdict is not Verdict.VERIFIED
+    assert [step.step for step in changed.steps if step.state is not StepState.SKIPPED] == ["verify"]
+    dump.write_text(whole)
+
+
+def test_a_database_that_contradicts_itself_is_found_whatever_pg_isready_says(room: ClaireRoom) -> None:
+    assert room.answer("corruption") is Answer.NO
+    row = "INSERT INTO orders (symbol, side, size, filled_size) VALUES ('BTCUSDT', 'buy', 1, 2) RETURNING id"
+    with psycopg.connect(room.world["postgres"], autocommit=True) as link:
+        (ident,) = link.execute(row).fetchone() or (None,)
+        assert room.answer("corruption") is Answer.YES
+        link.execute("DELETE FROM orders WHERE id = %s", [ident])
+    assert room.answer("corruption") is Answer.NO
 
 
 def test_what_degrades_wants_its_word_and_what_loses_data_a_verified_backup(room: ClaireRoom) -> None:
@@ -157,3 +194,34 @@ def test_a_halt_that_execution_does_not_read_stops_its_container(room: ClaireRoo
     assert run.rung == 2
     assert "via rung 2: Docker" in run.sentence
     room.until(lambda: halted(room), "halted")
+
+
+def test_an_owner_is_changed_when_no_file_is_somebody_else_s_any_more(room: ClaireRoom) -> None:
+    room.until(lambda: room.value("halt.stream") == "true", "halted")
+    room.fault("owner-stuck", is_on=True)
+    stuck = room.run("chown", "CHOWN", service="cdb_risk", path="/app/data")
+    assert stuck.verdict not in (Verdict.VERIFIED, Verdict.REFUSED), (stuck.sentence, stuck.blockers)
+    assert stuck.steps[2].step == "owner", stuck.sentence
+    assert stuck.steps[2].state is not StepState.VERIFIED
+    room.fault("owner-stuck", is_on=False)
+    done = room.run("chown", "CHOWN", service="cdb_risk", path="/app/data")
+    assert done.verdict is Verdict.VERIFIED, (done.sentence, done.steps)
+
+
+def test_what_brings_everything_up_wants_execution_stopped_and_a_backup(room: ClaireRoom) -> None:
+    for procedure in ("stack-recover", "complete-failure"):
+        room.until(lambda each=procedure: room.refusal(each, f"RESUME {ID}", project="cdb") == "", procedure)
+    room.docker.start("cdb_execution")
+    room.until(lambda: room.value("execution.mode") == "mock", "execution answers")
+    for procedure in ("stack-recover", "complete-failure"):
+        assert "Execution runs" in room.refusal(procedure, f"RESUME {ID}", project="cdb"), procedure
+
+
+def test_a_restore_replaces_the_database_and_ends_with_the_halt_standing(room: ClaireRoom) -> None:
+    with psycopg.connect(room.world["postgres"], autocommit=True) as link:
+        link.execute("INSERT INTO schema_version VALUES ('of a bad migration')")
+    done = room.run("restore", f"RESTORE {ID}", backup=BACKUP)
+    assert done.verdict is Verdict.VERIFIED, (done.sentence, done.steps)
+    with psycopg.connect(room.world["postgres"]) as link:
+        assert link.execute("SELECT count(*) FROM schema_version").fetchone() == (2,)
+    assert room.redis.xlen("stream.bot_shutdown") > 1

