@@ -30,8 +30,9 @@ class RedisFront:
         self._is_hanging = False
 
     async def open(self) -> None:
-        """The server behind is there."""
+        """The server behind is there, a new one: nothing hangs any more."""
         self._is_up = True
+        self.hang(False)
         await self._settle()
 
     async def close(self) -> None:

@@ -21,7 +21,7 @@ import redis
 
 from backends.stacks.loader import built_in
 from tests.servers.between import journal
-from tests.servers.demo import DemoWorld, start_demo
+from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.terminal.on_screen import opened_on
 from tests.terminal.program import command
 from tests.turns import groups
@@ -33,7 +33,7 @@ SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all", 
 RETURNING = ("halt", "breaker-trip", "breaker-reset", "resume")
 CLOSING = (
     "recover-safety", "cancel-all", "flatten-mfa", "restart-storage", "restart", "shutdown",
-    "start-applications",
+    "restart-redis", "start-applications",
 )  # fmt: skip
 KEEPING = ("backup-redis", "backup-config", "console-restart", "start-infrastructure", "paper-run")
 HALTED = ("paper-run-own", "halt", "fills-backfill", "model-reload")
@@ -185,6 +185,10 @@ def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
         return ("--param", "service=signal_service")
     if name == "restart-storage":
         return ("--param", "service=redis")
+    if name == "restart-redis":
+        switch(world, "redis-hang", is_on=False)
+        switch(world, "redis-hang", is_on=True)
+        return ()
     if name == "flatten-mfa":
         return ("--param-file", f"id_token={folder / 'id_token'}")
     with redis.Redis.from_url(world["redis"], decode_responses=True) as client:

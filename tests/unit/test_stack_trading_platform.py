@@ -163,3 +163,20 @@ def test_every_query_names_the_column_it_takes(stack: Stack) -> None:
     for fact in stack.facts.values():
         if isinstance(fact.query, SqlQuery) and fact.type.value != "table":
             assert fact.pick is not None and fact.pick in fact.query.text, fact.id
+
+
+def test_a_redis_that_hangs_is_restarted_without_being_asked_and_comes_back_halted(stack: Stack) -> None:
+    procedure = stack.procedures["restart-redis"]
+    assert {each.fact for each in procedure.requires} == {"service:execution_gateway"}
+    assert procedure.seen == {}
+    assert [step.id for step in procedure.steps] == ["restart", "answers", "kill", "known"]
+    assert procedure.steps[2].action == stack.procedures["recover-safety"].steps[0].action
+    # What asks for the kill switch first would be kept from it by the very thing it should mend.
+    assert "redis" not in stack.procedures["restart"].params[0].one_of
+
+
+def test_the_platform_is_shut_down_only_with_a_fresh_whole_dump_of_its_database(stack: Stack) -> None:
+    wanted = {each.fact: each for each in stack.procedures["shutdown"].requires}
+    assert wanted["backup.whole"].is_ok
+    assert wanted["backup.at"].max_age == 86400
+    assert stack.facts["backup.whole"].missing is not Level.OK

@@ -37,6 +37,8 @@ _FILES: Final = {
     "infra/grafana/dashboards/track7-slo.json": "{}\n",
     "db/alembic.ini": "[alembic]\n",
     "notebooks/templates/alpha_research.ipynb": "{}\n",
+    "backups/trader-nightly.sql": "--\n-- PostgreSQL database cluster dump\n--\n\n"
+    "--\n-- PostgreSQL database cluster dump complete\n--\n",
     "artifacts/mlruns/0/7f0c/meta.yaml": "run_name: alpha_baseline\n",
 }
 
