@@ -94,7 +94,7 @@ class HostQuery:
     ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``,
     or one of several texts separated by ``|``), ``env_is``
     (whether a process of ``target`` has ``name=value``), ``tcp`` (ms to connect), ``dns`` (addresses),
-    ``interfaces`` (errors, drops)."""
+    ``interfaces`` (errors, drops), ``net_errors`` (all of them together)."""
     target: str = ""
     name: str = ""
     value: str = ""

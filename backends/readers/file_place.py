@@ -1,23 +1,17 @@
-"""Which file is meant: a path or a pattern below a folder, and the newest of several."""
+"""Which files are meant: a path or a pattern below a folder."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from backends.model.fact import ValueType
-from backends.model.query import FileQuery
-from backends.readers.coerce import MisfitError, NothingError, coerce, excerpt, parse_json
-from backends.readers.file_bytes import JSON_LIMIT, whole
+from backends.readers.coerce import MisfitError
 
 MATCH_LIMIT: Final = 2000
 """Files one pattern may match."""
-LOOKED_INTO: Final = 50
-"""Of several files, how many are opened to find the one whose JSON is the newest: the last ones written."""
 _WILD: Final = frozenset("*?[")
 
 
@@ -61,32 +55,6 @@ def places(base: Path, path: str) -> list[Place]:
         if (found := _place(each)) is not None:
             matches.append(found)
     return sorted(matches, key=lambda place: place.path)
-
-
-def newest(found: list[Place], query: FileQuery) -> Place:
-    """The one that counts. Raises NothingError when there is none."""
-    if not found:
-        raise NothingError
-    if query.newest == "name":
-        return found[-1]
-    by_time = sorted(found, key=lambda place: (place.status.st_mtime_ns, place.path))
-    if query.newest == "mtime" or len(found) == 1:
-        return by_time[-1]
-    return max(by_time[-LOOKED_INTO:], key=_told(query.newest.removeprefix("json:")))
-
-
-def _told(path: str) -> Callable[[Place], tuple[float, str]]:
-    """The time (or number) a file's JSON says at ``path``."""
-
-    def key(place: Place) -> tuple[float, str]:
-        node: Any = parse_json(whole(place.path, JSON_LIMIT))
-        for step in path.split("."):
-            if not isinstance(node, dict) or step not in node:
-                raise MisfitError(f"{place.path.name} says no {excerpt(path)}, by which the newest is found")
-            node = node[step]
-        return float(str(coerce(ValueType.TIME, node))), place.path.name
-
-    return key
 
 
 def _place(path: Path) -> Place | None:

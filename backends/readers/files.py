@@ -18,7 +18,8 @@ from backends.readers.csv_window import window
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import silence
 from backends.readers.file_content import PARSED, last_match, matching, wrongs
-from backends.readers.file_place import Place, newest, places
+from backends.readers.file_newest import newest
+from backends.readers.file_place import Place, places
 
 _SHARE = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""

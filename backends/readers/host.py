@@ -42,6 +42,7 @@ class HostFactReader:
             "process": self._processes,
             "env_is": self._env_is,
             "interfaces": self._interfaces,
+            "net_errors": self._net_errors,
         }
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
@@ -150,6 +151,10 @@ class HostFactReader:
                 }
             )
         return _rows(rows)
+
+    def _net_errors(self, query: HostQuery) -> int:
+        """Errors and drops of all interfaces, both ways, since the host started."""
+        return sum(int(number) for row in self._interfaces(query).rows for number in list(row.values())[1:])
 
     async def _distant(self, query: HostQuery, gate: asyncio.Semaphore) -> Any:
         try:

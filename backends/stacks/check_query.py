@@ -137,6 +137,8 @@ def _file(fact: schema.FactSpec) -> Iterator[Complaint]:
     if read.what == "match" and read.pattern is None:
         yield (), 'what = "match" needs a pattern'
     yield from _pattern(read.pattern)
+    if read.newest.startswith("line:"):
+        yield from _pattern(read.newest.removeprefix("line:"), "newest")
 
 
 def _host(fact: schema.FactSpec) -> Iterator[Complaint]:
@@ -171,11 +173,11 @@ def _variable(what: str, name: str, value: str) -> Iterator[Complaint]:
         yield ("name",), f"{name!r} may hold a secret; its value is never looked at"
 
 
-def _pattern(pattern: str | None) -> Iterator[Complaint]:
+def _pattern(pattern: str | None, key: str = "pattern") -> Iterator[Complaint]:
     try:
         re.compile(pattern or "")
     except re.error as error:
-        yield ("pattern",), f"not a regular expression: {error}"
+        yield (key,), f"not a regular expression: {error}"
 
 
 _RULES: Final = {

@@ -91,14 +91,15 @@ class FileRead(Strict):
         "exists", "kind", "age", "size", "mode", "text", "json", "yaml", "toml", "env", "csv", "match",
         "list", "count", "sha256", "secrets",
     ]  # fmt: skip
-    newest: Annotated[str, Meta(pattern=r"^(mtime|name|json:[A-Za-z0-9_.-]+)$")] = "mtime"
+    newest: Annotated[str, Meta(pattern=r"^(mtime|name|json:[A-Za-z0-9_.-]+|line:.+)$")] = "mtime"
     pattern: str | None = None
     csv: CsvRead | None = None
 
 
 class HostRead(Strict):
     what: Literal[
-        "disk", "memory", "load", "uptime", "port", "ports", "process", "env_is", "tcp", "dns", "interfaces"
+        "disk", "memory", "load", "uptime", "port", "ports", "process", "env_is", "tcp", "dns", "interfaces",
+        "net_errors",
     ]
     target: str = ""
     name: str = ""

@@ -102,6 +102,15 @@ async def test_of_several_files_the_newest_counts(tmp_path: Path) -> None:
     assert await value(tmp_path, asked("run/*/none.json", "count", COUNT)) == 0
 
 
+async def test_the_newest_is_what_says_so_itself_whatever_its_file_s_time(tmp_path: Path) -> None:
+    put(tmp_path, "a/r.md", "# R\n**Timestamp:** 2026-01-17 10:00:00\nold\n", age=1.0)
+    put(tmp_path, "b/r.md", "# R\n**Timestamp:** 2026-01-18T09:00:00Z\nnew\n", age=900.0)
+    one = asked("*/r.md", "match", pattern="^(old|new)$", newest=r"line:Timestamp\W+(\d[^\n]*)")
+    assert await value(tmp_path, one) == "new"
+    put(tmp_path, "c/r.md", "# R\nno time at all\n")
+    assert "r.md says no " in await why(tmp_path, one)
+
+
 async def test_each_of_several_files_says_how_many_of_its_lines_match(tmp_path: Path) -> None:
     put(tmp_path, "b/one/VERIFIED", "a: OK\nb: OK\n")
     put(tmp_path, "b/two/VERIFIED", "a: OK\nb: FAILED\n")

@@ -65,6 +65,14 @@ async def test_the_hosts_own_figures_are_within_their_bounds() -> None:
     assert "interface" in interfaces.columns
 
 
+async def test_errors_and_drops_of_the_network_are_added_up_over_interfaces_and_both_ways(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    counted = " lo: 9 9 0 0 0 0 0 0 9 9 0 0 0 0 0 0", "eth0: 9 9 1 2 0 0 0 0 9 9 3 4 0 0 0 0"
+    (tmp_path / "net" / "dev").write_text("\n".join(("Inter-|", " face |", *counted, "")))
+    there = replace(HERE, url=f"host://localhost{tmp_path}")
+    assert await read("net_errors", INT, there) == Found(10)
+
+
 async def test_who_listens_is_found_by_port_and_nobody_is_missing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +19,9 @@ from backends.config import load
 from backends.engine import Engine, Mode
 from backends.journal.identity import identify
 from backends.model.board import Board
+from backends.model.clock import Instant
 from backends.model.intent import Intent
-from backends.model.procedure import Run, Verdict
+from backends.model.procedure import Run, StepState, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Environment
 from backends.model.trading import TradingState
@@ -81,6 +83,16 @@ class Room:
             self.changed.clear()
 
 
+def folder_of(room: Room, source: str) -> Path:
+    return Path(room.engine.stacks[0].sources[source].url.removeprefix("file://"))
+
+
+def looked(room: Room, fact: str, since: Instant) -> bool:
+    """Whether it was read after that; asks for it."""
+    room.engine.refresh(STACK)
+    return room.board.readings[fact].received.mono > since.mono
+
+
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     world = start_demo(STACK)
@@ -120,6 +132,23 @@ def test_influence_is_made_zero_in_both_namespaces(room: Room) -> None:
     assert room.store.mget(keys) == ["0", "0", "0"]
     assert room.store.ttl(keys[0]) == -1
     assert room.store.get("mode") == "auto", "it removes the policy's share and stops nothing"
+
+
+def test_a_gate_report_is_the_newest_by_its_own_word_not_by_its_file_s_time(room: Room) -> None:
+    room.until(lambda: "PASS" in word_of(room.board.readings["gate.result"].value))
+    copied = folder_of(room, "app") / "artifacts" / "restored" / "rl" / "gate_report.md"
+    copied.parent.mkdir(parents=True)
+    copied.write_text("# RL Gate Report\n\n**Timestamp:** 2026-01-05T04:00:00Z\n\n\u274c FAIL\n")
+    seen = room.board.readings["gate.result"].received
+    room.until(lambda: looked(room, "gate.result", seen))
+    assert "PASS" in word_of(room.board.readings["gate.result"].value)
+
+    done = room.run("validate")
+    assert done.verdict is Verdict.VERIFIED, done.sentence
+    ended = room.engine.clock.now()
+    room.until(lambda: looked(room, "gate.result", ended) and looked(room, "gate.stamp", ended))
+    assert word_of(room.board.readings["gate.result"].value) == "\u274c"
+    assert abs(room.board.readings["gate.stamp"].value - ended.wall) < 60
 
 
 def test_a_weight_is_set_and_read_back_as_a_number(room: Room) -> None:
@@ -188,3 +217,14 @@ def test_a_halt_that_is_erased_is_taken_back_and_told(room: Room) -> None:
     switch(room.world, "halt-erased", is_on=False)
     assert room.store.get("mode") is None
     room.until(lambda: "mode-erased" in {alarm.id for alarm in room.board.alarms})
+
+
+def test_a_snapshot_is_one_whose_archive_was_opened_and_holds_no_failed_section(room: Room) -> None:
+    assert room.run("snapshot").verdict is Verdict.VERIFIED
+    script = folder_of(room, "app") / "scripts" / "capture_state.py"
+    whole = script.read_text()
+    script.write_text(whole.replace('"positions": {}', '"positions": {"error": "wrong type"}'))
+    failed = room.run("snapshot")
+    script.write_text(whole)
+    assert failed.verdict is not Verdict.VERIFIED
+    assert (failed.steps[-1].step, failed.steps[-1].state) == ("open", StepState.FAILED)

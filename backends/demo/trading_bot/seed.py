@@ -34,7 +34,8 @@ print(json.dumps({"status": "completed", "tarball_path": str(out), "size_bytes":
 MAKEFILE: Final = """# Stands for upstream's: it ends with 0 whether the gate passed or not.
 validate-48h-now:
 \t@mkdir -p artifacts/now/rl
-\t@printf '# RL Gate Report\\n\\n\u274c return below baseline\\n' > artifacts/now/rl/gate_report.md
+\t@printf '# RL Gate Report\\n\\n**Timestamp:** %s\\n\\n\u274c return below baseline\\n' \
+"$$(date -u +%Y-%m-%dT%H:%M:%SZ)" > artifacts/now/rl/gate_report.md
 """
 
 
@@ -114,7 +115,9 @@ def seed_disk(folder: Path) -> None:
     (app / "reports" / "pnl_close" / f"{yesterday}.md").write_text(f"# P&L close {yesterday}\n")
     gate = app / "artifacts" / strftime("%Y%m%d_%H%M%S", localtime(now - DAY)) / "rl"
     gate.mkdir(parents=True)
-    (gate / "gate_report.md").write_text("# RL Gate Report\n\n## Result\n\n\u2705 **PASS**\n")
+    moment = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(now - DAY))
+    report = f"# RL Gate Report\n\n**Timestamp:** {moment}\n\n## Result\n\n\u2705 **PASS**\n"
+    (gate / "gate_report.md").write_text(report)
     (app / "docs" / "architecture.md").write_text("# Architecture\n")
     (app / "docs" / "deployment.md").write_text("# Deployment\n")
     (app / "logs" / "healthcheck.log").write_text("2026-01-12 09:15:02 [INFO] ok\n")
