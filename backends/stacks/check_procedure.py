@@ -129,6 +129,8 @@ def _asks(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[C
     for number, row in enumerate(procedure.require):
         for key, text in _require(spec, procedure, row):
             yield ("require", number, *key), text
+        if procedure.held_for and row.fact in facts and facts[row.fact].on_demand:
+            yield ("require", number, "fact"), f"held_for needs what is polled, and {row.fact!r} is not"
     yield from _params(facts, procedure)
     for role, counted in (("challenge", procedure.challenge), ("quiet", procedure.quiet)):
         if counted is None:

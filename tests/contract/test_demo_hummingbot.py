@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from backends.demo.hummingbot_desk.faults import FAULTS
 from backends.engine import Engine, Mode
 from backends.generation import settle
 from backends.journal.identity import identify
+from backends.model.examination import Answer
 from backends.model.intent import Intent
 from backends.model.procedure import Run, Verdict
 from backends.model.safetext import SafeText
@@ -39,6 +40,8 @@ class Room:
     engine: Engine
     changed: threading.Event
     folder: Path
+    by_hand: Callable[[str], object] = print
+    """What is done when a step waits for a person."""
 
     def run(self, procedure: str, phrase: str | None = None, **params: str) -> Run:
         """The run at its verdict; the one before may still be at its last words."""
@@ -61,6 +64,9 @@ class Room:
             run = self.engine.run(ident)
             if run is not None and run.verdict is not None:
                 return run
+            if run is not None and run.awaits is not None:
+                self.by_hand(run.awaits)
+                self.engine.attest(ID, run.operation, run.awaits)
             self.changed.wait(0.02)
             self.changed.clear()
         raise AssertionError(f"{procedure} came to no verdict")
@@ -112,6 +118,31 @@ def test_deaf_bots_a_flood_and_a_critical_report_raise_their_alarms(room: Room) 
         switch(room.world, fault, is_on=True)
     wanted = {"bots-deaf", "reconciliation", "bot1-hard-stop", "daily-loss"}
     wait_until(lambda: wanted <= {alarm.id for alarm in room.engine.board(ID).alarms}, 25.0, "the alarms")
+
+
+def test_going_live_is_ready_on_the_screen_once_everything_has_held_for_its_time(room: Room) -> None:
+    room.wait_for("bot1.state", "running")
+    for procedure in ("live-microcap", "live-notrade"):
+        wait_until(
+            lambda each=procedure: room.engine.held(ID, each) > 1.0, 20.0, f"{procedure} to be held for a while"
+        )
+
+
+def test_a_scenario_of_bot_4_is_done_when_a_minute_shows_what_it_is_for(room: Room) -> None:
+    client = docker.APIClient(room.world["docker"])
+    room.by_hand = lambda _step: client.restart("hbot-bot4")  # as typing stop and start in its terminal
+    run = room.run("bot4-scenario", phrase="bot4", scenario="smoke")
+    assert run.verdict is Verdict.VERIFIED, (run.sentence, run.blockers)
+    assert [step.step for step in run.steps] == ["typed", "preflight", "minutes", "seen"]
+    client.close()
+
+
+def test_a_bot_s_own_guards_are_seen_while_the_bus_is_gone(room: Room) -> None:
+    switch(room.world, "redis-refuse", is_on=True)
+    asked = room.engine.checks(ID).examine([room.engine.stacks[0].checks["local-guards"]])
+    (result,) = asked.result(LONGEST).values()
+    switch(room.world, "redis-refuse", is_on=False)
+    assert result.answer is Answer.YES, result
 
 
 def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) -> None:

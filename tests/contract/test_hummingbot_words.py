@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from backends.model.fact import Absent, Broken, Finding, Found
+from backends.model.fact import Absent, Broken, Finding, Found, Table
 from backends.model.judge import judge
 from backends.model.reading import Outcome, Quality, Reading
 from backends.readers.files import FilesFactReader
@@ -208,3 +208,45 @@ async def test_the_state_of_a_bot_is_its_own_newest_word_and_grows_old(redis_db:
     assert level("bot1.state", found["bot1.state"]) == "stale"
     assert level("bot3.state", found["bot3.state"]) == "ok"
     assert found["bot4.state"] == Absent()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "columns"),
+    [
+        ("smoke", "running,0.001,0.004,2,api:bitget:user_fee_query,"),
+        ("manual_fee", "running,0.001,0.004,0,manual_fallback,"),
+        ("auto_fee", "running,0.001,0.004,0,connector:bitget,"),
+        ("edge_pause", "soft_pause,0.001,0.004,0,pending,edge_gate_blocked"),
+        ("inventory_guard", "running,0.001,0.004,0,pending,base_pct_below_min|x"),
+        ("cancel_budget", "hard_stop,0.001,0.004,0,pending,cancel_budget_repeated_breach"),
+    ],
+)
+async def test_a_scenario_of_bot_4_is_seen_in_the_minutes_it_is_for_and_in_no_other(
+    tmp_path: Path, scenario: str, columns: str
+) -> None:
+    name = "data/bot4/logs/epp_v24/bot4_a/minute.csv"
+    plain = "running,0.001,0.004,0,pending,"
+    put(tmp_path, name, HEAD + f"{stamp(120)},{plain}\n")
+    assert await look(tmp_path, f"bot4.saw_{scenario}") == Absent()
+    put(tmp_path, name, HEAD + f"{stamp(120)},{columns}\n{stamp(60)},{plain}\n")
+    found = await look(tmp_path, f"bot4.saw_{scenario}")
+    assert isinstance(found, Found)
+    assert abs(time.time() - 120 - float(str(found.value))) < 30, "the minute it was seen in, not the newest"
+
+
+async def test_minutes_on_a_fallback_are_those_whose_fees_nobody_was_asked_for(tmp_path: Path) -> None:
+    rows = [f"{stamp(60 * n)},running,0.001,0.004,2,{source},\n" for n, source in enumerate(
+        ("manual_fallback", "project:fees", "connector:bitget", "api:bitget:user_fee_query"))]  # fmt: skip
+    put(tmp_path, "data/bot1/logs/epp_v24/bot1_a/minute.csv", HEAD + "".join(reversed(rows)))
+    assert await look(tmp_path, "bot1.minutes_lately") == Found(4)
+    assert await look(tmp_path, "bot1.fees_asked") == Found(3)
+
+
+async def test_every_script_is_looked_at_for_the_controller_it_names(tmp_path: Path) -> None:
+    put(tmp_path, "data/bot1/conf/scripts/old.yml", "markets: {}\n")
+    put(tmp_path, "data/bot3/conf/scripts/new.yml", "controllers_config:\n  - controller_x.yml\n")
+    found = await look(tmp_path, "scripts.refer")
+    assert isinstance(found, Found)
+    assert isinstance(found.value, Table)
+    at = found.value.columns.index("lines")
+    assert [row[at] for row in found.value.rows] == ["0", "1"]
