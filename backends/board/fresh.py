@@ -151,25 +151,29 @@ class FreshReader:
         services = [key for key in keys if key.startswith(SERVICE)]
         try:
             found: dict[str, Reading[Any]] = {}
-            if facts:
-                found |= await self._ask(source, facts, within)
-            if services:
-                found |= await self._inspect(source, services, within)
+            async with asyncio.timeout(longest):
+                if facts:
+                    found |= await self._ask(source, facts, within)
+                if services:
+                    found |= await self._inspect(source, services, within)
         except Exception as fault:
             # A fault of a reader is one more reason why nothing is known; the other sources are not its.
+            why = _why(fault, longest) if isinstance(fault, TimeoutError) else SafeText(type(fault).__name__)
             now = self._clock.now()
             before = never([(key, source, source.every) for key in keys], now)
-            return ingest_failure(keys, source, SafeText(type(fault).__name__), now, before)
+            return ingest_failure(keys, source, why, now, before)
         return found
 
     async def _ask(self, source: Source, specs: list[Fact], within: float) -> dict[str, Reading[Any]]:
         asked = self._clock.now()
         before = never([(spec.id, source, period_of(spec, source)) for spec in specs], asked)
         try:
-            async with asyncio.timeout(within), self._turns.setdefault(source.id, asyncio.Semaphore(LANES)):
+            async with self._turns.setdefault(source.id, asyncio.Semaphore(LANES)):
+                # Its time begins when it can be asked: what loads a library here is not the source's silence.
                 reader = await self._lane(source)
                 try:
-                    findings = await reader.read(specs)
+                    async with asyncio.timeout(within):
+                        findings = await reader.read(specs)
                 finally:
                     self._idle.setdefault(source.id, []).append(reader)
         except (SourceError, TimeoutError) as failure:

@@ -10,6 +10,7 @@ from backends.readers.extract import Rows
 
 PROJECT: Final = "com.docker.compose.project"
 _SERVICE: Final = "com.docker.compose.service"
+_VOLUME: Final = "com.docker.compose.volume"
 _NETWORK: Final = "com.docker.compose.network"
 _NONE: Final = "<none>"
 
@@ -48,6 +49,7 @@ def volume_rows(
             "orphan": "no" if each["Name"] in users else "yes",
             "used_by": ", ".join(sorted(users.get(each["Name"], ()))) or None,
             "project": _labels(each).get(PROJECT),
+            "volume": _labels(each).get(_VOLUME),
             "driver": each["Driver"],
             "created": each.get("CreatedAt"),
         }

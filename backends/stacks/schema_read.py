@@ -98,7 +98,17 @@ class FileRead(Strict):
 
 class HostRead(Strict):
     what: Literal[
-        "disk", "memory", "load", "uptime", "port", "ports", "process", "env_is", "tcp", "dns", "interfaces",
+        "disk",
+        "memory",
+        "load",
+        "uptime",
+        "port",
+        "ports",
+        "process",
+        "env_is",
+        "tcp",
+        "dns",
+        "interfaces",
         "net_errors",
     ]
     target: str = ""

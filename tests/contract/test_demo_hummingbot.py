@@ -124,7 +124,9 @@ def test_going_live_is_ready_on_the_screen_once_everything_has_held_for_its_time
     room.wait_for("bot1.state", "running")
     for procedure in ("live-microcap", "live-notrade"):
         wait_until(
-            lambda each=procedure: room.engine.held(ID, each) > 1.0, 20.0, f"{procedure} to be held for a while"
+            lambda each=procedure: room.engine.held(ID, each) > 1.0,
+            20.0,
+            f"{procedure} to be held for a while",
         )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
 from backends.board.fresh import FreshReader
 from backends.model.clock import SystemClock
+from backends.model.fact import Fact, Finding, Found
 from backends.model.reading import Outcome
+from backends.model.safetext import SafeText
 from backends.readers.redis import RedisFactReader
 from tests.building import KILL, redis_source, stack
 from tests.servers.redis import RedisServer
@@ -53,3 +56,26 @@ async def test_the_time_given_to_a_look_decides(
             assert (await reader.look(KILL.id, within)).outcome is outcome
         finally:
             await reader.close()
+
+
+class Slow:
+    """A reader whose library takes its time to load, and which then answers at once."""
+
+    def __init__(self, loaded: threading.Event) -> None:
+        loaded.wait(SLOW / 2)
+
+    async def read(self, facts: Sequence[Fact]) -> dict[str, Finding]:
+        return {each.id: Found(SafeText("ACTIVE")) for each in facts}
+
+    async def close(self) -> None:
+        return
+
+
+async def test_what_loads_here_is_no_silence_of_the_source_but_keeps_nobody_for_ever() -> None:
+    spec = stack(sources={"redis": redis_source("redis://127.0.0.1:1/0")}, facts={KILL.id: KILL})
+    loaded = threading.Event()
+    reader = FreshReader(spec, lambda _: Slow(loaded), SystemClock())
+    found = (await reader.look_all([KILL.id], 0.05))[KILL.id]
+    assert (found.outcome, str(found.error)) == (Outcome.FAILED, "no answer in 0.05 s")
+    assert (await reader.look(KILL.id, 0.05)).outcome is Outcome.OK
+    await reader.close()

@@ -65,7 +65,7 @@ async def test_the_hosts_own_figures_are_within_their_bounds() -> None:
     assert "interface" in interfaces.columns
 
 
-async def test_errors_and_drops_of_the_network_are_added_up_over_interfaces_and_both_ways(tmp_path: Path) -> None:
+async def test_errors_and_drops_of_all_interfaces_are_added_up_both_ways(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     counted = " lo: 9 9 0 0 0 0 0 0 9 9 0 0 0 0 0 0", "eth0: 9 9 1 2 0 0 0 0 9 9 3 4 0 0 0 0"
     (tmp_path / "net" / "dev").write_text("\n".join(("Inter-|", " face |", *counted, "")))

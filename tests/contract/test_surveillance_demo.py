@@ -158,6 +158,16 @@ def test_alerts_that_three_places_disagree_on_are_told_apart_and_each_has_its_re
     assert store.keys("alerts:by_priority:P1") == []
 
 
+def test_what_deletes_the_volumes_knows_them_by_the_project_of_the_containers(room: Room) -> None:
+    def blockers(project: str) -> str:
+        return " ".join(room._submit("wipe", {"project": project}, is_dry=True).blockers)
+
+    ours, others = blockers("desk-two"), blockers("surveillance")
+    assert "There is no backup" in ours
+    assert "No volume" not in ours
+    assert "Compose project" in others
+
+
 def test_faults_of_the_feeds_raise_their_own_alarms_and_are_diagnosed(room: Room) -> None:
     faults = ("gap", "okx-exhausted", "second-detector")
     for fault in faults:

@@ -63,7 +63,8 @@ class Store:
         self.add_image(spec.image_id, tag, labels if is_built else {}, spec.load.memory)
         for mount in spec.mounts:
             if mount.name:
-                of_project = {_PROJECT: spec.project, "com.docker.compose.volume": mount.name}
+                short = mount.name.removeprefix(f"{spec.project}_")
+                of_project = {_PROJECT: spec.project, "com.docker.compose.volume": short}
                 self.volumes.setdefault(mount.name, Volume(mount.name, spec.load.memory, of_project))
         network = self.networks.setdefault(
             spec.network_name,

@@ -8,7 +8,8 @@ from typing import Final
 from backends.demo.dockerd.log_store import LogStore
 from backends.demo.dockerd.spec import Check, ContainerSpec, Execute, Load, Mount, Workload, no_program
 
-PROJECT: Final = "surveillance"
+PROJECT: Final = "desk-two"
+"""Compose's name of it: that of the folder it was started in, which is not always the program's."""
 _MB: Final = 1024 * 1024
 _ALL: Final = "0.0.0.0"  # noqa: S104 # what compose publishes, as shown in a list; nothing listens there
 
@@ -49,8 +50,8 @@ _PORTS: Final = {
     "redis": ((_ALL, 6379, 6379),), "timescaledb": ((_ALL, 5432, 5432),), "dashboard": ((_ALL, 8050, 8050),),
 }  # fmt: skip
 _VOLUMES: Final = {
-    "redis": (Mount("/data", "surveillance_redis_data"),),
-    "timescaledb": (Mount("/var/lib/postgresql/data", "surveillance_postgres_data"),),
+    "redis": (Mount("/data", f"{PROJECT}_redis_data"),),
+    "timescaledb": (Mount("/var/lib/postgresql/data", f"{PROJECT}_postgres_data"),),
 }
 _PASSWORD: Final = ("POSTGRES_USER=surveillance", "POSTGRES_PASSWORD=of-the-demo")
 
