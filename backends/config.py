@@ -52,6 +52,8 @@ class Config:
     """By dotted key: the value, credentials masked, and where it came from."""
     anchor: AnchorPlace | None = None
     """Where the journal's head is kept besides the journal."""
+    shared_accounts: frozenset[str] = frozenset()
+    """Accounts of this host that several people use."""
 
     @property
     def digest(self) -> str:
@@ -94,7 +96,7 @@ def load(
     if env is os.environ:
         for name in names:
             os.environ.pop(name, None)
-    theme, watch = settings.get(("room", "theme")), settings.get(("room", "watch"))
+    theme, watch, shared = (settings.get(("room", key)) for key in ("theme", "watch", "shared_accounts"))
     return Config(
         stacks=stacks,
         theme=str(theme.value) if theme else None,
@@ -103,6 +105,7 @@ def load(
         demo_control={one.ident: one.demo_control for one in loaded if one.demo_control is not None},
         origins=origins,
         anchor=anchor,
+        shared_accounts=frozenset(shared.value) if shared else frozenset(),
     )
 
 

@@ -49,6 +49,7 @@ class RoomTable(Strict):
     theme: str | None = None
     state_dir: str | None = None
     watch: bool | None = None
+    shared_accounts: list[str] | None = None
     anchor: AnchorTable | None = None
 
 

@@ -113,7 +113,12 @@ def body(entry: Entry, session: Session, at: Instant) -> dict[str, Any]:
         "host": who.host,
         "boot": session.boot,
         "pid": session.pid,
-        "operator": {"user": who.user, "uid": who.uid},
+        "operator": {
+            "user": who.user,
+            "uid": who.uid,
+            **({"shared": True} if who.is_shared else {}),
+            **({"login": who.login} if who.login else {}),
+        },
         "session": {"tty": who.tty, "remote": who.remote, "via": entry.via or None},
     }
     more = {

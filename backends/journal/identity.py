@@ -6,17 +6,28 @@ import ipaddress
 import os
 import pwd
 import socket
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from pathlib import Path
 
 from backends.model.intent import Identity
 
+LOGIN = Path("/proc/self/loginuid")
+"""Set once by the system when somebody logs in, and kept through ``su`` and ``sudo``."""
 
-def identify(env: Mapping[str, str] | None = None) -> Identity:
-    """The operator of this process. ``env`` (the process' own by default) gives the SSH client's address."""
+_NO_LOGIN = 2**32 - 1
+
+
+def identify(env: Mapping[str, str] | None = None, shared: Container[str] = ()) -> Identity:
+    """The operator of this process. ``env`` (the process' own by default) gives the SSH client's address;
+    ``shared`` names the accounts that several people use, which root always is.
+    """
     uid = os.getuid()
+    user = _user(uid)
     return Identity(
-        user=_user(uid),
+        user=user,
         uid=uid,
+        is_shared=uid == 0 or user in shared,
+        login=_login(uid),
         host=socket.gethostname(),
         tty=_tty(),
         remote=_remote((os.environ if env is None else env).get("SSH_CONNECTION", "")),
@@ -28,6 +39,14 @@ def _user(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
+
+
+def _login(uid: int) -> str | None:
+    try:
+        login = int(LOGIN.read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+    return None if login in (_NO_LOGIN, uid) else _user(login)
 
 
 def _tty() -> str | None:

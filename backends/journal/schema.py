@@ -25,6 +25,10 @@ class Operator(_Strict, kw_only=True):
 
     user: Text
     uid: int
+    shared: Literal[True] | None = None
+    """Several people use this account."""
+    login: Text | None = None
+    """Whose login it was, when another account's."""
 
 
 class Terminal(_Strict, kw_only=True):

@@ -18,6 +18,10 @@ class Identity:
     tty: str | None = None
     remote: str | None = None
     """The SSH client's address, when there is one."""
+    is_shared: bool = False
+    """Whether several people use this account: then it does not say who it was."""
+    login: str | None = None
+    """Whose login it was, where that is another account: what ``su`` and ``sudo`` leave as it was."""
 
 
 @dataclass(frozen=True, slots=True)

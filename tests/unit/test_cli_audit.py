@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from backends.journal.chain_file import ChainFile, files_of
 from backends.journal.query import Query, moment
 from backends.model.clock import Instant
 from tui.cli import app
-from tui.commands.session import UsageError
+from tui.commands.session import Session, UsageError, engine_of
 from tui.commands.verdict import ExitCode
 
 RUNNER = CliRunner()
@@ -144,3 +145,30 @@ def test_looking_at_the_journal_loads_no_screen_and_no_client(tmp_path: Path) ->
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("operator", "shown_as"),
+    [
+        ({"user": "kim", "uid": 1000}, "kim  "),
+        ({"user": "ops", "uid": 1001, "shared": True}, "ops, shared"),
+        ({"user": "root", "uid": 0, "shared": True, "login": "kim"}, "root by kim, shared"),
+    ],
+)
+def test_a_shared_account_is_shown_as_one(tmp_path: Path, operator: dict[str, Any], shown_as: str) -> None:
+    body = {"v": 1, "at": "2026-11-21T14:00:00.000Z", "kind": "note", "text": "x", "operator": operator}
+    ChainFile(tmp_path).append(body, is_synced=False)
+    assert f"  {shown_as}" in audit("show", "--table", "--journal", tmp_path)[1]
+
+
+def test_the_program_says_so_of_the_accounts_its_configuration_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 61234)
+    for names, is_shared in (("[]", False), ('["uid 61234"]', True)):
+        config = tmp_path / "config.toml"
+        config.write_text(f'[room]\nstate_dir = "{tmp_path}/state"\nshared_accounts = {names}\n')
+        made = engine_of(Session(config).config(), ())
+        made.start()
+        made.stop()
+        assert made.operator.is_shared is is_shared

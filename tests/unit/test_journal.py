@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from backends.journal import identity
 from backends.journal.chain_file import ChainFile, files_of
 from backends.journal.entry import Entry, Kind, Session
 from backends.journal.identity import identify
@@ -205,3 +207,30 @@ def test_every_line_is_one_canonical_record(tmp_path: Path) -> None:
     line = path.read_text("ascii")
     assert line.endswith("\n")
     assert json.dumps(json.loads(line), sort_keys=True, separators=(",", ":")) + "\n" == line
+
+
+SHARED = [
+    (1000, (), None, {"user": "one", "uid": 1000}),
+    (1000, {"one"}, None, {"user": "one", "uid": 1000, "shared": True}),
+    (1000, {"two"}, "1000", {"user": "one", "uid": 1000}),
+    (0, (), "4294967295", {"user": "root", "uid": 0, "shared": True}),
+    (0, (), "1000", {"user": "root", "uid": 0, "shared": True, "login": "one"}),
+]
+
+
+@pytest.mark.parametrize(("uid", "shared", "login", "operator"), SHARED)
+async def test_the_record_says_of_an_account_that_several_people_use_it_and_who_logged_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    uid: int, shared: set[str], login: str | None, operator: dict[str, Any],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    monkeypatch.setattr(identity, "_user", {0: "root", 1000: "one"}.__getitem__)
+    monkeypatch.setattr(identity, "LOGIN", tmp_path / "loginuid")
+    if login is not None:
+        (tmp_path / "loginuid").write_text(login)
+    monkeypatch.setenv("USER", "somebody-else")
+    who = identify(shared=shared)
+    journal = Journal(tmp_path / "journal", Session(who, "0.1.0"), FakeClock(), Redactor())
+    assert await journal.record(entry(), 5)
+    journal.close()
+    assert [record["operator"] for record in read(tmp_path / "journal")] == [operator]

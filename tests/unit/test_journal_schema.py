@@ -24,7 +24,8 @@ from tui.cli import app
 FACT = {"fact": "kill.state", "value": "ACTIVE", "quality": "fresh", "age": 0.2}
 FULL = {
     Kind.INTENT: {
-        "operator": Identity("lee", 1001, "ops2"), "approver": "kim", "via": "screen", "reason": "drill",
+        "operator": Identity("root", 0, "ops2", is_shared=True, login="lee"), "approver": "kim",
+        "via": "screen", "reason": "drill",
         "targets": ("redis",), "before": (FACT, {"require": "long", "standing": "holds", "text": "90 s"}),
     },
     Kind.STEP: {

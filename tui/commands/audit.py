@@ -150,8 +150,6 @@ def _records(place: Path, query: Query) -> list[Mapping[str, Any]]:
 
 
 def _row(record: Mapping[str, Any]) -> list[str]:
-    operator = record.get("operator")
-    who = operator.get("user", "") if isinstance(operator, Mapping) else ""
     cells = (
         record.get("seq", ""),
         record.get("at", ""),
@@ -160,10 +158,21 @@ def _row(record: Mapping[str, Any]) -> list[str]:
         record.get("stack", ""),
         record.get("procedure", ""),
         str(record.get("operation", ""))[:8],
-        who,
+        _who(record),
         record.get("text", ""),
     )
     return [str(SafeText(cell)) for cell in cells]
+
+
+def _who(record: Mapping[str, Any]) -> str:
+    """The account, and what else there is to know where several people use it."""
+    operator = record.get("operator")
+    if not isinstance(operator, Mapping):
+        return ""
+    name = str(operator.get("user", ""))
+    if "login" in operator:
+        name += f" by {operator['login']}"
+    return f"{name}, shared" if operator.get("shared") else name
 
 
 def _say(text: str) -> None:

@@ -80,7 +80,7 @@ def engine_of(
         stacks,
         mode,
         config.state_dir,
-        identify(),
+        identify(shared=config.shared_accounts),
         observe=observe,
         anchor=config.anchor,
         keeps_halts=keeps_halts,
