@@ -121,7 +121,7 @@ def _typing(fact: schema.FactSpec) -> Iterator[Complaint]:
     if fact.max_age is not None and not has_time:
         yield ("max_age",), "needs observed, the answer's own timestamp, or type time"
     if fact.where and fact.type not in ("table", "count"):
-        yield ("where",), f"rows are of a table or a count, but this is a {fact.type} fact"
+        yield ("where",), f"rows are of a table or a count, but this fact is of type {fact.type}"
 
 
 def _thresholds(fact: schema.FactSpec) -> Iterator[Complaint]:

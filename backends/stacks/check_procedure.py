@@ -61,10 +61,6 @@ def _whole(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[
     facts = {fact.id: fact for fact in spec.fact}
     if not procedure.step:
         yield (), "expected at least one [[procedure.step]]"
-    names = [step.id for step in procedure.step]
-    for number, name in enumerate(names):
-        if name in names[:number]:
-            yield ("step", number, "id"), f"{name!r} is used twice; expected a name of its own"
     if procedure.risk != "routine" and not procedure.fallback.strip():
         yield (), "fallback is missing; expected what to do by hand when this cannot be proved"
     for name in named_sources(procedure.fallback):
