@@ -22,7 +22,7 @@ def identify(env: Mapping[str, str] | None = None, shared: Container[str] = ()) 
     ``shared`` names the accounts that several people use, which root always is.
     """
     uid = os.getuid()
-    user = _user(uid)
+    user = name_of(uid)
     return Identity(
         user=user,
         uid=uid,
@@ -34,7 +34,8 @@ def identify(env: Mapping[str, str] | None = None, shared: Container[str] = ()) 
     )
 
 
-def _user(uid: int) -> str:
+def name_of(uid: int) -> str:
+    """What the operating system calls that user; the number where it knows none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -46,7 +47,7 @@ def _login(uid: int) -> str | None:
         login = int(LOGIN.read_text("ascii"))
     except (OSError, ValueError):
         return None
-    return None if login in (_NO_LOGIN, uid) else _user(login)
+    return None if login in (_NO_LOGIN, uid) else name_of(login)
 
 
 def _tty() -> str | None:

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from backends.journal.identity import name_of
 from backends.model.clock import Clock
 from backends.model.intent import Identity, Intent
-from backends.model.safetext import NAME_LIMIT, SafeText
 
 VALID: Final = 300.0
 """Seconds a request may be approved, and an approval used."""
@@ -49,7 +49,9 @@ class Request:
 class ApprovalBook:
     """Requests and approvals as files in one folder that all operators of a host can write to.
 
-    An approval counts only when the file belongs to the user it names: nobody can approve as another.
+    Who approved is whoever owns the file, by the name the operating system has for that user; what is
+    written in it says only to which request and plan. So nobody can approve as another, and a consent that
+    is moved or linked to another request is none.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
@@ -86,21 +88,17 @@ class ApprovalBook:
         if approver.uid != os.getuid():
             raise ApprovalError(f"this process does not run as {approver.user}")
         try:
-            self._write(
-                code, "approval", {"user": approver.user, "uid": approver.uid, "at": self._clock.now().wall}
-            )
+            self._write(code, "approval", {"code": code, "plan": request.plan, "at": self._clock.now().wall})
         except FileExistsError:
             raise ApprovalError("it is approved already") from None
         return request
 
     def given(self, code: str) -> str | None:
         """Who has approved it so far, None while nobody has. Raises ApprovalError once it has expired."""
-        self._request(code)
+        request = self._request(code)
         if not self._path(code, "approval").exists():
             return None
-        given = self._load(code, "approval")
-        self._fresh(given)
-        return str(SafeText(given.get("user", "?"), NAME_LIMIT))
+        return name_of(self._approver(request))
 
     def take(self, code: str, intent: Intent, plan: str) -> str:
         """Use an approval up for this intent; the approver's name. Raises ApprovalError and OSError."""
@@ -109,24 +107,30 @@ class ApprovalBook:
             raise ApprovalError("the approval is for something else, or the situation has changed since")
         if request.uid != intent.operator.uid:
             raise ApprovalError(f"the approval was asked for by {request.user}")
-        given = self._load(code, "approval")
-        owner = self._path(code, "approval").stat().st_uid
-        if owner != given.get("uid") or owner == request.uid or given.get("user") == request.user:
-            raise ApprovalError("the approval does not come from a second person")
-        self._fresh(given)
+        approver = self._approver(request)
         try:
             self._write(code, "used", {"operation": intent.id, "at": self._clock.now().wall})
         except FileExistsError:
             raise ApprovalError("the approval was used already") from None
-        return str(given["user"])
+        return name_of(approver)
 
     def _request(self, code: str) -> Request:
-        data = self._load(code, "request")
+        data, _ = self._load(code, "request")
         self._fresh(data)
         try:
             return Request(**data)
         except TypeError:
             raise ApprovalError(f"{code} cannot be understood") from None
+
+    def _approver(self, request: Request) -> int:
+        """Whose consent to exactly this there is."""
+        given, owner = self._load(request.code, "approval")
+        if owner == request.uid:
+            raise ApprovalError("the approval does not come from a second person")
+        if (given.get("code"), given.get("plan")) != (request.code, request.plan):
+            raise ApprovalError("the approval was given to another request")
+        self._fresh(given)
+        return owner
 
     def _fresh(self, data: Mapping[str, Any]) -> None:
         at = data.get("at")
@@ -134,18 +138,21 @@ class ApprovalBook:
         if not -_AHEAD <= age <= VALID:
             raise ApprovalError(f"it is older than {VALID / 60:.0f} minutes")
 
-    def _load(self, code: str, kind: str) -> dict[str, Any]:
+    def _load(self, code: str, kind: str) -> tuple[dict[str, Any], int]:
+        """What the file says, and whose it is. A link is not followed: it would be its target's owner's."""
         if not _CODE.fullmatch(code):
             raise ApprovalError(f"{code!r} is no code of a request")
         try:
-            data = json.loads(self._path(code, kind).read_text("utf-8"))
+            handle = os.open(self._path(code, kind), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(handle, encoding="utf-8") as file:
+                owner, data = os.fstat(handle).st_uid, json.load(file)
         except FileNotFoundError:
             raise ApprovalError(f"there is no {kind} {code}") from None
         except (OSError, ValueError) as error:
             raise ApprovalError(f"{kind} {code} cannot be read: {type(error).__name__}") from None
         if not isinstance(data, dict):
             raise ApprovalError(f"{kind} {code} cannot be understood")
-        return data
+        return data, owner
 
     def _path(self, code: str, kind: str) -> Path:
         return self._folder / f"{code}.{kind}"

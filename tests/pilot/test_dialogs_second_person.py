@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from backends.model.intent import Identity
+from backends.journal.identity import identify
 from tests.pilot import platform
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.dialogs.procedure_dialog import Stage
 from tui.dialogs.typed_dialog import TypedDialog
 from tui.screens.procedures import ProcedureScreen
 
-LEE = Identity("lee", os.getuid(), "ops1")
+SECOND = identify()
 
 
 @asynccontextmanager
@@ -63,13 +62,13 @@ async def test_the_command_is_shown_and_the_consent_goes_with_the_intent(tmp_pat
         assert f"nobody has approved {code} yet" in it.text()
         (request,) = it.engine.approvals().pending()
         assert (request.procedure, request.reason) == ("resume", "the cause was found")
-        it.engine.approvals().approve(code, LEE)
+        it.engine.approvals().approve(code, SECOND)
         await look(it, "Everything is as it must be")
-        assert "lee has approved" in it.text()
+        assert f"{SECOND.user} has approved" in it.text()
         await it.press("enter")
         (intent,) = it.engine.submitted
         assert (intent.approval, intent.plan) == (code, request.plan)
-        assert it.engine.approvals().take(code, intent, intent.plan or "") == "lee"
+        assert it.engine.approvals().take(code, intent, intent.plan or "") == SECOND.user
 
 
 async def test_nobody_is_asked_before_there_is_a_reason_to_read(tmp_path: Path) -> None:
@@ -100,8 +99,8 @@ async def test_the_dialog_waits_for_the_person_as_long_as_the_request_holds(tmp_
 async def test_a_consent_to_another_situation_is_none(tmp_path: Path) -> None:
     async with asking(tmp_path) as it:
         code = await ask(it)
-        it.engine.approvals().approve(code, LEE)
-        await look(it, "lee has approved")
+        it.engine.approvals().approve(code, SECOND)
+        await look(it, f"{SECOND.user} has approved")
         later = {**platform.HALTED, "kill.epoch": "2026-09-21T11:59:00.000000+00:00"}
         await it.put(platform.board(it.clock.now(), later))
         await it.press("tab", "enter")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from backends.journal.identity import identify
 from backends.model.intent import Identity
 from backends.model.procedure import Verdict
 from backends.procedures.approval import ApprovalBook, ApprovalError
@@ -17,7 +20,8 @@ from tests.sim.desk import RESUME, asked, office
 from tests.sim.virtual import simulate
 
 PLAN = "a" * 64
-ME = Identity("lee", os.getuid(), "ops1")
+ME = identify()
+"""Whoever this process is: nobody else can consent by it."""
 OTHER = Identity("kim", os.getuid() + 1, "ops1")
 WANTED = asked(operator=OTHER)
 
@@ -32,7 +36,7 @@ def test_what_another_person_approved_can_be_used_once(book: ApprovalBook) -> No
     assert [request.reason for request in book.pending()] == ["all clear, ticket OPS-7"]
     assert book.approve(code, ME).procedure == "resume"
     assert book.pending() == []
-    assert book.take(code, WANTED, PLAN) == "lee"
+    assert book.take(code, WANTED, PLAN) == ME.user
     with pytest.raises(ApprovalError, match="used already"):
         book.take(code, WANTED, PLAN)
 
@@ -43,7 +47,7 @@ def test_whoever_waits_is_told_who_has_approved_and_when_it_is_too_late(
     code = book.request(WANTED, PLAN).code
     assert book.given(code) is None
     book.approve(code, ME)
-    assert book.given(code) == "lee"
+    assert book.given(code) == ME.user
     fake_clock.advance(301)
     with pytest.raises(ApprovalError, match="older than 5 minutes"):
         book.given(code)
@@ -60,10 +64,37 @@ def test_nobody_can_approve_as_somebody_else(book: ApprovalBook, tmp_path: Path)
     code = book.request(WANTED, PLAN).code
     with pytest.raises(ApprovalError, match="does not run as"):
         book.approve(code, Identity("ann", ME.uid + 2, "ops1"))
-    forged = {"user": "ann", "uid": ME.uid + 2, "at": FakeClock().now().wall}
-    (tmp_path / "approvals" / f"{code}.approval").write_text(json.dumps(forged))
+
+
+def test_the_approver_is_called_what_the_system_calls_the_owner_of_the_file(
+    book: ApprovalBook, tmp_path: Path
+) -> None:
+    code = book.request(WANTED, PLAN).code
+    said = {"code": code, "plan": PLAN, "at": FakeClock().now().wall, "user": "ann", "uid": ME.uid + 2}
+    (tmp_path / "approvals" / f"{code}.approval").write_text(json.dumps(said))
+    assert book.given(code) == book.take(code, WANTED, PLAN) == pwd.getpwuid(os.getuid()).pw_name
+
+
+def test_whoever_asked_cannot_write_the_consent_themselves(book: ApprovalBook, tmp_path: Path) -> None:
+    mine = asked(operator=ME)
+    code = book.request(mine, PLAN).code
+    said = {"code": code, "plan": PLAN, "at": FakeClock().now().wall, "user": "ann", "uid": ME.uid + 2}
+    (tmp_path / "approvals" / f"{code}.approval").write_text(json.dumps(said))
     with pytest.raises(ApprovalError, match="second person"):
-        book.take(code, WANTED, PLAN)
+        book.take(code, mine, PLAN)
+
+
+@pytest.mark.parametrize("how", [os.rename, os.link, os.symlink])
+def test_a_consent_to_one_thing_cannot_be_moved_to_another(
+    book: ApprovalBook, tmp_path: Path, how: Callable[[Path, Path], None]
+) -> None:
+    """Both lie in a folder that both people write to."""
+    given, wanted = (book.request(WANTED, plan).code for plan in ("b" * 64, PLAN))
+    book.approve(given, ME)
+    how(tmp_path / "approvals" / f"{given}.approval", tmp_path / "approvals" / f"{wanted}.approval")
+    for use in (lambda: book.given(wanted), lambda: book.take(wanted, WANTED, PLAN)):
+        with pytest.raises(ApprovalError, match=r"another request|cannot be read"):
+            use()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +151,7 @@ def test_a_resume_that_needs_a_second_person_waits_for_one(tmp_path: Path) -> No
         return [alone.verdict, early.verdict, together.verdict]
 
     assert simulate(go()) == [Verdict.REFUSED, Verdict.REFUSED, Verdict.VERIFIED]
-    assert [e.approver for _, e in made.paper.entries if e.approver] == ["lee"]
+    assert [e.approver for _, e in made.paper.entries if e.approver] == [ME.user]
 
 
 def test_a_single_operator_may_be_configured_and_it_is_journalled() -> None:
