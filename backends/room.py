@@ -132,7 +132,7 @@ class Room:
                 effectors = await asyncio.to_thread(self._connections.effectors, permit, self.stack)
             procedures = Procedures(
                 self.stack, permit, effectors, self._verifier, journal, self._clock, self._show,
-                state=self._state_dir, elsewhere=lambda: self._elsewhere(journal),
+                state=self._state_dir, elsewhere=lambda: self._elsewhere(journal), recent=self._records,
             )  # fmt: skip
             ready.set_result(procedures)
         while keep_warm and permit is not None:
@@ -188,9 +188,11 @@ class Room:
                     yield overdue(procedure.title, procedure.id, late, self._opened)
 
     async def watch_neighbours(self, journal: Journal) -> None:
-        """Show what other rooms on this host do to this stack, until cancelled."""
-        others = Neighbours(journal.folder, journal.host)
+        """Show what other rooms on this host do to this stack, and heed their stops, until cancelled."""
+        others, ready = Neighbours(journal.folder, journal.host), self._ready()
         while True:
+            if ready.done():
+                await ready.result().heed()
             for each in await asyncio.to_thread(others.look):
                 if each.told.stack == self.stack.id:
                     self.store.show_run(run_of(each, self.stack, self._clock.now()))

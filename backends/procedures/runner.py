@@ -26,9 +26,11 @@ from backends.procedures.confirm import params_wrong
 from backends.procedures.disk import answered
 from backends.procedures.dry_run import PlanBook
 from backends.procedures.evidence import Eyes
+from backends.procedures.overtaken import StopWatch
 from backends.procedures.permit import Permit
 from backends.procedures.plan import make_plan
 from backends.procedures.preflight import preflight
+from backends.procedures.resumes import Record
 from backends.procedures.sequence_runner import SequenceRunner
 from backends.procedures.stop_runner import StopRunner
 
@@ -51,7 +53,7 @@ class Procedures:
     ``effectors`` are the writers by source id: none without a permit. ``verifier`` reads back over its own
     connections. ``on_change`` gets every change of every run and must return at once. ``state`` is the
     folder of dry runs and approvals; without it neither is known. ``elsewhere`` names what other rooms are
-    running on this stack now; it may block.
+    running on this stack now, ``recent`` gives the newest records of the journal; both may block.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Procedures:
         jitter: Callable[[], float] = random.random,
         state: Path | None = None,
         elsewhere: Callable[[], Iterable[str]] = tuple,
+        recent: Callable[[], Iterable[Record]] = tuple,
     ) -> None:
         if permit is None and effectors:
             raise ValueError("writers exist only for an armed session")
@@ -86,6 +89,7 @@ class Procedures:
         self._settling: dict[_Asked, tuple[StopRunner, asyncio.Task[None]]] = {}
         self._holding = Holding()
         self._elsewhere = elsewhere
+        self._recent = recent
         self._plans = None if state is None else PlanBook(state / "plans", clock)
         self.approvals = None if state is None else ApprovalBook(state / "approvals", clock)
         """Where a second person's consent is asked for and kept; None without a folder."""
@@ -172,6 +176,11 @@ class Procedures:
         if self._is_running(operation):
             self._interrupt(operation, f"{by.user} ended it")
 
+    async def heed(self) -> None:
+        """Let a stop that another room has ordered end what is running here and is none."""
+        for runner in tuple(self._sequences.values()):
+            await runner.heed()
+
     def held(self, procedure: str) -> float:
         """Seconds for which everything the procedure demands has held; cheap, and safe from any thread."""
         return self._holding.held(procedure, self._clock.now())
@@ -253,14 +262,19 @@ class Procedures:
         self._journal.post(self._entry(Kind.NOTE, text, intent, procedure))
 
     async def _sequence(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
+        stops = self._stop_watch(procedure)
+        await stops.begin()
         admission = await self._admit(intent, procedure, board)
         if admission.blockers:
             return await self._refuse(intent, procedure, in_one(admission.blockers), admission)
-        return await self._run_sequence(admission, board)
+        return await self._run_sequence(admission, board, stops)
+
+    def _stop_watch(self, procedure: Procedure) -> StopWatch:
+        return StopWatch(self._stack, procedure, self._eyes, self._recent)
 
     async def _dry(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
         admission = await self._admit(intent, procedure, board)
-        run = await self._run_sequence(admission, board)
+        run = await self._run_sequence(admission, board, self._stop_watch(procedure))
         if self._plans is not None:
             try:
                 await answered(partial(self._plans.note, admission.plan.hash))
@@ -280,7 +294,7 @@ class Procedures:
         against += [f"{other} is running; wait for its end" for other in others]
         return await self._gate.admit(intent, procedure, board, against)
 
-    async def _run_sequence(self, admission: Admission, board: Board | None) -> Run:
+    async def _run_sequence(self, admission: Admission, board: Board | None, stops: StopWatch) -> Run:
         plan = admission.plan
         runner = SequenceRunner(
             plan,
@@ -291,6 +305,7 @@ class Procedures:
             self._clock,
             self._on_change,
             lambda: self._gate.weigh_now(plan.intent, plan.procedure),
+            stops,
             admission.approver,
             admission.notes,
         )

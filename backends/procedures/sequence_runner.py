@@ -28,6 +28,7 @@ from backends.model.stack import Stack
 from backends.model.weigh import Weighed
 from backends.procedures.dry_run import RecordingEffector
 from backends.procedures.evidence import NOTHING_BEFORE, Before, Evidence, Eyes, Sight
+from backends.procedures.overtaken import StopWatch
 from backends.procedures.plan import Plan
 from backends.procedures.record import entry_of, intent_of, step_of
 from backends.procedures.sequence_sentence import sequence_sentence
@@ -52,8 +53,9 @@ class SequenceRunner:
     """One run of one procedure that is no stop. ``run`` ends with the verdict and leaves nothing behind.
 
     ``recheck`` reads the preconditions once more, after the intent is on the disk and right before the
-    first step. A step without an answer is UNKNOWN until a read-back shows its effect; it is sent again
-    only if it is idempotent, and never when it moves the market.
+    first step; ``stops`` tells before each step whether a stop has overtaken it. A step without an answer
+    is UNKNOWN until a read-back shows its effect; it is sent again only if it is idempotent, and never when
+    it moves the market.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class SequenceRunner:
         clock: Clock,
         on_change: Callable[[Run], None],
         recheck: Callable[[], Awaitable[tuple[Weighed, ...]]],
+        stops: StopWatch,
         approver: str | None = None,
         notes: Sequence[str] = (),
     ) -> None:
@@ -78,6 +81,7 @@ class SequenceRunner:
         self._clock = clock
         self._on_change = on_change
         self._recheck = recheck
+        self._stops = stops
         self._approver = approver
         self._steps = {step.id: StepResult(step.id, step.title, StepState.PENDING) for step in plan.steps}
         self._evidence: dict[str, tuple[Evidence, ...]] = {}
@@ -108,6 +112,11 @@ class SequenceRunner:
         self._interrupted = self._interrupted or why
         self._nudge.set()
 
+    async def heed(self) -> None:
+        """End it if a stop was ordered in another room meanwhile; it need not wait for a step's end."""
+        if (why := await self._stops.pressed()) is not None:
+            self.interrupt(why)
+
     def attest(self, step: str, by: str) -> None:
         """A person confirms the step that waits for it."""
         self._attested[step] = by
@@ -124,10 +133,14 @@ class SequenceRunner:
         if failing:
             return await self._conclude(Verdict.REFUSED, failing)
         for step in self._plan.steps:
+            if (why := await self._stops.overtaken()) is not None:
+                self.interrupt(why)
             if self._interrupted is not None:
                 break
             state = await self._do(step)
             self._post_step(step)
+            if state is StepState.VERIFIED:
+                self._stops.passed(step)
             if state not in PASSED and not step.goes_on:
                 break
         for ident, result in self._steps.items():

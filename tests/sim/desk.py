@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -323,6 +323,7 @@ def office(
     state: Path | None = None,
     takes: float | None = 0.001,
     paper: Paper | None = None,
+    recent: Callable[[], Iterable[Mapping[str, Any]]] = tuple,
     **changes: Any,
 ) -> Office:
     desk = desk or Desk()
@@ -338,5 +339,6 @@ def office(
         runs.append,
         Random(1).random,
         state,
+        recent=recent,
     )
     return Office(desk, made, looker, paper, procedures, runs)

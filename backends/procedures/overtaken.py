@@ -1,0 +1,93 @@
+"""Whether a stop has overtaken a run that is none: ordered in another room, or read back from its switch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from backends.journal.entry import Kind
+from backends.journal.unfinished import CutOff
+from backends.model.action import Command, DockerVerb, ProcessSignal, SystemdVerb
+from backends.model.procedure import Procedure, Proof, RiskClass, Step
+from backends.model.stack import Stack
+from backends.procedures.elsewhere import room_of
+from backends.procedures.evidence import Eyes
+from backends.procedures.resumes import Record
+
+LOOK: Final = 1.0
+"""Seconds the switches may take to be read before each step."""
+
+_PROGRAMS: Final = (Command, DockerVerb, ProcessSignal, SystemdVerb)
+"""Actions that start or end programs: a switch may read halted afterwards because its service is new."""
+
+
+class StopWatch:
+    """Of one run. ``recent`` gives the newest records of the journal, oldest first; it may block.
+
+    ``begin`` comes before it is asked whether the run may start, so that no stop falls in between.
+    """
+
+    def __init__(
+        self, stack: Stack, procedure: Procedure, eyes: Eyes, recent: Callable[[], Iterable[Record]]
+    ) -> None:
+        self._stack = stack
+        self._eyes = eyes
+        self._recent = recent
+        is_restore = procedure.risk is RiskClass.RESTORE
+        self._gates = {gate.fact: gate for gate in stack.gates if gate.latches and is_restore}
+        self._is_told_at_first = not any(isinstance(step.action, _PROGRAMS) for step in procedure.steps)
+        """Whether what is open before the first step can be closed by nobody but a stop."""
+        self._open: set[str] = set()
+        """The gates that only a stop can have closed when they read halted."""
+        self._since = 0
+
+    async def begin(self) -> None:
+        """Only what is journalled from now on overtakes it."""
+        self._since = max((_number(each) for each in await self._records()), default=0)
+
+    def passed(self, step: Step) -> None:
+        """A step was proved: what it opened is open, what it closed was closed by this run."""
+        for proof in step.proof:
+            gate = self._gates.get(proof.fact)
+            words = set(proof.equals)
+            if gate is not None and words and words <= gate.trading:
+                self._open.add(gate.fact)
+            elif gate is not None and words and words <= gate.halted:
+                self._open.discard(gate.fact)
+
+    async def pressed(self) -> str | None:
+        """The stop that any room has journalled on this stack since ``begin``, in words."""
+        for record in await self._records():
+            is_stop = record.get("kind") == Kind.INTENT.value and record.get("class") == RiskClass.STOP.value
+            is_live = record.get("mode") == "live" and record.get("stack") == self._stack.id
+            if is_stop and is_live and _number(record) > self._since:
+                known = self._stack.procedures.get(str(record.get("procedure")))
+                title = known.title if known is not None else str(record.get("procedure"))
+                return f"{title} was pressed meanwhile by {room_of(CutOff(record, (), record))}"
+        return None
+
+    async def overtaken(self) -> str | None:
+        """Why the next step must not be done; None when nothing stands against it."""
+        if (why := await self.pressed()) is not None:
+            return why
+        for each in await self._eyes.look([Proof(fact) for fact in self._gates], LOOK):
+            gate = self._gates[each.proof.fact]
+            if each.value in gate.halted and gate.fact in self._open:
+                return f"{each.text} again: halted meanwhile by somebody else"
+            if self._is_told_at_first and each.value in gate.trading:
+                self._open.add(gate.fact)
+        self._is_told_at_first = False
+        return None
+
+    async def _records(self) -> list[Record]:
+        """None where the journal cannot be read: then no intent can be written, and no run begins."""
+        try:
+            return await asyncio.to_thread(lambda: list(self._recent()))
+        except OSError:
+            return []
+
+
+def _number(record: Record) -> int:
+    number = record.get("seq")
+    return number if isinstance(number, int) else 0

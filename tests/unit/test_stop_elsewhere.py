@@ -1,0 +1,189 @@
+"""A stop in another room, or by any other hand, ends what is running here and is no stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backends.model.action import Attest, DockerVerb
+from backends.model.procedure import Procedure, Proof, Run, Step, StepState, Verdict
+from tests.sim.desk import RESUME, Office, asked, call, office
+from tests.sim.virtual import simulate
+
+RESET, DISENGAGE = RESUME.steps
+
+
+def stop(number: int, **changes: Any) -> dict[str, Any]:
+    """The intent of another room, as its journal has it."""
+    record = {
+        "seq": number,
+        "kind": "intent",
+        "class": "stop",
+        "mode": "live",
+        "stack": "desk",
+        "procedure": "halt",
+        "operation": "op-9",
+        "operator": {"user": "lee", "uid": 1001},
+        "session": {"tty": "/dev/pts/9", "remote": None},
+    }
+    return {**record, **changes}
+
+
+class Pages:
+    """The journal that the rooms share."""
+
+    def __init__(self, *records: dict[str, Any]) -> None:
+        self.records = list(records)
+
+    def __call__(self) -> list[dict[str, Any]]:
+        return list(self.records)
+
+
+def restore(*steps: Step) -> dict[str, Procedure]:
+    """A restore of these steps, beside the desk's own procedures."""
+    return {"resume": replace(RESUME, steps=steps)}
+
+
+def run_while(made: Office, procedure: str, meanwhile: Callable[[], None], after: str, **changes: Any) -> Run:
+    """Run it, and let something happen as soon as a request to ``after`` has arrived."""
+
+    async def go() -> Run:
+        task = asyncio.create_task(made.procedures.execute(asked(procedure, **changes)))
+        while after not in [path for _, _, path in made.desk.sent]:
+            assert not task.done(), task.result().sentence
+            await asyncio.sleep(0.001)
+        meanwhile()
+        return await task
+
+    return simulate(go())
+
+
+@pytest.mark.parametrize(("procedure", "first"), [("resume", "/reset"), ("flatten", "/close")])
+def test_a_stop_journalled_by_another_room_ends_it_before_its_next_step(procedure: str, first: str) -> None:
+    pages = Pages(stop(1))
+    made = office(recent=pages)
+    run = run_while(made, procedure, lambda: pages.records.append(stop(2)), first)
+    assert len(made.desk.sent) == 1
+    assert run.verdict is Verdict.PARTIAL
+    assert run.steps[1].state is StepState.SKIPPED
+    assert "Halt trading was pressed meanwhile by lee on /dev/pts/9" in run.sentence
+    assert made.desk.kill == "ENGAGED"
+    if procedure == "resume":
+        assert "kill.state reads ENGAGED" in run.sentence
+
+
+def test_a_stop_that_falls_while_it_is_asked_whether_it_may_start_counts() -> None:
+    pages = Pages(stop(1))
+    made = office(recent=pages)
+
+    async def go() -> Run:
+        task = asyncio.create_task(made.procedures.execute(asked()))
+        await asyncio.sleep(0.002)
+        assert made.paper.entries == []
+        pages.records.append(stop(2))
+        return await task
+
+    run = simulate(go())
+    assert made.desk.sent == []
+    assert (run.verdict, "was pressed meanwhile by lee" in run.sentence) == (Verdict.FAILED, True)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"stack": "another"},
+        {"mode": "dry"},
+        {"mode": "watch"},
+        {"class": "restore"},
+        {"kind": "outcome"},
+        {"seq": 1},
+    ],
+    ids=["of another stack", "a dry run", "a press in watch mode", "no stop", "its end", "an earlier one"],
+)
+def test_what_is_no_stop_of_this_stack_since_then_ends_nothing(other: dict[str, Any]) -> None:
+    pages = Pages(stop(1))
+    made = office(recent=pages)
+    run = run_while(made, "resume", lambda: pages.records.append(stop(2, **other)), "/reset")
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+
+
+def test_a_journal_that_cannot_be_read_overtakes_nothing() -> None:
+    def broken() -> list[dict[str, Any]]:
+        raise OSError("gone")
+
+    made = office(recent=broken)
+    assert simulate(made.procedures.execute(asked())).verdict is Verdict.VERIFIED
+
+
+def test_who_waits_for_a_person_is_told_of_the_stop_at_once() -> None:
+    told = Step("told", "Ask the desk", Attest("The desk knows"), (), deadline=300.0)
+    pages = Pages()
+    made = office(recent=pages, procedures=restore(RESET, told, DISENGAGE))
+
+    async def go() -> tuple[Run, float]:
+        task = asyncio.create_task(made.procedures.execute(asked()))
+        await asyncio.sleep(20.0)
+        pages.records.append(stop(1))
+        await made.procedures.heed()
+        return await task, asyncio.get_running_loop().time()
+
+    run, at = simulate(go())
+    assert at < 21.0
+    assert (run.verdict, made.desk.kill) == (Verdict.PARTIAL, "ENGAGED")
+    assert "was pressed meanwhile by lee" in run.sentence
+
+
+def engaged(made: Office) -> Callable[[], None]:
+    """The switch is thrown by a hand that no journal here knows."""
+
+    def throw() -> None:
+        made.desk.kill, made.desk.epoch = "ENGAGED", made.desk.epoch + 1
+
+    return throw
+
+
+def test_a_switch_that_reads_halted_again_after_it_was_released_ends_a_restore() -> None:
+    slow = Step(
+        "look", "Look again", call("/look"), (Proof("breaker.state", ("OPEN",), within=3.0, reads=2),)
+    )
+    made = office(procedures=restore(RESET, DISENGAGE, slow, replace(RESET, id="again", title="Again")))
+    run = run_while(made, "resume", engaged(made), "/look")
+    assert [path for _, _, path in made.desk.sent] == ["/reset", "/resume", "/look"]
+    assert (run.verdict, run.steps[3].state) == (Verdict.PARTIAL, StepState.SKIPPED)
+    assert "kill.state reads ENGAGED again: halted meanwhile by somebody else" in run.sentence
+    assert made.desk.kill == "ENGAGED"
+
+
+def opened(*steps: Step) -> Office:
+    """A desk on which trading is on, and a restore that demands nothing."""
+    made = office(procedures={"resume": replace(RESUME, steps=steps, requires=(), seen={})})
+    made.desk.kill = "ACTIVE"
+    return made
+
+
+def test_a_switch_that_was_open_before_the_first_step_counts_too() -> None:
+    made = opened(RESET, replace(RESET, id="again", title="Again"))
+    run = run_while(made, "resume", engaged(made), "/reset", shown={})
+    assert [path for _, _, path in made.desk.sent] == ["/reset"]
+    assert "halted meanwhile by somebody else" in run.sentence
+
+
+def test_what_it_closes_itself_was_closed_by_nobody_else() -> None:
+    engage = Step("engage", "Engage", call("/engage"), (Proof("kill.state", ("ENGAGED",)),))
+    made = opened(engage, RESET)
+    run = simulate(made.procedures.execute(asked(shown={})))
+    assert [path for _, _, path in made.desk.sent] == ["/engage", "/reset"]
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+
+
+def test_a_service_that_comes_back_halted_is_no_stop_by_anybody() -> None:
+    """Its procedure starts programs, and a fresh one may begin with its switch thrown."""
+    up = Step("up", "Start it", DockerVerb("docker", "start", "trader"), (Proof("gateway", ("healthy",)),))
+    made = opened(RESET, replace(RESET, id="again"), up)
+    run = run_while(made, "resume", engaged(made), "/reset", shown={})
+    assert [path for _, _, path in made.desk.sent] == ["/reset", "/reset"]
+    assert "somebody else" not in run.sentence
