@@ -20,7 +20,7 @@ from backends.checks.examiner import Examiner
 from backends.connections import Connections
 from backends.journal.custody import Custody
 from backends.journal.drills import DrillBook, overdue
-from backends.journal.entry import Kind
+from backends.journal.entry import Kind, boot_id
 from backends.journal.journal import Journal
 from backends.journal.neighbours import Neighbours
 from backends.journal.redact import Redactor
@@ -36,6 +36,7 @@ from backends.model.stack import Environment, Source, SourceKind, Stack
 from backends.procedures.elsewhere import room_of, run_of
 from backends.procedures.evidence import Eyes
 from backends.procedures.latch import Latch, halts_trading
+from backends.procedures.past import Past
 from backends.procedures.permit import Permit
 from backends.procedures.reassert import HaltKeeper
 from backends.procedures.restart import reconcile
@@ -84,7 +85,8 @@ class Room:
         self._opened = clock.now()
         self._connections = connections
         self._records = Tail(
-            journal.folder, lambda it: it.get("stack") == stack.id and it.get("kind") != Kind.STEP.value
+            journal.folder,
+            lambda it: it.get("stack", stack.id) == stack.id and it.get("kind") != Kind.STEP.value,
         )
         # Asked while a board is made, and so between the key of a stop and its effect.
         self._latch = Latch(stack.id, Prompt(self._records), stack)
@@ -92,7 +94,8 @@ class Room:
         self._drills = DrillBook(state_dir)
         book = _WithLatch(AlarmBook(stack, clock.now()), self._latch, self._keeper, self._undrilled)
         self._supervisor = supervisor
-        self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed)
+        dated = Past(stack, self._records, journal.host, boot_id()).dated
+        self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed, dated)
         self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
         self._pollers: dict[str, Poller] = {}
         self._verifier = FreshReader(
@@ -101,6 +104,7 @@ class Room:
             clock,
             lambda source: connections.service_reader(stack, source, clock),
             self.store.deriver,
+            dated,
         )
         # Apart from what a stop is proved by: a check that waits for a dead source takes no lane of it.
         self._examining = FreshReader(
@@ -109,6 +113,7 @@ class Room:
             clock,
             lambda source: connections.service_reader(stack, source, clock),
             self.store.deriver,
+            dated,
         )
         self.checks = CheckDesk(
             stack,

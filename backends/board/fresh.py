@@ -53,13 +53,16 @@ class FreshReader:
         clock: Clock,
         make_services: Callable[[Source], ServiceReader] | None = None,
         deriver: Deriver | None = None,
+        dated: Callable[[Readings], Readings] = dict,
     ) -> None:
-        """``deriver`` is who remembers readings already; without one only these looks are remembered."""
+        """``deriver`` is who remembers readings already; without one only these looks are remembered.
+        ``dated`` adds to readings of times how long ago they certainly are."""
         self._stack = stack
         self._make = make
         self._make_services = make_services
         self._clock = clock
         self._deriver = deriver or Deriver(stack)
+        self._dated = dated
         self._readers: list[FactReader] = []
         self._idle: dict[str, list[FactReader]] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
@@ -164,7 +167,7 @@ class FreshReader:
             return ingest_failure(keys, source, why, now, before)
         return found
 
-    async def _ask(self, source: Source, specs: list[Fact], within: float) -> dict[str, Reading[Any]]:
+    async def _ask(self, source: Source, specs: list[Fact], within: float) -> Readings:
         asked = self._clock.now()
         before = never([(spec.id, source, period_of(spec, source)) for spec in specs], asked)
         try:
@@ -179,7 +182,7 @@ class FreshReader:
         except (SourceError, TimeoutError) as failure:
             names = [spec.id for spec in specs]
             return ingest_failure(names, source, _why(failure, within), self._clock.now(), before)
-        return ingest_facts(specs, findings, source, self._clock.now(), before)
+        return self._dated(ingest_facts(specs, findings, source, self._clock.now(), before))
 
     async def _look_at_service(self, key: str, within: float) -> Reading[Any]:
         return (await self._inspect(self._source_of(key), [key], within))[key]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from backends.board import derive
 from backends.board.derivation import Deriver
-from backends.board.ingest import never, period_of
+from backends.board.ingest import Readings, never, period_of
 from backends.model.alarm import Alarm
 from backends.model.board import SERVICE, Board, SourceHealth
 from backends.model.clock import Clock, Instant
@@ -38,11 +38,20 @@ class AlarmBook(Protocol):
 class Store:
     """Holds one stack's board. Written by the engine's loop only; ``board`` may be read from any thread."""
 
-    def __init__(self, stack: Stack, clock: Clock, alarms: AlarmBook, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        clock: Clock,
+        alarms: AlarmBook,
+        changed: Callable[[], None],
+        dated: Callable[[Readings], Readings] = dict,
+    ) -> None:
+        """``dated`` adds to readings of times how long ago they certainly are."""
         self._stack = stack
         self._clock = clock
         self._alarms = alarms
         self._changed = changed
+        self._dated = dated
         self._trails: dict[str, deque[float | None]] = {}
         self.deriver = Deriver(stack)
         now = clock.now()
@@ -73,8 +82,9 @@ class Store:
         ]
         return facts + services
 
-    def apply(self, readings: Mapping[str, Reading[Any]], health: SourceHealth) -> None:
+    def apply(self, readings: Readings, health: SourceHealth) -> None:
         """Take in what one poll of one source gave, and publish the next board."""
+        readings = self._dated(readings)
         merged = {**self.board.readings, **readings}
         self.deriver.remember(readings)
         now = self._clock.now()

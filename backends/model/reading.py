@@ -89,6 +89,9 @@ class Reading(Generic[T_co]):
     """Seconds the source's own timestamp may be old; None when it gives none or any age will do."""
     error: SafeText | None = None
     last_good: Good[T_co] | None = None
+    past_at_least: float | None = None
+    """For a time: seconds it certainly lay back when this was received, by a clock that nobody can set. None
+    where nobody keeps that: then the host's clock decides."""
     changed: Instant | None = None
     """When the answer (value or outcome) was first other than the one before; None for the first one."""
 

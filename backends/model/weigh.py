@@ -129,7 +129,8 @@ def _is_met(condition: Condition, fact: Fact | None, reading: Reading[Any], now:
     past = _past(fact, reading, now)
     if condition.max_age is not None and (past is None or not 0 <= past <= condition.max_age):
         return False
-    return condition.min_age is None or (past is not None and past >= condition.min_age)
+    back = lies_back(reading, now)
+    return condition.min_age is None or (back is not None and back >= condition.min_age)
 
 
 def _is_within(condition: Condition, value: Any) -> bool:
@@ -149,6 +150,15 @@ def _level(fact: Fact | None, reading: Reading[Any], now: Instant) -> Level:
     return judge(fact, reading, now) if fact is not None else Level.UNKNOWN
 
 
+def lies_back(reading: Reading[Any], now: Instant) -> float | None:
+    """Seconds the time it says lies back at the least: a clock that was set forward makes nothing older."""
+    if not isinstance(reading.value, float):
+        return None
+    certain = reading.past_at_least
+    by_clock = now.wall - reading.value
+    return by_clock if certain is None else min(by_clock, certain + reading.age(now))
+
+
 def _past(fact: Fact | None, reading: Reading[Any], now: Instant) -> float | None:
     """Seconds since the time it says, or since the answer's own timestamp."""
     if fact is not None and fact.type.value == "time":
@@ -160,7 +170,11 @@ def _shown(condition: Condition, reading: Reading[Any], now: Instant) -> str:
     if condition.min_age is not None or condition.max_age is not None:
         value = reading.value
         past = now.wall - value if isinstance(value, float) else reading.observed_age(now)
-        return "no time" if past is None else f"{past:.0f} s ago"
+        certain, least = lies_back(reading, now), condition.min_age
+        if past is None:
+            return "no time"
+        is_too_soon = least is not None and certain is not None and certain < least <= past
+        return f"{past:.0f} s ago" + (f" by the clock, seen here for {certain:.0f} s" if is_too_soon else "")
     if condition.at_most is not None or condition.at_least is not None:
         number, left = counted(reading.value, condition.where)
         return "no complete count" if number is None else f"{number:g}" + (f": {left}" if left else "")

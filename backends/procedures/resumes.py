@@ -43,7 +43,7 @@ class Resumes:
         except NotYetError:
             return False, True
         for record in records:
-            if record.get("class") != RiskClass.RESTORE.value or _wall(record) < earliest.wall:
+            if record.get("class") != RiskClass.RESTORE.value or wall_of(record) < earliest.wall:
                 continue
             if of is not None and record.get("procedure") not in of:
                 continue
@@ -72,7 +72,7 @@ class Resumes:
                 if of is None or procedure in of:
                     proved = failed = None
             elif record.get("class") == RiskClass.STOP.value and procedure in halts:
-                proved, failed = (_wall(record), None) if is_done_ else (proved, _wall(record))
+                proved, failed = (wall_of(record), None) if is_done_ else (proved, wall_of(record))
         return _instant(proved, now), _instant(failed, now)
 
     def _live(self) -> Iterable[Record]:
@@ -93,7 +93,8 @@ def is_done(run: Run) -> bool:
     return run.verdict is not None and run.verdict.value in DONE
 
 
-def _wall(record: Record) -> float:
+def wall_of(record: Record) -> float:
+    """When it was written, epoch seconds; 0 where that cannot be understood."""
     try:
         return datetime.fromisoformat(str(record.get("at"))).timestamp()
     except ValueError:

@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ class DemoWorld:
     def config(self) -> Path:
         """The config file that points at everything."""
         return Path(self.line["config"])
+
+    @property
+    def state(self) -> Path:
+        """The folder of its journal, plans and approvals."""
+        return Path(tomllib.loads(self.config.read_text())["room"]["state_dir"])
 
     @property
     def env(self) -> dict[str, str]:

@@ -22,6 +22,7 @@ import redis
 from backends.stacks.loader import built_in
 from tests.servers.between import journal
 from tests.servers.demo import DemoWorld, start_demo, switch
+from tests.servers.earlier import a_room_was_open
 from tests.terminal.on_screen import opened_on
 from tests.terminal.program import command
 from tests.turns import groups
@@ -194,6 +195,8 @@ def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
     with redis.Redis.from_url(world["redis"], decode_responses=True) as client:
         if name == "recover-safety":
             client.delete("kill_switch:state", "circuit_breaker:state")
+        if name in ("breaker-reset", "resume"):
+            a_room_was_open(world.state, ago=110)
         if name == "breaker-reset":
             _backdate(client, "circuit_breaker:state", "tripped_at")
         if name == "resume":

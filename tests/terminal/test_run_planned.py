@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ import redis
 
 from tests.servers.between import Between, between, journal
 from tests.servers.demo import DemoWorld, start_demo
+from tests.servers.earlier import a_room_was_open
 from tests.terminal.program import ROOT, command
 
 STACK = ("--stack", "trading-platform")
@@ -56,6 +56,7 @@ def halted(world: DemoWorld) -> DemoWorld:
         assert done.returncode == 0, done.stdout + done.stderr
     _backdate(world, "kill_switch:state", "engaged_at", 120)
     _backdate(world, "circuit_breaker:state", "tripped_at", 120)
+    a_room_was_open(world.state, ago=110)
     return world
 
 
@@ -71,10 +72,6 @@ def _backdate(world: DemoWorld, key: str, field: str, seconds: float) -> None:
     state[field] = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="microseconds")
     client.set(key, json.dumps(state))
     client.close()
-
-
-def _state(world: DemoWorld) -> Path:
-    return Path(tomllib.loads(world.config.read_text())["room"]["state_dir"])
 
 
 def _run(world: DemoWorld, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -94,7 +91,7 @@ def _run_as_another(world: DemoWorld, *arguments: str) -> subprocess.CompletedPr
     # Their own configuration: what the first signs with is nobody else's.
     lines = world.config.read_text().splitlines(keepends=True)
     config.write_text("".join(line for line in lines if not line.startswith("password_file")))
-    (_state(world) / "approvals").chmod(0o770)
+    (world.state / "approvals").chmod(0o770)
     env = {**world.env, "XDG_CONFIG_HOME": str(config.parent)}
     program = [sys.executable, "-c", ANOTHER, "--config", str(config), *arguments]
     try:
@@ -176,7 +173,7 @@ def test_a_wrong_name_an_old_plan_and_a_room_that_watches_are_refused(world: Dem
     given = ("run", *RESTART, *REASON, "--plan", plan, "--confirm", "signal_service")
     assert command(world.config, world.env, "--watch", *given).returncode == 6
     past = time.time() - 121
-    os.utime(_state(world) / "plans" / plan, (past, past))
+    os.utime(world.state / "plans" / plan, (past, past))
     old = command(world.config, world.env, *given)
     assert (old.returncode, "make another" in old.stdout) == (3, True)
     refused = [record for record in journal(world.config.parent) if record["kind"] == "refused"]
@@ -216,6 +213,7 @@ def test_a_plan_that_the_world_has_left_behind_is_a_conflict_and_a_fresh_one_goe
 ) -> None:
     plan = _plan(halted, *RESET)
     _backdate(halted, "circuit_breaker:state", "tripped_at", 90)
+    a_room_was_open(halted.state, ago=80)
     typed = ("--confirm", "RESET BREAKER trading-platform")
     left = _run(halted, *RESET, *REASON, "--plan", plan, *typed)
     assert (left.returncode, "has changed since" in left.stdout) == (7, True), left.stdout
@@ -232,7 +230,7 @@ def test_a_resume_takes_a_second_person_who_is_another_person(halted: DemoWorld)
     assert (unseen.returncode, "the cause was found" in unseen.stdout) == (3, True)
     own = command(halted.config, halted.env, *approve)
     assert (own.returncode, "another person" in own.stdout) == (3, True)
-    assert not (_state(halted) / "approvals" / f"{code}.approval").exists()
+    assert not (halted.state / "approvals" / f"{code}.approval").exists()
     given = _run_as_another(halted, "approve", code, *STACK)
     assert given.returncode == 0, given.stdout + given.stderr
     wanted = (*RESUME, *REASON, "--plan", report["plan"], "--confirm", report["confirm"], "--approval", code)

@@ -12,7 +12,7 @@ from backends.model.clock import Instant
 from backends.model.procedure import Procedure
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.model.weigh import Standing, Weighed, weigh
+from backends.model.weigh import Standing, Weighed, lies_back, weigh
 from backends.procedures.conditions import filled
 from tui.presenters import words
 from tui.presenters.block import block, flow
@@ -132,8 +132,7 @@ def _wait(each: Weighed, board: Board, now: Instant) -> str:
     reading = board.readings.get(each.condition.fact)
     if least is None or each.standing is not Standing.FAILS or reading is None:
         return ""
-    value = reading.value
-    past = now.wall - value if isinstance(value, float) else reading.observed_age(now)
+    past = lies_back(reading, now)
     return "" if past is None or past < 0 else f", {math.ceil(max(0.0, least - past))} s to go"
 
 
