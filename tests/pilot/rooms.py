@@ -15,6 +15,7 @@ from backends.model.stack import Stack
 from tests.clock import FakeClock
 from tests.pilot import world
 from tests.pilot.fake_engine import FakeEngine
+from tests.pilot.lag import measured
 from tests.pilot.scenes import SCENES
 from themes.contrast import Depth
 from tui.app import ControlRoom
@@ -126,13 +127,20 @@ def make_room(
     )
 
 
+WALL = 200 * 60
+"""Cells of the largest screen on which no handler may hold up the loop."""
+
+
 @asynccontextmanager
 async def opened(app: ControlRoom, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Scene]:
-    """The room on a terminal of that size."""
+    """The room on a terminal of that size. Whatever is done in it must not hold up its loop."""
     engine, clock = app.engine, app.clock
     assert isinstance(engine, FakeEngine)
     assert isinstance(clock, FakeClock)
     async with app.run_test(size=size) as pilot:
         scene = Scene(app, engine, clock, pilot)
         await scene.settle()
-        yield scene
+        with measured() as lag:
+            yield scene
+        if size[0] * size[1] <= WALL:
+            lag.check()
