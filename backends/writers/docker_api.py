@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import quote
@@ -67,6 +68,9 @@ class Answer:
         try:
             said = json.loads(self.body)["message"]
         except (ValueError, KeyError, TypeError):
+            if self.status == HTTPStatus.FORBIDDEN:
+                # The engine always gives its reason as JSON.
+                return ": refused by a proxy before Docker, not by Docker itself"
             said = self.body[:200].decode("utf-8", "backslashreplace")
         words = " ".join(str(said).split())
         return f": {words[:200]}" if words else ""
