@@ -62,6 +62,7 @@ if object then
       renewed = cjson.encode(object)
       redis.call('SET', KEYS[1], renewed)
     end
+    redis.pcall('PERSIST', KEYS[1])
     return {own and 'repeated' or 'already', before, renewed, ''}
   end
   for name, value in pairs(plan.unchanged) do

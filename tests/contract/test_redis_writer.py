@@ -116,6 +116,15 @@ async def test_a_key_that_expires_does_not_after_it_is_engaged(redis_db: RedisSe
     assert redis_db.command("PTTL", STATE) == b":-1\r\n"
 
 
+async def test_nor_does_one_that_was_engaged_already_or_by_this_very_operation(redis_db: RedisServer) -> None:
+    put(redis_db, {**ENGAGED, "engaged_by": "lee", "engaged_at": "2026-11-21T14:00:00.000001+00:00"})
+    for kind in (ReceiptKind.ALREADY, ReceiptKind.DONE):
+        redis_db.command("EXPIRE", STATE, "100")
+        assert (await engage(redis_db)).kind is kind
+        assert redis_db.command("PTTL", STATE) == b":-1\r\n"
+        put(redis_db, ENGAGED)
+
+
 @pytest.mark.parametrize("times", range(1, 6))
 async def test_repeating_one_operation_is_the_same_as_doing_it_once(
     redis_db: RedisServer, times: int
