@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -106,6 +107,21 @@ async def test_a_second_halt_finds_it_done_and_says_who_and_since_when(
         assert str(run.sentence) == f"HALTED ALREADY. {words}; {again}"
         assert state(redis_db) == {**first, "engaged_at": state(redis_db)["engaged_at"]}
         assert state(redis_db)["engaged_at"] > first["engaged_at"]
+
+
+@pytest.mark.alone
+async def test_from_the_press_to_the_proof_it_takes_two_seconds_at_the_most(
+    redis_db: RedisServer, tmp_path: Path
+) -> None:
+    """By the middle one of five, for the machine may be busy; the simulation counts hundreds."""
+    took = []
+    async with SwitchServer() as web, room(redis_db, web, tmp_path) as made:
+        for number in range(5):
+            put(redis_db, FRESH)
+            run = await made.procedures.execute(intent(f"op-{number}"))
+            assert run.verdict is Verdict.VERIFIED and run.ended is not None
+            took.append(run.ended.since(run.started))
+    assert median(took) <= 2.0, took
 
 
 @pytest.mark.alone

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -59,7 +59,12 @@ class Platform:
     """The truth, and when each way was tried."""
 
     random: Random
+    delay: Callable[[Random], float] = lambda random: random.uniform(0.001, 0.02)
+    """Seconds that one request, or one look, takes."""
+    echo: Callable[[Random], float] = lambda _random: 0.0
+    """Seconds after which the service behind the switch says that it obeys."""
     is_engaged: bool = False
+    is_obeyed: bool = False
     open_orders: int = 3
     gateway: RunState = RunState.RUNNING
     calls: list[tuple[float, str]] = field(default_factory=list)
@@ -71,14 +76,19 @@ class Platform:
     def do(self, way: str) -> None:
         if way in ("redis", "http"):
             self.is_engaged = True
+            asyncio.get_running_loop().call_later(self.echo(self.random), self.obey)
         elif way == "venue":
             self.open_orders = 0
         else:
             self.gateway = RunState.EXITED
 
+    def obey(self) -> None:
+        self.is_obeyed = True
+
     def value(self, fact: str) -> Any:
         """What a fact reads."""
-        word = SafeText("ENGAGED" if self.is_engaged else "ACTIVE")
+        is_so = self.is_obeyed if fact == "http.kill" else self.is_engaged
+        word = SafeText("ENGAGED" if is_so else "ACTIVE")
         service = Service("gateway", Runtime.DOCKER, "g", SafeText("gateway"), self.gateway, Health.NO_CHECK)
         return {"venue.open": self.open_orders, "service:gateway": service}.get(fact, word)
 
@@ -96,7 +106,7 @@ class Way:
     async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
         world = self.platform
         world.calls.append((now(), self.name))
-        await asyncio.sleep(world.random.uniform(0.001, 0.02))
+        await asyncio.sleep(world.delay(world.random))
         match self.fault:
             case "refuse":
                 return Receipt(ReceiptKind.FAILED, SafeText("connection refused"))
@@ -131,7 +141,7 @@ class Eyes:
 
     async def look(self, fact: str, within: float) -> Reading[Any]:
         fault = self.faults.get(SOURCES[fact], "ok")
-        await asyncio.sleep(self.platform.random.uniform(0.001, 0.02))
+        await asyncio.sleep(self.platform.delay(self.platform.random))
         if fault in ("hang", "slow"):
             await asyncio.sleep(within)
         at = VirtualClock().now()
@@ -150,13 +160,13 @@ class Audit(Paper):
         self.is_lying = fault == "wrong"
 
 
-def platform_stack() -> Stack:
+def platform_stack(halt: Procedure) -> Stack:
     plain = tiny_stack()
     facts = {
         name: replace(plain.facts["kill.state"], id=name, label=name)
         for name in ("kill.state", "http.kill", "venue.open")
     }
-    return replace(plain, facts=facts, procedures={HALT.id: HALT})
+    return replace(plain, facts=facts, procedures={halt.id: halt})
 
 
 @dataclass
@@ -175,14 +185,16 @@ class Site:
         return run, now() - began
 
 
-def site(faults: Mapping[str, str], seed: int = 1) -> Site:
+def site(
+    faults: Mapping[str, str], seed: int = 1, platform: Platform | None = None, halt: Procedure = HALT
+) -> Site:
     """A room in front of the platform, with these faults and all else well."""
-    platform = Platform(Random(seed))
+    platform = platform or Platform(Random(seed))
     ways = {name: Way(platform, name, faults.get(name, "ok")) for name in PLACES if name != "audit"}
     eyes, audit = Eyes(platform, faults), Audit(faults.get("audit", "ok"))
     runs: list[Run] = []
     made = Procedures(
-        platform_stack(), arm(KIM, is_watch=False), ways, eyes, audit, VirtualClock(), runs.append,
+        platform_stack(halt), arm(KIM, is_watch=False), ways, eyes, audit, VirtualClock(), runs.append,
         platform.random.random,
     )  # fmt: skip
     return Site(platform, eyes, audit, made, runs)
