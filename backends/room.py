@@ -94,7 +94,7 @@ class Room:
         self._drills = DrillBook(state_dir)
         book = _WithLatch(AlarmBook(stack, clock.now()), self._latch, self._keeper, self._undrilled)
         self._supervisor = supervisor
-        dated = Past(stack, self._records, journal.host, boot_id()).dated
+        dated = Past(stack, Prompt(self._records), journal.host, boot_id()).dated
         self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed, dated)
         self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
         self._pollers: dict[str, Poller] = {}

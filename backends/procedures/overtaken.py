@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from backends.journal.entry import Kind
@@ -17,6 +18,11 @@ from backends.procedures.resumes import Record
 
 LOOK: Final = 1.0
 """Seconds the switches may take to be read before each step."""
+
+READ: Final = 5.0
+"""Seconds the journal may take; its first reading is the longest."""
+
+UNREAD: Final = "the journal cannot be read, and so no stop of another room"
 
 _PROGRAMS: Final = (Command, DockerVerb, ProcessSignal, SystemdVerb)
 """Actions that start or end programs: a switch may read halted afterwards because its service is new."""
@@ -40,11 +46,13 @@ class StopWatch:
         """Whether what is open before the first step can be closed by nobody but a stop."""
         self._open: set[str] = set()
         """The gates that only a stop can have closed when they read halted."""
-        self._since = 0
+        self._since: int | None = None
+        """The newest record before it began; None where that could not be read."""
 
     async def begin(self) -> None:
         """Only what is journalled from now on overtakes it."""
-        self._since = max((_number(each) for each in await self._records()), default=0)
+        with suppress(OSError):
+            self._since = max((_number(each) for each in await self._records()), default=0)
 
     def passed(self, step: Step) -> None:
         """A step was proved: what it opened is open, what it closed was closed by this run."""
@@ -57,11 +65,11 @@ class StopWatch:
                 self._open.discard(gate.fact)
 
     async def pressed(self) -> str | None:
-        """The stop that any room has journalled on this stack since ``begin``, in words."""
+        """The stop that any room has journalled on this stack since ``begin``, in words. Raises OSError."""
         for record in await self._records():
             is_stop = record.get("kind") == Kind.INTENT.value and record.get("class") == RiskClass.STOP.value
             is_live = record.get("mode") == "live" and record.get("stack") == self._stack.id
-            if is_stop and is_live and _number(record) > self._since:
+            if is_stop and is_live and self._since is not None and _number(record) > self._since:
                 known = self._stack.procedures.get(str(record.get("procedure")))
                 title = known.title if known is not None else str(record.get("procedure"))
                 return f"{title} was pressed meanwhile by {room_of(CutOff(record, (), record))}"
@@ -69,8 +77,12 @@ class StopWatch:
 
     async def overtaken(self) -> str | None:
         """Why the next step must not be done; None when nothing stands against it."""
-        if (why := await self.pressed()) is not None:
-            return why
+        try:
+            why = await self.pressed()
+        except OSError:
+            why = UNREAD
+        if why is not None or self._since is None:
+            return why or UNREAD
         for each in await self._eyes.look([Proof(fact) for fact in self._gates], LOOK):
             gate = self._gates[each.proof.fact]
             if each.value in gate.halted and gate.fact in self._open:
@@ -81,11 +93,8 @@ class StopWatch:
         return None
 
     async def _records(self) -> list[Record]:
-        """None where the journal cannot be read: then no intent can be written, and no run begins."""
-        try:
+        async with asyncio.timeout(READ):
             return await asyncio.to_thread(lambda: list(self._recent()))
-        except OSError:
-            return []
 
 
 def _number(record: Record) -> int:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from backends.journal.tail import NotYetError
+from backends.model.clock import Instant
 from backends.model.reading import Outcome, Reading
 from backends.model.stack import Stack
 from backends.procedures.resumes import Record, wall_of
@@ -49,23 +50,23 @@ class Past:
             since = reading.received.mono
             self._unasked.add(reading.key)
         if reading.key in self._unasked:
-            since = min(since, self._journalled(reading))
+            since = min(since, self._journalled(reading.key, reading.value, reading.received))
         self._first[reading.key] = reading.value, since
         return replace(reading, past_at_least=max(0.0, reading.received.mono - since))
 
-    def _journalled(self, reading: Reading[Any]) -> float:
-        """Since when it is past by the journal. What cannot be read now is asked for again."""
+    def _journalled(self, fact: str, time: float, now: Instant) -> float:
+        """Since when that time is past by the journal. What cannot be read now is asked for again."""
         try:
             records = list(self._recent())
         except (OSError, NotYetError):
-            return reading.received.mono
-        self._unasked.discard(reading.key)
-        since = reading.received.mono
+            return now.mono
+        self._unasked.discard(fact)
+        since = now.mono
         for record in reversed(records):
             mono = record.get("mono")
             if record.get("host") != self._host or not isinstance(mono, (int, float)):
                 continue
-            is_later = wall_of(record) >= reading.value + APART
+            is_later = wall_of(record) >= time + APART
             if not self._boot or record.get("boot") != self._boot or not is_later:
                 break
             since = min(since, float(mono))

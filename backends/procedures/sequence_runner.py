@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -114,8 +115,9 @@ class SequenceRunner:
 
     async def heed(self) -> None:
         """End it if a stop was ordered in another room meanwhile; it need not wait for a step's end."""
-        if (why := await self._stops.pressed()) is not None:
-            self.interrupt(why)
+        with suppress(OSError):
+            if (why := await self._stops.pressed()) is not None:
+                self.interrupt(why)
 
     def attest(self, step: str, by: str) -> None:
         """A person confirms the step that waits for it."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from backends.journal.entry import Entry, Kind, Session, body
+from backends.journal.tail import NotYetError
 from backends.model.condition import Condition
 from backends.model.fact import ValueType
 from backends.model.intent import Identity
@@ -31,11 +32,17 @@ KIM = Identity("kim", 1000, "ops1")
 class Room:
     """One process on the host: what it reads of a halt, and what it then says of its age."""
 
-    def __init__(self, clock: FakeClock, pages: list[Mapping[str, Any]], boot: str = "b1") -> None:
+    def __init__(
+        self,
+        clock: FakeClock,
+        pages: list[Mapping[str, Any]],
+        boot: str = "b1",
+        read: Callable[[], list[Mapping[str, Any]]] | None = None,
+    ) -> None:
         self.clock = clock
         self.pages = pages
         self._boot = boot
-        self._past = Past(SPEC, lambda: list(pages), KIM.host, boot)
+        self._past = Past(SPEC, read or (lambda: list(pages)), KIM.host, boot)
 
     def write(self, **changes: Any) -> None:
         """Something is journalled; what does not matter."""
@@ -171,12 +178,20 @@ def test_a_record_from_while_the_clock_was_wrong_does_not_make_a_later_halt_olde
     assert room.weighed(halted).holds
 
 
-def test_a_journal_that_cannot_be_read_is_no_witness(fake_clock: FakeClock) -> None:
-    def broken() -> list[Mapping[str, Any]]:
-        raise OSError("gone")
+@pytest.mark.parametrize("fault", [OSError("gone"), NotYetError()], ids=["cannot be read", "is still read"])
+def test_a_journal_is_no_witness_until_it_can_be_read(fake_clock: FakeClock, fault: Exception) -> None:
+    pages, faults = list[Mapping[str, Any]](), [fault, fault]
 
-    reading = ok(AT.id, fake_clock.now().wall - 1000.0, fake_clock.now())
-    assert Past(SPEC, broken, KIM.host, "b1").dated({AT.id: reading})[AT.id].past_at_least == 0.0
+    def read() -> list[Mapping[str, Any]]:
+        if faults:
+            raise faults.pop()
+        return pages
+
+    room = Room(fake_clock, pages, read=read)
+    halted = room.clock.now().wall - 1000.0
+    room.write()
+    room.clock.advance(100.0)
+    assert [room.weighed(halted).holds for _ in range(3)] == [False, False, True]
 
 
 def test_a_time_of_which_no_procedure_demands_it_is_left_as_it_is(fake_clock: FakeClock) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from backends.model.action import Attest, DockerVerb
 from backends.model.procedure import Procedure, Proof, Run, Step, StepState, Verdict
-from tests.sim.desk import RESUME, Office, asked, call, office
+from tests.sim.desk import LEE, RESUME, Office, asked, call, office
 from tests.sim.virtual import simulate
 
 RESET, DISENGAGE = RESUME.steps
@@ -38,8 +38,11 @@ class Pages:
 
     def __init__(self, *records: dict[str, Any]) -> None:
         self.records = list(records)
+        self.is_broken = False
 
     def __call__(self) -> list[dict[str, Any]]:
+        if self.is_broken:
+            raise OSError("gone")
         return list(self.records)
 
 
@@ -111,12 +114,38 @@ def test_what_is_no_stop_of_this_stack_since_then_ends_nothing(other: dict[str, 
     assert run.verdict is Verdict.VERIFIED, run.sentence
 
 
-def test_a_journal_that_cannot_be_read_overtakes_nothing() -> None:
-    def broken() -> list[dict[str, Any]]:
+@pytest.mark.parametrize("good", [0, 1], ids=["from the first", "later"])
+def test_while_the_journal_cannot_be_read_nothing_more_is_done(good: int) -> None:
+    """Nobody could see a stop of another room."""
+    answers = iter([()] * good)
+
+    def broken() -> tuple[dict[str, Any], ...]:
+        for answer in answers:
+            return answer
         raise OSError("gone")
 
     made = office(recent=broken)
-    assert simulate(made.procedures.execute(asked())).verdict is Verdict.VERIFIED
+    run = simulate(made.procedures.execute(asked()))
+    assert made.desk.sent == []
+    assert (run.verdict, made.desk.kill) == (Verdict.FAILED, "ENGAGED")
+    assert "the journal cannot be read, and so no stop of another room" in run.sentence
+
+
+def test_a_journal_that_cannot_be_read_for_a_moment_ends_no_waiting() -> None:
+    told = Step("told", "Ask the desk", Attest("The desk knows"), (), deadline=300.0)
+    pages = Pages()
+    made = office(recent=pages, procedures=restore(RESET, told, DISENGAGE))
+
+    async def go() -> Run:
+        task = asyncio.create_task(made.procedures.execute(asked()))
+        await asyncio.sleep(20.0)
+        pages.is_broken = True
+        await made.procedures.heed()
+        pages.is_broken = False
+        made.procedures.attest("op-1", "told", LEE)
+        return await task
+
+    assert simulate(go()).verdict is Verdict.VERIFIED
 
 
 def test_who_waits_for_a_person_is_told_of_the_stop_at_once() -> None:
