@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Final
 
 from backends.journal.entry import Kind
@@ -12,15 +10,13 @@ from backends.journal.unfinished import CutOff
 from backends.model.action import Command, DockerVerb, ProcessSignal, SystemdVerb
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.stack import Stack
+from backends.procedures.disk import answered
 from backends.procedures.elsewhere import room_of
 from backends.procedures.evidence import Eyes
 from backends.procedures.resumes import Record
 
 LOOK: Final = 1.0
 """Seconds the switches may take to be read before each step."""
-
-READ: Final = 5.0
-"""Seconds the journal may take; its first reading is the longest."""
 
 UNREAD: Final = "the journal cannot be read, and so no stop of another room"
 
@@ -46,13 +42,11 @@ class StopWatch:
         """Whether what is open before the first step can be closed by nobody but a stop."""
         self._open: set[str] = set()
         """The gates that only a stop can have closed when they read halted."""
-        self._since: int | None = None
-        """The newest record before it began; None where that could not be read."""
+        self._since = 0
 
     async def begin(self) -> None:
-        """Only what is journalled from now on overtakes it."""
-        with suppress(OSError):
-            self._since = max((_number(each) for each in await self._records()), default=0)
+        """Only what is journalled from now on overtakes it. Raises OSError."""
+        self._since = max((_number(each) for each in await self._records()), default=0)
 
     def passed(self, step: Step) -> None:
         """A step was proved: what it opened is open, what it closed was closed by this run."""
@@ -69,7 +63,7 @@ class StopWatch:
         for record in await self._records():
             is_stop = record.get("kind") == Kind.INTENT.value and record.get("class") == RiskClass.STOP.value
             is_live = record.get("mode") == "live" and record.get("stack") == self._stack.id
-            if is_stop and is_live and self._since is not None and _number(record) > self._since:
+            if is_stop and is_live and _number(record) > self._since:
                 known = self._stack.procedures.get(str(record.get("procedure")))
                 title = known.title if known is not None else str(record.get("procedure"))
                 return f"{title} was pressed meanwhile by {room_of(CutOff(record, (), record))}"
@@ -79,10 +73,10 @@ class StopWatch:
         """Why the next step must not be done; None when nothing stands against it."""
         try:
             why = await self.pressed()
-        except OSError:
-            why = UNREAD
-        if why is not None or self._since is None:
-            return why or UNREAD
+        except OSError as error:
+            why = f"{UNREAD}: {error.strerror or error}"
+        if why is not None:
+            return why
         for each in await self._eyes.look([Proof(fact) for fact in self._gates], LOOK):
             gate = self._gates[each.proof.fact]
             if each.value in gate.halted and gate.fact in self._open:
@@ -93,8 +87,7 @@ class StopWatch:
         return None
 
     async def _records(self) -> list[Record]:
-        async with asyncio.timeout(READ):
-            return await asyncio.to_thread(lambda: list(self._recent()))
+        return await answered(lambda: list(self._recent()))
 
 
 def _number(record: Record) -> int:

@@ -263,7 +263,10 @@ class Procedures:
 
     async def _sequence(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
         stops = self._stop_watch(procedure)
-        await stops.begin()
+        try:
+            await stops.begin()
+        except OSError as error:
+            return await self._refuse(intent, procedure, _unknown(error))
         admission = await self._admit(intent, procedure, board)
         if admission.blockers:
             return await self._refuse(intent, procedure, in_one(admission.blockers), admission)
@@ -290,7 +293,7 @@ class Procedures:
             try:
                 others += await answered(lambda: list(self._elsewhere()))
             except OSError as error:
-                against = [f"what other rooms are running is not known: {error.strerror}"]
+                against = [_unknown(error)]
         against += [f"{other} is running; wait for its end" for other in others]
         return await self._gate.admit(intent, procedure, board, against)
 
@@ -373,3 +376,7 @@ class Procedures:
 
 def _asked(intent: Intent) -> _Asked:
     return intent.procedure, tuple(sorted(intent.params.items()))
+
+
+def _unknown(error: OSError) -> str:
+    return f"what other rooms are running is not known: {error.strerror or error}"
