@@ -224,7 +224,7 @@ async def test_the_record_says_of_an_account_that_several_people_use_it_and_who_
     uid: int, shared: set[str], login: str | None, operator: dict[str, Any],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(os, "getuid", lambda: uid)
-    monkeypatch.setattr(identity, "_user", {0: "root", 1000: "one"}.__getitem__)
+    monkeypatch.setattr(identity, "name_of", {0: "root", 1000: "one"}.__getitem__)
     monkeypatch.setattr(identity, "LOGIN", tmp_path / "loginuid")
     if login is not None:
         (tmp_path / "loginuid").write_text(login)
