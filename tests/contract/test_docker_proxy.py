@@ -59,7 +59,7 @@ async def given(url: str, action: Action, container: str) -> Receipt:
 
 async def test_everything_is_read_through_it(place: Place, proxy: str) -> None:
     async with reading(proxy, place.specs(only=(place.healthy,))) as reader:
-        (found,) = (await reader.services()).values()
+        found = (await reader.services())[place.healthy]
     assert found is not None and found.state is RunState.RUNNING
 
 
