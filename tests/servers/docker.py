@@ -16,6 +16,10 @@ from tests.servers.process import Child, UnavailableError, drop_home, make_home,
 
 IMAGE = "controlroom-test:1"
 PROJECT = "cr"
+_APPLETS = (
+    "sh", "sleep", "echo", "cat", "yes", "head", "tail", "printf", "date", "true", "false", "tr", "chown",
+    "grep",
+)  # fmt: skip
 _SECOND = 1_000_000_000
 _SLEEP = "while :; do sleep 1; done"
 _CHATTER = 'i=0; while :; do i=$((i+1)); echo "INFO line $i"; echo "ERROR line $i" >&2; sleep 0.2; done'
@@ -154,7 +158,7 @@ def _rootfs(busybox: Path) -> bytes:
         entry = tarfile.TarInfo("bin/busybox")
         entry.size, entry.mode = len(binary), 0o755
         tar.addfile(entry, io.BytesIO(binary))
-        for name in ("sh", "sleep", "echo", "cat", "yes", "head", "printf", "date", "true", "false", "tr"):
+        for name in _APPLETS:
             entry = tarfile.TarInfo(f"bin/{name}")
             entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(entry)

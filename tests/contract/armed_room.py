@@ -1,0 +1,78 @@
+"""An armed room on one config file, with nothing between the test and the engine."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from backends.config import load
+from backends.engine import Engine, Mode
+from backends.journal.identity import identify
+from backends.model.intent import Intent
+from backends.model.procedure import Run
+from backends.model.safetext import SafeText
+from backends.procedures.confirm import phrase_of
+from tests.servers.process import wait_until
+
+_LONGEST = 300.0
+_ENDS = "wait for its end"
+
+
+class ArmedRoom:
+    """One engine for many procedures; a person's word is given where one is waited for."""
+
+    def __init__(self, config: Path, env: Mapping[str, str], folder: Path) -> None:
+        """``folder`` takes the journal."""
+        (self.stack,) = load(config, env=env).stacks
+        self.engine = Engine([self.stack], Mode.ARMED, folder, identify())
+        self.engine.start()
+        wait_until(lambda: self.engine.wait_asked(self.stack.id, 0.2), 30, "a first look at everything")
+
+    def close(self) -> None:
+        self.engine.stop(grace=0.0)
+
+    def perform(self, procedure: str, **params: str) -> Run:
+        """The dry run's plan, carried out to its verdict; the dry run when something stands against it."""
+        dry = self.dry_run(procedure, **params)
+        if dry.blockers:
+            return dry
+        phrase = phrase_of(self.stack.procedures[procedure], self.stack, params)
+        return self._submit(procedure, params, plan=dry.plan, phrase=phrase)
+
+    def dry_run(self, procedure: str, **params: str) -> Run:
+        """Asked again while the end of the one before is still being written down."""
+
+        def answered() -> Run | None:
+            run = self._submit(procedure, params, is_dry=True)
+            return None if any(_ENDS in each for each in run.blockers) else run
+
+        found = wait_until(answered, _LONGEST, f"the dry run of {procedure}", every=0.1)
+        assert found is not None
+        return found
+
+    def _submit(
+        self,
+        procedure: str,
+        params: Mapping[str, str],
+        *,
+        is_dry: bool = False,
+        plan: str | None = None,
+        phrase: str | None = None,
+    ) -> Run:
+        seq, why = self.engine.board(self.stack.id).seq, SafeText("the quarterly exercise")
+        intent = Intent(
+            str(uuid.uuid4()), self.stack.id, procedure, self.engine.operator, why, seq, "cli", params,
+            is_dry=is_dry, plan=plan, phrase=phrase,
+        )  # fmt: skip
+        self.engine.submit(intent)
+
+        def ended() -> Run | None:
+            run = self.engine.run(intent.id)
+            if run is not None and run.awaits is not None:
+                self.engine.attest(self.stack.id, run.operation, run.awaits)
+            return run if run is not None and run.verdict is not None else None
+
+        found = wait_until(ended, _LONGEST, f"the verdict on {procedure}")
+        assert found is not None
+        return found

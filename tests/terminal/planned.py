@@ -1,0 +1,61 @@
+"""A procedure by command as an operator runs it: its dry run, and then itself with what that asks for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backends.stacks.loader import built_in
+from tests.terminal.program import command
+
+REASON = ("--reason", "the quarterly exercise")
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Whoever runs procedures of one stack from one config file."""
+
+    stack: str
+    config: Path
+    env: Mapping[str, str]
+
+    def perform(self, name: str, *chosen: str) -> tuple[dict[str, Any], subprocess.CompletedProcess[str]]:
+        """What the dry run reports, and how the run by its plan ended."""
+        report = self.dry_run(name, *chosen)
+        return report, self.run(name, *chosen, *self._answers(report))
+
+    def dry_run(self, name: str, *chosen: str) -> dict[str, Any]:
+        done = self.run(name, *chosen, "--dry-run", "--json")
+        assert done.stdout.startswith("{"), done.stdout + done.stderr
+        return dict(json.loads(done.stdout))
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        whole = ("run", *arguments, "--stack", self.stack, *REASON)
+        return command(self.config, self.env, *whole, seconds=150.0)
+
+    def _answers(self, report: Mapping[str, Any]) -> list[str]:
+        """What the dry run says has to be given, and a person's word for each step that is one."""
+        if report["class"] == "stop":
+            return ["--no-wait"]
+        known = {each["fact"]: each["text"] for each in report["known"]}
+        typed = report["confirm"] or known.get(report["challenge"])
+        answers = ["--plan", report["plan"], *(["--confirm", typed] if typed else [])]
+        for step in _described(self.stack, report["procedure"])["step"]:
+            if step["do"]["kind"] == "attest":
+                answers += ["--attest", step["id"]]
+        return answers
+
+
+def alone(config: str) -> str:
+    """A demo's config with nobody to ask for consent: that a second person is demanded is shown elsewhere."""
+    return config.replace('environment = "demo"', 'environment = "demo"\nsingle_operator = true')
+
+
+def _described(stack: str, procedure: str) -> dict[str, Any]:
+    stated = tomllib.loads(built_in()[stack].read_text())
+    return next(one for one in stated["procedure"] if one["id"] == procedure)
