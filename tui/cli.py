@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -335,8 +337,28 @@ def _session(ctx: typer.Context, config: Path | None, theme: str | None = None) 
     return replace(given, config_path=config or given.config_path, theme=theme or given.theme)
 
 
+def program() -> NoReturn:
+    """The process's beginning and end.
+
+    What a library still does on a thread of its own at the end, such as loading, is not waited for: the
+    interpreter's way out stops such threads where they stand, and may then wait for what they hold.
+    """
+    status: int | str | None = ExitCode.FAULT
+    try:
+        main()
+    except SystemExit as end:
+        status = end.code
+    if isinstance(status, str):
+        sys.stderr.write(f"{status}\n")
+        status = ExitCode.FAULT
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads any more
+            stream.flush()
+    os._exit(status or ExitCode.VERIFIED)
+
+
 def main() -> None:
-    """The program. Never ends with 0 unless a command said so."""
+    """What the command line says. Ends with SystemExit, and never with 0 unless a command said so."""
     harden()
     try:
         app(prog_name="controlroom")
@@ -348,4 +370,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program()

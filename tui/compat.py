@@ -144,6 +144,12 @@ class SteadyDriver(LinuxDriver):
                 for event in found:
                     self.process_message(event)
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """As the app measures it: for a terminal of no size the toolkit's two guesses differ, and the screen
+        would be laid out for the one and the other for ever."""
+        width, height = self._app.console.size
+        return width, height
+
     def _read(self) -> bytes:
         """What there is; nothing when the terminal is gone, which is for others to notice and act upon."""
         try:

@@ -80,6 +80,11 @@ def test_the_input_thread_is_a_method_of_the_driver_that_only_reads() -> None:
     assert SteadyApp().driver_class is SteadyDriver
 
 
+def test_the_driver_asks_one_method_for_the_size_of_the_terminal() -> None:
+    assert "self._get_terminal_size()" in inspect.getsource(LinuxDriver.start_application_mode)
+    assert "self.console.size" in inspect.getsource(App.size.fget)
+
+
 def test_a_crash_ends_in_fatal_error_with_the_names_it_uses() -> None:
     assert "self._fatal_error()" in inspect.getsource(App._handle_exception)
     assert "self._return_code = 1" in inspect.getsource(App._handle_exception)

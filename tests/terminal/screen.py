@@ -42,14 +42,18 @@ class Terminal:
         env: Mapping[str, str] | None = None,
         columns: int = 160,
         rows: int = 48,
+        *,
+        tells_size: bool = True,
     ) -> None:
+        """Without ``tells_size`` it is as large as said, but whoever asks is told of no columns and rows."""
         self.raw = bytearray()
         """Everything the program wrote."""
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._kept = b""
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        told = (rows, columns) if tells_size else (0, 0)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *told, 0, 0))
         self.started = time.monotonic()
         self.came = self.started
         """When the newest bytes in the picture arrived."""

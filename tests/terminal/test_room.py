@@ -123,6 +123,30 @@ def test_a_signal_restores_the_terminal_and_is_told_to_the_shell(
         terminal.close()
 
 
+def test_a_room_that_is_still_loading_its_libraries_ends_on_a_signal(demo_world: DemoWorld) -> None:
+    terminal = room(demo_world.config, demo_world.env)
+    try:
+        terminal.wait_for("1 Containers", 30)
+        terminal.popen.send_signal(signal.SIGTERM)
+        assert terminal.wait_end(10) == 128 + signal.SIGTERM
+        assert is_restored(terminal)
+    finally:
+        terminal.close()
+
+
+def test_a_terminal_that_tells_no_size_gets_the_usual_one(demo_world: DemoWorld) -> None:
+    argv = [*CONTROLROOM, "--config", str(demo_world.config)]
+    terminal = Terminal(argv, demo_world.env, 80, 25, tells_size=False)
+    try:
+        terminal.wait_for("1 Containers", 30)
+        terminal.press("f9")
+        terminal.wait_for("Will NOT", 10)
+        terminal.popen.send_signal(signal.SIGTERM)
+        assert terminal.wait_end(10) == 128 + signal.SIGTERM
+    finally:
+        terminal.close()
+
+
 CRASH = """
 import sys
 from tui import app
