@@ -177,9 +177,7 @@ def test_each_generation_has_its_own_names_and_only_what_it_has() -> None:
     assert [gate.label for gate in H.gates] == [f"Bot {number}" for number in range(1, 8)]
     assert H.sources["postgres"].url.endswith("/kzay_capital_ops")
     assert all(
-        "/opt/hbot/infra/compose/docker-compose.yml" in line
-        for line in commands(H)
-        if line.startswith("docker compose")
+        "/opt/hbot/infra/compose/docker-compose.yml" in line for line in commands(H) if " compose " in line
     )
     assert "recover-event-store" in R1.procedures and "recover-event-store" not in H.procedures
     assert H.facts["intents.pending"].pick == "[name=hb_group_bot1].pending"
