@@ -20,7 +20,7 @@ _TMP: Final = "/tmp/"  # noqa: S108 # a folder inside a simulated container
 
 
 class PostgresPrograms:
-    """``pg_dump`` and ``psql`` of the bundled PostgreSQL. The role has another name here."""
+    """``pg_dump`` and ``psql`` of the bundled PostgreSQL, and ``tail``. The role has another name here."""
 
     def __init__(self, folder: Path, port: int, role: str, kept: Path, user: str = _USER) -> None:
         """``folder`` is where the programs are, ``kept`` stands for the container's ``/tmp``, ``user`` is
@@ -32,12 +32,17 @@ class PostgresPrograms:
         self._role = role
 
     async def run(self, argv: Sequence[str]) -> Executed:
-        if argv[0] not in _POSTGRES:
-            return await no_program(argv)
         words = [re.sub(rf"\b{self._user}\b", self._role, word) for word in argv[1:]]
         words = [str(self._kept / word[len(_TMP) :]) if word.startswith(_TMP) else word for word in words]
+        program: list[str | Path]
+        if argv[0] in _POSTGRES:
+            program = [self._folder / argv[0], "-h", "127.0.0.1", "-p", str(self._port)]
+        elif argv[0] == "tail":
+            program = ["tail"]
+        else:
+            return await no_program(argv)
         process = await asyncio.create_subprocess_exec(
-            self._folder / argv[0], "-h", "127.0.0.1", "-p", str(self._port), *words,
+            *program, *words,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             env={"PATH": os.environ.get("PATH", ""), "HOME": pwd.getpwuid(os.geteuid()).pw_dir},
         )  # fmt: skip

@@ -18,6 +18,8 @@ from tests.servers.demo import start_demo
 
 BACKUP = "cdb_backup_20260117_101500"
 OTHER = "cdb_backup_20260101_040000"
+INSIDE = "inside"
+"""The folder of the demo that stands for the /tmp of the container of PostgreSQL."""
 TRADING, HALTED, UNKNOWN = TradingState.TRADING, TradingState.HALTED, TradingState.UNKNOWN
 
 
@@ -220,6 +222,18 @@ def test_what_brings_everything_up_wants_execution_stopped_and_a_backup(room: Cl
 def test_a_restore_replaces_the_database_and_ends_with_the_halt_standing(room: ClaireRoom) -> None:
     with psycopg.connect(room.world["postgres"], autocommit=True) as link:
         link.execute("INSERT INTO schema_version VALUES ('of a bad migration')")
+    # A dump that does not arrive in the container costs nothing.
+    inside = room.world.config.parent / INSIDE
+    kept = inside.rename(inside.with_name("kept"))
+    inside.touch()
+    failed = room.run("restore", f"RESTORE {ID}", backup=BACKUP)
+    assert failed.verdict not in (Verdict.VERIFIED, Verdict.ALREADY)
+    with psycopg.connect(room.world["postgres"]) as link:
+        assert link.execute("SELECT count(*) FROM schema_version").fetchone() == (3,)
+    inside.unlink()
+    kept.rename(inside)
+    room.docker.start("cdb_execution")
+    room.until(lambda: room.refusal("restore", f"RESTORE {ID}", backup=BACKUP) == "", "it may be tried again")
     done = room.run("restore", f"RESTORE {ID}", backup=BACKUP)
     assert done.verdict is Verdict.VERIFIED, (done.sentence, done.steps)
     with psycopg.connect(room.world["postgres"]) as link:
