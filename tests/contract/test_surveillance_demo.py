@@ -127,7 +127,8 @@ def test_a_configuration_the_loader_refuses_never_reaches_ingestion(room: Room, 
     sound = config.read_text()
     switch(room.world, "file-refused", is_on=True)
     try:
-        assert room.run("exchange-off", exchange="okx").verdict not in PROVED
+        refused = room.run("exchange-off", exchange="okx")
+        assert refused.verdict not in (*PROVED, Verdict.REFUSED), refused.sentence
     finally:
         switch(room.world, "file-refused", is_on=False)
     after = json.loads(store.get("health:okx") or "{}")

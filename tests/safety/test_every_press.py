@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 
 import pytest
 from textual import events
@@ -109,7 +109,7 @@ async def test_a_busy_screen_does_not_make_the_dialog_deaf_for_longer() -> None:
             draw(screen)  # type: ignore[arg-type]  # a Screen, as Textual gives it
             if isinstance(screen, ProcedureDialog) and not shown:
                 shown.append(events.Event().time)
-                time.sleep(1.5 * DEAF_SECONDS)
+                threading.Event().wait(1.5 * DEAF_SECONDS)
 
         room.app.drawn = drawn  # type: ignore[method-assign]  # the loop is held up right after the frame
         room.app.post_message(events.Key("f9", None))

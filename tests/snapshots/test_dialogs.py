@@ -115,5 +115,7 @@ def test_a_run_that_is_no_stop(snap_compare: Compare, how: str) -> None:
         }[how]  # fmt: skip
         scene.engine.put_run(run)
         await scene.press("p")
+        if how == "waits":
+            await scene.until(lambda: scene.dialog.is_listening)
 
     assert snap_compare(room(), terminal_size=(80, 24), run_before=after(steps))

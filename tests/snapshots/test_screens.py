@@ -47,6 +47,9 @@ def after(*keys: str, run: Verdict | None = None) -> Before:
                 await _until_listening(pilot)
             await pilot.press(key)
             await _settle(pilot)
+            if key == "f9":  # one picture, however long it took to make
+                await _until_listening(pilot)
+                await _settle(pilot)
         if run is not None:
             states = {
                 Verdict.VERIFIED: (StepState.VERIFIED, StepState.SKIPPED),
