@@ -103,6 +103,7 @@ def test_unhealthy(eyes: Eyes) -> None:
     wait_until(lambda: eyes.health("model_registry") == "healthy", 10, "its recovery")
 
 
+@pytest.mark.alone
 def test_gateway_down(eyes: Eyes) -> None:
     with fault(eyes, "gateway-down"):
         assert not eyes.answers("gateway")

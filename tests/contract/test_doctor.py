@@ -14,6 +14,9 @@ from tests.servers.redis import RedisServer
 from tests.terminal.program import command
 from tui.commands.ability import only_reads
 
+pytestmark = pytest.mark.alone
+"""What each source says is told apart from one that only has no time to say it."""
+
 PASSWORD = "canary-of-the-doctor-4711"
 
 
