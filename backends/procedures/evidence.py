@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -14,7 +15,7 @@ from backends.model.fact import Fact
 from backends.model.procedure import Proof, Verifier
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import SafeText
-from backends.model.service import Service
+from backends.model.service import RunState, Service
 from backends.model.weigh import counted, word_of
 
 _GRACE: Final = 0.1
@@ -41,8 +42,6 @@ class Evidence:
     text: SafeText
     """``Kill switch reads ENGAGED``."""
     value: SafeText | None = None
-    started: float | None = None
-    """For a service: when it started, by its runtime's clock."""
     asked: float = 0.0
     """When the look began, by this process' monotonic clock."""
 
@@ -52,7 +51,8 @@ class Evidence:
 
 
 Before = Mapping[str, float | None]
-"""When each service had started before a step was sent, by its key."""
+"""When each service had started before a step was sent, by its key: epoch seconds of its runtime's clock;
+-inf when it was not there or had never run, None when that could not be read."""
 
 NOTHING_BEFORE: Final[Before] = {}
 
@@ -75,6 +75,15 @@ class Eyes:
         """One look at each, all at once, none longer than ``within`` seconds. ``sent`` is when the step was
         sent, for what must be newer than it."""
         return tuple(await asyncio.gather(*(self._look(proof, within, before, sent) for proof in proofs)))
+
+    async def started(self, services: Iterable[str], within: float, tries: int) -> Before:
+        """Since when these run. What could not be read is asked again: later nothing shows what it was."""
+        found: dict[str, float | None] = dict.fromkeys(services)
+        for _ in range(tries):
+            unread = [each for each, known in found.items() if known is None]
+            readings = await asyncio.gather(*(self.read(each, within) for each in unread))
+            found |= dict(zip(unread, map(_began, readings), strict=True))
+        return found
 
     async def read(self, fact: str, within: float) -> Reading[Any]:
         """The fact as it is now; a FAILED reading when it could not be read, or only something old."""
@@ -110,6 +119,18 @@ class Eyes:
         return known.label if known is not None else fact.removeprefix(SERVICE)
 
 
+def _began(reading: Reading[Any]) -> float | None:
+    """When the service started that was read, as ``Before`` has it."""
+    value = reading.value
+    if reading.outcome is Outcome.MISSING:
+        return -math.inf
+    if reading.outcome is not Outcome.OK or not isinstance(value, Service):
+        return None
+    if value.started_wall is None and value.state in (RunState.CREATED, RunState.EXITED, RunState.DEAD):
+        return -math.inf
+    return value.started_wall
+
+
 def _dated(seen: Evidence, reading: Reading[Any], sent: Instant | None) -> Evidence:
     """``seen``, if what was read says itself that it was made after ``sent``."""
     if sent is None or reading.observed_lag is None:
@@ -143,11 +164,10 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
         )
         sight = sight if is_within else Sight.CONTRARY
         text = f"{label} reads {number:g}" + (f": {left}" if left else "")
-    started = reading.value.started_wall if isinstance(reading.value, Service) else None
     if proof.is_restarted and sight is Sight.HOLDS:
-        was = before.get(proof.fact)
+        started, was = _began(reading), before.get(proof.fact)
         if started is None or was is None:
             return Evidence(proof, Sight.UNSEEN, SafeText(f"{text}; not known since when", 300))
         sight = Sight.HOLDS if started > was else Sight.CONTRARY
         text += ", started anew" if started > was else ", and has not started anew"
-    return Evidence(proof, sight, SafeText(text, 300), SafeText(shown), started)
+    return Evidence(proof, sight, SafeText(text, 300), SafeText(shown))

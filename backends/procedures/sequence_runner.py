@@ -252,8 +252,8 @@ class SequenceRunner:
 
     async def _started(self, step: Step) -> Before:
         """Since when the services run that the step must start anew."""
-        wanted = [Proof(proof.fact) for proof in step.proof if proof.is_restarted]
-        return {each.proof.fact: each.started for each in await self._eyes.look(wanted, LOOK)}
+        wanted = [proof.fact for proof in step.proof if proof.is_restarted]
+        return await self._eyes.started(wanted, LOOK, TRIES)
 
     async def _proved(self, step: Step, before: Before) -> bool:
         """Keep looking until the proofs hold as often as they must, or their time is over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from backends.model.fact import Table
 from backends.model.procedure import Proof
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
+from backends.model.service import Health, RunState, Runtime, Service
 from backends.procedures.evidence import Eyes, Sight, counted
 
 ORDERS = Table(("id", "symbol"), ((SafeText("o-1"), SafeText("AAPL")), (SafeText("o-2"), SafeText("SPY"))), 2)
@@ -89,4 +91,59 @@ async def test_a_demand_is_met_by_what_was_read_and_by_nothing_else(
     proof: Proof, value: Any, sight: Sight
 ) -> None:
     (seen,) = await Eyes(Reads(value), {}, SystemClock()).look([proof], 1.0)
+    assert seen.sight is sight, seen.text
+
+
+def gateway(state: RunState, started: float | None) -> Service:
+    return Service("gateway", Runtime.DOCKER, "c1", SafeText("gateway"), state, Health.NO_CHECK,
+                   started_wall=started)  # fmt: skip
+
+
+class Answers:
+    """A verifier with an answer for each question in turn; one that is missing fails."""
+
+    def __init__(self, *answers: Reading[Any] | None) -> None:
+        self._answers = list(answers)
+
+    async def look(self, fact: str, within: float) -> Reading[Any]:
+        answer = self._answers.pop(0)
+        if answer is None:
+            raise TimeoutError
+        return replace(answer, received=SystemClock().now())
+
+
+def said(value: Service | None) -> Reading[Any]:
+    outcome = Outcome.MISSING if value is None else Outcome.OK
+    return Reading("service:gateway", "docker", outcome, SystemClock().now(), 1.0, value=value)
+
+
+RESTARTED = Proof("service:gateway", ("running",), is_restarted=True)
+NEW = said(gateway(RunState.RUNNING, 200.0))
+
+
+@pytest.mark.parametrize(
+    ("answers", "sight"),
+    [
+        ((said(gateway(RunState.RUNNING, 100.0)), NEW), Sight.HOLDS),
+        ((NEW, NEW), Sight.CONTRARY),
+        ((said(gateway(RunState.EXITED, 100.0)), NEW), Sight.HOLDS),
+        ((said(gateway(RunState.CREATED, None)), NEW), Sight.HOLDS),
+        ((said(None), NEW), Sight.HOLDS),
+        ((None, said(gateway(RunState.RUNNING, 100.0)), NEW), Sight.HOLDS),
+        ((None, None, NEW, NEW), Sight.CONTRARY),
+        ((None, None, None, NEW), Sight.UNSEEN),
+        ((*[said(gateway(RunState.RUNNING, None))] * 3, NEW), Sight.UNSEEN),
+    ],
+    ids=[
+        "it ran, and runs anew", "it has run on", "it had ended", "it had never run", "it was not there",
+        "seen at the second look", "has run on, as the third look shows", "never seen before",
+        "nobody knows since when it ran",
+    ],
+)  # fmt: skip
+async def test_a_service_runs_anew_when_it_is_known_what_was_before(
+    answers: tuple[Reading[Any] | None, ...], sight: Sight
+) -> None:
+    eyes = Eyes(Answers(*answers), {}, SystemClock())
+    before = await eyes.started(["service:gateway"], 1.0, tries=3)
+    (seen,) = await eyes.look([RESTARTED], 1.0, before)
     assert seen.sight is sight, seen.text
