@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from backends.demo.process import free_port
 from tests.servers.process import Child, UnavailableError, drop_home, make_home
@@ -35,18 +36,27 @@ class RedisServer:
         self.child.resume()
 
     def command(self, *words: str) -> bytes:
-        """The raw first bytes of the answer to one command, without any client library."""
+        """The raw bytes of the answer to one command, without any client library."""
         parts = [f"*{len(words)}\r\n".encode()]
         for word in words:
             raw = word.encode()
             parts.append(b"$%d\r\n%s\r\n" % (len(raw), raw))
         with socket.create_connection(("127.0.0.1", self.port), 2.0) as link:
             link.sendall(b"".join(parts))
-            return link.recv(65536)
+            with link.makefile("rb") as answer:
+                return _reply(answer)
 
     def stop(self) -> None:
         self.child.stop()
         drop_home(self.home)
+
+
+def _reply(answer: BinaryIO) -> bytes:
+    line = answer.readline()
+    count = int(line[1:]) if line[:1] in (b"$", b"*") else -1
+    if line[:1] == b"$" and count >= 0:
+        return line + answer.read(count + 2)
+    return line + b"".join(_reply(answer) for _ in range(count))
 
 
 def start_redis(*options: str, config: Path | None = None, arguments: Sequence[str] = ()) -> RedisServer:
