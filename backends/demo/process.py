@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import ctypes
 import os
-import random
+import secrets
 import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 
@@ -35,7 +36,8 @@ def free_port() -> int:
     A server of the demo listens some time after its port was chosen, so it is none that the kernel may
     hand to an outgoing connection meanwhile, and no other demo is given it while this process lives.
     """
-    for port in random.sample(_PORTS, len(_PORTS)):
+    first = secrets.randbelow(len(_PORTS))
+    for port in chain(_PORTS[first:], _PORTS[:first]):
         mark = socket.socket(type=socket.SOCK_DGRAM)
         try:
             mark.bind(("127.0.0.1", port))
