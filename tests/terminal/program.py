@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.servers.forked import run_forked
 from tests.terminal.screen import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,13 @@ def command(
     config: Path, env: Mapping[str, str], *arguments: str, seconds: float = 40.0
 ) -> subprocess.CompletedProcess[str]:
     """One command without a terminal, run to its end."""
+    return run_forked(["--config", str(config), *arguments], env, ROOT, seconds)
+
+
+def cold_command(
+    config: Path, env: Mapping[str, str], *arguments: str, seconds: float = 40.0
+) -> subprocess.CompletedProcess[str]:
+    """The same in a process that begins with nothing, as in a shell."""
     return subprocess.run(
         [*CONTROLROOM, "--config", str(config), *arguments],
         stdin=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ import redis
 from backends.journal.redact import _forms
 from tests.servers.demo import DemoWorld, start_demo
 from tests.servers.process import wait_until
-from tests.terminal.program import CONTROLROOM, ROOT, command, room
+from tests.terminal.program import CONTROLROOM, ROOT, cold_command, room
 from tests.terminal.test_room import open_dialog
 
 IN_REDIS = "redis-canary-7Qf2xk"
@@ -128,7 +128,7 @@ def told(world: DemoWorld, tmp_path_factory: pytest.TempPathFactory) -> Told:
     env = {**world.env, "CANARY_DSN": dsn, "PATH": f"{programs}:{os.environ['PATH']}"}
 
     def run(*words: str) -> str:
-        done = command(config, env, *words)
+        done = cold_command(config, env, *words)
         it.printed[words[0] + words[-1]] = done.stdout + done.stderr
         return done.stdout
 

@@ -10,15 +10,12 @@ from typing import Any
 import pytest
 
 from tests.servers.demo import isolated_env
-from tests.terminal.program import CONTROLROOM, ROOT
+from tests.servers.forked import run_forked
+from tests.terminal.program import ROOT
 
 
 def _drill(home: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
-    done = subprocess.run(
-        [*CONTROLROOM, "drill", *arguments],
-        stdin=subprocess.DEVNULL, env=isolated_env(home), cwd=ROOT, capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
+    done = run_forked(["drill", *arguments], isolated_env(home), ROOT, seconds=120.0)
     kept = home / "state" / "controlroom" / "drills.jsonl"
     return done, [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
 

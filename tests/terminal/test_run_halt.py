@@ -14,7 +14,7 @@ import pytest
 from tests.servers.between import Between, between, journal
 from tests.servers.demo import DemoWorld, start_demo
 from tests.servers.process import wait_until
-from tests.terminal.program import CONTROLROOM, ROOT, command
+from tests.terminal.program import CONTROLROOM, ROOT, cold_command
 
 HALT = ("run", "halt", "--stack", "trading-platform", "--reason", "drill", "--no-wait")
 FIRST_EFFECT = 1.0
@@ -62,7 +62,7 @@ def test_the_first_effect_is_on_the_wire_within_a_second_of_a_cold_start(
 def test_it_says_what_it_did_and_the_journal_holds_intent_before_outcome(
     world: DemoWorld, wire: Between, bare: dict[str, str]
 ) -> None:
-    done = command(wire.config, bare, *HALT)
+    done = cold_command(wire.config, bare, *HALT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "VERIFIED" in done.stdout or "ALREADY" in done.stdout
     kinds = [record["kind"] for record in journal(world.config.parent)]
@@ -71,7 +71,7 @@ def test_it_says_what_it_did_and_the_journal_holds_intent_before_outcome(
 
 
 def test_json_tells_every_step(wire: Between, bare: dict[str, str]) -> None:
-    done = command(wire.config, bare, *HALT, "--json")
+    done = cold_command(wire.config, bare, *HALT, "--json")
     run = json.loads(done.stdout)
     assert run["procedure"] == "halt"
     assert run["verdict"] in ("VERIFIED", "ALREADY")
@@ -91,14 +91,14 @@ def test_json_tells_every_step(wire: Between, bare: dict[str, str]) -> None:
 def test_what_cannot_be_is_refused_and_nothing_is_written(
     wire: Between, bare: dict[str, str], arguments: tuple[str, ...], status: int
 ) -> None:
-    done = command(wire.config, bare, *arguments)
+    done = cold_command(wire.config, bare, *arguments)
     assert done.returncode == status, done.stdout + done.stderr
     assert wire.writes == []
 
 
 def test_a_refusal_is_said_once_and_journalled(wire: Between, world: DemoWorld, bare: dict[str, str]) -> None:
     before = len(journal(world.config.parent))
-    done = command(wire.config, bare, "--watch", *HALT)
+    done = cold_command(wire.config, bare, "--watch", *HALT)
     assert done.stdout.count("REFUSED") == 1
     assert done.stdout.lower().count("by hand") == 1
     assert done.stderr == ""
@@ -108,7 +108,7 @@ def test_a_refusal_is_said_once_and_journalled(wire: Between, world: DemoWorld, 
 def test_a_broken_config_is_one_line_and_nothing_is_started(tmp_path: Path, bare: dict[str, str]) -> None:
     config = tmp_path / "broken.toml"
     config.write_text('[stack.trading-platform]\nenvironment = "demo"\ncolour = "red"\n')
-    done = command(config, bare, *HALT)
+    done = cold_command(config, bare, *HALT)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "broken.toml" in done.stderr
