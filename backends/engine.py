@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
@@ -32,6 +33,7 @@ from backends.model.intent import Identity, Intent
 from backends.model.logline import LogFilter
 from backends.model.port import LogMatches, LogSource
 from backends.model.procedure import Run
+from backends.model.reading import Outcome
 from backends.model.stack import Stack
 from backends.procedures.approval import ApprovalBook
 from backends.procedures.permit import arm
@@ -41,6 +43,9 @@ from backends.supervision import DaemonThreads, Supervisor
 
 GRACE = 12.0
 """Seconds a procedure may go on after the screen is gone: longer than any stop takes to its verdict."""
+
+AGAIN = 4.0
+"""Seconds for a second look at what failed at the first."""
 
 CANCELS = 4
 """Times a task is told to end before it is left behind."""
@@ -216,10 +221,30 @@ class Engine:
 
     def wait_asked(self, stack: str, timeout: float) -> bool:
         """Block until every source of the stack has answered or failed once; False at the time-out."""
+        return self._wait(stack, is_all_asked, timeout)
+
+    def wait_answered(self, stack: str, timeout: float) -> bool:
+        """Like ``wait_asked``, but what failed is asked once more before it counts: the first look comes
+        while everything is still being loaded. A source that hangs costs its deadline twice."""
+        until = time.monotonic() + timeout
+        if not self.wait_asked(stack, timeout):
+            return False
+        readings = self.board(stack).readings
+        failed = {key: it.received for key, it in readings.items() if it.outcome is Outcome.FAILED}
+        if not failed:
+            return True
+        self.refresh(stack)
+
+        def is_asked_again(board: Board) -> bool:
+            return all(board.readings[key].received != first for key, first in failed.items())
+
+        return self._wait(stack, is_asked_again, min(AGAIN, until - time.monotonic()))
+
+    def _wait(self, stack: str, is_so: Callable[[Board], bool], timeout: float) -> bool:
         done = threading.Event()
 
         def look() -> None:
-            if is_all_asked(self.board(stack)):
+            if is_so(self.board(stack)):
                 done.set()
 
         unsubscribe = self.subscribe(look)

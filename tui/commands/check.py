@@ -30,7 +30,7 @@ from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.grid import grid
 from tui.commands.progress import say
 from tui.commands.run import only
-from tui.commands.session import Session, choose, engine_of, wait_asked
+from tui.commands.session import Session, choose, engine_of, wait_answered
 from tui.presenters.examination import FOUND, PASSED, kept
 
 ALL: Final = "all"
@@ -95,7 +95,7 @@ def check(session: Session, name: str | None, wanted: str | None, options: Check
         if is_writing:
             _confirm(desk, asked.checklists[0], options)
         if seconds > 0:
-            wait_asked(engine, LONGEST)
+            wait_answered(engine, LONGEST)
             time.sleep(min(seconds + PACE, options.wait))
         desk.examine(asked.examined).result(LONGEST + SLACK)
         desk.read_journal().result(SLACK)

@@ -17,7 +17,7 @@ from tui.commands.ability import ability, is_probe, with_probes
 from tui.commands.examination import diagnosis_lines
 from tui.commands.exitcode import ExitCode
 from tui.commands.grid import grid
-from tui.commands.session import Session, choose, engine_of, wait_asked
+from tui.commands.session import Session, choose, engine_of, wait_answered
 
 SLACK = 5.0
 """Seconds beyond the diagnoses' own bound before the room gives up on itself."""
@@ -55,7 +55,7 @@ def examine(session: Session, wanted: str | None) -> ExitCode:
     engine = engine_of(config, stacks, may_act=False)
     engine.start()
     try:
-        wait_asked(engine, PATIENCE)
+        wait_answered(engine, PATIENCE)
         boards = [engine.board(stack.id) for stack in stacks]
         diagnoses = [_diagnosed(engine, stack) for stack in stacks]
     finally:

@@ -57,7 +57,7 @@ def drill(session: Session, wanted: Drill) -> ExitCode:
         engine, changed = begun(config, stack, observe=True)
         runs: list[tuple[Run | None, float]] = []
         try:
-            engine.wait_asked(stack.id, ASKED)
+            engine.wait_answered(stack.id, ASKED)
             for procedure in procedures:
                 runs.append(_practise(engine, changed, stack, procedure, wanted))
         finally:

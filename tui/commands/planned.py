@@ -45,7 +45,7 @@ def dry_run(config: Config, stack: Stack, procedure: Procedure, options: RunOpti
     params = params_of(procedure, options)
     engine, changed = begun(config, stack, observe=True)
     try:
-        engine.wait_asked(stack.id, ASKED)
+        engine.wait_answered(stack.id, ASKED)
         intent = intent_of(engine, stack, procedure, options, params)
         engine.submit(intent)
         run = follow(engine, intent.id, changed, ASKED, quiet=True)
@@ -77,7 +77,7 @@ def run_planned(config: Config, stack: Stack, procedure: Procedure, options: Run
     final: Run | None = None
     try:
         if engine.mode is Mode.ARMED:
-            engine.wait_asked(stack.id, ASKED)
+            engine.wait_answered(stack.id, ASKED)
             if not any(
                 typed_wrong(intent_of(engine, stack, procedure, options, params), procedure, stack, {})
             ):

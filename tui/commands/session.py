@@ -87,11 +87,11 @@ def engine_of(
     )
 
 
-def wait_asked(engine: Engine, seconds: float) -> None:
-    """Return when every source of every stack answered or failed once, or after ``seconds``."""
+def wait_answered(engine: Engine, seconds: float) -> None:
+    """Return when every source of every stack answered or failed twice, or after ``seconds``."""
     deadline = time.monotonic() + seconds
     for stack in engine.stacks:
-        engine.wait_asked(stack.id, max(0.0, deadline - time.monotonic()))
+        engine.wait_answered(stack.id, max(0.0, deadline - time.monotonic()))
 
 
 def choose(config: Config, wanted: str | None) -> tuple[Stack, ...]:

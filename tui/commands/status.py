@@ -19,7 +19,7 @@ from backends.model.stack import Stack
 from backends.model.trading import TradingState
 from tui.commands.exitcode import ExitCode
 from tui.commands.grid import grid
-from tui.commands.session import Session, choose, engine_of, wait_asked
+from tui.commands.session import Session, choose, engine_of, wait_answered
 from tui.commands.snapshot import SCHEMA, service_level, stack_data
 from tui.presenters import words
 
@@ -31,7 +31,7 @@ def show(session: Session, wanted: str | None, *, as_json: bool, seconds: float)
     engine = engine_of(config, stacks, may_act=False)
     engine.start()
     try:
-        wait_asked(engine, seconds)
+        wait_answered(engine, seconds)
         now = SystemClock().now()
         text = _json(engine, stacks, now) if as_json else "\n".join(_text(engine, stacks, now))
         codes = [exit_code(engine.board(stack.id)) for stack in stacks]
