@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from backends.journal.anchorage import Anchor
+from backends.journal.due import Retirer
+from backends.journal.entry import Session
 from backends.loading import LOADING
 from backends.model.action import Action, Command, DockerExec
 from backends.model.anchor import AnchorPlace
+from backends.model.clock import Clock
 from backends.model.procedure import Effector, Receipt, ReceiptKind, Step
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
@@ -42,6 +46,13 @@ def make_anchor(_permit: Permit, place: AnchorPlace) -> Anchor:
         from backends.writers.anchor import make_anchor
 
         return make_anchor(place)
+
+
+def make_retirer(_permit: Permit, folder: Path, keep_days: int, session: Session, clock: Clock) -> Retirer:
+    """What removes the journal's files that are older than ``keep_days``."""
+    from backends.journal.retire import Retirement
+
+    return Retirement(folder, keep_days, session, clock)
 
 
 class _Unmade:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from backends.anchor_setting import anchor_place
+from backends.journal_setting import keep_days
 from backends.model.anchor import AnchorPlace
 from backends.model.board import SERVICE
 from backends.model.stack import Environment, Source, SourceKind, Stack
@@ -54,6 +55,8 @@ class Config:
     """Where the journal's head is kept besides the journal."""
     shared_accounts: frozenset[str] = frozenset()
     """Accounts of this host that several people use."""
+    keep_days: int | None = None
+    """Days after which a record of the journal may go; None for never."""
 
     @property
     def digest(self) -> str:
@@ -106,6 +109,7 @@ def load(
         origins=origins,
         anchor=anchor,
         shared_accounts=frozenset(shared.value) if shared else frozenset(),
+        keep_days=keep_days(settings),
     )
 
 

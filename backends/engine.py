@@ -16,12 +16,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from backends.arming import make_anchor
+from backends.arming import make_anchor, make_retirer
 from backends.board.store import is_all_asked
 from backends.checks.desk import CheckDesk
 from backends.connections import Connections
 from backends.journal.anchorage import Anchor
 from backends.journal.custody import Custody
+from backends.journal.due import Retirer, turn_of
 from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
@@ -70,11 +71,13 @@ class Engine:
         observe: bool = True,
         anchor: AnchorPlace | None = None,
         keeps_halts: bool = False,
+        keep_days: int | None = None,
     ) -> None:
         """``observe=False`` polls nothing and follows no log: for a command that only acts and verifies.
 
         ``keeps_halts``: an armed session orders a halt again that was lost; for a room that stays open.
-        ``anchor`` is where an armed session keeps the journal's head besides the journal.
+        ``anchor`` is where an armed session keeps the journal's head besides the journal. ``keep_days``:
+        after which an armed session retires the journal's files; None for never.
         """
         self.mode = mode
         self.operator = operator
@@ -88,11 +91,15 @@ class Engine:
         self._secrets = [password for password in passwords if password is not None]
         redactor = Redactor(self._secrets)
         session = Session(operator, version("controlroom"), "watch" if mode is Mode.WATCH else "live")
-        self._journal = Journal(state_dir / "journal", session, self.clock, redactor)
+        folder = state_dir / "journal"
+        self._journal = Journal(folder, session, self.clock, redactor, turn_of(keep_days))
         anchored: Callable[[], Anchor] | None = None
         if self._permit is not None and anchor is not None:
             anchored = partial(make_anchor, self._permit, anchor)
-        self._custody = Custody(self._journal, self.clock, anchored)
+        retire: Retirer | None = None
+        if self._permit is not None and keep_days is not None:
+            retire = make_retirer(self._permit, folder, keep_days, session, self.clock)
+        self._custody = Custody(self._journal, self.clock, anchored, retire)
         self._supervisor = Supervisor(self.clock, self._journal.post)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(DaemonThreads())

@@ -45,12 +45,19 @@ class AnchorTable(Strict):
     name: str | None = None
 
 
+class JournalTable(Strict):
+    """How long the journal is kept."""
+
+    keep_days: int | None = None
+
+
 class RoomTable(Strict):
     theme: str | None = None
     state_dir: str | None = None
     watch: bool | None = None
     shared_accounts: list[str] | None = None
     anchor: AnchorTable | None = None
+    journal: JournalTable | None = None
 
 
 class SourceTable(Strict):
@@ -153,8 +160,9 @@ def _merge(settings: Settings, found: Iterable[tuple[Place, Setting]]) -> None:
 
 def _settings_of(file: TomlFile, config: ConfigFile) -> Iterator[tuple[Place, Setting]]:
     yield from _table(file, ("room",), config.room)
-    if config.room.anchor is not None:
-        yield from _table(file, ("room", "anchor"), config.room.anchor)
+    for key, table in (("anchor", config.room.anchor), ("journal", config.room.journal)):
+        if table is not None:
+            yield from _table(file, ("room", key), table)
     for ident, stack in config.stack.items():
         place: Place = ("stack", ident)
         yield place, Setting("stack", ident, _origin(file, place), file, place)
@@ -168,7 +176,7 @@ def _table(file: TomlFile, place: Place, table: Strict) -> Iterator[tuple[Place,
     seen: dict[str, str] = {}
     for key in table.__struct_fields__:
         value = getattr(table, key)
-        if value is None or key in ("source", "anchor"):
+        if value is None or key in ("source", "anchor", "journal"):
             continue
         group = groups.get(key, key)
         if group in seen:

@@ -11,6 +11,16 @@ RUN = {
 }  # fmt: skip
 STEP = {"id": "redis", "source": "redis", "state": "sent"}
 DIGEST = "ab" * 32
+RETIRED = {
+    "days": 90,
+    "before": {"seq": 0, "hash": "00" * 32},
+    "files": [
+        {
+            "name": "000001.jsonl", "bytes": 700, "sha256": DIGEST, "newest": "2026-01-01T00:00:00.000Z",
+            "first": {"seq": 1, "hash": DIGEST}, "last": {"seq": 7, "hash": DIGEST},
+        }
+    ],
+}  # fmt: skip
 
 _MUST: dict[Kind, dict[str, Any]] = {
     Kind.INTENT: {**RUN, "plan": DIGEST, "seen": 7},
@@ -19,6 +29,7 @@ _MUST: dict[Kind, dict[str, Any]] = {
     Kind.REFUSED: {"stack": "desk"},
     Kind.ABANDONED: {"stack": "desk", "procedure": "halt"},
     Kind.SESSION: {"config": DIGEST},
+    Kind.RETIRED: {"retired": RETIRED},
     Kind.ATTEST: {"stack": "desk", "targets": ("morning", "keys"), "verdict": "attested"},
 }
 

@@ -323,6 +323,23 @@ def audit_export(
     raise typer.Exit(export(_session(ctx, config), journal, query, target))
 
 
+@audit.command("retire")
+def audit_retire(
+    ctx: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would go, and why the next file stays.")
+    ] = False,
+    head: Annotated[
+        str, typer.Option(help="The newest head kept elsewhere, NUMBER:HASH; only what is before it goes.")
+    ] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Remove what is older than the configuration keeps: 0 done, 7 damaged, 5 it cannot be told."""
+    from tui.commands.audit import retire
+
+    raise typer.Exit(retire(_session(ctx, config), head=head, is_dry=dry_run))
+
+
 @audit.command("schema")
 def audit_schema() -> None:
     """Print the JSON Schema of a record."""

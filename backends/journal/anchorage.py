@@ -20,6 +20,10 @@ PATIENCE: Final = 10.0
 """Seconds after which a place that does not answer is trouble, though it may still answer."""
 
 
+_LOOK: Final = 0.05
+"""Seconds between two looks whether it is done."""
+
+
 class Anchor(Protocol):
     """A place that keeps every head it is given, out of reach of whoever can write the journal."""
 
@@ -57,6 +61,17 @@ class Anchorage:
         if busy is not None and time.monotonic() - busy > PATIENCE:
             return f"no answer for {time.monotonic() - busy:.0f} s"
         return self._error
+
+    def settle(self, timeout: float = PATIENCE) -> int:
+        """Anchor the head now; the newest record whose head this process anchored within ``timeout`` seconds.
+        Blocks until then at the most; 0 while there is none.
+        """
+        head = end_of(self._journal.folder)
+        until = time.monotonic() + timeout
+        self._wake.set()
+        while self._anchored.seq < head.seq and time.monotonic() < until:
+            time.sleep(_LOOK)
+        return self._anchored.seq
 
     def close(self, timeout: float = 1.0) -> None:
         """Anchor the last head, waiting at most ``timeout`` seconds, and end."""

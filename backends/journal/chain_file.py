@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backends.journal.chain import START, BrokenError, Head, head_of, seal, unseal
+from backends.journal.entry import wall_of
 
 FILE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes after which the chain goes on in the next file."""
@@ -25,10 +26,14 @@ _TAIL: Final = 256 * 1024
 class ChainFile:
     """Appends records to ``folder/000001.jsonl`` and its successors. One thread at a time."""
 
-    def __init__(self, folder: Path, limit: int = FILE_LIMIT) -> None:
+    def __init__(self, folder: Path, limit: int = FILE_LIMIT, turn: float | None = None) -> None:
+        """``turn``: seconds after which a file is ended although it is small; None for never."""
         self._folder = folder
         self._limit = limit
+        self._turn = turn
         self._known: tuple[Path, int, Head] | None = None
+        self._begun: tuple[Path, float] | None = None
+        """A file, and when its first record was written."""
 
     def append(self, body: Mapping[str, Any], is_synced: bool) -> None:
         """Write one record; with ``is_synced`` it is on the disk when this returns.
@@ -43,7 +48,7 @@ class ChainFile:
             if torn is not None:
                 lines, head = _repair(body, torn, head)
             line, head = seal(body, head)
-            if size >= self._limit and torn is None:
+            if size and torn is None and (size >= self._limit or self._is_old(path, body)):
                 path, size = _next(path), 0
             self._write(path, size, lines + line, is_synced)
             self._known = (path, size + len(lines) + len(line), head)
@@ -75,6 +80,19 @@ class ChainFile:
         head, torn = _read_end(_tail(path, size)) if size else (None, None)
         # A crash right after the next file was begun leaves no whole record in it.
         return path, size, head or _head_of_files(files[:-1]), torn
+
+    def _is_old(self, path: Path, body: Mapping[str, Any]) -> bool:
+        """Whether the file was begun so long before this record that the next one is due."""
+        if self._turn is None:
+            return False
+        if self._begun is None or self._begun[0] != path:
+            with path.open("rb") as file:
+                line = file.readline().removesuffix(b"\n")
+            try:
+                self._begun = (path, wall_of(unseal(line, None)))
+            except BrokenError:
+                return False  # Its size will end it.
+        return wall_of(body) - self._begun[1] >= self._turn
 
     def _write(self, path: Path, size: int, data: bytes, is_synced: bool) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from backends.journal.anchorage import Anchor, Anchorage
+from backends.journal.due import Retirer
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import Journal
 from backends.journal.unfinished import recent
-from backends.journal.verify import verify
+from backends.journal.verify import Verification, verify
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import Board
 from backends.model.clock import Clock, Instant
@@ -39,14 +40,24 @@ class Book(Protocol):
 
 
 class Custody:
-    """Lives on the engine's loop. Without ``make_anchor`` the head is not anchored by this process."""
+    """Lives on the engine's loop. Without ``make_anchor`` the head is not anchored by this process, and
+    without ``retire`` nothing is ever removed by it.
+    """
 
-    def __init__(self, journal: Journal, clock: Clock, make_anchor: Callable[[], Anchor] | None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        make_anchor: Callable[[], Anchor] | None,
+        retire: Retirer | None = None,
+    ) -> None:
         self._journal = journal
         self._clock = clock
         self._make_anchor = make_anchor
         self._anchorage: Anchorage | None = None
+        self._retire = retire
         self._damage: str | None = None
+        self._overdue: str | None = None
         self._since: dict[str, Instant] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -56,7 +67,7 @@ class Custody:
             self._anchorage = Anchorage(self._journal, self._make_anchor, self._clock)
 
     async def keep(self) -> None:
-        """Check the chain soon and daily, and watch the clock, until cancelled."""
+        """Check the chain soon and daily, retire what is due in one that is whole, and watch the clock."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._check())
             group.create_task(self._watch_clock())
@@ -85,6 +96,8 @@ class Custody:
             found.append(_unwritable(self._journal.trouble, self._journal.unwritten, now))
         if self._anchorage is not None and self._anchorage.trouble is not None:
             found.append(_adrift(self._anchorage.trouble, now))
+        if self._overdue is not None:
+            found.append(_kept(self._overdue, now))
         self._since = {alarm.id: self._since.get(alarm.id, now) for alarm in found}
         return tuple(replace(alarm, since=self._since[alarm.id]) for alarm in found)
 
@@ -92,19 +105,39 @@ class Custody:
         await asyncio.sleep(SETTLED)
         while True:
             self._damage = await asyncio.to_thread(self._look)
+            if self._damage is None and self._retire is not None:
+                self._damage, self._overdue = await asyncio.to_thread(self._clear, self._retire)
             await asyncio.sleep(DAILY)
 
     def _look(self) -> str | None:
-        """What is wrong with the chain; a last line that another room is writing just now is not."""
+        """What is wrong with the chain."""
+        try:
+            found = self._verified()
+        except OSError as error:
+            return f"it cannot be read: {error.strerror}"
+        return None if found.is_whole else str(found)
+
+    def _verified(self) -> Verification:
+        """The result of the check; a last line that is being written is no damage. Raises OSError."""
         for _ in range(3):
-            try:
-                found = verify(self._journal.folder, pause=lambda: time.sleep(_REST))
-            except OSError as error:
-                return f"it cannot be read: {error.strerror}"
+            found = verify(self._journal.folder, pause=_rest)
             if found.damage is None or found.damage.why != "was cut off":
                 break
-            time.sleep(_REST)
-        return None if found.is_whole else str(found)
+            _rest()
+        return found
+
+    def _anchored(self) -> int | None:
+        return None if self._anchorage is None else self._anchorage.settle()
+
+    def _clear(self, retire: Retirer) -> tuple[str | None, str | None]:
+        """Retire what is due; what is wrong with the chain, and why nothing could be retired, if so."""
+        try:
+            cleared = retire(self._verified, self._anchored, _rest)
+        except BlockingIOError:
+            return None, None  # Another room does it.
+        except OSError as error:
+            return None, error.strerror
+        return cleared.damage or None, cleared.doubt or None
 
     async def _watch_clock(self) -> None:
         now = self._clock.now()
@@ -130,7 +163,10 @@ class Custody:
     def _last_config(self) -> str | None:
         last = None
         for record in recent(self._journal.folder):
-            if record.get("kind") == Kind.SESSION.value:
+            # What was retired is told by the record of it, until the next opening is.
+            if record.get("kind") == Kind.SESSION.value or (
+                record.get("kind") == Kind.RETIRED.value and last is None
+            ):
                 last = record.get("config")
         return None if last is None else str(last)
 
@@ -143,6 +179,10 @@ class _WithJournal:
     def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
         found = (*self._book.evaluate(board, now), *self._custody.alarms(now))
         return tuple(sorted(found, key=lambda alarm: (alarm.priority.rank, alarm.since, alarm.id)))
+
+
+def _rest() -> None:
+    time.sleep(_REST)
 
 
 def _damaged(why: str, since: Instant) -> Alarm:
@@ -181,6 +221,19 @@ def _adrift(why: str, since: Instant) -> Alarm:
         SafeText("the anchor's address, credentials or server"),
         SafeText("nobody could prove that its end was not cut off since the last anchored head"),
         SafeText("See what answers at [room.anchor] of the configuration."),
+        since,
+        SUBJECT,
+    )
+
+
+def _kept(why: str, since: Instant) -> Alarm:
+    return Alarm(
+        "journal-not-retired",
+        Priority.LOW,
+        SafeText(f"Old records of the journal are kept: {why}", 300),
+        SafeText("the time cannot be trusted, or the folder cannot be changed"),
+        SafeText("records stay for longer than the configuration says"),
+        SafeText("See `controlroom audit retire --dry-run`, and the host's clock."),
         since,
         SUBJECT,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from math import isfinite
 from pathlib import Path
@@ -45,6 +46,8 @@ class Kind(Enum):
     NOTE = "note"
     REPAIR = "repair"
     """The record before this one was cut off; written by the journal itself."""
+    RETIRED = "retired"
+    """The journal's oldest files are removed by the rule that is configured; written before they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class Entry:
     """Seconds from the start of the run."""
     config: str = ""
     """Digest of the configuration in force."""
+    retired: Mapping[str, Any] | None = None
+    """What is removed, by file, and by which rule."""
     is_degraded: bool = False
     """The journal could not be written in time and a stop went ahead."""
     mode: str = ""
@@ -138,11 +143,20 @@ def body(entry: Entry, session: Session, at: Instant) -> dict[str, Any]:
         "rung": entry.rung,
         "verdict": entry.verdict,
         "config": entry.config,
+        "retired": entry.retired,
         "duration": None if entry.duration is None else round(entry.duration, 4),
         "audit_degraded": entry.is_degraded or None,
     }
     record |= {name: value for name, value in more.items() if value not in (None, "", [])}
     return record
+
+
+def wall_of(record: Mapping[str, Any]) -> float:
+    """When it was written, epoch seconds; 0 where that cannot be understood."""
+    try:
+        return datetime.fromisoformat(str(record.get("at"))).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def capped(value: Any) -> Any:

@@ -45,6 +45,7 @@ def bundle(
             "result": str(SafeText(verification)),
             "records": verification.records,
             "repairs": verification.repairs,
+            "retired": verification.retired,
         },
         "records": [safe(redactor.value(record)) for record in records],
     }

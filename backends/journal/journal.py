@@ -58,7 +58,10 @@ class Journal:
     tried again until ``close``.
     """
 
-    def __init__(self, folder: Path, session: Session, clock: Clock, redactor: Redactor) -> None:
+    def __init__(
+        self, folder: Path, session: Session, clock: Clock, redactor: Redactor, turn: float | None = None
+    ) -> None:
+        """``turn``: seconds after which a new file is begun, whatever its size; None for by size alone."""
         self.folder = folder
         self.host = session.operator.host
         self.on_outcome: Callable[[], None] | None = None
@@ -66,7 +69,7 @@ class Journal:
         self._session = session
         self._clock = clock
         self._redactor = redactor
-        self._file = ChainFile(folder)
+        self._file = ChainFile(folder, turn=turn)
         self._wake = threading.Condition()
         self._waiting: deque[_Item] = deque()
         self._lost = 0

@@ -170,7 +170,43 @@ class Repair(Record, tag="repair", kw_only=True):
     torn: Torn
 
 
-AnyRecord = Intent | Step | Outcome | Refused | Abandoned | Session | ClockSet | Attested | Note | Repair
+class Place(_Strict, kw_only=True):
+    """A record, by its number and its hash; number 0 is what the first record follows."""
+
+    seq: Annotated[int, Meta(ge=0)]
+    hash: Sha256
+
+
+class RetiredFile(_Strict, kw_only=True):
+    """A file that is removed."""
+
+    name: Annotated[str, Meta(pattern=r"^\d+\.jsonl$")]
+    bytes: int
+    sha256: Sha256
+    """Of all its bytes."""
+    first: Place
+    last: Place
+    newest: Moment
+    """The youngest time that any record in it says."""
+
+
+class Retirement(_Strict, kw_only=True):
+    """The files in their order, what they follow, and the rule: the days for which a record is kept."""
+
+    days: Annotated[int, Meta(ge=1)]
+    before: Place
+    files: Annotated[list[RetiredFile], Meta(min_length=1)]
+
+
+class Retired(Record, tag="retired", kw_only=True):
+    retired: Retirement
+    config: Text | None = None
+    """Digest of the configuration that was last in force, for when the record that said so goes."""
+
+
+AnyRecord = (
+    Intent | Step | Outcome | Refused | Abandoned | Session | ClockSet | Attested | Note | Repair | Retired
+)
 
 _KINDS: Final[Any] = AnyRecord
 

@@ -78,11 +78,14 @@ def recent(folder: Path, limit: int = TAIL) -> Iterator[Record]:
     """The records in the last ``limit`` bytes of the journal, oldest first. Raises OSError."""
     parts: list[bytes] = []
     for path in reversed(files_of(folder)):
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            start = max(0, size - limit)
-            file.seek(start)
-            data = file.read(size - start)
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                start = max(0, size - limit)
+                file.seek(start)
+                data = file.read(size - start)
+        except FileNotFoundError:
+            break  # Retired this moment, and with it whatever is older.
         limit -= len(data)
         # The first line begins before what was read.
         parts.append(data.partition(b"\n")[2] if start else data)

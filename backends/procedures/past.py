@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from backends.journal.entry import wall_of
 from backends.journal.tail import NotYetError
 from backends.model.clock import Instant
 from backends.model.reading import Outcome, Reading
 from backends.model.stack import Stack
-from backends.procedures.resumes import Record, wall_of
+from backends.procedures.resumes import Record
 
 APART: Final = 1.0
 """Seconds by which the clock that wrote a time may differ from this host's; a restore demands no more."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, Final
 
+from backends.journal.entry import wall_of
 from backends.journal.tail import NotYetError
 from backends.model.board import Board
 from backends.model.clock import Instant
@@ -91,14 +91,6 @@ def resumes(board: Board) -> Iterator[Run]:
 def is_done(run: Run) -> bool:
     """Whether its effect was read back."""
     return run.verdict is not None and run.verdict.value in DONE
-
-
-def wall_of(record: Record) -> float:
-    """When it was written, epoch seconds; 0 where that cannot be understood."""
-    try:
-        return datetime.fromisoformat(str(record.get("at"))).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def _instant(wall: float | None, now: Instant) -> Instant | None:

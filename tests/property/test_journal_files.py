@@ -20,7 +20,8 @@ SESSION = Session(Identity("kim", 1000, "ops1"), "0.1.0", boot="b", pid=7)
 TEXT = st.text(max_size=60)
 ENTRIES = st.lists(
     st.builds(
-        Entry, st.sampled_from(list(Kind)), TEXT, reason=TEXT, operation=st.sampled_from(["", "op-1"]),
+        Entry, st.sampled_from(sorted(set(Kind) - {Kind.RETIRED}, key=str)), TEXT, reason=TEXT,
+        operation=st.sampled_from(["", "op-1"]),
         targets=st.lists(TEXT, max_size=2), duration=st.none() | st.floats(0, 1e6),
         step=st.none() | st.dictionaries(TEXT, TEXT | st.integers() | st.booleans(), max_size=2),
     ),
@@ -109,7 +110,8 @@ def test_wherever_the_end_is_cut_off_an_anchored_head_shows_it(tmp_path: Path) -
             path.unlink()
         assert verify(tmp_path).is_whole, "the chain alone cannot show it"
         found = verify(tmp_path, marks)
-        assert found.astray == marks[-1]
+        assert found.astray is not None
+        assert found.astray.mark == marks[-1]
         assert str(found).startswith(f"CUT OFF: it ends at record {last}, and record 12 was anchored")
         assert verify(tmp_path, marks[:last]).is_whole
 

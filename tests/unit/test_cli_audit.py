@@ -121,7 +121,7 @@ def test_an_export_is_private_inert_without_secrets_and_says_whether_the_journal
     copy = json.loads(target.read_text("ascii"))
     assert [record["seq"] for record in copy["records"]] == [4, 5, 6]
     assert copy["verification"] == {
-        "whole": True, "result": "whole: 6 records", "records": 6, "repairs": 0,
+        "whole": True, "result": "whole: 6 records", "records": 6, "repairs": 0, "retired": 0,
     }  # fmt: skip
     assert copy["head"] == {"seq": 6, "hash": copy["records"][-1]["hash"]}
     assert "hunter22" not in target.read_text()

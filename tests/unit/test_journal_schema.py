@@ -17,7 +17,7 @@ from backends.journal.schema import json_schema, misfit
 from backends.journal.verify import read
 from backends.model.intent import Identity
 from tests.clock import FakeClock
-from tests.records import whole
+from tests.records import DIGEST, RETIRED, whole
 from tests.sim.world import KIM
 from tui.cli import app
 
@@ -36,6 +36,7 @@ FULL = {
         },
     },
     Kind.OUTCOME: {"rung": 1, "after": (FACT,), "duration": 0.4, "is_degraded": True, "mode": "dry"},
+    Kind.RETIRED: {"config": DIGEST},
     Kind.REFUSED: {"environment": "LIVE", "procedure": "halt", "operation": "op-9", "verdict": "REFUSED"},
 }  # fmt: skip
 OF_THE_ROOM = [kind for kind in Kind if kind is not Kind.REPAIR]
@@ -83,6 +84,7 @@ MUST = {
     "outcome": ("stack", "environment", "procedure", "class", "operation", "verdict"),
     "refused": ("stack",), "abandoned": ("stack", "procedure"), "session": ("config",),
     "attest": ("stack", "targets", "verdict"), "repair": ("torn",), "clock": (), "note": (),
+    "retired": ("retired",),
 }  # fmt: skip
 
 
@@ -105,6 +107,8 @@ def test_without_any_one_of_what_it_must_say_it_is_none(
         ("intent", "class", "big"), ("intent", "environment", "demo"), ("intent", "plan", "latest"),
         ("intent", "before", [{"colour": "red"}]), ("attest", "targets", []),
         ("attest", "verdict", "VERIFIED"),
+        ("retired", "retired", {**RETIRED, "files": []}), ("retired", "retired", {"days": 90}),
+        ("retired", "retired", {**RETIRED, "files": [{**RETIRED["files"][0], "name": "../kept"}]}),
         ("step", "step", {"id": "a", "state": "sent"}), ("note", "audit_degraded", False),
     ],
 )  # fmt: skip

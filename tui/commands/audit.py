@@ -7,9 +7,13 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from backends.journal.due import Cleared, due, survey, too_young
+from backends.journal.entry import Session as Writer
+from backends.journal.entry import boot_id
 from backends.journal.export import bundle, safe, write_private
 from backends.journal.identity import identify
 from backends.journal.query import Query, moment
@@ -42,8 +46,7 @@ def check(session: Session, folder: Path | None, *, with_anchor: bool = False, h
         why = f"{place} cannot be read: {error.strerror}" if isinstance(error, OSError) else error
         _say(f"UNKNOWN: {why}")
         return ExitCode.UNKNOWN
-    anchors = f"; all {len(marks)} anchored heads are in it" if marks and found.is_whole else ""
-    _say(f"{place}: {found}{anchors}")
+    _say(f"{place}: {found}{_met(len(marks), found)}")
     _say(f"head: {found.head.seq}:{found.head.hash}")
     return ExitCode.VERIFIED if found.is_whole else ExitCode.CONFLICT
 
@@ -88,6 +91,42 @@ def schema() -> ExitCode:
     return ExitCode.VERIFIED
 
 
+def retire(session: Session, *, head: str = "", is_dry: bool = False) -> ExitCode:
+    """Remove the files that are older than the configuration keeps them, or only say which: 0 when that is
+    done, 7 when the journal is damaged, 5 when it cannot be told what may go, 6 where one only watches.
+
+    With an anchor nothing goes that has no anchored head behind it; ``head`` (``NUMBER:HASH``) is one for an
+    anchor that cannot be asked.
+    """
+    from backends.arming import make_retirer
+    from backends.procedures.permit import arm
+
+    config = session.config()
+    if config.keep_days is None:
+        raise UsageError("nothing is ever retired: name keep_days at [room.journal] in a config file")
+    place = _place(session, config.state_dir / "journal")
+    who = identify(shared=config.shared_accounts)
+    permit = arm(who, is_watch=config.watch)
+    if permit is None and not is_dry:
+        _say("REFUSED: this room only watches")
+        return ExitCode.FORBIDDEN
+    try:
+        marks = [_mark(head)] if head else _anchored(session, place) if config.anchor is not None else []
+        newest = max((mark.seq for mark in marks), default=None)
+        if permit is None or is_dry:
+            return _forecast(place, config.keep_days, who.host, marks)
+        by = Writer(who, version("controlroom"))
+        retirer = make_retirer(permit, place, config.keep_days, by, SystemClock())
+        cleared = retirer(lambda: settled(place, marks), lambda: newest)
+    except BlockingIOError:
+        _say("UNKNOWN: another process is retiring files at this moment")
+        return ExitCode.UNKNOWN
+    except (OSError, AnchorError) as error:
+        _say(f"UNKNOWN: {error.strerror if isinstance(error, OSError) else error}")
+        return ExitCode.UNKNOWN
+    return _told(cleared, "is removed")
+
+
 def query_of(
     since: str | None,
     operation: str | None,
@@ -111,6 +150,43 @@ def settled(place: Path, marks: Sequence[Mark] = ()) -> Verification:
         time.sleep(SETTLE)
         found = verify(place, marks)
     return found
+
+
+def _forecast(place: Path, keep_days: int, host: str, marks: Sequence[Mark]) -> ExitCode:
+    """Say what would be retired now. Raises OSError."""
+    now = SystemClock().now()
+    young = too_young(place, keep_days, now)
+    if young:
+        return _told(Cleared(stays=young), "")
+    found = settled(place, marks)
+    if not found.is_whole:
+        return _told(Cleared(damage=str(found)), "")
+    newest = max((mark.seq for mark in marks), default=None)
+    plan = due(survey(place, host, boot_id()), keep_days, now, now, newest)
+    files = (*plan.lingering, *(file.told() for file in plan.files))
+    return _told(Cleared(files, plan.stays, plan.doubt), "would be removed")
+
+
+def _told(cleared: Cleared, what: str) -> ExitCode:
+    for file in cleared.gone:
+        size = f"{file.bytes / 1024:.0f} KiB"
+        _say(f"{file.name} {what}: records {file.first.seq} to {file.last.seq}, {size}, until {file.newest}")
+    if cleared.damage:
+        _say(f"NOT RETIRED: {cleared.damage}")
+        return ExitCode.CONFLICT
+    if cleared.doubt:
+        _say(f"UNKNOWN: {cleared.doubt}")
+        return ExitCode.UNKNOWN
+    _say(cleared.stays)
+    return ExitCode.VERIFIED
+
+
+def _met(marks: int, found: Verification) -> str:
+    """What the anchored heads say for a journal that is whole."""
+    if not marks or not found.is_whole:
+        return ""
+    beyond = f"; {found.beyond} more are of retired records" if found.beyond else ""
+    return f"; all {marks - found.beyond} anchored heads are in it{beyond}"
 
 
 def _anchored(session: Session, place: Path) -> list[Mark]:

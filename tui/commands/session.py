@@ -84,6 +84,7 @@ def engine_of(
         observe=observe,
         anchor=config.anchor,
         keeps_halts=keeps_halts,
+        keep_days=config.keep_days,
     )
 
 
