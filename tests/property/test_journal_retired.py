@@ -207,6 +207,20 @@ def test_a_retirement_that_does_not_fit_what_is_missing_is_damage(
     assert words in text
 
 
+def test_a_retirement_that_leaves_a_gap_behind_the_one_before_it_is_damage(
+    folder: Path, clock: FakeClock
+) -> None:
+    later = written(folder, 10, FakeClock(clock.now().mono, clock.now().wall))
+    assert len(retirement(folder, later)().gone) > 1
+    assert [record["kind"] for record in read(folder)].count("retired") == 2
+
+    def skip(said: dict[str, Any]) -> None:
+        said["before"] = said["files"].pop(0)["last"]
+
+    assert forged(folder, later, lambda said: None).startswith("whole")
+    assert "do not follow those retired before" in forged(folder, later, skip)
+
+
 def test_files_that_are_taken_for_old_too_early_are_shown_by_the_heads_anchored_then(
     folder: Path, before: Path, clock: FakeClock
 ) -> None:

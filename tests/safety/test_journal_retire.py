@@ -309,7 +309,9 @@ def test_what_a_room_reads_at_its_start_is_there_after_a_retirement(folder: Path
     add(folder, clock, whole(Kind.SESSION, "opened the room", config="ab" * 32))
     written(folder, 61, clock)
     assert retirement(folder, clock)().gone
-    assert "session" not in kinds(folder)
+    written(folder, 61, clock)
+    assert retirement(folder, clock)().gone, "and with it the first that told of one"
+    assert (kinds(folder).count("retired"), "session" in kinds(folder)) == (1, False)
     made = Custody(Journal(folder, SESSION, clock, Redactor()), clock, None)
     assert made._last_config() == "ab" * 32
     assert unfinished(folder, "ops1") == []
