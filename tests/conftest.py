@@ -19,7 +19,7 @@ import pytest
 from tests import turns
 from tests.clock import FakeClock
 from tests.servers.demo import DemoWorld, start_demo
-from tests.servers.docker import DockerEngine, start_docker
+from tests.servers.docker import DockerEngine, SharedDocker
 from tests.servers.postgres import PostgresServer, start_postgres
 from tests.servers.process import UnavailableError, sweep
 from tests.servers.records import misfits
@@ -27,6 +27,7 @@ from tests.servers.redis import RedisServer, start_redis
 
 T = TypeVar("T")
 
+_docker = SharedDocker()
 _NEEDS = re.compile(r"needs \[(?P<what>[^\]]+)\]")
 
 
@@ -70,6 +71,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     with turns.turn(item):
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    finally:
+        # Its containers are checked every second, which all that runs beside it would pay for.
+        if nextitem is None or not turns.is_about_docker(nextitem):
+            _docker.stop()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -127,12 +138,11 @@ def postgres_dsn(postgres_server: PostgresServer) -> str:
     return postgres_server.dsn
 
 
-@pytest.fixture(scope="session")
-def docker_engine() -> Iterator[DockerEngine]:
-    """One Docker Engine with five containers, ``cr-healthy`` and so on: ``tests/servers/docker.py``."""
-    engine = started("docker engine", start_docker)
-    yield engine
-    engine.stop()
+@pytest.fixture(scope="module")
+def docker_engine() -> DockerEngine:
+    """A Docker Engine with five containers, ``cr-healthy`` and so on: ``tests/servers/docker.py``. A module
+    that asks for it is marked ``turns.DOCKER``."""
+    return started("docker engine", _docker.running)
 
 
 @pytest.fixture(scope="session")

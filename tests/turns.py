@@ -17,6 +17,9 @@ import pytest
 
 _ALONE: Final = "alone"
 
+DOCKER: Final = pytest.mark.xdist_group("docker")
+"""For the modules that use the Docker Engine: one process runs them, on one engine, which then ends."""
+
 _FIRST: Final = "tests/terminal/"
 """Where the longest stories are: all others would wait for one that begins late."""
 
@@ -36,7 +39,9 @@ def arrange(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(_ALONE))
         elif not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
-    items.sort(key=lambda item: (_is_alone(item), not item.nodeid.startswith(_FIRST)))
+    items.sort(
+        key=lambda item: (_is_alone(item), not item.nodeid.startswith(_FIRST), not is_about_docker(item))
+    )
 
 
 @contextmanager
@@ -53,6 +58,11 @@ def turn(item: pytest.Item) -> Iterator[None]:
 def groups(names: Iterable[str]) -> list[Any]:
     """Parameters whose tests are a group each."""
     return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+
+
+def is_about_docker(item: pytest.Item) -> bool:
+    """Whether it is of a module that uses the Docker Engine."""
+    return DOCKER.mark in item.iter_markers(DOCKER.name)
 
 
 def _is_alone(item: pytest.Item) -> bool:

@@ -23,6 +23,9 @@ from backends.writers.command import CommandEffector
 from tests.conftest import started
 from tests.servers.compose import Project, need_compose, service
 from tests.servers.docker import DockerEngine
+from tests.turns import DOCKER
+
+pytestmark = DOCKER
 
 FOLDERS = {"claire-de-binare": "repo", "hummingbot-desk": "files", "surveillance": "project"}
 """Per stack the source that is the folder its commands run in. The platform's are run as whole procedures."""

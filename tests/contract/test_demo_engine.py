@@ -15,6 +15,9 @@ from tests.contract.demo_eyes import Eyes
 from tests.servers.demo import start_demo
 from tests.servers.docker import DockerEngine
 from tests.servers.process import wait_until
+from tests.turns import DOCKER
+
+pytestmark = DOCKER
 
 IDLE = "trading_platform_grafana"
 """A container of the demo that nothing depends on."""

@@ -15,10 +15,14 @@ from backends.readers.docker_fact import DockerFactReader
 from tests.contract.docker_one import BOTH, NAME, One, one_container
 from tests.contract.docker_place import source, spec
 from tests.servers.docker import DockerEngine
+from tests.turns import DOCKER
 
 TEXT, BOOL, COUNT, TABLE, INT = (
     ValueType.TEXT, ValueType.BOOL, ValueType.COUNT, ValueType.TABLE, ValueType.INT,
 )  # fmt: skip
+
+
+pytestmark = DOCKER
 
 
 class Asked:

@@ -23,6 +23,9 @@ from tests.conftest import started
 from tests.contract.docker_place import poll_until, source, spec
 from tests.servers.docker import DockerEngine
 from tests.servers.sshd import SshServer, start_sshd
+from tests.turns import DOCKER
+
+pytestmark = DOCKER
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,9 @@ from backends.model.stack import LogGrammar
 from backends.readers.docker import DockerServiceReader
 from tests.contract.docker_place import PLACES, Place, find_place, poll_until, reading, spec
 from tests.servers.docker import DockerEngine
+from tests.turns import DOCKER
+
+pytestmark = DOCKER
 
 T = TypeVar("T")
 

@@ -22,10 +22,14 @@ from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.writers.docker import DockerEffector
 from tests.contract.docker_one import BOTH, NAME, One, one_container
 from tests.contract.docker_place import source, spec
+from tests.turns import DOCKER
 
 DONE, ALREADY, FAILED, UNKNOWN = (
     ReceiptKind.DONE, ReceiptKind.ALREADY, ReceiptKind.FAILED, ReceiptKind.UNKNOWN,
 )  # fmt: skip
+
+
+pytestmark = DOCKER
 
 
 @pytest.fixture(scope="module", params=BOTH)

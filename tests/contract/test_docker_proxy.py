@@ -32,6 +32,9 @@ from tests.safety.real_eyes import RealEyes
 from tests.servers.read_only import read_only
 from tests.servers.redis import RedisServer
 from tests.sim.world import KIM, RUNG_1, Paper, intent
+from tests.turns import DOCKER
+
+pytestmark = DOCKER
 
 BY_PROXY = "refused by a proxy before Docker"
 

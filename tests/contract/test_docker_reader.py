@@ -19,6 +19,9 @@ from backends.readers.docker import DockerServiceReader
 from backends.readers.docker_client import DockerClient
 from tests.contract.docker_place import PLACES, Place, find_place, poll_until, reading, source, spec
 from tests.servers.docker import PROJECT, DockerEngine
+from tests.turns import DOCKER
+
+pytestmark = DOCKER
 
 
 @pytest.fixture(params=PLACES)

@@ -19,6 +19,9 @@ from backends.readers.docker_swarm import SwarmServiceReader
 from backends.writers.swarm import SwarmEffector
 from tests.servers.demo import DemoWorld
 from tests.servers.docker import DockerEngine
+from tests.turns import DOCKER
+
+pytestmark = DOCKER
 
 SPECS = [ServiceSpec(name, (f"desk_{name}",), "work", "swarm") for name in ("web", "bad", "talk", "gone")]
 TALKS = "n=0; while :; do n=$((n + 1)); echo word $n; sleep 0.2; done"

@@ -16,6 +16,9 @@ from backends.model.stack import LogGrammar, Source, SourceKind
 from backends.readers.docker import DockerServiceReader
 from tests.contract.docker_place import poll_until, spec
 from tests.servers.docker import DockerEngine
+from tests.turns import DOCKER
+
+pytestmark = DOCKER
 
 
 def openssl(*words: str | Path) -> None:

@@ -22,10 +22,13 @@ from backends.writers.docker import DockerEffector
 from tests.contract.docker_place import PLACES, Place, find_place, source, spec
 from tests.servers.docker import DockerEngine
 from tests.servers.process import wait_until
+from tests.turns import DOCKER
 
 DONE, ALREADY, FAILED, UNKNOWN = (
     ReceiptKind.DONE, ReceiptKind.ALREADY, ReceiptKind.FAILED, ReceiptKind.UNKNOWN,
 )  # fmt: skip
+pytestmark = DOCKER
+
 PATIENT = "exec sleep 1000"
 """As pid 1, ``sleep`` ends only by SIGKILL."""
 

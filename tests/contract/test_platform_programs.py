@@ -25,6 +25,9 @@ from tests.servers.docker import DockerEngine
 from tests.servers.platform_project import DEV, INFRASTRUCTURE, WORKERS, Platform, platform
 from tests.servers.process import Child, listens, wait_until
 from tests.terminal.planned import Operator, alone
+from tests.turns import DOCKER
+
+pytestmark = DOCKER
 
 WHOLE = "-- PostgreSQL database cluster dump complete"
 

@@ -113,6 +113,32 @@ def start_docker() -> DockerEngine:
     return engine
 
 
+class SharedDocker:
+    """One engine for many tests, started when it is first wanted and again after a ``stop``."""
+
+    def __init__(self) -> None:
+        self._engine: DockerEngine | None = None
+        self._why_not: UnavailableError | None = None
+
+    def running(self) -> DockerEngine:
+        """The engine. Raises UnavailableError; where it did not start once, it is not tried again."""
+        if self._why_not is not None:
+            raise self._why_not
+        if self._engine is None:
+            try:
+                self._engine = start_docker()
+            except UnavailableError as error:
+                self._why_not = error
+                raise
+        return self._engine
+
+    def stop(self) -> None:
+        """End the engine, if there is one."""
+        if self._engine is not None:
+            self._engine.stop()
+            self._engine = None
+
+
 def _start_containers(engine: DockerEngine) -> None:
     engine.run("cr-healthy", _SLEEP, healthcheck=_check("exit 0", retries=30))
     engine.run("cr-unhealthy", _SLEEP, healthcheck=_check("echo down; exit 1"))

@@ -5,16 +5,12 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
-import docker  # noqa: F401
-import httpx  # noqa: F401
-import jwt  # noqa: F401
-import psycopg  # noqa: F401
-import redis.asyncio  # noqa: F401
-
 import backends
 import tui.cli
 import tui.commands
 
+for name in ("docker", "httpx", "jwt", "psycopg", "redis.asyncio"):
+    import_module(name)
 for package in (backends, tui.commands):
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if not found.name.startswith("backends.demo"):
