@@ -38,6 +38,9 @@ ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="A config file, over those of the system and the user.")
 ]
 StackOption = Annotated[str | None, typer.Option("--stack", help="Only this stack, by its id.")]
+VariantOption = Annotated[
+    str | None, typer.Option("--variant", help="The generation, of a stack that has several.")
+]
 ThemeOption = Annotated[str | None, typer.Option("--theme", help="A colour theme, by its name.")]
 JsonOption = Annotated[bool | None, typer.Option("--json/--table", help="JSON, or a table for people.")]
 
@@ -94,6 +97,7 @@ def demo(
         bool, typer.Option("--headless", help="Serve the stack without a screen, until SIGTERM.")
     ] = False,
     every: Annotated[bool, typer.Option("--all", help="Every stack there is a demo of.")] = False,
+    variant: VariantOption = None,
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same world.")] = None,
     theme: ThemeOption = None,
 ) -> None:
@@ -106,9 +110,11 @@ def demo(
         options += ["--fault", name]
     if seed is not None:
         options += ["--seed", str(seed)]
+    if variant is not None:
+        options += ["--variant", variant]
     if every:
-        if fault:
-            raise UsageError("a fault belongs to one stack: name the stack instead of --all")
+        if fault or variant:
+            raise UsageError("faults and variants belong to one stack: name the stack instead of --all")
         raise typer.Exit(demo_all(_session(ctx, None, theme), options, headless=headless))
     raise typer.Exit(run_demo(_session(ctx, None, theme), stack, options, headless=headless))
 
@@ -224,13 +230,16 @@ def drill(
     fault: Annotated[list[str] | None, typer.Option(help="With this fault; may be repeated.")] = None,
     first: Annotated[list[str] | None, typer.Option(help="Do this procedure before, untimed.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
+    variant: VariantOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the finished run as JSON.")] = False,
 ) -> None:
     """Run a procedure in a demo world of its own, time it, and keep the record."""
     from tui.commands.drill import Drill
     from tui.commands.drill import drill as practise
 
-    wanted = Drill(stack, procedure, tuple(fault or ()), tuple(first or ()), tuple(param or ()), json)
+    wanted = Drill(
+        stack, procedure, tuple(fault or ()), tuple(first or ()), tuple(param or ()), json, variant
+    )
     raise typer.Exit(practise(_session(ctx, None), wanted))
 
 
@@ -245,11 +254,12 @@ def keys() -> None:
 @app.command()
 def faults(
     stack: Annotated[str, typer.Argument(help="The simulated stack.")] = "trading-platform",
+    variant: VariantOption = None,
 ) -> None:
     """Print the faults a stack's demo can be given."""
     from tui.commands.describe import faults as show
 
-    raise typer.Exit(show(stack))
+    raise typer.Exit(show(stack, variant))
 
 
 @app.command()

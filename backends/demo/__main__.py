@@ -61,7 +61,8 @@ async def _run(options: argparse.Namespace, folder: Path) -> None:
         if not is_ready:
             serving.cancel()
 
-    serving = asyncio.create_task(serve(options.stack, options.fault, options.seed, folder, ready, stop.wait))
+    work = serve(options.stack, options.variant, options.fault, options.seed, folder, ready, stop.wait)
+    serving = asyncio.create_task(work)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, end)
     with contextlib.suppress(asyncio.CancelledError):
@@ -71,6 +72,7 @@ async def _run(options: argparse.Namespace, folder: Path) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m backends.demo", description=__doc__)
     parser.add_argument("stack", nargs="?", default="trading-platform", help=f"one of: {', '.join(STACKS)}")
+    parser.add_argument("--variant", metavar="NAME", help="the generation, of a stack that has several")
     parser.add_argument(
         "--fault", action="append", default=[], metavar="NAME", help="switched on from the start"
     )

@@ -23,7 +23,9 @@ from backends.demo.process import Child, Note, StartError
 class RedisServer:
     """A server that can be stopped, killed and started again with its data (append-only file)."""
 
-    def __init__(self, folder: Path, note: Note) -> None:
+    def __init__(self, folder: Path, note: Note, password: str | None = None) -> None:
+        """``password`` is what it asks its clients for."""
+        self._password = password
         self.socket = folder / "redis.sock"
         self._data = folder / "redis"
         self._data.mkdir(mode=0o700)
@@ -40,6 +42,7 @@ class RedisServer:
         return Redis(
             unix_socket_path=str(self.socket),
             db=db,
+            password=self._password,
             decode_responses=True,
             socket_timeout=2.0,
             socket_connect_timeout=2.0,
@@ -48,8 +51,11 @@ class RedisServer:
 
     async def start(self) -> None:
         """Start it and wait until it answers; raises StartError."""
+        # In a file, because whoever lists processes reads their arguments.
+        settings = self._data / "redis.conf"
+        settings.write_text("" if self._password is None else f"requirepass {self._password}\n")
         self._child = await Child.start(
-            [_binary(), "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700",
+            [_binary(), settings, "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700",
              "--dir", self._data, "--appendonly", "yes", "--save", "", "--databases", "16",
              "--always-show-logo", "no"],
             self._note,

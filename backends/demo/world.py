@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -40,7 +41,7 @@ class Simulation(Protocol):
 
 
 class NoSuchStackError(Exception):
-    """The demo does not simulate that stack; the message lists those it does."""
+    """The demo does not simulate that stack, or not in that variant; the message lists those it does."""
 
 
 def _trading_platform(folder: Path, seed: int) -> Simulation:
@@ -49,10 +50,11 @@ def _trading_platform(folder: Path, seed: int) -> Simulation:
     return Platform(folder, seed)
 
 
-def _hummingbot_desk(folder: Path, seed: int) -> Simulation:
+def _hummingbot_desk(variant: str, folder: Path, seed: int) -> Simulation:
     from backends.demo.hummingbot_desk.desk import Desk  # noqa: PLC0415 # only the stack that is asked for
+    from backends.demo.hummingbot_desk.generations import GENERATIONS  # noqa: PLC0415 # as above
 
-    return Desk(folder, seed)
+    return Desk(folder, seed, GENERATIONS[variant])
 
 
 def _trading_bot(folder: Path, seed: int) -> Simulation:
@@ -79,19 +81,41 @@ class Demo:
 
     faults: Catalogue
     make: Callable[[Path, int], Simulation]
+    variants: Mapping[str, Demo] = field(default_factory=dict)
+    """Of a stack with several generations each, by its name in the stack file; the first is this one."""
+
+
+def _in_variants(faults: Mapping[str, Catalogue], make: Callable[[str, Path, int], Simulation]) -> Demo:
+    variants = {name: Demo(faults[name], partial(make, name)) for name in faults}
+    first = next(iter(variants.values()))
+    return Demo(first.faults, first.make, variants)
 
 
 STACKS: Final[Mapping[str, Demo]] = {
     "claire-de-binare": Demo(claire_de_binare.FAULTS, _claire_de_binare),
-    "hummingbot-desk": Demo(hummingbot_desk.FAULTS, _hummingbot_desk),
+    "hummingbot-desk": _in_variants(hummingbot_desk.FAULTS, _hummingbot_desk),
     "surveillance": Demo(surveillance.FAULTS, _surveillance),
     "trading-bot": Demo(trading_bot.FAULTS, _trading_bot),
     "trading-platform": Demo(trading_platform.FAULTS, _trading_platform),
 }
 
 
+def demo_of(stack: str, variant: str | None = None) -> Demo:
+    """The stack's demo, in that variant. Raises NoSuchStackError."""
+    if stack not in STACKS:
+        raise NoSuchStackError(f"no demo of {stack!r}; there is {', '.join(STACKS)}")
+    demo = STACKS[stack]
+    if variant is None:
+        return demo
+    if variant not in demo.variants:
+        there = ", ".join(demo.variants) or "none"
+        raise NoSuchStackError(f"no demo of {stack} in variant {variant!r}; there is {there}")
+    return demo.variants[variant]
+
+
 async def serve(
     stack: str,
+    variant: str | None,
     faults: Sequence[str],
     seed: int,
     folder: Path,
@@ -104,11 +128,10 @@ async def serve(
     ``docker`` (None where the stack has none), ``http`` (by source id) and ``control``. Raises
     NoSuchStackError, UnknownFaultError or StartError; whatever was started is ended in every case.
     """
-    if stack not in STACKS:
-        raise NoSuchStackError(f"no demo of {stack!r}; there is {', '.join(STACKS)}")
+    demo = demo_of(stack, variant)
     for name in faults:
-        check(STACKS[stack].faults, name)
-    simulation = STACKS[stack].make(folder, seed)
+        check(demo.faults, name)
+    simulation = demo.make(folder, seed)
     control = HttpPort(control_app(simulation.faults))
     try:
         await simulation.start()
@@ -116,7 +139,10 @@ async def serve(
         for name in faults:
             await simulation.faults.switch(name, True)
         config = folder / CONFIG
-        write_config(config, stack, control.url, simulation.addresses, simulation.credentials)
+        settings = [] if variant is None else [f"variant = {json.dumps(variant)}"]
+        write_config(
+            config, stack, control.url, simulation.addresses, simulation.credentials, settings=settings
+        )
         ready(_about(stack, config, control.url, simulation.addresses))
         await stop()
     finally:
@@ -125,9 +151,14 @@ async def serve(
 
 
 def write_config(
-    path: Path, stack: str, control: str, addresses: Mapping[str, str], credentials: Mapping[str, Path]
+    path: Path,
+    stack: str,
+    control: str,
+    addresses: Mapping[str, str],
+    credentials: Mapping[str, Path],
+    settings: Sequence[str] = (),
 ) -> None:
-    """The room's config file for this demo, readable by its user alone."""
+    """The room's config file for this demo, readable by its user alone, with more ``settings``."""
     lines = [
         "# Written by the demo; gone when it ends.",
         "[room]",
@@ -136,6 +167,7 @@ def write_config(
         f"[stack.{stack}]",
         'environment = "demo"',
         f"demo_control = {json.dumps(control)}",
+        *settings,
     ]
     for source in (*addresses, *(credentials.keys() - addresses.keys())):
         url = addresses.get(source)

@@ -2,120 +2,39 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
-import docker
 import pytest
 import redis
 
-from backends.config import load
-from backends.demo.hummingbot_desk.faults import FAULTS
-from backends.engine import Engine, Mode
-from backends.generation import settle
-from backends.journal.identity import identify
 from backends.model.examination import Answer
-from backends.model.intent import Intent
-from backends.model.procedure import Run, Verdict
-from backends.model.safetext import SafeText
+from backends.model.procedure import Verdict
 from backends.model.trading import TradingState
-from tests.servers.demo import DemoWorld, start_demo, switch
+from tests.contract.desk_room import ID, LONGEST, Room, desk_room
 from tests.servers.process import wait_until
-
-ID = "hummingbot-desk"
-LONGEST = 60.0
-
-
-@dataclass
-class Room:
-    """An open, armed room on the demo."""
-
-    world: DemoWorld
-    engine: Engine
-    changed: threading.Event
-    folder: Path
-    by_hand: Callable[[str], object] = print
-    """What is done when a step waits for a person."""
-
-    def run(self, procedure: str, phrase: str | None = None, **params: str) -> Run:
-        """The run at its verdict; the one before may still be at its last words."""
-        while True:
-            run = self._once(procedure, phrase, params)
-            if not any("is running; wait" in text for text in run.blockers):
-                return run
-            time.sleep(0.2)
-
-    def _once(self, procedure: str, phrase: str | None, params: Mapping[str, str]) -> Run:
-        ident = str(uuid.uuid4())
-        self.engine.submit(
-            Intent(
-                ident, ID, procedure, self.engine.operator, SafeText("practice on the demo"), 0, "screen",
-                params=params, phrase=phrase,
-            )
-        )  # fmt: skip
-        ends = time.monotonic() + LONGEST
-        while time.monotonic() < ends:
-            run = self.engine.run(ident)
-            if run is not None and run.verdict is not None:
-                return run
-            if run is not None and run.awaits is not None:
-                self.by_hand(run.awaits)
-                self.engine.attest(ID, run.operation, run.awaits)
-            self.changed.wait(0.02)
-            self.changed.clear()
-        raise AssertionError(f"{procedure} came to no verdict")
-
-    def value(self, fact: str) -> Any:
-        return self.engine.board(ID).readings[fact].value
-
-    def wait_for_state(self, state: TradingState) -> None:
-        wait_until(lambda: self.engine.board(ID).trading.state is state, 20.0, f"the desk to be {state}")
-
-    def wait_for(self, fact: str, value: object) -> None:
-        wait_until(lambda: self.value(fact) == value, 20.0, f"{fact} to read {value}")
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     """One for all tests here: starting a world is what takes time."""
-    world, tmp_path = start_demo(ID), tmp_path_factory.mktemp("state")
-    try:
-        stack = settle(load(world.config, env=os.environ).stacks)[0]
-        assert stack.title == "Hummingbot desk, generation R1"
-        engine = Engine([replace(stack, is_single_operator=True)], Mode.ARMED, tmp_path, identify())
-        changed = threading.Event()
-        engine.subscribe(changed.set)
-        engine.start()
-        wait_until(lambda: engine.wait_asked(ID, 0.1), 20, "a first look at everything")
-        yield Room(world, engine, changed, Path(world.config).parent / "hbot")
-        engine.stop(2.0)
-    finally:
-        world.stop()
+    with desk_room(tmp_path_factory.mktemp("state")) as opened:
+        assert opened.engine.stacks[0].title == "Hummingbot desk, generation R1"
+        yield opened
 
 
 @pytest.fixture
 def room(opened: Room) -> Room:
-    """The room, with every container running and no fault."""
-    for name in FAULTS:
-        switch(opened.world, name, is_on=False)
-    for path in opened.folder.glob("data/*/conf/controllers/*.yml"):
-        path.write_text(path.read_text().replace("manual_kill_switch: true", "manual_kill_switch: false"))
-    client = docker.APIClient(opened.world["docker"])
-    for bot in ("bot1", "bot3", "bot4"):
-        client.start(f"hbot-{bot}")
-    client.close()
+    opened.begin_anew()
     return opened
+
+
+def test_every_fact_is_read(room: Room) -> None:
+    room.wait_for_facts()
 
 
 def test_deaf_bots_a_flood_and_a_critical_report_raise_their_alarms(room: Room) -> None:
     for fault in ("bots-deaf", "recon-critical", "hard-stop"):
-        switch(room.world, fault, is_on=True)
+        room.switch(fault, is_on=True)
     wanted = {"bots-deaf", "reconciliation", "bot1-hard-stop", "daily-loss"}
     wait_until(lambda: wanted <= {alarm.id for alarm in room.engine.board(ID).alarms}, 25.0, "the alarms")
 
@@ -131,19 +50,17 @@ def test_going_live_is_ready_on_the_screen_once_everything_has_held_for_its_time
 
 
 def test_a_scenario_of_bot_4_is_done_when_a_minute_shows_what_it_is_for(room: Room) -> None:
-    client = docker.APIClient(room.world["docker"])
-    room.by_hand = lambda _step: client.restart("hbot-bot4")  # as typing stop and start in its terminal
+    room.by_hand = lambda _step: room.type_again("bot4")
     run = room.run("bot4-scenario", phrase="bot4", scenario="smoke")
     assert run.verdict is Verdict.VERIFIED, (run.sentence, run.blockers)
     assert [step.step for step in run.steps] == ["typed", "preflight", "minutes", "seen"]
-    client.close()
 
 
 def test_a_bot_s_own_guards_are_seen_while_the_bus_is_gone(room: Room) -> None:
-    switch(room.world, "redis-refuse", is_on=True)
+    room.switch("redis-refuse", is_on=True)
     asked = room.engine.checks(ID).examine([room.engine.stacks[0].checks["local-guards"]])
     (result,) = asked.result(LONGEST).values()
-    switch(room.world, "redis-refuse", is_on=False)
+    room.switch("redis-refuse", is_on=False)
     assert result.answer is Answer.YES, result
 
 
@@ -158,12 +75,12 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     # A dump is proved by its last line.
     dumped = room.run("opsdb-backup")
     assert dumped.verdict is Verdict.VERIFIED, dumped.sentence
-    (dump,) = (room.folder / "reports/ops_db").iterdir()
+    dump = max((room.folder / "reports/ops_db").iterdir(), key=lambda path: path.stat().st_mtime)
     assert "CREATE TABLE public.accounting_snapshot" in dump.read_text()
-    switch(room.world, "scripts-lie", is_on=True)
+    room.switch("scripts-lie", is_on=True)
     lied = room.run("accounting-check")
     assert lied.verdict is Verdict.CONTRADICTED and "before this" in lied.sentence
-    switch(room.world, "scripts-lie", is_on=False)
+    room.switch("scripts-lie", is_on=False)
     # Degrade: a checkpoint, the restart, another, and the bots read again.
     refused = room.run("bus-restart")
     assert refused.verdict is Verdict.REFUSED
@@ -175,11 +92,11 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     again = {"bot": "bot3", "controller": "epp_v2_4_bot3_paper_smoke"}
     resumed = room.run("resume-bot", phrase=f"RESUME {ID}", **again)
     assert resumed.verdict is Verdict.VERIFIED, (resumed.sentence, resumed.blockers)
-    switch(room.world, "portfolio-kill", is_on=True)
+    room.switch("portfolio-kill", is_on=True)
     room.wait_for("risk.action", "kill_switch")
     blocked = room.run("resume-bot", phrase=f"RESUME {ID}", bot="bot1", controller="epp_v2_4_bot_a")
     assert blocked.verdict is Verdict.REFUSED and "Portfolio risk" in " ".join(blocked.blockers)
-    switch(room.world, "portfolio-kill", is_on=False)
+    room.switch("portfolio-kill", is_on=False)
     # Stop: every bot, the watchdog, and bot 1's orders, each read back.
     halted = room.run("halt")
     assert halted.verdict is Verdict.VERIFIED, halted.sentence
@@ -200,7 +117,7 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
 
 def test_a_kill_that_was_a_dry_run_and_a_bot_that_comes_back_are_not_green(room: Room) -> None:
     for fault in ("kill-dry-run", "halt-not-obeyed"):
-        switch(room.world, fault, is_on=True)
+        room.switch(fault, is_on=True)
     halted = room.run("halt")
     assert halted.verdict is Verdict.CONTRADICTED, halted.sentence
     assert "Last kill reads dry_run" in halted.sentence and "bot1: " in halted.sentence
@@ -209,7 +126,7 @@ def test_a_kill_that_was_a_dry_run_and_a_bot_that_comes_back_are_not_green(room:
 
 
 def test_a_halt_without_redis_still_stops_every_container(room: Room) -> None:
-    switch(room.world, "redis-hang", is_on=True)
+    room.switch("redis-hang", is_on=True)
     halted = room.run("halt")
     stopped = [step for step in halted.steps if step.step.startswith("stop-")]
     assert len(stopped) == 4 and all(step.state.value == "verified" for step in stopped), halted.sentence

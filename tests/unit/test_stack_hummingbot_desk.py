@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from backends.model.action import Action, Command, DockerExec, DockerVerb, FileEdit, HttpCall, RedisWrite
+from backends.model.action import (
+    Action,
+    Attest,
+    Command,
+    DockerExec,
+    DockerVerb,
+    FileEdit,
+    HttpCall,
+    RedisWrite,
+)
 from backends.model.fact import Level
 from backends.model.procedure import Procedure, RiskClass, Step
 from backends.model.query import DockerQuery, FileQuery, RedisQuery
@@ -115,8 +124,27 @@ def test_what_can_start_real_trading_needs_all_of_a_restore(form: str) -> None:
     for ident in {"live-microcap", "live-notrade"} & FORMS[form].procedures.keys():
         live = FORMS[form].procedures[ident]
         assert live.needs_approval and {each.id for each in live.requires} >= {"strict", "keys", "kill"}
+
+
+@pytest.mark.parametrize("form", ["R1", "H"])
+def test_a_headless_bot_1_is_set_to_paper_before_it_is_made_anew_with_a_paper_profile(form: str) -> None:
     paper = [step.action for step in FORMS[form].procedures["bot1-profile"].steps]
     assert any(isinstance(each, FileEdit) and each.value == "paper" for each in paper)
+
+
+def test_where_every_bot_has_a_prompt_only_what_is_typed_there_starts_a_strategy() -> None:
+    started = R0.procedures["start-strategy"]
+    assert started.needs_approval and "bot1" in started.params[0].one_of
+    for procedure, step in steps(R0):
+        if procedure.id in ("start-desk", "recreate-bot1", "image-rollback"):
+            assert "preflight" not in step.id and "by itself" not in procedure.summary
+    assert R0.environment_facts == (("bot1.mode", "bitget_perpetual", Environment.LIVE),)
+
+
+def test_where_no_bot_has_a_prompt_nobody_is_asked_to_type_there() -> None:
+    asked = [step.action.text for _, step in steps(H) if isinstance(step.action, Attest)]
+    assert len(asked) >= 4
+    assert not [text for text in asked if "docker attach" in text or "terminal" in text]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -23,13 +23,15 @@ def keys() -> ExitCode:
     return ExitCode.VERIFIED
 
 
-def faults(stack: str) -> ExitCode:
+def faults(stack: str, variant: str | None = None) -> ExitCode:
     """Print the faults this stack's demo can be given."""
-    from backends.demo.world import STACKS
+    from backends.demo.world import NoSuchStackError, demo_of
 
-    if stack not in STACKS:
-        raise UsageError(f"no demo of {stack!r}; there is {', '.join(STACKS)}")
-    rows = ([name, str(SafeText(fault.title))] for name, fault in STACKS[stack].faults.items())
+    try:
+        demo = demo_of(stack, variant)
+    except NoSuchStackError as error:
+        raise UsageError(str(error)) from None
+    rows = ([name, str(SafeText(fault.title))] for name, fault in demo.faults.items())
     _print(grid(rows, indent=""))
     return ExitCode.VERIFIED
 

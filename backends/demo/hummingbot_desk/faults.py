@@ -1,16 +1,15 @@
-"""What can go wrong in the simulated Hummingbot desk."""
+"""What can go wrong in the simulated Hummingbot desk, by its generation."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from backends.demo.faults import Catalogue, Fault
 
-FAULTS: Final[Catalogue] = {
-    "kill-dry-run": Fault(
-        "The kill switch answers 200 to a kill, and it was a dry run: nothing is cancelled"
-    ),
-    "kill-no-keys": Fault("The kill switch answers 200 to a kill, and had no keys for it"),
+_DRY: Final = Fault("The kill switch answers 200 to a kill, and it was a dry run: nothing is cancelled")
+_NO_KEYS: Final = "kill-no-keys"
+_ALL: Final[Catalogue] = {
     "halt-not-obeyed": Fault(
         "Bot 1 ignores its file and the bus, and its container is started again at once"
     ),
@@ -24,3 +23,34 @@ FAULTS: Final[Catalogue] = {
     "scripts-lie": Fault("The desk's scripts end with exit 0 and write no report"),
     "postgres-down": Fault("The ops database is stopped"),
 }
+_PROMPT: Final[Catalogue] = {
+    "bots-at-prompt": Fault("Bots with a terminal wait at its prompt: containers run, and no strategy does")
+}
+
+FAULTS: Final[Mapping[str, Catalogue]] = {
+    "R1": {
+        "kill-dry-run": _DRY,
+        _NO_KEYS: Fault("The kill switch answers 200 to a kill, and had no keys for it"),
+        **_ALL,
+        **_PROMPT,
+    },
+    "R0": {
+        **_ALL,
+        **_PROMPT,
+        "postgres-down": Fault("The ops database is stopped, and its writer dies again and again"),
+        "clickhouse-down": Fault("ClickHouse is stopped"),
+    },
+    "H": {
+        "kill-dry-run": _DRY,
+        _NO_KEYS: Fault("The kill switch answers 500 to a kill: it had no keys for it"),
+        "kill-partial": Fault("The kill switch cancels one order of bot 1 and answers 500: another is left"),
+        **_ALL,
+        "hard-stop": Fault("Bot 1 breaks its daily limit, and trades again after 30 s, as paper does here"),
+        "portfolio-kill": Fault(
+            "A portfolio limit is broken: portfolio risk stops its bots for a tick at a time"
+        ),
+        "postgres-down": Fault("The ops database is stopped, and its writer says so"),
+        "allocator-resumes": Fault("The allocator resumes every bot: pauses of the bus end without a word"),
+    },
+}
+"""By the generation's name in the stack file; the first is the one that is meant where none is named."""

@@ -1,8 +1,8 @@
-"""The kill-switch service (port 9900): no credentials, 200 whatever happened, gone after a real kill."""
+"""The kill-switch service (port 9900): no credentials, gone after a real kill, 200 to a failed one too."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -14,9 +14,15 @@ from backends.demo.hummingbot_desk.project import Project, now_text
 
 
 class KillSwitch:
-    def __init__(self, bot: Bot, project: Project, after_kill: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, bot: Bot, project: Project, after_kill: Callable[[], Awaitable[None]], *, is_frank: bool
+    ) -> None:
+        """A frank one answers 500 to what was no success, and says what is left."""
         self._bot, self._project, self._after_kill = bot, project, after_kill
+        self._is_frank = is_frank
         self.is_dry = False
+        self.fails_for = 0
+        """Orders that the exchange does not cancel."""
         self.has_keys = True
         self._triggered = False
         self._last: Any = None
@@ -42,13 +48,7 @@ class KillSwitch:
         body = await request.body()
         pair = (await request.json()).get("trading_pair", "") if body else ""
         self._triggered = True
-        # Keys are tested before it looks whether the run is dry.
-        if not self.has_keys:
-            result: dict[str, Any] = {"status": "error", "error": "missing_credentials", "cancelled": []}
-        elif self.is_dry:
-            result = {"status": "dry_run", "error": None, "cancelled": []}
-        else:
-            result = {"status": "executed", "error": None, "cancelled": self._bot.cancel()}
+        result = self._result()
         self._last = result
         report = {
             "ts_utc": now_text(),
@@ -59,6 +59,23 @@ class KillSwitch:
             "result": result,
         }
         self._project.write("kill_switch/latest.json", report)
-        if result["status"] == "executed":
+        if result["status"] in ("executed", "partial"):
             await self._after_kill()
-        return JSONResponse(report)
+        is_well = result["status"] in ("executed", "dry_run")
+        return JSONResponse(report, 500 if self._is_frank and not is_well else 200)
+
+    def _result(self) -> dict[str, Any]:
+        # Keys are tested before it looks whether the run is dry.
+        if not self.has_keys:
+            return self._told("error", error="missing_credentials")
+        if self.is_dry:
+            return self._told("dry_run")
+        cancelled, failed = self._bot.cancel(self.fails_for)
+        # The earlier one counts single failures only in its log.
+        return self._told("partial" if failed and self._is_frank else "executed", cancelled, failed)
+
+    def _told(
+        self, status: str, cancelled: Sequence[str] = (), failed: Sequence[str] = (), error: str | None = None
+    ) -> dict[str, Any]:
+        said: dict[str, Any] = {"status": status, "error": error, "cancelled": list(cancelled)}
+        return {**said, "failed": list(failed), "flatten": None} if self._is_frank else said

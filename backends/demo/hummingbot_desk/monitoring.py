@@ -10,64 +10,27 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from backends.demo.hummingbot_desk.containers import PREFIX
+from backends.demo.hummingbot_desk.generation import Generation, Monitoring
 from backends.demo.promql import QueryError, Store, evaluate
 from backends.demo.replies import success
 
-_JOBS: Final = {
-    "prometheus": "prometheus",
-    "node-exporter": "node-exporter",
-    "cadvisor": "cadvisor",
-    "grafana": "grafana",
-    "bot-metrics": "bot-metrics-exporter",
-    "control-plane-metrics": "control-plane-metrics-exporter",
-}
-_RULES: Final = (
-    "ContainerDown",
-    "ContainerRestartLoop",
-    "HighCpuUsage",
-    "HighMemoryUsage",
-    "HighDiskUsage",
-    "DiskAlmostFull",
-    "ContainerHighCpu",
-    "ContainerHighMemory",
-    "ContainerOomKilled",
-    "HighNetworkErrorRate",
-    "BotHardStopActive",
-    "BotSoftPauseTooLong",
-    "BotNoFillsWhileRunning",
-    "BotNegativeEdgePersistent",
-    "BotFeeSourceFallback",
-    "BotDailyPnlDrawdown",
-    "BotLogErrorSpike",
-    "ControlPlaneReportMissing",
-    "ControlPlaneReportStale",
-    "CoordinationPolicyGateFailed",
-    "CoordinationRuntimeNotHealthy",
-    "PromotionGateFailed",
-    "StrictCycleFailed",
-    "Day2GateNotGo",
-    "TickDurationHigh",
-    "PositionDriftHigh",
-    "MarginRatioLow",
-    "OrderBookStale",
-    "WsReconnectSpike",
-    "FundingRateHigh",
-    "RealizedPnlNegative",
-    "IndicatorComputeSlow",
-    "ConnectorIOSlow",
-    "DailyStateStale",
-    "BotFrozen",
-    "KillSwitchTriggered",
-)
+_JOBS: Final = ("prometheus", "node-exporter", "cadvisor", "grafana")
 _COMPUTED: Final = {"node_cpu_seconds_total": 23.0, "node_memory": 48.0, "node_filesystem": 41.0}
 """Percent: what the longer sums of the dashboards come to, by what they are about."""
 
 
 class Prometheus:
-    def __init__(self, is_up: Callable[[str], bool], ages: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(
+        self, is_up: Callable[[str], bool], ages: Callable[[], Mapping[str, float]], generation: Generation
+    ) -> None:
         """``is_up`` knows compose services, ``ages`` the seconds each container has run."""
         self._is_up, self._ages = is_up, ages
+        self._prefix, self._knows = generation.prefix, generation.monitoring
+        self._jobs = {
+            **{job: job for job in _JOBS},
+            "bot-metrics": self._knows.bots,
+            "control-plane-metrics": self._knows.plane,
+        }
         self._born = time.time()
 
     def routes(self) -> list[Route]:
@@ -85,22 +48,29 @@ class Prometheus:
                 "health": "up" if self._is_up(service) else "down",
                 "lastError": "" if self._is_up(service) else "connection refused",
             }
-            for job, service in _JOBS.items()
+            for job, service in self._jobs.items()
         ]
         return success({"activeTargets": active, "droppedTargets": []})
 
     async def _rules(self, _request: Request) -> Response:
-        rules = [{"name": name, "state": "inactive", "health": "ok", "type": "alerting"} for name in _RULES]
+        rules = [
+            {"name": name, "state": "inactive", "health": "ok", "type": "alerting"}
+            for name in self._knows.rules
+        ]
         return success({"groups": [{"name": "desk", "rules": rules}]})
 
     async def _alerts(self, _request: Request) -> Response:
-        """One that fires for good here: its file has no time of the name that is looked for."""
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._born))
-        labels = {"alertname": "ControlPlaneReportStale", "severity": "critical"}
-        notes = {"summary": "event_store_integrity is stale"}
-        return success(
-            {"alerts": [{"labels": labels, "annotations": notes, "state": "firing", "activeAt": at}]}
-        )
+        alerts = [
+            {
+                "labels": {"alertname": name, "severity": "critical"},
+                "annotations": {"summary": summary},
+                "state": "firing",
+                "activeAt": at,
+            }
+            for name, summary in self._knows.alerts.items()
+        ]
+        return success({"alerts": alerts})
 
     async def _query(self, request: Request) -> Response:
         asked = request.query_params.get("query") or str((await request.form()).get("query", ""))
@@ -117,9 +87,9 @@ class Prometheus:
             if about in asked:
                 return [({}, percent)]
         if asked.startswith("time() - max(timestamp("):
-            return [({}, 4.0)] if self._is_up("bot-metrics-exporter") else []
+            return [({}, 4.0)] if self._is_up(self._knows.bots) else []
         if "container_start_time_seconds" in asked:
-            found = [age for name, age in self._ages().items() if f'"{PREFIX}{name}"' in asked]
+            found = [age for name, age in self._ages().items() if f'"{self._prefix}{name}"' in asked]
             return [({}, found[0])] if found else []
         if "__name__" in asked:
             return [({"__name__": "hbot_control_plane_report_fresh", "report": "coordination"}, 1.0)]
@@ -132,27 +102,29 @@ class Prometheus:
             ({"gate": "coordination_runtime_ok"}, 1.0),
         ]
         return {
-            "up": [({"job": job}, float(self._is_up(service))) for job, service in _JOBS.items()],
+            "up": [({"job": job}, float(self._is_up(service))) for job, service in self._jobs.items()],
             "hbot_control_plane_report_fresh": fresh,
             "hbot_control_plane_gate_status": gates,
             "hbot_bot_ws_reconnect_total:rate": [({"bot": "bot1"}, 0.0)],
         }
 
 
-def grafana_routes() -> list[Route]:
+def grafana_routes(knows: Monitoring) -> list[Route]:
     async def health(_request: Request) -> Response:
         return JSONResponse({"commit": "demo", "database": "ok", "version": "10.4.2"})
 
     async def sources(_request: Request) -> Response:
-        return JSONResponse([{"name": "Prometheus", "type": "prometheus", "uid": "prometheus"}])
+        return JSONResponse(
+            [{"name": name, "type": uid.partition("-")[0], "uid": uid} for uid, name in knows.sources]
+        )
 
     async def source(request: Request) -> Response:
-        if request.path_params["uid"] != "prometheus":
+        if request.path_params["uid"] not in dict(knows.sources):
             return JSONResponse({"message": "Data source not found"}, 404)
-        return JSONResponse({"status": "OK", "message": "Successfully queried the Prometheus API."})
+        return JSONResponse({"status": "OK", "message": "Data source is working"})
 
     async def dashboards(_request: Request) -> Response:
-        return JSONResponse([{"title": "Trading Desk Control Plane", "uid": "hbot-control-plane"}])
+        return JSONResponse([{"title": title, "uid": uid} for uid, title in knows.dashboards.items()])
 
     return [
         Route("/api/health", health),

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from backends.demo.hummingbot_desk.bot import Bot
-from backends.demo.hummingbot_desk.evidence import GATES, OTHERS, REPORTS, SCRIPTS
+from backends.demo.hummingbot_desk.clickhouse import INGEST
+from backends.demo.hummingbot_desk.configuration import controllers, policies, variables
+from backends.demo.hummingbot_desk.evidence import OTHERS, PAST, REPORTS, SCRIPTS
+from backends.demo.hummingbot_desk.generation import Generation
 
 _PROGRAM: Final = '''\
 """Stands for the desk's own script: writes the report that this one writes."""
@@ -35,39 +38,15 @@ if not os.path.exists(os.path.join(root, "scripts", "liar")):
         json.dump({{**FIELDS, "ts_utc": now.isoformat()}}, file)
 print("[demo] done=true")
 '''
-_CONTROLLERS: Final = {
-    "bot1": (
-        ("epp_v2_4_bot_a", "bitget_perpetual", False),
-        ("epp_v2_4_bot1_bitget_live_microcap", "bitget_perpetual", False),
-        ("epp_v2_4_bot1_bitget_live_notrade", "bitget_perpetual", True),
-        ("epp_v2_4_binance_demo_smoke", "binance_perpetual_testnet", False),
-        ("epp_v2_4_bitget_paper_smoke", "bitget_paper_trade", False),
-    ),
-    "bot3": (
-        ("epp_v2_4_bot3_paper_smoke", "bitget_paper_trade", False),
-        ("epp_v2_4_bot3_paper_notrade", "bitget_paper_trade", True),
-    ),
-    "bot4": (
-        ("epp_v2_4_bot4_binance_smoke", "binance_perpetual_testnet", False),
-        ("epp_v2_4_bot4_binance_notrade", "binance_perpetual_testnet", True),
-    ),
+
+
+_PAST: Final = 3 * 86_400.0
+"""Seconds since what is there from before was written."""
+_GATE_OF: Final = {
+    "policy/latest.json": "multi_bot_policy_scope",
+    "policy/coordination_policy_latest.json": "coordination_policy_scope",
 }
-_ENV: Final = {
-    "HUMMINGBOT_IMAGE": "hummingbot/hummingbot:version-2.12.0",
-    "BOT1_SCRIPT_CONFIG": "v2_epp_v2_4_bot_a.yml",
-    "BOT1_MODE": "paper",
-    "KILL_SWITCH_DRY_RUN": "false",
-    "EXT_SIGNAL_RISK_ENABLED": "true",
-}
-_CONFIG: Final = {
-    "multi_bot_policy_v1": {"version": 1, "bots": {"bot1": "live", "bot2": "disabled", "bot3": "paper_only"}},
-    "portfolio_limits_v1": {"version": 1, "scope": ["bot1"], "daily_loss_cap_pct": 0.03},
-    "exchange_account_map": {"bot1": "live", "bot3": "paper_only"},
-    "reconciliation_thresholds": {"drift_pct": 0.01},
-    "strategy_catalog/catalog_v1": {"version": 1, "strategies": 3},
-    "coordination_policy_v1": {"allowed_instances": ["bot1"], "ttl_sec": 60},
-    "ml_governance_policy_v1": {"max_age_min": 60, "psi_max": 0.2},
-}
+"""The gates that rest on a check, by its report."""
 
 
 def now_text() -> str:
@@ -77,53 +56,57 @@ def now_text() -> str:
 class Project:
     """Made by ``prepare``; ``refresh`` is what the services write every few seconds."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, generation: Generation) -> None:
         self.folder = folder
+        self._is = generation
         self.is_writing = True
         self.changes: dict[str, Mapping[str, Any]] = {}
         """By report: members that read otherwise now."""
+        self.unwritten: set[str] = set()
+        """Reports whose service does not come to write them."""
 
     def prepare(self) -> None:
         """Everything that lies there before anything runs."""
         self._write_env()
-        for bot, controllers in _CONTROLLERS.items():
+        for bot, each in controllers(self._is).items():
             conf = self.folder / "data" / bot / "conf"
-            for ident, connector, is_idle in controllers:
+            for ident, connector in each.items():
                 text = (
                     f"# {bot}: {ident}\nid: {ident}\nconnector_name: {connector}\n"
-                    f"no_trade: {str(is_idle).lower()}\n"
+                    f"no_trade: {str(ident.endswith('notrade')).lower()}\n"
                     "internal_paper_enabled: true\nposition_mode: ONEWAY\nmanual_kill_switch: false\n"
                 )
                 (conf / "controllers" / f"{ident}.yml").write_text(text)
                 script = f"controllers_config:\n  - {ident}.yml\n"
                 (conf / "scripts" / f"v2_{ident}.yml").write_text(script)
+            listed = "".join(f"    - {exchange}\n" for exchange in self._is.paper_exchanges)
             (conf / "conf_client.yml").write_text(
-                "paper_trade:\n  paper_trade_exchanges:\n    - bitget\n    - bitget_perpetual\n"
+                f"paper_trade:\n  paper_trade_exchanges:\n{listed}"
                 "  paper_trade_account_balance:\n    BTC: 1.0\n    USDT: 10000.0\n"
             )
-        (self.folder / "data/bot1/conf/connectors/bitget_perpetual.yml").write_text("encrypted: ab12\n")
-        (self.folder / "data/bot4/conf/connectors/binance_perpetual_testnet.yml").write_text(
-            "encrypted: cd34\n"
-        )
-        for name, content in _CONFIG.items():
+            if not self._is.bots[bot].connector.endswith("paper_trade"):
+                (conf / f"connectors/{self._is.bots[bot].connector}.yml").write_text("encrypted: ab12\n")
+        for name, content in policies(self._is).items():
             path = self.folder / "config" / f"{name}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(content))
         (self.folder / "controllers/__pycache__").mkdir(parents=True)
-        (self.folder / "controllers/epp_v2_4.py").write_text("# the strategy\n")
-        os.utime(self.folder / "controllers/epp_v2_4.py", (time.time() - 9e5,) * 2)
-        (self.folder / ".gitignore").write_text("env/.env\ndata/\n")
-        (self.folder / "reports/ops_db").mkdir(parents=True)
+        self._write_past("controllers/epp_v2_4.py", "# the strategy\n")
+        (self.folder / ".gitignore").write_text(f"{self._is.env_file}\ndata/\n")
         self._write_scripts()
         for name, fields in REPORTS.items():
-            self.write(name, {"ts_utc": now_text(), **fields})
-        self.write("promotion_gates/latest.json", self._gates())
+            self.write(name, {"ts_utc": now_text(), **fields, **self._is.failing.get(name, {})})
+        self.write("promotion_gates/latest.json", {"ts_utc": now_text(), **self._gates()})
         for name in OTHERS:
             self.write(name, {"delta_produced_minus_ingested_since_baseline": {"hb.market_data.v1": 1}})
+        for name, text in PAST.items():
+            self._write_past(f"reports/{name}", text)
         self.refresh(None)
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """A report, in place, as the services write theirs."""
+        if name in self.unwritten:
+            return
         path = self.folder / "reports" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({**content, **self.changes.get(name, {})}))
@@ -158,7 +141,7 @@ class Project:
                 "critical_count": 0,
                 "portfolio_action": "allow",
                 "metrics": {"portfolio_daily_loss_pct": loss},
-                "risk_scope_bots": ["bot1"],
+                "risk_scope_bots": list(self._is.risk_scope),
             },
         )
         self.write(
@@ -190,23 +173,39 @@ class Project:
         )
         self.write(
             f"event_store/integrity_{day}.json",
-            {"total_events": 41_000, "missing_correlation_count": 0, "last_update_utc": now},
+            {
+                "total_events": 41_000,
+                "missing_correlation_count": 0,
+                "last_update_utc": now,
+                **({"ts_utc": now} if self._is.stamps_integrity else {}),
+            },
         )
-        (self.folder / f"reports/event_store/events_{day}.jsonl").open("a").close()
-        os.utime(self.folder / f"reports/event_store/events_{day}.jsonl")
+        with (self.folder / f"reports/event_store/events_{day}.jsonl").open("a") as events:
+            events.write(json.dumps({"event_type": "market_snapshot", "ts_utc": now}) + "\n")
         self.write(
             "exchange_snapshots/latest.json",
             {
                 "ts_utc": now,
                 "mode": "bitget_ccxt_private",
                 "bots": {
-                    "bot1": {"equity_quote": 10_000.0, "account_probe_status": "ok"},
-                    "bot3": {"equity_quote": 10_000.0, "account_probe_status": "paper_only"},
+                    bot: {
+                        "equity_quote": 10_000.0,
+                        "account_probe_status": "ok" if bot == "bot1" else "paper_only",
+                    }
+                    for bot in self._is.bots
                 },
             },
         )
         self.write("ops_db_writer/latest.json", {"ts_utc": now, "status": "pass", "errors": []})
         self.write("soak/latest.json", {"ts_utc": now, "status": "hold", "blockers": ["day2"]})
+        if "ops-scheduler" in self._is.parts:
+            self.write("ops_scheduler/heartbeat.json", {"ts_utc": now, "alive_threads": 5})
+
+    def prepare_ingest(self, port: int) -> Path:
+        """The program that fills ClickHouse on this port."""
+        self._write_script("services/clickhouse_ingest/main.py", INGEST.format(port=port))
+        self._write_past("reports/clickhouse_ingest/state.before-dry-run.json", "{}")
+        return self.folder / "services/clickhouse_ingest/main.py"
 
     def set_lying(self, is_on: bool) -> None:
         """Scripts end with exit 0 and write nothing, or do again what they should."""
@@ -217,31 +216,45 @@ class Project:
             liar.unlink(missing_ok=True)
 
     def _write_env(self) -> None:
-        folder = self.folder / "env"
-        folder.mkdir(parents=True)
-        text = "".join(f"{name}={value}\n" for name, value in _ENV.items())
-        for name in (".env", ".env.template"):
-            (folder / name).touch(mode=0o600)
-            (folder / name).write_text(text)
+        path = self.folder / self._is.env_file
+        path.parent.mkdir(parents=True)
+        text = "".join(f"{name}={value}\n" for name, value in variables(self._is).items())
+        for each in (path, path.with_name(".env.template")):
+            each.touch(mode=0o600)
+            each.write_text(text)
 
     def _write_scripts(self) -> None:
         for name, (report, fields, options) in SCRIPTS.items():
-            path = self.folder / "scripts" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            content = self._gates() if fields is None else fields
+            content = self._gates() if fields is None else {**fields, **self._is.failing.get(report, {})}
             text = _PROGRAM.format(report=report, fields=json.dumps(content), options=dict(options))
-            path.write_text(text)
+            self._write_script(f"scripts/{name}", text)
 
-    @staticmethod
-    def _gates() -> dict[str, Any]:
-        checks = [
-            {"name": name, "severity": severity, "pass": True, "reason": "ok", "evidence_paths": []}
-            for name, severity in GATES.items()
+    def _write_past(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        os.utime(path, (time.time() - _PAST,) * 2)
+
+    def _write_script(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def _gates(self) -> dict[str, Any]:
+        failed = {_GATE_OF[report] for report in self._is.failing if report in _GATE_OF}
+        checks: list[dict[str, Any]] = [
+            {
+                "name": name,
+                "severity": severity,
+                "pass": name not in failed,
+                "reason": "its check fails" if name in failed else "ok",
+                "evidence_paths": [],
+            }
+            for name, severity in self._is.gates.items()
         ]
         return {
-            "ts_utc": now_text(),
-            "status": "PASS",
-            "critical_failures": [],
+            "status": "FAIL" if failed else "PASS",
+            "critical_failures": sorted(failed),
             "validation_level": 1,
             "checks": checks,
             "notes": {"skip_replay_cycle": True, "require_day2_go": False},

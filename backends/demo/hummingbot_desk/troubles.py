@@ -12,6 +12,9 @@ from backends.demo.faults import Switch
 if TYPE_CHECKING:
     from backends.demo.hummingbot_desk.desk import Desk
 
+_LIFE = 0.5
+"""Seconds the database's writer lives before it misses the database."""
+
 
 class Troubles:
     def __init__(self, desk: Desk) -> None:
@@ -19,12 +22,16 @@ class Troubles:
         self._keeper: asyncio.Task[None] | None = None
 
     def switches(self) -> Mapping[str, Switch]:
+        """Of every generation; its catalogue says which of them there are."""
         return {
             "kill-dry-run": self._kill_dry_run,
             "kill-no-keys": self._kill_no_keys,
+            "kill-partial": self._kill_partial,
             "halt-not-obeyed": self._halt_not_obeyed,
             "bots-deaf": self._bots_deaf,
+            "bots-at-prompt": self._bots_at_prompt,
             "hard-stop": self._hard_stop,
+            "allocator-resumes": self._allocator_resumes,
             "redis-hang": self._redis_hang,
             "redis-refuse": self._desk.front.refuse,
             "recon-critical": self._recon_critical,
@@ -32,6 +39,7 @@ class Troubles:
             "reports-stale": self._reports_stale,
             "scripts-lie": self._scripts_lie,
             "postgres-down": self._postgres_down,
+            "clickhouse-down": self._clickhouse_down,
         }
 
     async def close(self) -> None:
@@ -43,6 +51,9 @@ class Troubles:
 
     async def _kill_no_keys(self, is_on: bool) -> None:
         self._desk.kill_switch.has_keys = not is_on
+
+    async def _kill_partial(self, is_on: bool) -> None:
+        self._desk.kill_switch.fails_for = 1 if is_on else 0
 
     async def _halt_not_obeyed(self, is_on: bool) -> None:
         self._desk.bots["bot1"].is_defiant = is_on
@@ -63,8 +74,14 @@ class Troubles:
             await self._desk.bus.gather()
 
     async def _hard_stop(self, is_on: bool) -> None:
-        bot = self._desk.bots["bot1"]
-        bot.reasons, bot.loss = ("daily_loss_hard_limit", 0.0172) if is_on else ("", 0.003)
+        self._desk.bots["bot1"].break_limit(is_on)
+
+    async def _bots_at_prompt(self, is_on: bool) -> None:
+        for bot in self._desk.bots.values():
+            bot.leave_alone(is_on)
+
+    async def _allocator_resumes(self, is_on: bool) -> None:
+        self._desk.resumes = is_on
 
     async def _redis_hang(self, is_on: bool) -> None:
         self._desk.front.hang(is_on)
@@ -82,6 +99,7 @@ class Troubles:
     async def _portfolio_kill(self, is_on: bool) -> None:
         said = {"status": "critical", "critical_count": 1, "portfolio_action": "kill_switch"}
         self._change("portfolio_risk/latest.json", said if is_on else {})
+        self._desk.kills = is_on
 
     def _change(self, report: str, said: Mapping[str, Any]) -> None:
         self._desk.project.changes[report] = said
@@ -94,8 +112,24 @@ class Troubles:
         self._desk.project.set_lying(is_on)
 
     async def _postgres_down(self, is_on: bool) -> None:
-        container = self._desk.engine.service("postgres")
-        if is_on:
-            await container.stop()
-        else:
-            await container.start()
+        await self._set("postgres", not is_on)
+        match self._desk.generation.writer_without_database:
+            case "dies":
+                writer = self._desk.engine.service("ops-db-writer")
+                writer.last_words = ("psycopg.OperationalError: connection refused",) if is_on else ()
+                writer.crashes_after = _LIFE if is_on else None
+                self._desk.project.unwritten = {"ops_db_writer/latest.json"} if is_on else set()
+                if is_on:
+                    await writer.crash(1)
+                elif writer.state == "restarting":
+                    await writer.restart()
+            case "tells":
+                said = {"status": "fail", "errors": ["connection refused"]}
+                self._change("ops_db_writer/latest.json", said if is_on else {})
+
+    async def _clickhouse_down(self, is_on: bool) -> None:
+        await self._set("clickhouse", not is_on)
+
+    async def _set(self, service: str, is_up: bool) -> None:
+        container = self._desk.engine.service(service)
+        await (container.start() if is_up else container.stop())

@@ -1,0 +1,156 @@
+"""An open, armed room on the Hummingbot desk's demo, in any of its generations."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from backends.config import load
+from backends.demo.hummingbot_desk.faults import FAULTS
+from backends.demo.hummingbot_desk.generations import GENERATIONS
+from backends.engine import Engine, Mode
+from backends.generation import settle
+from backends.journal.identity import identify
+from backends.model.fact import Level
+from backends.model.intent import Intent
+from backends.model.procedure import Run
+from backends.model.query import Derivation
+from backends.model.reading import Outcome
+from backends.model.safetext import SafeText
+from backends.model.trading import TradingState
+from backends.model.weigh import word_of
+from tests.servers.demo import DemoWorld, start_demo, switch
+from tests.servers.process import wait_until
+
+ID = "hummingbot-desk"
+LONGEST = 60.0
+
+
+@dataclass
+class Room:
+    """An open, armed room on the demo."""
+
+    generation: str
+    world: DemoWorld
+    engine: Engine
+    changed: threading.Event
+    folder: Path
+    by_hand: Callable[[str], object] = print
+    """What is done when a step waits for a person."""
+
+    def run(self, procedure: str, phrase: str | None = None, **params: str) -> Run:
+        """The run at its verdict; the one before may still be at its last words."""
+        while True:
+            run = self._once(procedure, phrase, params)
+            if not any("is running; wait" in text for text in run.blockers):
+                return run
+            time.sleep(0.2)
+
+    def _once(self, procedure: str, phrase: str | None, params: Mapping[str, str]) -> Run:
+        ident = str(uuid.uuid4())
+        self.engine.submit(
+            Intent(
+                ident, ID, procedure, self.engine.operator, SafeText("practice on the demo"), 0, "screen",
+                params=params, phrase=phrase,
+            )
+        )  # fmt: skip
+        ends = time.monotonic() + LONGEST
+        while time.monotonic() < ends:
+            run = self.engine.run(ident)
+            if run is not None and run.verdict is not None:
+                return run
+            if run is not None and run.awaits is not None:
+                self.by_hand(run.awaits)
+                self.engine.attest(ID, run.operation, run.awaits)
+            self.changed.wait(0.02)
+            self.changed.clear()
+        raise AssertionError(f"{procedure} came to no verdict")
+
+    def value(self, fact: str) -> Any:
+        return self.engine.board(ID).readings[fact].value
+
+    def wait_for_state(self, state: TradingState) -> None:
+        wait_until(lambda: self.engine.board(ID).trading.state is state, 20.0, f"the desk to be {state}")
+
+    def wait_for(self, fact: str, word: str) -> None:
+        """``fact`` may be a service, which reads as its state."""
+        wait_until(lambda: word_of(self.value(fact)) == word, 20.0, f"{fact} to read {word}")
+
+    def switch(self, fault: str, *, is_on: bool) -> None:
+        switch(self.world, fault, is_on=is_on)
+
+    def unread(self) -> dict[str, object]:
+        """Facts that tell an operator nothing, and what they say instead. Bot 2 is absent, as policy demands;
+        what looks back needs its time."""
+        facts = {
+            ident: fact
+            for ident, fact in self.engine.stacks[0].facts.items()
+            if not (isinstance(fact.query, Derivation) and fact.query.looks_back)
+            and not ident.startswith("bot2.")
+        }
+        desk = self.engine.checks(ID)
+        readings = {**self.engine.board(ID).readings, **desk.looked}
+        wanting = {
+            ident: (readings[ident].outcome, readings[ident].error) if ident in readings else "not asked"
+            for ident, fact in facts.items()
+            if ident not in readings
+            or readings[ident].outcome in (Outcome.FAILED, Outcome.NEVER)
+            or (readings[ident].outcome is Outcome.MISSING and fact.missing is Level.UNKNOWN)
+        }
+        # Some at a time: nobody asks a source for everything at once, and its time is for one answer.
+        desk.look(list(filter(lambda ident: facts[ident].on_demand, wanting))[:30])
+        return wanting
+
+    def wait_for_facts(self) -> None:
+        """Until every fact is read; AssertionError with those that are not."""
+        ends = time.monotonic() + 20.0
+        while (unread := self.unread()) and time.monotonic() < ends:
+            time.sleep(0.3)
+        assert not unread, unread
+
+    def type_again(self, bot: str) -> None:
+        """What typing stop and start in the bot's terminal comes to, or making it anew where it has none."""
+        with self.docker() as client:
+            client.restart(f"{GENERATIONS[self.generation].prefix}{bot}")
+
+    def begin_anew(self) -> None:
+        """Every container runs, with no fault and no switch set."""
+        for name in FAULTS[self.generation]:
+            self.switch(name, is_on=False)
+        for path in self.folder.glob("data/*/conf/controllers/*.yml"):
+            path.write_text(path.read_text().replace("manual_kill_switch: true", "manual_kill_switch: false"))
+        with self.docker() as client:
+            for bot in GENERATIONS[self.generation].bots:
+                client.start(f"{GENERATIONS[self.generation].prefix}{bot}")
+
+    @contextlib.contextmanager
+    def docker(self) -> Iterator[docker.APIClient]:
+        with contextlib.closing(docker.APIClient(self.world["docker"])) as client:
+            yield client
+
+
+@contextlib.contextmanager
+def desk_room(state: Path, *options: str) -> Iterator[Room]:
+    """A room on a demo of its own, which ends with the block."""
+    world = start_demo(ID, *options)
+    try:
+        stack = settle(load(world.config, env=os.environ).stacks)[0]
+        assert stack.generation is not None
+        engine = Engine([replace(stack, is_single_operator=True)], Mode.ARMED, state, identify())
+        changed = threading.Event()
+        engine.subscribe(changed.set)
+        engine.start()
+        wait_until(lambda: engine.wait_asked(ID, 0.1), 20, "a first look at everything")
+        yield Room(stack.generation.id, world, engine, changed, Path(world.config).parent / "hbot")
+        engine.stop(2.0)
+    finally:
+        world.stop()

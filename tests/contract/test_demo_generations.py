@@ -1,0 +1,124 @@
+"""The Hummingbot desk before and after the generation its file describes, by the room that ships."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from backends.config import load
+from backends.demo.hummingbot_desk.generations import GENERATIONS
+from backends.generation import settle
+from backends.model.procedure import Verdict
+from backends.model.trading import TradingState
+from tests.contract.desk_room import ID, Room, desk_room
+from tests.servers.process import wait_until
+
+
+@pytest.fixture(scope="class")
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    """One for all tests of a generation."""
+    wanted = request.cls.generation
+    with desk_room(tmp_path_factory.mktemp("state"), "--variant", wanted) as opened:
+        assert opened.generation == wanted
+        yield opened
+
+
+@pytest.fixture
+def room(opened: Room) -> Room:
+    opened.begin_anew()
+    return opened
+
+
+class Each:
+    """What holds for every one of them."""
+
+    seen_without_database: tuple[str, str]
+    """Where the database's writer shows that it misses it."""
+
+    def test_every_fact_is_read(self, room: Room) -> None:
+        room.wait_for_facts()
+
+    def test_its_containers_tell_the_generation_without_the_config_file(self, room: Room) -> None:
+        text = room.world.config.read_text()
+        config = room.world.config.with_name("unsaid.toml")
+        config.write_text(text.replace(f'variant = "{room.generation}"\n', ""))
+        assert config.stat().st_size < len(text.encode())
+        (stack,) = settle(load(config, env={}).stacks)
+        assert stack.generation is not None
+        assert (stack.generation.id, stack.generation.doubt) == (room.generation, None)
+
+    def test_what_becomes_of_the_writer_without_its_database_is_seen(self, room: Room) -> None:
+        room.switch("postgres-down", is_on=True)
+        room.wait_for(*self.seen_without_database)
+
+    def test_a_halt_stops_every_bot(self, room: Room) -> None:
+        bots = GENERATIONS[room.generation].bots
+        for bot in bots:
+            room.wait_for(f"{bot}.state", "running")
+        halted = room.run("halt")
+        assert halted.verdict is Verdict.VERIFIED, halted.sentence
+        assert all(f"{bot}: " in halted.sentence for bot in bots)
+        assert ("orders of bot 1: " in halted.sentence) == (room.generation == "H")
+        for bot, trader in bots.items():
+            told = room.folder / f"data/{bot}/conf/controllers/{trader.controller}.yml"
+            assert "manual_kill_switch: true" in told.read_text()
+        room.wait_for_state(TradingState.HALTED)
+
+
+class TestBefore(Each):
+    generation = "R0"
+    seen_without_database = ("service:ops-db-writer", "restarting")
+
+    def test_a_bot_at_its_prompt_does_not_trade_until_somebody_starts_its_strategy(self, room: Room) -> None:
+        room.wait_for("bot1.state", "running")
+        room.switch("bots-at-prompt", is_on=True)
+        room.wait_for("service:bot1", "running")
+        room.by_hand = lambda _step: room.switch("bots-at-prompt", is_on=False)
+        run = room.run("start-strategy", phrase=f"RESUME {ID}", bot="bot1", script="v2_epp_v2_4_bot_a.yml")
+        assert run.verdict is Verdict.VERIFIED, (run.sentence, run.blockers)
+
+    def test_a_dry_run_of_the_ingest_loses_rows_and_its_cursor_is_kept_aside(self, room: Room) -> None:
+        events, ingest = room.folder / "reports/event_store", room.folder / "reports/clickhouse_ingest"
+
+        def lines() -> int:
+            return sum(len(path.read_text().splitlines()) for path in events.glob("events_*.jsonl"))
+
+        before = json.loads((ingest / "state.json").read_text())
+        wait_until(lambda: lines() > sum(before.values()), 10, "another event")
+        room.switch("reports-stale", is_on=True)
+        dry = room.run("clickhouse-dry-run", phrase="clickhouse-ingest")
+        assert dry.verdict is Verdict.VERIFIED, (dry.sentence, dry.blockers)
+        once = room.run("clickhouse-once")
+        assert once.verdict is Verdict.VERIFIED, (once.sentence, once.blockers)
+        assert json.loads((ingest / "latest.json").read_text())["rows_inserted"] == 0
+        assert json.loads((ingest / "state.before-dry-run.json").read_text()) == before
+
+
+class TestAfter(Each):
+    generation = "H"
+    seen_without_database = ("ops.status", "fail")
+
+    def test_the_file_s_pause_outlasts_the_allocator_which_ends_that_of_the_bus(self, room: Room) -> None:
+        with contextlib.closing(
+            redis.Redis.from_url(room.world["redis"], password=GENERATIONS["H"].password)
+        ) as bus:
+            soft = {"instance_name": "bot7", "controller_id": "any", "action": "soft_pause"}
+            room.wait_for("bot7.state", "running")
+            bus.xadd("hb.execution_intent.v1", {"payload": json.dumps(soft)})
+            room.wait_for("bot7.state", "soft_pause")
+            paused = room.run("pause-bot", bot="bot6")
+            assert paused.verdict is Verdict.VERIFIED, (paused.sentence, paused.blockers)
+            room.switch("allocator-resumes", is_on=True)
+            room.wait_for("bot7.state", "running")
+            room.wait_for("bot6.state", "hard_stop")
+
+    def test_a_kill_that_left_an_order_is_no_stop(self, room: Room) -> None:
+        room.wait_for("bot1.state", "running")
+        room.switch("kill-partial", is_on=True)
+        stopped = room.run("stop-bot1")
+        assert stopped.verdict is Verdict.CONTRADICTED, stopped.sentence
+        assert "Last kill reads partial" in stopped.sentence
