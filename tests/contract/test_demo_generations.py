@@ -112,6 +112,7 @@ class TestAfter(Each):
             room.wait_for("bot7.state", "soft_pause")
             paused = room.run("pause-bot", bot="bot6")
             assert paused.verdict is Verdict.VERIFIED, (paused.sentence, paused.blockers)
+            room.wait_for("bot7.state", "soft_pause")
             room.switch("allocator-resumes", is_on=True)
             room.wait_for("bot7.state", "running")
             room.wait_for("bot6.state", "hard_stop")
