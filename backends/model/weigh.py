@@ -173,8 +173,10 @@ def _shown(condition: Condition, reading: Reading[Any], now: Instant) -> str:
         certain, least = lies_back(reading, now), condition.min_age
         if past is None:
             return "no time"
-        is_too_soon = least is not None and certain is not None and certain < least <= past
-        return f"{past:.0f} s ago" + (f" by the clock, seen here for {certain:.0f} s" if is_too_soon else "")
+        text = f"{past:.0f} s ago"
+        if least is not None and certain is not None and certain < least <= past:
+            text += f", but a clock can be set: watched here for {certain:.0f} of {least:.0f} s"
+        return text
     if condition.at_most is not None or condition.at_least is not None:
         number, left = counted(reading.value, condition.where)
         return "no complete count" if number is None else f"{number:g}" + (f": {left}" if left else "")

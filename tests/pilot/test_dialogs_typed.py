@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from textual import events
 
+from backends.model.board import Board
+from backends.model.clock import Instant
 from tests.pilot import platform
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.app import ControlRoom
@@ -162,6 +164,21 @@ async def test_the_minimum_halt_is_counted_down() -> None:
         await it.choose("resume")
         assert "The halt is less than 60 s old. Find its cause first (reads 23 s ago)" in it.text()
         assert "37 s to go" in it.text()
+
+
+async def test_a_halt_that_no_room_has_watched_is_counted_down_from_the_first_look() -> None:
+    """Old by the clock alone, which is how it looks to the first room on a host."""
+
+    def look(now: Instant) -> Board:
+        board = platform.board(now, platform.HALTED)
+        known = replace(board.readings["kill.at"], past_at_least=10.0)
+        return replace(board, readings={**board.readings, known.key: known})
+
+    async with opened(make_room(look, stack=platform.STACK), (120, 60)) as it:
+        await it.choose("resume")
+        words = " ".join(it.text().replace("│", " ").split())
+        assert "NOT SO, 50 s to go: The halt is less than 60 s old." in words
+        assert "s ago, but a clock can be set: watched here for 10 of 60 s)" in words
 
 
 async def test_everything_must_have_held_for_a_while() -> None:
