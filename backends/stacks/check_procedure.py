@@ -163,7 +163,10 @@ def _params(facts: Mapping[str, schema.FactSpec], procedure: schema.ProcedureSpe
 
 def _require(spec: schema.StackFile, procedure: schema.ProcedureSpec, row: RequireRow) -> Iterator[Complaint]:
     yield from demanded(spec, row)
-    yield from _names(procedure, None, row.where, ("where",))
+    # What is chosen is known when preconditions are weighed; what else steps may name is not.
+    chosen = {param.name for param in procedure.param}
+    for key in ("fact", "because", "where"):
+        yield from _unnamed(getattr(row, key), chosen, (key,))
 
 
 def _step(
@@ -281,9 +284,14 @@ def _names(
     """Names in ``template`` that nothing gives a value."""
     wanted = {*RESERVED, *(param.name for param in procedure.param), *procedure.seen}
     wanted |= set(each.columns if each is not None else ())
+    yield from _unnamed(template, wanted, place)
+
+
+def _unnamed(template: Any, wanted: set[str], place: Place) -> Iterator[Complaint]:
     for name in sorted(names_in(template) - wanted):
         options = ", ".join(f"${option}" for option in sorted(wanted))
-        yield place, f"${name} has no value; expected one of: {options}"
+        expected = f"one of: {options}" if options else "no name, for nothing is chosen"
+        yield place, f"${name} has no value; expected {expected}"
 
 
 def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Iterator[Complaint]:
