@@ -79,6 +79,8 @@ class Entry:
     operator: Identity | None = None
     """When it is not the session's own."""
     approver: str | None = None
+    approval: str | None = None
+    """The code of the consent that this uses up."""
     via: str = ""
     reason: str = ""
     targets: Sequence[str] = ()
@@ -133,6 +135,7 @@ def body(entry: Entry, session: Session, at: Instant) -> dict[str, Any]:
         "class": entry.risk,
         "operation": entry.operation,
         "approver": entry.approver,
+        "approval": entry.approval,
         "reason": entry.reason,
         "targets": list(entry.targets),
         "plan": entry.plan,

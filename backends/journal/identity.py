@@ -42,6 +42,12 @@ def name_of(uid: int) -> str:
         return f"uid {uid}"
 
 
+def told(user: str, login: str | None, *, is_shared: bool) -> str:
+    """The account in words, with what else there is to know of who it was: ``root by kim, shared``."""
+    name = user if login is None else f"{user} by {login}"
+    return f"{name}, shared" if is_shared else name
+
+
 def _login(uid: int) -> str | None:
     try:
         login = int(LOGIN.read_text("ascii"))

@@ -104,6 +104,8 @@ class _About(Record, kw_only=True):
     risk: RiskWord | None = field(name="class", default=None)
     operation: Text | None = None
     approver: Text | None = None
+    approval: Text | None = None
+    """The code of the consent that is used up by this."""
     reason: Text | None = None
     targets: list[str] | None = None
     plan: Sha256 | None = None

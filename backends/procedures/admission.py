@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -19,12 +19,13 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.weigh import Weighed, weigh, word_of
 from backends.procedures import confirm, demands
-from backends.procedures.approval import ApprovalBook, ApprovalError
+from backends.procedures.approval import ApprovalBook, ApprovalError, used_before
 from backends.procedures.conditions import Holding, filled, needed
 from backends.procedures.disk import answered
 from backends.procedures.dry_run import PlanBook
 from backends.procedures.evidence import Eyes
 from backends.procedures.plan import Plan, make_plan
+from backends.procedures.resumes import Record
 
 READ: Final = 2.0
 """Seconds one fact may take to be read before something is decided by it."""
@@ -49,7 +50,10 @@ class Admission:
 
 
 class Gatekeeper:
-    """Reads what an intent rests on, and says what keeps it from starting."""
+    """Reads what an intent rests on, and says what keeps it from starting.
+
+    ``recent`` gives the newest records of the journal, oldest first; it may block.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class Gatekeeper:
         holding: Holding,
         approvals: ApprovalBook | None,
         plans: PlanBook | None,
+        recent: Callable[[], Iterable[Record]],
     ) -> None:
         self._stack = stack
         self._eyes = eyes
@@ -66,6 +71,7 @@ class Gatekeeper:
         self._holding = holding
         self._approvals = approvals
         self._plans = plans
+        self._recent = recent
 
     async def admit(
         self, intent: Intent, procedure: Procedure, board: Board | None, against: Iterable[str]
@@ -106,10 +112,19 @@ class Gatekeeper:
             return Admission(plan, (f"a second person must approve: {error}",), weighed)
         return Admission(plan, (), weighed, approver, told)
 
-    async def weigh_now(self, intent: Intent, procedure: Procedure) -> tuple[Weighed, ...]:
-        """The preconditions, read once more."""
+    async def against_now(self, intent: Intent, procedure: Procedure, approver: str | None) -> list[str]:
+        """What stands against the first step once the intent is in the journal: the preconditions, read once
+        more, and an approval that was used before."""
         readings = await self._gather(self._conditions(intent, procedure), READ)
-        return self.weigh(intent, procedure, readings)
+        weighed = self.weigh(intent, procedure, readings)
+        against = [str(each.sentence) for each in weighed if not each.holds]
+        if approver is None:
+            return against
+        try:
+            is_used = await answered(lambda: used_before(self._recent(), intent))
+        except OSError as error:
+            return [*against, f"whether the approval was used before is not known: {error.strerror or error}"]
+        return [*against, "the approval was used already: ask for another"] if is_used else against
 
     def weigh(
         self, intent: Intent, procedure: Procedure, readings: Mapping[str, Reading[Any]]
@@ -191,7 +206,7 @@ class Gatekeeper:
     def _approver(self, intent: Intent, plan: Plan) -> str:
         if self._approvals is None or intent.approval is None:
             raise ApprovalError("ask for it, and have somebody else run: controlroom approve")
-        return self._approvals.take(intent.approval, intent, plan.hash)
+        return self._approvals.approver(intent.approval, intent, plan.hash)
 
 
 def in_one(blockers: Iterable[str]) -> SafeText:

@@ -6,14 +6,16 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from backends.journal.identity import name_of
+from backends.journal.entry import Kind
+from backends.journal.identity import name_of, told
 from backends.model.clock import Clock
 from backends.model.intent import Identity, Intent
+from backends.model.safetext import SafeText
 
 VALID: Final = 300.0
 """Seconds a request may be approved, and an approval used."""
@@ -44,14 +46,21 @@ class Request:
     host: str
     at: float
     """Epoch seconds."""
+    login: str | None = None
+    """Whose login it was, where that is another account: the same person however the account was changed."""
+
+    def is_by(self, user: str, login: str | None) -> bool:
+        """Whether the one who asked may be this very person."""
+        return bool({self.user, self.login} & {user, login} - {None})
 
 
 class ApprovalBook:
     """Requests and approvals as files in one folder that all operators of a host can write to.
 
     Who approved is whoever owns the file, by the name the operating system has for that user; what is
-    written in it says only to which request and plan. So nobody can approve as another, and a consent that
-    is moved or linked to another request is none.
+    written in it says to which request and plan, and what else the approver's room knew of them. So nobody
+    can approve as another, and a consent that is moved or linked to another request is none. That it is used
+    once is seen from the journal: ``used_before``.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
@@ -63,7 +72,7 @@ class ApprovalBook:
         who = intent.operator
         made = Request(
             secrets.token_hex(4), intent.stack, intent.procedure, dict(intent.params), plan,
-            str(intent.reason), who.user, who.uid, who.host, self._clock.now().wall,
+            str(intent.reason), who.user, who.uid, who.host, self._clock.now().wall, who.login,
         )  # fmt: skip
         self._write(made.code, "request", asdict(made))
         return made
@@ -83,12 +92,16 @@ class ApprovalBook:
     def approve(self, code: str, approver: Identity) -> Request:
         """Consent as ``approver``. Raises ApprovalError, and OSError when it cannot be written."""
         request = self._request(code)
-        if request.uid == approver.uid or request.user == approver.user:
-            raise ApprovalError(f"{approver.user} asked for it: another person must approve")
+        if request.uid == approver.uid or request.is_by(approver.user, approver.login):
+            raise ApprovalError(f"{request.login or request.user} asked for it: another person must approve")
         if approver.uid != os.getuid():
             raise ApprovalError(f"this process does not run as {approver.user}")
+        given = {
+            "code": code, "plan": request.plan, "at": self._clock.now().wall,
+            "login": approver.login, "shared": approver.is_shared,
+        }  # fmt: skip
         try:
-            self._write(code, "approval", {"code": code, "plan": request.plan, "at": self._clock.now().wall})
+            self._write(code, "approval", given)
         except FileExistsError:
             raise ApprovalError("it is approved already") from None
         return request
@@ -98,21 +111,17 @@ class ApprovalBook:
         request = self._request(code)
         if not self._path(code, "approval").exists():
             return None
-        return name_of(self._approver(request))
+        return self._approver(request)
 
-    def take(self, code: str, intent: Intent, plan: str) -> str:
-        """Use an approval up for this intent; the approver's name. Raises ApprovalError and OSError."""
+    def approver(self, code: str, intent: Intent, plan: str) -> str:
+        """Who consents to this intent, in words. Raises ApprovalError."""
         request = self._request(code)
         if (request.stack, request.procedure, request.plan) != (intent.stack, intent.procedure, plan):
             raise ApprovalError("the approval is for something else, or the situation has changed since")
         if request.uid != intent.operator.uid:
             raise ApprovalError(f"the approval was asked for by {request.user}")
-        approver = self._approver(request)
-        try:
-            self._write(code, "used", {"operation": intent.id, "at": self._clock.now().wall})
-        except FileExistsError:
-            raise ApprovalError("the approval was used already") from None
-        return name_of(approver)
+        # The request is a file of theirs, and may say by now that somebody else asked.
+        return self._approver(replace(request, user=intent.operator.user, login=intent.operator.login))
 
     def _request(self, code: str) -> Request:
         data, _ = self._load(code, "request")
@@ -122,15 +131,17 @@ class ApprovalBook:
         except TypeError:
             raise ApprovalError(f"{code} cannot be understood") from None
 
-    def _approver(self, request: Request) -> int:
-        """Whose consent to exactly this there is."""
+    def _approver(self, request: Request) -> str:
+        """Whose consent to exactly this there is, and whether several people use that account."""
         given, owner = self._load(request.code, "approval")
-        if owner == request.uid:
+        user, said = name_of(owner), given.get("login")
+        login = str(SafeText(said, 64)) if isinstance(said, str) else None
+        if owner == request.uid or request.is_by(user, login):
             raise ApprovalError("the approval does not come from a second person")
         if (given.get("code"), given.get("plan")) != (request.code, request.plan):
             raise ApprovalError("the approval was given to another request")
         self._fresh(given)
-        return owner
+        return told(user, login, is_shared=owner == 0 or given.get("shared") is True)
 
     def _fresh(self, data: Mapping[str, Any]) -> None:
         at = data.get("at")
@@ -165,3 +176,16 @@ class ApprovalBook:
             json.dump(data, file)
             file.flush()
             os.fsync(file.fileno())
+
+
+def used_before(records: Iterable[Mapping[str, Any]], intent: Intent) -> bool:
+    """Whether the approval is not this intent's: by the journal, the first that began by it has used it up.
+
+    ``records`` are the journal's newest, oldest first, with this intent's own among them.
+    """
+    begun = (
+        record.get("operation")
+        for record in records
+        if record.get("kind") == Kind.INTENT.value and record.get("approval") == intent.approval
+    )
+    return next(begun, None) != intent.id

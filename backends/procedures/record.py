@@ -44,6 +44,7 @@ def intent_of(plan: Plan, stack: Stack, before: Sequence[Mapping[str, Any]], app
         targets=sorted(plan.sources),
         before=before,
         approver=approver,
+        approval=None if approver is None else intent.approval,
     )
 
 

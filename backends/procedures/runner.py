@@ -93,7 +93,9 @@ class Procedures:
         self._plans = None if state is None else PlanBook(state / "plans", clock)
         self.approvals = None if state is None else ApprovalBook(state / "approvals", clock)
         """Where a second person's consent is asked for and kept; None without a folder."""
-        self._gate = Gatekeeper(stack, self._eyes, clock, self._holding, self.approvals, self._plans)
+        self._gate = Gatekeeper(
+            stack, self._eyes, clock, self._holding, self.approvals, self._plans, recent
+        )  # fmt: skip
 
     def running(self, procedure: str) -> str | None:
         """The operation that is running this procedure now, up to its verdict."""
@@ -307,7 +309,7 @@ class Procedures:
             self._journal,
             self._clock,
             self._on_change,
-            lambda: self._gate.weigh_now(plan.intent, plan.procedure),
+            lambda: self._gate.against_now(plan.intent, plan.procedure, admission.approver),
             stops,
             admission.approver,
             admission.notes,

@@ -26,7 +26,6 @@ from backends.model.procedure import (
 )
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.model.weigh import Weighed
 from backends.procedures.dry_run import RecordingEffector
 from backends.procedures.evidence import NOTHING_BEFORE, Before, Evidence, Eyes, Sight
 from backends.procedures.overtaken import StopWatch
@@ -53,8 +52,8 @@ PASSED: Final = (StepState.VERIFIED, StepState.ACKNOWLEDGED)
 class SequenceRunner:
     """One run of one procedure that is no stop. ``run`` ends with the verdict and leaves nothing behind.
 
-    ``recheck`` reads the preconditions once more, after the intent is on the disk and right before the
-    first step; ``stops`` tells before each step whether a stop has overtaken it. A step without an answer
+    ``recheck`` says what stands against it, after the intent is on the disk and right before the first
+    step; ``stops`` tells before each step whether a stop has overtaken it. A step without an answer
     is UNKNOWN until a read-back shows its effect; it is sent again only if it is idempotent, and never when
     it moves the market.
     """
@@ -68,7 +67,7 @@ class SequenceRunner:
         recorder: Recorder,
         clock: Clock,
         on_change: Callable[[Run], None],
-        recheck: Callable[[], Awaitable[tuple[Weighed, ...]]],
+        recheck: Callable[[], Awaitable[Sequence[str]]],
         stops: StopWatch,
         approver: str | None = None,
         notes: Sequence[str] = (),
@@ -131,9 +130,8 @@ class SequenceRunner:
             return await self._conclude(Verdict.REFUSED, ["the journal cannot be written; nothing was sent"])
         if self._plan.intent.is_dry:
             return await self._dry(blockers)
-        failing = [str(each.sentence) for each in await self._recheck() if not each.holds]
-        if failing:
-            return await self._conclude(Verdict.REFUSED, failing)
+        if against := await self._recheck():
+            return await self._conclude(Verdict.REFUSED, against)
         for step in self._plan.steps:
             if (why := await self._stops.overtaken()) is not None:
                 self.interrupt(why)

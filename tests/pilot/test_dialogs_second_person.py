@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.journal.identity import identify
+from backends.journal.identity import identify, told
 from tests.pilot import platform
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.dialogs.procedure_dialog import Stage
@@ -17,6 +17,7 @@ from tui.dialogs.typed_dialog import TypedDialog
 from tui.screens.procedures import ProcedureScreen
 
 SECOND = identify()
+BY = told(SECOND.user, SECOND.login, is_shared=SECOND.is_shared)
 
 
 @asynccontextmanager
@@ -64,11 +65,11 @@ async def test_the_command_is_shown_and_the_consent_goes_with_the_intent(tmp_pat
         assert (request.procedure, request.reason) == ("resume", "the cause was found")
         it.engine.approvals().approve(code, SECOND)
         await look(it, "Everything is as it must be")
-        assert f"{SECOND.user} has approved" in it.text()
+        assert f"approved by {BY}; good for" in it.text()
         await it.press("enter")
         (intent,) = it.engine.submitted
         assert (intent.approval, intent.plan) == (code, request.plan)
-        assert it.engine.approvals().take(code, intent, intent.plan or "") == SECOND.user
+        assert it.engine.approvals().approver(code, intent, intent.plan or "") == BY
 
 
 async def test_nobody_is_asked_before_there_is_a_reason_to_read(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ async def test_a_consent_to_another_situation_is_none(tmp_path: Path) -> None:
     async with asking(tmp_path) as it:
         code = await ask(it)
         it.engine.approvals().approve(code, SECOND)
-        await look(it, f"{SECOND.user} has approved")
+        await look(it, f"approved by {BY}; good for")
         later = {**platform.HALTED, "kill.epoch": "2026-09-21T11:59:00.000000+00:00"}
         await it.put(platform.board(it.clock.now(), later))
         await it.press("tab", "enter")

@@ -323,7 +323,7 @@ def office(
     state: Path | None = None,
     takes: float | None = 0.001,
     paper: Paper | None = None,
-    recent: Callable[[], Iterable[Mapping[str, Any]]] = tuple,
+    recent: Callable[[], Iterable[Mapping[str, Any]]] | None = None,
     **changes: Any,
 ) -> Office:
     desk = desk or Desk()
@@ -339,6 +339,6 @@ def office(
         runs.append,
         Random(1).random,
         state,
-        recent=recent,
+        recent=recent or paper.records,
     )
     return Office(desk, made, looker, paper, procedures, runs)

@@ -186,6 +186,13 @@ class Paper:
     def post(self, entry: Entry) -> None:
         self.entries.append((now(), entry))
 
+    def records(self) -> list[dict[str, Any]]:
+        """What the other rooms of the host read of it about approvals."""
+        return [
+            {"kind": entry.kind.value, "operation": entry.operation, "approval": entry.approval}
+            for _, entry in self.entries
+        ]
+
 
 @dataclass
 class Room:

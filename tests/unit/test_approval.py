@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pwd
@@ -11,17 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from backends.journal.identity import identify
+from backends.journal.identity import identify, told
 from backends.model.intent import Identity
-from backends.model.procedure import Verdict
+from backends.model.procedure import Run, Verdict
 from backends.procedures.approval import ApprovalBook, ApprovalError
 from tests.clock import FakeClock
 from tests.sim.desk import RESUME, asked, office
 from tests.sim.virtual import simulate
+from tests.sim.world import Paper
 
 PLAN = "a" * 64
 ME = identify()
 """Whoever this process is: nobody else can consent by it."""
+BY = told(ME.user, ME.login, is_shared=ME.is_shared)
 OTHER = Identity("kim", os.getuid() + 1, "ops1")
 WANTED = asked(operator=OTHER)
 
@@ -31,14 +34,12 @@ def book(tmp_path: Path, fake_clock: FakeClock) -> ApprovalBook:
     return ApprovalBook(tmp_path / "approvals", fake_clock)
 
 
-def test_what_another_person_approved_can_be_used_once(book: ApprovalBook) -> None:
+def test_another_person_approves_what_was_asked_for(book: ApprovalBook) -> None:
     code = book.request(WANTED, PLAN).code
     assert [request.reason for request in book.pending()] == ["all clear, ticket OPS-7"]
     assert book.approve(code, ME).procedure == "resume"
     assert book.pending() == []
-    assert book.take(code, WANTED, PLAN) == ME.user
-    with pytest.raises(ApprovalError, match="used already"):
-        book.take(code, WANTED, PLAN)
+    assert book.approver(code, WANTED, PLAN) == BY
 
 
 def test_whoever_waits_is_told_who_has_approved_and_when_it_is_too_late(
@@ -47,14 +48,18 @@ def test_whoever_waits_is_told_who_has_approved_and_when_it_is_too_late(
     code = book.request(WANTED, PLAN).code
     assert book.given(code) is None
     book.approve(code, ME)
-    assert book.given(code) == ME.user
+    assert book.given(code) == BY
     fake_clock.advance(301)
     with pytest.raises(ApprovalError, match="older than 5 minutes"):
         book.given(code)
 
 
-@pytest.mark.parametrize("who", [OTHER, replace(ME, user="kim"), replace(ME, uid=OTHER.uid)])
-def test_whoever_asked_cannot_approve_by_number_or_by_name(book: ApprovalBook, who: Identity) -> None:
+@pytest.mark.parametrize(
+    "who", [OTHER, replace(ME, user="kim"), replace(ME, uid=OTHER.uid), replace(ME, user="ops", login="kim")]
+)
+def test_whoever_asked_cannot_approve_by_number_by_name_or_from_another_account(
+    book: ApprovalBook, who: Identity
+) -> None:
     code = book.request(WANTED, PLAN).code
     with pytest.raises(ApprovalError, match="another person"):
         book.approve(code, who)
@@ -72,7 +77,30 @@ def test_the_approver_is_called_what_the_system_calls_the_owner_of_the_file(
     code = book.request(WANTED, PLAN).code
     said = {"code": code, "plan": PLAN, "at": FakeClock().now().wall, "user": "ann", "uid": ME.uid + 2}
     (tmp_path / "approvals" / f"{code}.approval").write_text(json.dumps(said))
-    assert book.given(code) == book.take(code, WANTED, PLAN) == pwd.getpwuid(os.getuid()).pw_name
+    name = pwd.getpwuid(os.getuid()).pw_name
+    by = told(name, None, is_shared=os.getuid() == 0)
+    assert book.given(code) == book.approver(code, WANTED, PLAN) == by
+
+
+def test_whoever_became_another_user_to_ask_cannot_consent_as_themselves(
+    book: ApprovalBook, tmp_path: Path
+) -> None:
+    """Whatever they write into the request, which is their own file."""
+    wanted = asked(operator=replace(OTHER, user="root", login=ME.user))
+    request = book.request(wanted, PLAN)
+    with pytest.raises(ApprovalError, match=f"{ME.user} asked for it"):
+        book.approve(request.code, ME)
+    file = tmp_path / "approvals" / f"{request.code}.request"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "user": "ann", "login": None}))
+    book.approve(request.code, ME)
+    with pytest.raises(ApprovalError, match="second person"):
+        book.approver(request.code, wanted, PLAN)
+
+
+def test_a_consent_from_an_account_of_several_people_says_so(book: ApprovalBook) -> None:
+    code = book.request(WANTED, PLAN).code
+    book.approve(code, replace(ME, login="lee", is_shared=True))
+    assert book.given(code) == book.approver(code, WANTED, PLAN) == f"{ME.user} by lee, shared"
 
 
 def test_whoever_asked_cannot_write_the_consent_themselves(book: ApprovalBook, tmp_path: Path) -> None:
@@ -81,7 +109,7 @@ def test_whoever_asked_cannot_write_the_consent_themselves(book: ApprovalBook, t
     said = {"code": code, "plan": PLAN, "at": FakeClock().now().wall, "user": "ann", "uid": ME.uid + 2}
     (tmp_path / "approvals" / f"{code}.approval").write_text(json.dumps(said))
     with pytest.raises(ApprovalError, match="second person"):
-        book.take(code, mine, PLAN)
+        book.approver(code, mine, PLAN)
 
 
 @pytest.mark.parametrize("how", [os.rename, os.link, os.symlink])
@@ -92,7 +120,7 @@ def test_a_consent_to_one_thing_cannot_be_moved_to_another(
     given, wanted = (book.request(WANTED, plan).code for plan in ("b" * 64, PLAN))
     book.approve(given, ME)
     how(tmp_path / "approvals" / f"{given}.approval", tmp_path / "approvals" / f"{wanted}.approval")
-    for use in (lambda: book.given(wanted), lambda: book.take(wanted, WANTED, PLAN)):
+    for use in (lambda: book.given(wanted), lambda: book.approver(wanted, WANTED, PLAN)):
         with pytest.raises(ApprovalError, match=r"another request|cannot be read"):
             use()
 
@@ -112,7 +140,7 @@ def test_it_is_good_for_nothing_else(
     code = book.request(WANTED, PLAN).code
     book.approve(code, ME)
     with pytest.raises(ApprovalError, match=why):
-        book.take(code, replace(WANTED, **change), plan)  # type: ignore[arg-type]  # fields by name
+        book.approver(code, replace(WANTED, **change), plan)  # type: ignore[arg-type]  # fields by name
 
 
 def test_it_ends_after_five_minutes(book: ApprovalBook, fake_clock: FakeClock) -> None:
@@ -122,7 +150,7 @@ def test_it_ends_after_five_minutes(book: ApprovalBook, fake_clock: FakeClock) -
     fake_clock.advance(2)
     assert book.pending() == []
     with pytest.raises(ApprovalError, match="older than 5 minutes"):
-        book.take(code, WANTED, PLAN)
+        book.approver(code, WANTED, PLAN)
     late = book.request(WANTED, PLAN).code
     fake_clock.advance(301)
     with pytest.raises(ApprovalError, match="older than 5 minutes"):
@@ -151,7 +179,39 @@ def test_a_resume_that_needs_a_second_person_waits_for_one(tmp_path: Path) -> No
         return [alone.verdict, early.verdict, together.verdict]
 
     assert simulate(go()) == [Verdict.REFUSED, Verdict.REFUSED, Verdict.VERIFIED]
-    assert [e.approver for _, e in made.paper.entries if e.approver] == [ME.user]
+    assert [e.approver for _, e in made.paper.entries if e.approver] == [BY]
+
+
+@pytest.mark.parametrize("again", ["afterwards", "at the same time"])
+def test_an_approval_is_used_once_by_the_journal_whatever_files_are_deleted(
+    tmp_path: Path, again: str
+) -> None:
+    """Two rooms of whoever asked, with the same journal and their own desks."""
+    guarded = {"resume": replace(RESUME, needs_approval=True)}
+    paper = Paper()
+    rooms = [office(state=tmp_path, procedures=guarded, paper=paper) for _ in range(2)]
+    book = rooms[0].procedures.approvals
+    assert book is not None
+
+    async def use(number: int, code: str) -> Run:
+        return await rooms[number].procedures.execute(asked(operator=OTHER, id=f"op-{number}", approval=code))
+
+    async def go() -> list[Run]:
+        dry = await rooms[0].procedures.execute(asked(operator=OTHER, is_dry=True))
+        code = book.request(asked(operator=OTHER), dry.plan).code
+        book.approve(code, ME)
+        if again == "at the same time":
+            return list(await asyncio.gather(use(0, code), use(1, code)))
+        first = await use(0, code)
+        for file in (tmp_path / "approvals").iterdir():
+            if file.name not in (f"{code}.request", f"{code}.approval"):
+                file.unlink()
+        return [first, await use(1, code)]
+
+    first, second = simulate(go())
+    assert (first.verdict, second.verdict) == (Verdict.VERIFIED, Verdict.REFUSED)
+    assert "the approval was used already" in second.sentence
+    assert rooms[1].desk.sent == []
 
 
 def test_a_single_operator_may_be_configured_and_it_is_journalled() -> None:

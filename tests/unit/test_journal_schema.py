@@ -25,6 +25,7 @@ FACT = {"fact": "kill.state", "value": "ACTIVE", "quality": "fresh", "age": 0.2}
 FULL = {
     Kind.INTENT: {
         "operator": Identity("root", 0, "ops2", is_shared=True, login="lee"), "approver": "kim",
+        "approval": "0a1b2c3d",
         "via": "screen", "reason": "drill",
         "targets": ("redis",), "before": (FACT, {"require": "long", "standing": "holds", "text": "90 s"}),
     },

@@ -15,7 +15,7 @@ from backends.journal.due import Cleared, due, survey, too_young
 from backends.journal.entry import Session as Writer
 from backends.journal.entry import boot_id
 from backends.journal.export import bundle, safe, write_private
-from backends.journal.identity import identify
+from backends.journal.identity import identify, told
 from backends.journal.query import Query, moment
 from backends.journal.redact import Redactor
 from backends.journal.verify import Verification, read, verify
@@ -245,10 +245,8 @@ def _who(record: Mapping[str, Any]) -> str:
     operator = record.get("operator")
     if not isinstance(operator, Mapping):
         return ""
-    name = str(operator.get("user", ""))
-    if "login" in operator:
-        name += f" by {operator['login']}"
-    return f"{name}, shared" if operator.get("shared") else name
+    user, login = str(operator.get("user", "")), operator.get("login")
+    return told(user, login, is_shared=bool(operator.get("shared")))
 
 
 def _say(text: str) -> None:

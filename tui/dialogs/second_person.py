@@ -52,7 +52,7 @@ class SecondPerson:
         left = math.ceil(self.left(now))
         clock = f"{left // 60}:{left % 60:02d}"
         if self.by is not None:
-            return f"{self.by} has approved; good for {clock} more", "state-ok"
+            return f"approved by {self.by}; good for {clock} more", "state-ok"
         return f"waiting, {clock} left; the other person types:", "state-warn"
 
     async def ask(self, intent: Intent) -> None:
