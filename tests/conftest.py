@@ -147,7 +147,15 @@ def docker_engine() -> DockerEngine:
 
 @pytest.fixture(scope="session")
 def demo_world() -> Iterator[DemoWorld]:
-    """One demo for the session. A test that halts or breaks it starts its own with ``start_demo``."""
+    """One demo for the session. Tests that halt or break it take ``world``, or start their own."""
+    world = start_demo()
+    yield world
+    world.stop()
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[DemoWorld]:
+    """A demo of the module's own."""
     world = start_demo()
     yield world
     world.stop()

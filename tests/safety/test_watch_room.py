@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.between import Between, between, journal
-from tests.servers.demo import DemoWorld, start_demo
+from tests.servers.demo import DemoWorld
 from tests.terminal.program import key_bytes, panes_are_filled
 from tests.terminal.screen import Terminal
 from tui.actions import ACTIONS
@@ -24,14 +24,6 @@ sys.argv = ["controlroom", *sys.argv[2:]]
 from tui.cli import main
 main()
 """
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[DemoWorld]:
-    """A demo of its own: the last test halts it."""
-    world = start_demo()
-    yield world
-    world.stop()
 
 
 @pytest.fixture

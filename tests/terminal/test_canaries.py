@@ -8,7 +8,6 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 import redis
 
 from backends.journal.redact import _forms
-from tests.servers.demo import DemoWorld, start_demo
+from tests.servers.demo import DemoWorld
 from tests.servers.process import wait_until
 from tests.terminal.program import CONTROLROOM, ROOT, cold_command, room
 from tests.terminal.test_room import open_dialog
@@ -73,13 +72,6 @@ class Watcher:
                     self.seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
                 except OSError:
                     continue
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[DemoWorld]:
-    world = start_demo()
-    yield world
-    world.stop()
 
 
 def guarded(world: DemoWorld, folder: Path) -> Path:

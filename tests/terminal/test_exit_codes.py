@@ -12,18 +12,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.servers.demo import DemoWorld, resume, start_demo
+from tests.servers.demo import DemoWorld, resume
 from tests.terminal.program import CONTROLROOM, ROOT, command
 
 HALT = ("run", "halt", "--stack", "trading-platform", "--reason", "drill")
 KEY = "kill_switch:state"
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[DemoWorld]:
-    world = start_demo()
-    yield world
-    world.stop()
 
 
 def rerouted(world: DemoWorld, folder: Path, **ports: int) -> Path:

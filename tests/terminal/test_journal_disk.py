@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import started
 from tests.servers.between import Between, between, journal
-from tests.servers.demo import DemoWorld, resume, start_demo
+from tests.servers.demo import DemoWorld, resume
 from tests.servers.small_disk import SmallDisk
 from tests.terminal.on_screen import opened_on
 from tests.terminal.program import command
@@ -21,13 +21,6 @@ from tui.dialogs.procedure_dialog import Stage
 STACK = ("--stack", "trading-platform", "--reason", "the quarterly exercise")
 RESTART = ("run", "restart", "--param", "service=signal_service", *STACK)
 REFUSED = "the journal cannot be written; nothing was sent"
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[DemoWorld]:
-    world = start_demo()
-    yield world
-    world.stop()
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +33,8 @@ def whole_disk(world: DemoWorld) -> Iterator[SmallDisk]:
 
 @pytest.fixture
 def disk(whole_disk: SmallDisk) -> Iterator[SmallDisk]:
+    # What is left of the last block of a journal holds a record more.
+    shutil.rmtree(whole_disk.folder / "journal", ignore_errors=True)
     yield whole_disk
     whole_disk.heal()
 
@@ -61,7 +56,7 @@ def test_what_is_no_stop_is_refused_by_command_with_its_status_and_sends_nothing
     wire: Between, world: DemoWorld, disk: SmallDisk
 ) -> None:
     dry = command(wire.config, world.env, *RESTART, "--dry-run", "--json")
-    shutil.rmtree(disk.folder / "journal")  # what is left of its last block would hold one record more
+    shutil.rmtree(disk.folder / "journal")
     disk.fill()
     planned = ("--plan", json.loads(dry.stdout)["plan"], "--confirm", "signal_service")
     done = command(wire.config, world.env, *RESTART, *planned)

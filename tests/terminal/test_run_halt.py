@@ -12,20 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.servers.between import Between, between, journal
-from tests.servers.demo import DemoWorld, start_demo
+from tests.servers.demo import DemoWorld
 from tests.servers.process import wait_until
 from tests.terminal.program import CONTROLROOM, ROOT, cold_command
 
 HALT = ("run", "halt", "--stack", "trading-platform", "--reason", "drill", "--no-wait")
 FIRST_EFFECT = 1.0
 """Seconds from the start of the process to the first write on the wire."""
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[DemoWorld]:
-    world = start_demo()
-    yield world
-    world.stop()
 
 
 @pytest.fixture
