@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from backends.model.intent import Identity, Intent
 from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Environment, Source, SourceKind, Stack
+from backends.procedures.disk import free
 from backends.procedures.elsewhere import room_of, run_of
 from backends.procedures.evidence import Eyes
 from backends.procedures.latch import Latch, halts_trading
@@ -138,6 +140,7 @@ class Room:
             procedures = Procedures(
                 self.stack, permit, effectors, self._verifier, journal, self._clock, self._show,
                 state=self._state_dir, elsewhere=lambda: self._elsewhere(journal), recent=self._records,
+                free=partial(free, journal.folder),
             )  # fmt: skip
             ready.set_result(procedures)
         while keep_warm and permit is not None:

@@ -26,6 +26,7 @@ from backends.procedures.dry_run import PlanBook
 from backends.procedures.evidence import Eyes
 from backends.procedures.plan import Plan, make_plan
 from backends.procedures.resumes import Record
+from backends.procedures.sequence_runner import TRIES
 
 READ: Final = 2.0
 """Seconds one fact may take to be read before something is decided by it."""
@@ -35,6 +36,9 @@ HELD: Final = "everything must have been well for"
 
 STOP_READ: Final = 0.5
 """The same for the rows a stop repeats its steps for; then what the board knows has to do."""
+
+RECORD: Final = 8192
+"""Bytes of the journal's disk that are kept for one record of a run: several times what one takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class Admission:
 class Gatekeeper:
     """Reads what an intent rests on, and says what keeps it from starting.
 
-    ``recent`` gives the newest records of the journal, oldest first; it may block.
+    ``recent`` gives the newest records of the journal, oldest first, and ``free`` the bytes its disk has
+    left; both may block.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Gatekeeper:
         approvals: ApprovalBook | None,
         plans: PlanBook | None,
         recent: Callable[[], Iterable[Record]],
+        free: Callable[[], int],
     ) -> None:
         self._stack = stack
         self._eyes = eyes
@@ -72,6 +78,7 @@ class Gatekeeper:
         self._approvals = approvals
         self._plans = plans
         self._recent = recent
+        self._free = free
 
     async def admit(
         self, intent: Intent, procedure: Procedure, board: Board | None, against: Iterable[str]
@@ -98,6 +105,7 @@ class Gatekeeper:
         blockers += self._held(procedure)
         blockers += against
         blockers += self._unread(procedure, tables)
+        blockers += await self._crowded(plan)
         told = tuple(demands.notes(readings, self._stack))
         if intent.is_dry:
             return Admission(plan, tuple(blockers), weighed, notes=told)
@@ -187,6 +195,16 @@ class Gatekeeper:
             held = self._holding.held(procedure.id, self._clock.now())
             if held < procedure.held_for:
                 yield (f"{HELD} {procedure.held_for:.0f} s without a break and has been for {held:.0f} s")
+
+    async def _crowded(self, plan: Plan) -> list[str]:
+        """That the journal's disk has no room for all that this run may record: it would end half-way."""
+        needed = RECORD * (4 + len(plan.steps) * (TRIES + 1))
+        try:
+            free = await answered(self._free)
+        except OSError as error:
+            return [f"how much room the journal's disk has is not known: {error.strerror}"]
+        told = f"the journal's disk has {free // 1024} KiB left, and this may need {needed // 1024} KiB"
+        return [f"{told}; make room first"] if free < needed else []
 
     async def _planned(self, intent: Intent, plan: Plan) -> list[str]:
         if intent.plan is not None and intent.plan != plan.hash:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, TypeVar
 
 PATIENCE: Final = 2.0
@@ -20,3 +22,9 @@ async def answered(work: Callable[[], T]) -> T:
             return await asyncio.to_thread(work)
     except TimeoutError:
         raise OSError(errno.ETIMEDOUT, "the disk does not answer") from None
+
+
+def free(folder: Path) -> int:
+    """Bytes that can still be written below ``folder``, which need not be there yet. Raises OSError."""
+    disk = os.statvfs(next(each for each in (folder, *folder.parents) if each.exists()))
+    return disk.f_bavail * disk.f_frsize

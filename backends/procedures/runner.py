@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -53,7 +54,8 @@ class Procedures:
     ``effectors`` are the writers by source id: none without a permit. ``verifier`` reads back over its own
     connections. ``on_change`` gets every change of every run and must return at once. ``state`` is the
     folder of dry runs and approvals; without it neither is known. ``elsewhere`` names what other rooms are
-    running on this stack now, ``recent`` gives the newest records of the journal; both may block.
+    running on this stack now, ``recent`` gives the newest records of the journal, ``free`` the bytes that its
+    disk has left; each may block.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Procedures:
         state: Path | None = None,
         elsewhere: Callable[[], Iterable[str]] = tuple,
         recent: Callable[[], Iterable[Record]] = tuple,
+        free: Callable[[], int] = lambda: sys.maxsize,
     ) -> None:
         if permit is None and effectors:
             raise ValueError("writers exist only for an armed session")
@@ -94,7 +97,7 @@ class Procedures:
         self.approvals = None if state is None else ApprovalBook(state / "approvals", clock)
         """Where a second person's consent is asked for and kept; None without a folder."""
         self._gate = Gatekeeper(
-            stack, self._eyes, clock, self._holding, self.approvals, self._plans, recent
+            stack, self._eyes, clock, self._holding, self.approvals, self._plans, recent, free
         )  # fmt: skip
 
     def running(self, procedure: str) -> str | None:

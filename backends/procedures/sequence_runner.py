@@ -36,6 +36,11 @@ from backends.procedures.sequence_sentence import sequence_sentence
 INTENT_BUDGET: Final = 2.0
 """Seconds the intent has to get to the disk; nothing is sent before."""
 
+STEP_BUDGET: Final = 2.0
+"""Seconds the record of a step has to be written; nothing more is sent before."""
+
+OFF_RECORD: Final = "the journal can no longer be written; nothing more was sent"
+
 TRIES: Final = 3
 PAUSE: Final = 0.3
 """Seconds between two tries of a step that may be repeated."""
@@ -55,7 +60,7 @@ class SequenceRunner:
     ``recheck`` says what stands against it, after the intent is on the disk and right before the first
     step; ``stops`` tells before each step whether a stop has overtaken it. A step without an answer
     is UNKNOWN until a read-back shows its effect; it is sent again only if it is idempotent, and never when
-    it moves the market.
+    it moves the market. Once a record of it could not be written it sends nothing more.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class SequenceRunner:
         self._steps = {step.id: StepResult(step.id, step.title, StepState.PENDING) for step in plan.steps}
         self._evidence: dict[str, tuple[Evidence, ...]] = {}
         self._interrupted: str | None = None
+        self._is_on_record = True
         self._attested: dict[str, str] = {}
         self._sent: dict[str, Instant] = {}
         self._nudge = asyncio.Event()
@@ -132,13 +138,15 @@ class SequenceRunner:
             return await self._dry(blockers)
         if against := await self._recheck():
             return await self._conclude(Verdict.REFUSED, against)
-        for step in self._plan.steps:
+        for number, step in enumerate(self._plan.steps):
             if (why := await self._stops.overtaken()) is not None:
                 self.interrupt(why)
+            if not self._is_on_record and any(map(_acts, self._plan.steps[number:])):
+                self.interrupt(OFF_RECORD)
             if self._interrupted is not None:
                 break
             state = await self._do(step)
-            self._post_step(step)
+            await self._record_step(step)
             if state is StepState.VERIFIED:
                 self._stops.passed(step)
             if state not in PASSED and not step.goes_on:
@@ -176,11 +184,11 @@ class SequenceRunner:
         before = await self._started(step)
         self._sent[step.id] = self._clock.now()
         is_repeatable = step.is_idempotent and self._plan.procedure.risk is not RiskClass.MARKET
-        state = StepState.PENDING
-        for number in range(1, (TRIES if is_repeatable else 1) + 1):
+        state, tries = StepState.PENDING, TRIES if is_repeatable else 1
+        for number in range(1, tries + 1):
             receipt = await self._send(step)
             self._steps[step.id] = replace(self._steps[step.id], receipt=receipt)
-            self._post_try(step, number, receipt)
+            await self._record_try(step, number, receipt)
             if receipt.kind is ReceiptKind.FAILED:
                 # It certainly did nothing; only somebody else can have.
                 is_so = await self._look(step, before)
@@ -197,7 +205,10 @@ class SequenceRunner:
                     return state
             if state is StepState.VERIFIED or self._interrupted is not None:
                 return state
-            if number < TRIES and is_repeatable:
+            if number < tries and not self._is_on_record:
+                self.interrupt(OFF_RECORD)
+                return state
+            if number < tries:
                 await self._idle(PAUSE)
         return state
 
@@ -322,7 +333,7 @@ class SequenceRunner:
             self._publish(replace(self._run, journal_degraded=True))
         return self._run
 
-    def _post_try(self, step: Step, number: int, receipt: Receipt) -> None:
+    async def _record_try(self, step: Step, number: int, receipt: Receipt) -> None:
         detail = {
             "try": number,
             "receipt": receipt.kind.value,
@@ -330,13 +341,17 @@ class SequenceRunner:
             "after": receipt.after,
         }
         entry = self._entry(Kind.STEP, f"{step.title}: {receipt.text}")
-        self._recorder.post(step_of(entry, step, self._steps[step.id].state, detail))
+        await self._record(step_of(entry, step, self._steps[step.id].state, detail))
 
-    def _post_step(self, step: Step) -> None:
+    async def _record_step(self, step: Step) -> None:
         result = self._steps[step.id]
         text = f"{step.title}: {result.state.value}" + (f", {result.evidence}" if result.evidence else "")
         evidence = [each.as_record() for each in self._evidence.get(step.id, ())]
-        self._recorder.post(step_of(self._entry(Kind.STEP, text), step, result.state, {"evidence": evidence}))
+        await self._record(step_of(self._entry(Kind.STEP, text), step, result.state, {"evidence": evidence}))
+
+    async def _record(self, entry: Entry) -> None:
+        # Records are written in their order: once this one is, so are all before it.
+        self._is_on_record = await self._journal(entry, STEP_BUDGET)
 
     def _entry(self, kind: Kind, text: str) -> Entry:
         duration = self._clock.now().since(self._run.started)
@@ -361,6 +376,11 @@ class SequenceRunner:
         except Exception as error:
             # Whoever watches may fail; the run goes on.
             self._recorder.post(self._entry(Kind.NOTE, f"the run could not be shown: {type(error).__name__}"))
+
+
+def _acts(step: Step) -> bool:
+    """Whether it has an effect."""
+    return not isinstance(step.action, (Attest, Observe, Wait))
 
 
 def _needs_own(step: Step) -> bool:

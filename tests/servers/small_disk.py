@@ -20,8 +20,8 @@ class SmallDisk:
         folder.mkdir(parents=True, exist_ok=True)
         self._mount("-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "none", str(folder))
 
-    def fill(self) -> None:
-        """Leave not one byte free."""
+    def fill(self, leave: int = 0) -> None:
+        """Leave so many bytes free, whole blocks of them; by default not one."""
         filler = os.open(self.folder / "filler", os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             while True:
@@ -29,6 +29,7 @@ class SmallDisk:
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
+            os.ftruncate(filler, os.fstat(filler).st_size - leave)
         finally:
             os.close(filler)
 

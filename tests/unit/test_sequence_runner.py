@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
-from backends.journal.entry import Kind
+from backends.journal.entry import Entry, Kind
+from backends.journal.journal import BUDGET
+from backends.model.action import Observe
 from backends.model.intent import Intent
-from backends.model.procedure import Run, StepState, Verdict
+from backends.model.procedure import Proof, Run, Step, StepState, Verdict
 from backends.model.safetext import SafeText
 from tests.sim.desk import LEE, RESUME, Desk, Office, asked, desk_stack, office
 from tests.sim.virtual import EPOCH, simulate
+from tests.sim.world import Paper
 
 
 def ran(made: Office, intent: Intent | None = None) -> Run:
@@ -143,6 +146,38 @@ def test_without_a_journal_nothing_is_sent() -> None:
     assert run.verdict is Verdict.REFUSED
     assert "journal cannot be written" in run.sentence
     assert made.desk.sent == []
+
+
+class FillingUp(Paper):
+    """Its disk has room for the intent and no more."""
+
+    async def record(self, entry: Entry, budget: float = BUDGET) -> bool:
+        if entry.kind is not Kind.INTENT:
+            self.takes = None
+        return await super().record(entry, budget)
+
+
+@pytest.mark.parametrize(
+    ("wire", "verdict"),
+    [({}, Verdict.PARTIAL), ({"/reset": "refuse"}, Verdict.FAILED)],
+    ids=["well", "refused"],
+)
+def test_once_it_is_on_no_record_nothing_more_is_sent_and_it_says_that_trading_is_halted(
+    wire: dict[str, str], verdict: Verdict
+) -> None:
+    made = office(wire=wire, paper=FillingUp())
+    run = ran(made)
+    assert (run.verdict, run.journal_degraded) == (verdict, True)
+    assert [path for _, _, path in made.desk.sent] == ["/reset"]
+    assert "the journal can no longer be written; nothing more was sent" in run.sentence
+    assert "kill.state reads ENGAGED" in run.sentence
+
+
+def test_what_was_sent_last_is_read_back_although_it_is_on_no_record() -> None:
+    look = Step("look", "Look", Observe(), (Proof("kill.state", ("ACTIVE",)),))
+    resume = replace(RESUME, steps=(RESUME.steps[1], look))
+    run = ran(office(paper=FillingUp(), procedures={"resume": resume}))
+    assert (run.verdict, run.journal_degraded) == (Verdict.VERIFIED, True)
 
 
 def test_a_step_that_may_be_repeated_is_sent_again_and_the_first_failure_ends_it() -> None:
