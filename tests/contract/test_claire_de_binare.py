@@ -232,7 +232,7 @@ def test_a_restore_replaces_the_database_and_ends_with_the_halt_standing(room: C
         assert link.execute("SELECT count(*) FROM schema_version").fetchone() == (3,)
     inside.unlink()
     kept.rename(inside)
-    room.docker.start("cdb_execution")
+    # Its services are stopped by now, and execution says of no mode that it is in it.
     room.until(lambda: room.refusal("restore", f"RESTORE {ID}", backup=BACKUP) == "", "it may be tried again")
     done = room.run("restore", f"RESTORE {ID}", backup=BACKUP)
     assert done.verdict is Verdict.VERIFIED, (done.sentence, done.steps)

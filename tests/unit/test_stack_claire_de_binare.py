@@ -143,6 +143,14 @@ def test_whatever_loses_data_wants_a_halt_and_a_fresh_verified_backup(stack: Sta
         assert stack.procedures[name].risk is RiskClass.DEGRADE, name
 
 
+def test_what_is_done_with_execution_stopped_asks_its_settings_and_not_its_answer(stack: Stack) -> None:
+    for name in ("restore", "pg-reset"):
+        sources = {stack.facts[each.fact].source for each in stack.procedures[name].requires}
+        assert "execution" not in sources, name
+        wanted = {each.fact: each for each in stack.procedures[name].requires}
+        assert wanted["env.confirm_live"].is_ok, name
+
+
 def test_what_may_start_trading_is_a_restore(stack: Stack) -> None:
     for name in ("resume", "unpause", "stack-start", "restart-execution", "restart-allocation",
                  "network-restart", "stack-recover", "complete-failure", "docker-daemon"):  # fmt: skip
