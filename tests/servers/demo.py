@@ -13,10 +13,13 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.servers.process import Child, UnavailableError, drop_home, make_home
 from tests.servers.records import misfits
+
+_CACHE: Final = Path(__file__).parents[2] / ".pytest_cache" / "programs"
+"""Of all tests, as a user's cache is of all demos."""
 
 
 @dataclass
@@ -55,10 +58,12 @@ class DemoWorld:
 
 
 def isolated_env(home: Path) -> dict[str, str]:
-    """The environment with every XDG folder below ``home``."""
+    """The environment with every XDG folder below ``home``, but for the cache, where each demo looks for a
+    new database cluster before it makes one."""
     env = dict(os.environ)
-    for name in ("CONFIG", "STATE", "DATA", "CACHE"):
+    for name in ("CONFIG", "STATE", "DATA"):
         env[f"XDG_{name}_HOME"] = str(home / name.lower())
+    env["XDG_CACHE_HOME"] = str(_CACHE)
     return env
 
 
