@@ -55,7 +55,7 @@ def find_place(which: str, request: pytest.FixtureRequest) -> Place:
     return Place(url, f"{stem}redis", f"{stem}prometheus", f"{stem}execution_gateway", client)
 
 
-def source(url: str, deadline: float = 3.0) -> Source:
+def source(url: str, deadline: float = 10.0) -> Source:
     return Source("docker", SourceKind.DOCKER, "Docker", url, every=1.0, deadline=deadline)
 
 
@@ -68,7 +68,7 @@ async def reading(
     url: str,
     specs: Sequence[ServiceSpec],
     *,
-    deadline: float = 3.0,
+    deadline: float = 10.0,
     poke: Callable[[], None] | None = None,
     logs: LogSink | None = None,
 ) -> AsyncIterator[DockerServiceReader]:

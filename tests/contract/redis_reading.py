@@ -22,7 +22,7 @@ def fact(op: str, key: str, kind: ValueType = TEXT, pick: str | None = None, **m
     return Fact(ident, "F", "g", "redis", RedisQuery(op, key, **more), kind, pick)
 
 
-def source(port: int, db: int = 0, deadline: float = 2.0, **more: Any) -> Source:
+def source(port: int, db: int = 0, deadline: float = 10.0, **more: Any) -> Source:
     url = f"redis://127.0.0.1:{port}/{db}"
     return Source("redis", SourceKind.REDIS, "Redis", url, every=1.0, deadline=deadline, **more)
 

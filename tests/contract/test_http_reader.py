@@ -52,7 +52,7 @@ def metric(name: str) -> Fact:
     return fact("/x", INT, name, body="prometheus")
 
 
-def source(url: str, deadline: float = 2.0, **more: Any) -> Source:
+def source(url: str, deadline: float = 10.0, **more: Any) -> Source:
     return Source("web", SourceKind.HTTP, "Web", url, every=2.0, deadline=deadline, **more)
 
 

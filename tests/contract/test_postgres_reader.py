@@ -38,7 +38,7 @@ def fact(sql: str, kind: ValueType = INT, pick: str | None = None, limit: int = 
     return Fact(f"{sql} {kind.value} {pick}", "F", "g", "pg", SqlQuery(sql, limit), kind, pick, **more)
 
 
-def source(url: str, deadline: float = 2.0, **more: Any) -> Source:
+def source(url: str, deadline: float = 10.0, **more: Any) -> Source:
     return Source("pg", SourceKind.POSTGRES, "PostgreSQL", url, every=3.0, deadline=deadline, **more)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pkgutil
 from importlib import import_module
 
@@ -15,3 +16,7 @@ for package in (backends, tui.commands):
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if not found.name.startswith("backends.demo"):
             import_module(found.name)
+
+# What a fork does not look through it does not copy.
+gc.collect()
+gc.freeze()
