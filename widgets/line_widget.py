@@ -15,7 +15,7 @@ from typing import Self
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -116,6 +116,7 @@ class LineWidget(Widget):
         super().__init__(id=id, classes=classes)
         self._strips: list[Strip | None] = []
         self._drawn_width = 0
+        self._matched: Size | None = None
         self._painter: Painter | None = None
 
     @abstractmethod
@@ -184,6 +185,7 @@ class LineWidget(Widget):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
+        self._matched = None
         # Also called when only the focus moved, which changes no colour of a line.
         if self._painter is not None and self.is_attached and not self._painter.fits(*self._colours()):
             self._painter = None
@@ -194,7 +196,9 @@ class LineWidget(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of ``crop``; only those that were touched are painted."""
-        self._match_size()
+        # The toolkit asks for each touched line by itself, and looks the inner size up in its whole layout.
+        if self.outer_size is not self._matched:
+            self._match_size()
         painter = self.painter
         strips = self._strips
         width = self._drawn_width
@@ -217,6 +221,7 @@ class LineWidget(Widget):
         return line.strip(width)
 
     def _match_size(self) -> None:
+        self._matched = self.outer_size
         width, height = self.size
         if width != self._drawn_width or height != len(self._strips):
             self._drawn_width = width

@@ -14,10 +14,12 @@ class Priority(Enum):
     HIGH = "high"
     LOW = "low"
 
-    @property
-    def rank(self) -> int:
-        """0 is the most urgent."""
-        return list(Priority).index(self)
+    rank: int
+    """0 is the most urgent."""
+
+
+for _rank, _priority in enumerate(Priority):
+    _priority.rank = _rank
 
 
 @dataclass(frozen=True, slots=True)

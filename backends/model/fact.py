@@ -48,13 +48,12 @@ class Level(Enum):
     CRIT = "crit"
     UNKNOWN = "unknown"
 
-    @property
-    def rank(self) -> int:
-        """0 is best. UNKNOWN is worse than WARN: what is not known may be anything."""
-        return _RANK[self]
+    rank: int
+    """0 is best. UNKNOWN is worse than WARN: what is not known may be anything."""
 
 
-_RANK = {Level.OK: 0, Level.INFO: 1, Level.WARN: 2, Level.UNKNOWN: 3, Level.CRIT: 4}
+for _rank, _level in enumerate((Level.OK, Level.INFO, Level.WARN, Level.UNKNOWN, Level.CRIT)):
+    _level.rank = _rank
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,19 +33,14 @@ class Quality(Enum):
     BAD = "bad"
     UNKNOWN = "unknown"
 
-    @property
-    def rank(self) -> int:
-        """0 is best; a roll-up takes the highest rank of its inputs."""
-        return _RANK[self]
+    rank: int
+    """0 is best; a roll-up takes the highest rank of its inputs."""
 
 
-_RANK = {
-    Quality.FRESH: 0,
-    Quality.AGEING: 1,
-    Quality.STALE: 2,
-    Quality.UNKNOWN: 3,
-    Quality.BAD: 4,
-}
+for _rank, _quality in enumerate(
+    (Quality.FRESH, Quality.AGEING, Quality.STALE, Quality.UNKNOWN, Quality.BAD)
+):
+    _quality.rank = _rank
 
 
 def worst(qualities: list[Quality]) -> Quality:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,11 @@ from widgets.row import Heading, Row
 NOW = Instant(1000.0, 1_790_000_000.0)
 GOOD_ROLES = {"state-ok", "state-allowed"}
 WIDTHS = (30, 60, 120)
+
+
+def rows_of(*parts: Any) -> tuple[Row, ...]:
+    """The rows of containers, without the summary."""
+    return containers.table(*parts)[0]
 
 
 def row_of(key: str, board: object, width: int = 120) -> Row:
@@ -140,31 +146,31 @@ def test_only_a_running_healthy_container_looks_healthy(state: RunState, health:
     key = SERVICE + "redis"
     it = service("redis", NOW, state=state, health=health, exit_code=1)
     board = with_readings(world.fresh(NOW), reading(key, NOW, it))
-    row = next(row for row in containers.rows(STACK, board, NOW) if row.key == key)
+    row = next(row for row in rows_of(STACK, board, NOW) if row.key == key)
     is_healthy = state is RunState.RUNNING and health is Health.HEALTHY
     assert (row.cells[2].role in GOOD_ROLES) is is_healthy
     assert str(row.cells[2].text).strip()
 
 
 def test_a_container_without_a_check_says_so() -> None:
-    row = next(row for row in containers.rows(STACK, world.fresh(NOW), NOW) if row.key.endswith("prometheus"))
+    row = next(row for row in rows_of(STACK, world.fresh(NOW), NOW) if row.key.endswith("prometheus"))
     assert row.cells[2].text == "no check"
 
 
 def test_use_that_was_not_measured_yet_is_a_question_and_not_nought() -> None:
     key = SERVICE + "redis"
     board = with_readings(world.fresh(NOW), reading(key, NOW, service("redis", NOW, usage=Usage())))
-    row = next(row for row in containers.rows(STACK, board, NOW) if row.key == key)
+    row = next(row for row in rows_of(STACK, board, NOW) if row.key == key)
     assert (row.cells[5].text, row.cells[6].text, row.cells[11].text) == ("?", "?", "?")
 
 
 def test_an_absent_container_is_bad_unless_it_may_be_absent() -> None:
     key = SERVICE + "alert_worker"
     board = with_readings(world.fresh(NOW), reading(key, NOW))
-    assert next(row for row in containers.rows(STACK, board, NOW) if row.key == key).cells[2].text == "ABSENT"
+    assert next(row for row in rows_of(STACK, board, NOW) if row.key == key).cells[2].text == "ABSENT"
     specs = tuple(replace(spec, is_required=spec.name != "alert_worker") for spec in STACK.services)
     stack = replace(STACK, services=specs)
-    rows = containers.rows(stack, board, NOW)
+    rows = rows_of(stack, board, NOW)
     assert rows[-1].key == key
     assert rows[-1].cells[2].text == "not used"
 
@@ -176,14 +182,14 @@ def test_the_worst_come_first_and_equals_keep_their_order() -> None:
     ]
     assert found[:3] == [Level.CRIT] * 3
     assert found[3:5] == [Level.UNKNOWN] * 2
-    names = [row.key for row in containers.rows(STACK, world.fresh(NOW), NOW, Sort.WORST)]
+    names = [row.key for row in rows_of(STACK, world.fresh(NOW), NOW, Sort.WORST)]
     assert names == [SERVICE + spec.name for spec in STACK.services]
 
 
 def test_memory_that_is_not_known_sorts_below_every_number() -> None:
     key = SERVICE + "signal_service"
     board = with_readings(world.fresh(NOW), reading(key, NOW, service("signal_service", NOW, usage=Usage())))
-    assert containers.rows(STACK, board, NOW, Sort.MEMORY)[-1].key == key
+    assert rows_of(STACK, board, NOW, Sort.MEMORY)[-1].key == key
 
 
 def test_no_alarms_is_claimed_only_when_everything_answers() -> None:
@@ -198,7 +204,7 @@ def test_no_alarms_is_claimed_only_when_everything_answers() -> None:
 def test_hostile_names_become_one_row_each_with_keys_of_their_own() -> None:
     board = scenes.hostile(NOW)
     for rows in (
-        containers.rows(STACK, board, NOW),
+        rows_of(STACK, board, NOW),
         alerts.rows(board, NOW),
         facts.FactTable().draw(STACK, board, NOW, 120)[0],
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -104,9 +104,12 @@ def ordered(found: tuple[Item, ...], sort: Sort) -> tuple[Item, ...]:
     return tuple(sorted(found, key=keys[sort]))
 
 
-def rows(stack: Stack, board: Board, now: Instant, sort: Sort = Sort.WORST) -> tuple[Row, ...]:
-    """One row for each service, keyed by its board key."""
-    return tuple(_row(item, board, now) for item in ordered(items(stack, board, now), sort))
+def table(
+    stack: Stack, board: Board, now: Instant, sort: Sort = Sort.WORST
+) -> tuple[tuple[Row, ...], SafeText]:
+    """One row for each service, keyed by its board key; and the summary for the pane's title."""
+    found = items(stack, board, now)
+    return tuple(_row(item, board, now) for item in ordered(found, sort)), summary(found)
 
 
 def title(stack: Stack) -> str:
@@ -115,9 +118,8 @@ def title(stack: Stack) -> str:
     return "Containers" if kinds <= {SourceKind.DOCKER} else "Services"
 
 
-def summary(stack: Stack, board: Board, now: Instant) -> SafeText:
-    """For the pane's title: how many, and how many of them are not well."""
-    found = items(stack, board, now)
+def summary(found: Sequence[Item]) -> SafeText:
+    """How many, and how many of them are not well."""
     if not found:
         return SafeText("none expected")
     unused = sum(is_unused(item) for item in found)

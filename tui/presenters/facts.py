@@ -59,6 +59,7 @@ class FactTable:
 
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
+        self._headings: dict[str, tuple[list[Level], Heading]] = {}
         self._width = 0
 
     def draw(
@@ -86,10 +87,16 @@ class FactTable:
         out: list[AnyRow] = []
         for group, members in groups.items():
             if width >= NARROW:
-                out.append(_heading(group, [member.level for member in members]))
+                out.append(self._heading(group, [member.level for member in members]))
             out += [member.row for member in members]
         levels = [member.level for members in groups.values() for member in members]
         return tuple(out), _summary(levels)
+
+    def _heading(self, group: str, levels: list[Level]) -> Heading:
+        kept = self._headings.get(group)
+        if kept is None or kept[0] != levels:
+            kept = self._headings[group] = (levels, _heading(group, levels))
+        return kept[1]
 
 
 @dataclass(slots=True)

@@ -192,11 +192,8 @@ class MainScreen(Screen[None]):
     def _draw_panes(self) -> None:
         it = self.moment
         if self._is_shown("containers"):
-            self.query_one("#containers", Grid).show(
-                containers.rows(it.stack, it.board, it.now, self.sort),
-                SafeText("this stack names no services"),
-            )
-            summary = containers.summary(it.stack, it.board, it.now)
+            rows, summary = containers.table(it.stack, it.board, it.now, self.sort)
+            self.query_one("#containers", Grid).show(rows, SafeText("this stack names no services"))
             title = containers.title(it.stack)
             self._label("containers", f"1 {title}  {summary}", self.sort.value)
         if self._is_shown("facts"):
