@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -40,6 +39,7 @@ from tui.screens.fleet import FleetScreen
 from tui.screens.main import MainScreen
 from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
+from tui.tidy import Tidy
 from tui.views import open_checks, open_detail, open_runbook, section_under
 from widgets.band import HeadlineView
 from widgets.roles import Role
@@ -91,6 +91,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._pulse = pulse
         self._on_first_frame = on_first_frame
         self._beat = 0
+        self._tidy = Tidy()
         self._message: tuple[Spans, float] | None = None
         self._leaves_at = float("-inf")
         self._urgent: tuple[object, ...] = ()
@@ -165,6 +166,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             await super().on_event(event)
 
     def _take(self, event: events.Key) -> bool:
+        self._tidy.keyed(self.clock.now().mono)
         it = emergency_of(event.key)
         screen = self.screen
         if it is not None:
@@ -327,11 +329,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def _on_pulse(self) -> None:
         """Once a second, whatever the engine does: time passes on the screen too."""
         self._beat += 1
-        if self._beat == 1:
-            # What start-up made and did not drop stays for good: it is never looked through again.
-            gc.collect()
-            gc.freeze()
-            gc.enable()
+        self._tidy.beat(self.clock.now().mono)
         if self._hangup is not None:
             self._hangup.check()
         self.redraw()

@@ -13,7 +13,8 @@ import selectors
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -32,7 +33,7 @@ from backends.model.safetext import SafeText
 from tui.keystream import ESC, KeyStream, Kind, Piece
 
 QUEUED_WRITES_LIMIT = 3
-"""Writes waiting for the terminal beyond which a frame is skipped: one frame is one write, or three."""
+"""Writes waiting for the terminal beyond which a frame is skipped: a frame is one write."""
 
 RETRY = 0.05
 """Seconds until a skipped frame is looked at again."""
@@ -59,7 +60,9 @@ class SteadyApp(App[None]):
         if queued_writes(self) <= QUEUED_WRITES_LIMIT:
             if isinstance(renderable, ChopsUpdate):
                 renderable = TightUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
-            super()._display(screen, renderable)
+            driver = self._driver
+            with driver.one_write() if isinstance(driver, SteadyDriver) else nullcontext():
+                super()._display(screen, renderable)
             if renderable is not None:
                 self.drawn(screen)
             return
@@ -123,7 +126,29 @@ def crash_text() -> Text:
 
 
 class SteadyDriver(LinuxDriver):
-    """Textual's driver with an input thread that gives its parser only whole sequences."""
+    """Textual's driver with an input thread that gives its parser only whole sequences, and frames that go
+    to the thread which writes in one piece: each piece wakes it, and it takes the interpreter at once."""
+
+    _held: list[str] | None = None
+
+    @contextmanager
+    def one_write(self) -> Iterator[None]:
+        """What is written meanwhile goes out together at the end."""
+        held: list[str] = []
+        self._held = held
+        try:
+            yield
+        finally:
+            self._held = None
+            if held:
+                super().write("".join(held))
+
+    def write(self, data: str) -> None:
+        """Write, or keep it for the piece it is of."""
+        if self._held is None:
+            super().write(data)
+        else:
+            self._held.append(data)
 
     def run_input_thread(self) -> None:
         """Wait for input and pass on what it means, until the program ends."""

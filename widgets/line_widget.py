@@ -116,7 +116,8 @@ class LineWidget(Widget):
         super().__init__(id=id, classes=classes)
         self._strips: list[Strip | None] = []
         self._drawn_width = 0
-        self._matched: Size | None = None
+        self._outer: Size | None = None
+        self._inner = Size(0, 0)
         self._painter: Painter | None = None
 
     @abstractmethod
@@ -129,6 +130,13 @@ class LineWidget(Widget):
 
     def settle(self) -> None:
         """Called before lines are drawn at a new size."""
+
+    @property
+    def size(self) -> Size:
+        """The cells inside, as the toolkit's, which looks it up in its whole layout each time."""
+        if self.outer_size is not self._outer:
+            self._outer, self._inner = self.outer_size, super().size
+        return self._inner
 
     @property
     def painter(self) -> Painter:
@@ -185,7 +193,7 @@ class LineWidget(Widget):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._matched = None
+        self._outer = None
         # Also called when only the focus moved, which changes no colour of a line.
         if self._painter is not None and self.is_attached and not self._painter.fits(*self._colours()):
             self._painter = None
@@ -196,9 +204,7 @@ class LineWidget(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of ``crop``; only those that were touched are painted."""
-        # The toolkit asks for each touched line by itself, and looks the inner size up in its whole layout.
-        if self.outer_size is not self._matched:
-            self._match_size()
+        self._match_size()
         painter = self.painter
         strips = self._strips
         width = self._drawn_width
@@ -221,7 +227,6 @@ class LineWidget(Widget):
         return line.strip(width)
 
     def _match_size(self) -> None:
-        self._matched = self.outer_size
         width, height = self.size
         if width != self._drawn_width or height != len(self._strips):
             self._drawn_width = width

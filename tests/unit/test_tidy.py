@@ -1,0 +1,70 @@
+"""A look through everything waits until nobody is at the keys, but not for ever."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from tui.tidy import EVERY, LATEST, QUIET, Tidy
+
+
+@pytest.fixture
+def looks() -> Iterator[list[int]]:
+    """The generations that were looked through since, other than the newest."""
+    seen: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "start" and info["generation"] == 2:
+            seen.append(2)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(note)
+    yield seen
+    gc.callbacks.remove(note)
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+def beaten(tidy: Tidy, looks: list[int], until: float, keys: float | None = None) -> list[float]:
+    """The seconds at which it looked, with a beat each second and a key every ``keys`` seconds."""
+    found = []
+    for second in range(1, int(until) + 1):
+        if keys is not None and second % keys == 0:
+            tidy.keyed(float(second))
+        looks.clear()
+        tidy.beat(float(second))
+        found += [float(second)] * bool(looks)
+    return found
+
+
+def test_with_nobody_there_it_looks_after_the_start_and_then_every_minute(looks: list[int]) -> None:
+    assert beaten(Tidy(), looks, 200) == [1.0, 1 + EVERY, 1 + 2 * EVERY, 1 + 3 * EVERY]
+
+
+def test_while_keys_are_pressed_it_waits_but_not_for_ever(looks: list[int]) -> None:
+    assert beaten(Tidy(), looks, LATEST + 50, keys=QUIET / 2) == [1.0, 1 + LATEST]
+
+
+def test_it_comes_as_soon_as_the_keys_are_left_alone(looks: list[int]) -> None:
+    tidy = Tidy()
+    tidy.beat(0.0)
+    tidy.keyed(EVERY)
+    looks.clear()
+    tidy.beat(EVERY + QUIET - 1)
+    assert not looks
+    tidy.beat(EVERY + QUIET)
+    assert looks
+
+
+def test_python_takes_none_by_itself_however_much_is_made(looks: list[int]) -> None:
+    tidy = Tidy()
+    tidy.beat(0.0)
+    looks.clear()
+    kept = []
+    for _ in range(200_000):
+        own: list[object] = []
+        own.append(own)
+        kept.append(own)
+    assert not looks
