@@ -135,7 +135,9 @@ class LineWidget(Widget):
     def size(self) -> Size:
         """The cells inside, as the toolkit's, which looks it up in its whole layout each time."""
         if self.outer_size is not self._outer:
-            self._outer, self._inner = self.outer_size, super().size
+            self._inner = super().size
+            # While hidden it has none, and then the same outer one again.
+            self._outer = self.outer_size if self._inner else None
         return self._inner
 
     @property
