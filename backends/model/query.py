@@ -76,13 +76,18 @@ class FileQuery:
     what: str
     """``exists``, ``kind``, ``age`` (s), ``size`` (bytes), ``mode``, ``text``, ``json``, ``yaml``,
     ``toml``, ``env`` (names, never values), ``csv``, ``match`` (lines with ``pattern``), ``list``,
-    ``count``, ``sha256``, ``secrets`` (what is wrong with secret files, never their content)."""
+    ``count``, ``sha256``, ``secrets`` (what is wrong with secret files, never their content),
+    ``members`` (what each of several YAML files says at ``member``)."""
     newest: str = "mtime"
     """Which of several counts: by ``mtime``, ``name``, or a dotted path into their JSON
     (``json:ts_utc``)."""
     pattern: str | None = None
     """For ``match``, a regular expression, searched in the end of the file."""
     csv: CsvWindow | None = None
+    member: str = ""
+    """Of ``members``, a member at the top: one word, or a list of them, each in a row of its own."""
+    beside: str = ""
+    """Of ``members``, the folder from each file's own in which the word should be a file."""
 
 
 @dataclass(frozen=True, slots=True)

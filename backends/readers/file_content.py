@@ -7,14 +7,16 @@ import re
 import stat
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import YAMLError
 
-from backends.readers.coerce import MisfitError, decode, parse_json
+from backends.readers.coerce import MisfitError, NothingError, decode, parse_json
 from backends.readers.extract import Members, Rows
 from backends.readers.file_bytes import HASH_LIMIT, JSON_LIMIT, TEXT_LIMIT, chunks, ending, whole
 from backends.readers.file_place import Place
@@ -149,6 +151,43 @@ def _wrong(place: Place) -> list[str]:
     elif b"\n" in secret:
         said.append("has several lines")
     return said
+
+
+def members(found: list[Place], name: Callable[[Path], str], member: str, beside: str) -> Rows:
+    """What each file says at ``member``, one row a word: whether that is the file's ``own`` name, ``unique``
+    to the row, and a file of that name ``there`` in ``beside``. A file that says none has a row of its own.
+    """
+    said = [(place, word) for place in found for word in _words(place, member)]
+    times = Counter(word for _, word in said)
+    rows = [
+        {
+            "name": name(place.path),
+            "value": word,
+            "own": _yes(word == place.path.stem),
+            "unique": _yes(times[word] == 1),
+            "there": _yes(_is_beside(place, beside, word)),
+        }
+        for place, word in said
+    ]
+    return Rows(rows, len(rows))
+
+
+def _words(place: Place, member: str) -> list[str]:
+    try:
+        content = yaml_in(place)
+    except (MisfitError, NothingError, OSError):
+        content = None
+    said = content.get(member) if isinstance(content, dict) else None
+    return [str(word) for word in (said if isinstance(said, list) else [said]) if word is not None] or [""]
+
+
+def _is_beside(place: Place, beside: str, word: str) -> bool:
+    """A word that leads elsewhere is no file's name."""
+    return bool(word) and Path(word).name == word and (place.path.parent / beside / word).is_file()
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "no"
 
 
 PARSED: Final[Mapping[str, Callable[[Place], Any]]] = {

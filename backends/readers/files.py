@@ -17,7 +17,7 @@ from backends.readers.coerce import MisfitError, NothingError
 from backends.readers.csv_window import window
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import silence
-from backends.readers.file_content import PARSED, last_match, matching, wrongs
+from backends.readers.file_content import PARSED, last_match, matching, members, wrongs
 from backends.readers.file_newest import newest
 from backends.readers.file_place import Place, places
 
@@ -85,8 +85,8 @@ class _Look:
         if query.what in ("count", "list"):
             return len(found) if query.what == "count" else self._listed(found, query.pattern)
         place = newest(found, query)
-        if query.what == "secrets":
-            return wrongs(found)
+        if query.what in ("secrets", "members"):
+            return wrongs(found) if query.what == "secrets" else self._told(found, query)
         if query.what == "age":
             at = place.status.st_mtime
             return at if fact.type is ValueType.TIME else self._now - at
@@ -128,6 +128,9 @@ class _Look:
             for place in found
         ]
         return Rows(rows, len(rows))
+
+    def _told(self, found: list[Place], query: FileQuery) -> Rows:
+        return members(found, self._name, query.member, query.beside)
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self._base) if path.is_relative_to(self._base) else path)

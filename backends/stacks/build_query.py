@@ -54,7 +54,7 @@ def _file(read: schema_read.FileRead) -> FileQuery:
     csv = None
     if read.csv is not None:
         csv = CsvWindow(read.csv.column, read.csv.agg, read.csv.hours, read.csv.time, read.csv.where)
-    return FileQuery(read.path, read.what, read.newest, read.pattern, csv)
+    return FileQuery(read.path, read.what, read.newest, read.pattern, csv, read.member, read.beside)
 
 
 def _docker(read: schema_read.DockerRead) -> DockerQuery:

@@ -136,6 +136,10 @@ def _file(fact: schema.FactSpec) -> Iterator[Complaint]:
         yield (), 'pattern goes with what = "match" and what = "list"'
     if read.what == "match" and read.pattern is None:
         yield (), 'what = "match" needs a pattern'
+    if (read.what == "members") != bool(read.member):
+        yield (), 'member goes with what = "members", and that needs it'
+    if read.beside and not read.member:
+        yield (), "beside goes with member"
     yield from _pattern(read.pattern)
     if read.newest.startswith("line:"):
         yield from _pattern(read.newest.removeprefix("line:"), "newest")

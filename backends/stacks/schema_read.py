@@ -89,11 +89,13 @@ class FileRead(Strict):
     path: Text
     what: Literal[
         "exists", "kind", "age", "size", "mode", "text", "json", "yaml", "toml", "env", "csv", "match",
-        "list", "count", "sha256", "secrets",
+        "list", "count", "sha256", "secrets", "members",
     ]  # fmt: skip
     newest: Annotated[str, Meta(pattern=r"^(mtime|name|json:[A-Za-z0-9_.-]+|line:.+)$")] = "mtime"
     pattern: str | None = None
     csv: CsvRead | None = None
+    member: str = ""
+    beside: str = ""
 
 
 class HostRead(Strict):

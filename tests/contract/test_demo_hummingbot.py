@@ -64,6 +64,24 @@ def test_a_bot_s_own_guards_are_seen_while_the_bus_is_gone(room: Room) -> None:
     assert result.answer is Answer.YES, result
 
 
+def test_a_copied_controller_and_a_script_that_leads_nowhere_fail_their_checks(room: Room) -> None:
+    def answers() -> list[Answer]:
+        asked = room.engine.checks(ID).examine([room.engine.stacks[0].checks[each] for each in wanted])
+        return [asked.result(LONGEST)[f"check:{each}"].answer for each in wanted]
+
+    wanted = ("controller-names", "script-names")
+    conf = room.folder / "data/bot3/conf"
+    assert answers() == [Answer.YES, Answer.YES]
+    for name, text in {
+        "controllers/controller_mm_v1_bot3_bitget_paper.yml": "id: epp_v2_4_bot_a\n",
+        "scripts/script_mm_v1_bot3_bitget_paper.yml": "controllers_config:\n  - controller_mm_v1.yml\n",
+    }.items():
+        (conf / name).write_text(text)
+    assert answers() == [Answer.NO, Answer.NO]
+    (conf / "controllers/controller_mm_v1_bot3_bitget_paper.yml").unlink()
+    (conf / "scripts/script_mm_v1_bot3_bitget_paper.yml").unlink()
+
+
 def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) -> None:
     room.wait_for("bot1.state", "running")
     trading = room.engine.board(ID).trading

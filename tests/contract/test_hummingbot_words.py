@@ -242,11 +242,44 @@ async def test_minutes_on_a_fallback_are_those_whose_fees_nobody_was_asked_for(t
     assert await look(tmp_path, "bot1.fees_asked") == Found(3)
 
 
-async def test_every_script_is_looked_at_for_the_controller_it_names(tmp_path: Path) -> None:
-    put(tmp_path, "data/bot1/conf/scripts/old.yml", "markets: {}\n")
-    put(tmp_path, "data/bot3/conf/scripts/new.yml", "controllers_config:\n  - controller_x.yml\n")
-    found = await look(tmp_path, "scripts.refer")
-    assert isinstance(found, Found)
-    assert isinstance(found.value, Table)
-    at = found.value.columns.index("lines")
-    assert [row[at] for row in found.value.rows] == ["0", "1"]
+async def rows(folder: Path, ident: str) -> list[dict[str, str]]:
+    found = await look(folder, ident)
+    assert isinstance(found, Found) and isinstance(found.value, Table)
+    return [
+        dict(zip(found.value.columns, (str(cell) for cell in row), strict=True)) for row in found.value.rows
+    ]
+
+
+async def test_of_every_script_it_is_known_whether_the_controller_it_names_exists(tmp_path: Path) -> None:
+    put(tmp_path, "data/bot3/conf/controllers/there.yml", "id: there\n")
+    for name, content in {
+        "bot1/conf/scripts/names_none.yml": "markets: {}\n",
+        "bot1/conf/scripts/of_another_bot.yml": "controllers_config:\n  - there.yml\n",
+        "bot3/conf/scripts/a_well.yml": "controllers_config: [there.yml]  # - gone.yml\n",
+        "bot3/conf/scripts/b_half.yml": "controllers_config:\n  - there.yml\n  - gone.yml\n",
+        "bot3/conf/scripts/c_elsewhere.yml": "controllers_config:\n  - ../controllers/there.yml\n",
+        "bot3/conf/scripts/d_broken.yml": "controllers_config: [there.yml\n",
+    }.items():
+        put(tmp_path, f"data/{name}", content)
+    there = [(row["name"].rpartition("/")[2], row["there"]) for row in await rows(tmp_path, "scripts.refer")]
+    assert there == [
+        ("names_none.yml", "no"), ("of_another_bot.yml", "no"), ("a_well.yml", "yes"), ("b_half.yml", "yes"),
+        ("b_half.yml", "no"), ("c_elsewhere.yml", "no"), ("d_broken.yml", "no"),
+    ]  # fmt: skip
+
+
+async def test_of_every_controller_it_is_known_whether_its_id_is_its_own_and_only_its(tmp_path: Path) -> None:
+    for name, content in {
+        "bot1/conf/controllers/alone.yml": "id: alone\n",
+        "bot1/conf/controllers/copied.yml": "id: copied\n",
+        "bot3/conf/controllers/copied.yml": "id: copied\n",
+        "bot3/conf/controllers/kept_its_template_s.yml": "id: alone_no\n",
+        "bot3/conf/controllers/without.yml": "connector_name: x\n",
+    }.items():
+        put(tmp_path, f"data/{name}", content)
+    ids = await rows(tmp_path, "controllers.ids")
+    assert ids[0]["name"] == "data/bot1/conf/controllers/alone.yml"
+    assert [(row["value"], row["own"], row["unique"]) for row in ids] == [
+        ("alone", "yes", "yes"), ("copied", "yes", "no"), ("copied", "yes", "no"), ("alone_no", "no", "yes"),
+        ("", "no", "yes"),
+    ]  # fmt: skip
