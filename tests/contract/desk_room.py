@@ -123,14 +123,21 @@ class Room:
             client.restart(f"{GENERATIONS[self.generation].prefix}{bot}")
 
     def begin_anew(self) -> None:
-        """Every container runs, with no fault and no switch set."""
+        """Every bot trades, with no fault and no switch set. A halt that is proved may still be at its last
+        rungs, so it is asked for until it is so."""
         for name in FAULTS[self.generation]:
             self.switch(name, is_on=False)
+        wait_until(self._all_begun, 30.0, "every bot to trade again", every=0.5)
+
+    def _all_begun(self) -> bool:
+        bots = GENERATIONS[self.generation].bots
         for path in self.folder.glob("data/*/conf/controllers/*.yml"):
-            path.write_text(path.read_text().replace("manual_kill_switch: true", "manual_kill_switch: false"))
+            if "manual_kill_switch: true" in (text := path.read_text()):
+                path.write_text(text.replace("manual_kill_switch: true", "manual_kill_switch: false"))
         with self.docker() as client:
-            for bot in GENERATIONS[self.generation].bots:
+            for bot in bots:
                 client.start(f"{GENERATIONS[self.generation].prefix}{bot}")
+        return all(word_of(self.value(f"{bot}.state")) in ("running", "soft_pause") for bot in bots)
 
     @contextlib.contextmanager
     def docker(self) -> Iterator[docker.APIClient]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
+import httpx
 import pytest
 import redis
 
@@ -117,9 +118,10 @@ class TestAfter(Each):
             room.wait_for("bot7.state", "running")
             room.wait_for("bot6.state", "hard_stop")
 
-    def test_a_kill_that_left_an_order_is_no_stop(self, room: Room) -> None:
-        room.wait_for("bot1.state", "running")
+    def test_a_kill_that_left_an_order_says_so_in_its_answer_and_in_its_report(self, room: Room) -> None:
         room.switch("kill-partial", is_on=True)
-        stopped = room.run("stop-bot1")
-        assert stopped.verdict is Verdict.CONTRADICTED, stopped.sentence
-        assert "Last kill reads partial" in stopped.sentence
+        url = room.world["http"]["kill-switch"]
+        answered = httpx.post(f"{url}/kill", json={"trading_pair": "BTC-USDT"}, timeout=5.0)
+        assert answered.status_code == 500
+        assert answered.json()["result"]["failed"] == ["bot1-0"]
+        room.wait_for("kill.status", "partial")

@@ -216,6 +216,8 @@ class Bot:
             said = YAML(typ="safe").load(path.read_text())
         except (OSError, YAMLError):
             return
+        if not isinstance(said, dict):
+            return  # written in place, and not yet whole
         is_manual = bool(said.get("manual_kill_switch"))
         if is_manual and not self._is_manual and not self.is_defiant:
             self._say("v2_with_controllers", f"Manual cash out for controller {self.controller}.")
