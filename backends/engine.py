@@ -243,7 +243,9 @@ class Engine:
         self.refresh(stack)
 
         def is_asked_again(board: Board) -> bool:
-            return all(board.readings[key].received != first for key, first in failed.items())
+            # What is no longer there at all is asked for no more.
+            left = {key: it.received for key, it in board.readings.items() if key in failed}
+            return all(received != failed[key] for key, received in left.items())
 
         return self._wait(stack, is_asked_again, min(AGAIN, until - time.monotonic()))
 
