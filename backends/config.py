@@ -34,6 +34,7 @@ STACK_FILE: Final = "stack file"
 SAFETY_CADENCE: Final = 5.0
 """Seconds between polls that a config file may not exceed for a source that trading or a proof rests on."""
 LONGEST_CADENCE: Final = 300.0
+_ENGINES: Final = (SourceKind.DOCKER, SourceKind.SWARM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +236,13 @@ class _Loading:
     ) -> Source:
         address, origin = self._address(plain, spec.url_env)
         if origin == STACK_FILE and spec.url_of is not None:
-            origin = others[spec.url_of].origin
-            address = replace(address, url=others[spec.url_of].url)
+            owner = others[spec.url_of]
+            origin = owner.origin
+            address = replace(address, url=owner.url)
+            if owner.kind in _ENGINES:
+                # Who logs in over ssh, and with which certificate, is part of how an engine is reached.
+                address = replace(address, username=owner.username)
+                plain = replace(plain, options={**owner.options, **plain.options})
         # The stack file's own credential goes to the stack file's own address and nowhere else.
         is_own = origin in (STACK_FILE, f"environment {spec.url_env}")
         password = self._password(plain.id, address, spec.password_env if is_own else None)
@@ -265,7 +271,7 @@ class _Loading:
         setting = self._setting("source", plain.id, "cert_path")
         if setting is None:
             return plain.options
-        if plain.kind not in (SourceKind.DOCKER, SourceKind.SWARM):
+        if plain.kind not in _ENGINES:
             raise setting.error("goes with a docker or swarm source")
         folder = str(setting.path())
         self._note(f"source.{plain.id}.cert_path", folder, setting.origin)

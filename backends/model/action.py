@@ -216,6 +216,10 @@ class Command:
     ok: tuple[int, ...] = (0,)
     output: str | None = None
     """A file that takes what it prints: written beside it, and renamed when the program ended well."""
+    engine: Mapping[str, str] = field(default_factory=dict)
+    """Variables that say where the Docker Engine is that it acts on; empty when it acts on none."""
+    stays: str | None = None
+    """Why it would act on the wrong machine, in words, and therefore never runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +322,7 @@ def aim(action: Action) -> str:  # noqa: PLR0912 (one case for each kind of step
         case SqlStatement():
             text = " ".join(action.text.split())
         case Command():
-            text = " ".join(action.argv)
+            text = " ".join([*(f"{name}={value}" for name, value in action.engine.items()), *action.argv])
         case FileEdit():
             what = "taken out" if action.is_removed else f"= {action.value}"
             text = f"{action.path}: {'.'.join(action.key)} {what}"

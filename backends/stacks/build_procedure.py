@@ -28,23 +28,25 @@ from backends.model.action import (
 )
 from backends.model.condition import Each, Param
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
+from backends.model.stack import Source
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.build_check import build_condition
 from backends.stacks.check_procedure import with_addresses, with_folders
+from backends.stacks.docker_env import docker_env, is_here
 from backends.stacks.naming import words_of
 
 
-def build_procedure(item: schema.ProcedureSpec, urls: Mapping[str, str]) -> Procedure:
-    """``urls`` are the addresses in use, by source, for what is done by hand."""
+def build_procedure(item: schema.ProcedureSpec, sources: Mapping[str, Source]) -> Procedure:
+    """``sources`` as they are in use: commands, and what is done by hand, name their addresses."""
     return Procedure(
         id=item.id,
         title=item.title,
         risk=RiskClass(item.risk),
         summary=item.summary,
         will_not=tuple(item.will_not),
-        fallback=with_addresses(item.fallback, urls),
-        steps=tuple(_step(step, urls) for step in item.step),
+        fallback=with_addresses(item.fallback, sources),
+        steps=tuple(_step(step, sources) for step in item.step),
         shows=tuple(item.shows),
         reversible_by=item.reversible_by,
         note=item.note,
@@ -77,11 +79,11 @@ def _param(row: schema.ParamRow) -> Param:
     return made if row.pattern is None else replace(made, pattern=row.pattern)
 
 
-def _step(item: schema.StepSpec, urls: Mapping[str, str]) -> Step:
+def _step(item: schema.StepSpec, sources: Mapping[str, Source]) -> Step:
     return Step(
         id=item.id,
         title=item.title,
-        action=_action(item.do, urls),
+        action=_action(item.do, sources),
         proof=tuple(_proof(row) for row in item.proof),
         connect=item.connect,
         deadline=item.deadline,
@@ -112,7 +114,7 @@ def _proof(row: schema.ProofRow) -> Proof:
     )
 
 
-def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, PLR0912 (one case a kind of step)
+def _action(what: do.Do, sources: Mapping[str, Source]) -> Action:  # noqa: PLR0911, PLR0912 (one case a kind of step)
     match what:
         case do.HttpCallSpec():
             return HttpCall(
@@ -127,10 +129,10 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, P
         case do.DockerVerbSpec():
             return DockerVerb(what.source, what.verb, what.service, what.grace, what.network, what.signal)
         case do.DockerExecSpec():
-            output = None if what.output is None else with_folders(what.output, urls)
+            output = None if what.output is None else with_folders(what.output, sources)
             return DockerExec(what.source, what.service, tuple(what.argv), what.user, output)
         case do.DockerCopySpec():
-            return DockerCopy(what.source, what.service, what.path, with_folders(what.output, urls))
+            return DockerCopy(what.source, what.service, what.path, with_folders(what.output, sources))
         case do.DockerRemoveSpec():
             return DockerRemove(what.source, what.container)
         case do.DockerTagSpec():
@@ -144,7 +146,7 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, P
         case do.SqlStatementSpec():
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():
-            return _command(what, urls)
+            return _command(what, sources)
         case do.FileEditSpec():
             return _edit(what)
         case do.WaitSpec():
@@ -155,16 +157,22 @@ def _action(what: do.Do, urls: Mapping[str, str]) -> Action:  # noqa: PLR0911, P
             return Observe()
 
 
-def _command(what: do.CommandSpec, urls: Mapping[str, str]) -> Command:
+def _command(what: do.CommandSpec, sources: Mapping[str, Source]) -> Command:
     return Command(
         source=what.source,
-        argv=tuple(with_addresses(with_folders(part, urls), urls) for part in what.argv),
+        argv=tuple(with_addresses(with_folders(part, sources), sources) for part in what.argv),
         timeout=what.timeout,
-        folder=None if what.folder is None else with_folders(what.folder, urls),
+        folder=None if what.folder is None else with_folders(what.folder, sources),
         env=tuple(what.env),
         ok=tuple(what.ok),
-        output=None if what.output is None else with_folders(what.output, urls),
+        output=None if what.output is None else with_folders(what.output, sources),
+        engine={} if what.engine is None else docker_env(sources[what.engine]),
+        stays=None if what.here is None else _stays(sources[what.here]),
     )
+
+
+def _stays(source: Source) -> str | None:
+    return None if is_here(source) else f"acts on this machine, but {source.title} is at {source.url}"
 
 
 def _edit(what: do.FileEditSpec) -> FileEdit:

@@ -12,10 +12,12 @@ from msgspec.structs import replace
 
 from backends.model.board import SERVICE
 from backends.model.condition import Param
+from backends.model.stack import Source
 from backends.model.substitution import RESERVED, fill, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.check_check import demanded, named_fact
+from backends.stacks.docker_env import ENGINE_VARIABLES
 from backends.stacks.naming import Complaint, known, not_said_by, path_objection, source_of, word, words_of
 from backends.stacks.schema_check import RequireRow
 from backends.stacks.toml_lines import Place
@@ -227,12 +229,24 @@ def _action(
     if isinstance(what, do.FileEditSpec):
         yield from _edit(what)
     if isinstance(what, do.CommandSpec):
+        yield from _engine(spec, what)
         for key, text in (
             ("folder", what.folder),
             ("output", what.output),
             *(("argv", part) for part in what.argv),
         ):
             yield from _folders(spec, key, text or "")
+
+
+def _engine(spec: schema.StackFile, what: do.CommandSpec) -> Iterator[Complaint]:
+    for key, name in (("engine", what.engine), ("here", what.here)):
+        if name is not None and (why := source_of(spec, name, "docker")):
+            yield (key,), why
+    if what.argv[0].rpartition("/")[2] == "docker" and what.engine is None:
+        yield ("engine",), "is missing; expected the docker source whose engine it acts on"
+    for name in what.env:
+        if name in ENGINE_VARIABLES:
+            yield ("env",), f"{name} may lead to another engine; expected engine, the one the room reads"
 
 
 def _folders(spec: schema.StackFile, key: str, text: str) -> Iterator[Complaint]:
@@ -352,11 +366,11 @@ def named_sources(text: str) -> list[str]:
     return _ADDRESS.findall(text)
 
 
-def with_addresses(text: str, urls: Mapping[str, str]) -> str:
+def with_addresses(text: str, sources: Mapping[str, Source]) -> str:
     """``text`` with ``{NAME.url}`` replaced by the address that is in use."""
-    return _ADDRESS.sub(lambda found: urls[found[1]].rstrip("/"), text)
+    return _ADDRESS.sub(lambda found: sources[found[1]].url.rstrip("/"), text)
 
 
-def with_folders(text: str, urls: Mapping[str, str]) -> str:
+def with_folders(text: str, sources: Mapping[str, Source]) -> str:
     """``text`` with ``{NAME.path}`` replaced by the folder of that source."""
-    return _FOLDER.sub(lambda found: urlsplit(urls[found[1]]).path.rstrip("/"), text)
+    return _FOLDER.sub(lambda found: urlsplit(sources[found[1]].url).path.rstrip("/"), text)

@@ -88,7 +88,6 @@ class Described:
     def build(self, sources: Mapping[str, Source], environment: Environment | None = None) -> Stack:
         """The stack with the given sources; ``environment`` None is the file's own word."""
         spec = self.spec
-        urls = {name: source.url for name, source in sources.items()}
         return Stack(
             id=spec.stack.id,
             title=spec.stack.title,
@@ -99,7 +98,7 @@ class Described:
             gates=tuple(_gate(item) for item in spec.trading.gate),
             echoes=tuple(EchoSpec(item.gate, item.fact, item.label) for item in spec.trading.echo),
             alarms=tuple(_alarm(item) for item in spec.alarm),
-            procedures={item.id: build_procedure(item, urls) for item in spec.procedure},
+            procedures={item.id: build_procedure(item, sources) for item in spec.procedure},
             checks={item.id: build_check(item) for item in spec.check},
             checklists={item.id: build_checklist(item) for item in spec.checklist},
             diagnoses={item.id: build_diagnosis(item) for item in spec.diagnosis},

@@ -146,6 +146,10 @@ class CommandSpec(Strict, tag_field="kind", tag="command"):
     output: str | None = None
     """A file that takes what it prints. ``{NAME.path}``, here, in ``argv`` and ``folder``, is the folder of
     that files source."""
+    engine: str | None = None
+    """The docker source on whose engine it acts: it is told where that is, as the docker command reads it."""
+    here: str | None = None
+    """A docker source whose engine must be on this machine, else it is not run."""
 
 
 class FileEditSpec(Strict, tag_field="kind", tag="file"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from backends.model.action import Action, Command
 from backends.model.procedure import Receipt, Step
@@ -14,6 +14,9 @@ from backends.program import Ended, NotStartedError, environment, run
 from backends.writers.answer import done, failed, unknown
 from backends.writers.argument import arguments
 from backends.writers.shown import shown
+
+_CLIENT: Final = ("DOCKER_CONFIG", "SSH_AUTH_SOCK")
+"""By these docker finds its contexts and plugins and ssh its agent, where the room finds them."""
 
 
 class CommandEffector:
@@ -39,9 +42,11 @@ class CommandEffector:
             return failed("does not take this kind of step")
         if action not in self._allowed:
             return failed("is asked for a command that the stack file does not list; nothing was run")
+        if action.stays is not None:
+            return failed(f"{action.stays}; nothing was run")
         try:
             argv = arguments(action.argv, values)
-            env = environment(action.env)
+            env = environment((*action.env, *_CLIENT) if action.engine else action.env) | dict(action.engine)
             folder = _folder(action.folder or env.get("HOME", "/"), values)
             if action.output is None:
                 return self._receipt(action, await run(argv, action.timeout, folder, env))

@@ -7,7 +7,6 @@ after its command is shown where a whole stack is.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from backends.config import load
 from backends.model.action import Command
 from backends.model.procedure import ReceiptKind, Step
 from backends.model.stack import Stack
-from backends.stacks.loader import built_in
 from backends.writers.command import CommandEffector
 from tests.conftest import started
 from tests.servers.compose import Project, need_compose, service
@@ -36,16 +34,6 @@ OWN_NAMES = {"hummingbot-desk": "hbot"}
 VALUES = {"project": PROJECT, "service": "exchange-snapshot-service"}
 ONCE = ["sh", "-c", 'test "$$0" = python || exec "$$0" "$$@"']
 """Ends at once where a program of the service's own would run, which its image here lacks."""
-
-
-def test_every_docker_command_is_for_the_engine_that_the_room_reads() -> None:
-    for name, path in built_in().items():
-        described = tomllib.loads(path.read_text())
-        for procedure in described.get("procedure", ()):
-            for step in procedure["step"]:
-                argv = step["do"].get("argv", ["none"]) if step["do"]["kind"] == "command" else ["none"]
-                if argv[0] == "docker":
-                    assert argv[1:3] == ["--host", "{docker.url}"], f"{name}: {procedure['id']}"
 
 
 @pytest.fixture

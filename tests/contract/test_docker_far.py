@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shlex
 import shutil
@@ -11,16 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from backends.config import load
 from backends.docker_place import PlaceError, connect
 from backends.logs.ring import LogRing
-from backends.model.action import DockerVerb
+from backends.model.action import Command, DockerVerb
 from backends.model.fact import SourceError
 from backends.model.procedure import ReceiptKind, Step
 from backends.model.stack import LogGrammar
 from backends.readers.docker import DockerServiceReader
+from backends.writers.command import CommandEffector
 from backends.writers.docker import DockerEffector
 from tests.conftest import started
 from tests.contract.docker_place import poll_until, source, spec
+from tests.contract.far_compose import project, start_redis
+from tests.servers.compose import need_compose
 from tests.servers.docker import DockerEngine
 from tests.servers.sshd import SshServer, start_sshd
 from tests.turns import DOCKER
@@ -73,6 +78,16 @@ async def test_a_container_is_started_and_stopped_over_ssh(far: str, docker_engi
         container.remove(force=True)
 
 
+async def test_compose_acts_on_the_engine_over_ssh(
+    far: str, tmp_path: Path, docker_engine: DockerEngine
+) -> None:
+    started("docker compose", need_compose)
+    user = far.replace("ssh://", f"ssh://{getpass.getuser()}@")
+    with project(tmp_path, docker_engine) as it:
+        receipt = await start_redis(it, f'url = "{user}"')
+        assert (receipt.kind, it.running()) == (ReceiptKind.DONE, {"redis"}), receipt.after
+
+
 def test_the_tunnel_ends_with_its_client(far: str) -> None:
     api = connect(source(far), 6.0)
     assert api.ping()
@@ -112,6 +127,30 @@ async def test_a_context_leads_to_its_engine(contexts: None) -> None:
         assert found["cr-healthy"] is not None
     finally:
         await reader.close()
+
+
+async def test_compose_acts_on_the_engine_of_a_context(
+    contexts: None, tmp_path: Path, docker_engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started("docker compose", need_compose)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")  # would outrank the context if it were handed on
+    with project(tmp_path, docker_engine) as it:
+        receipt = await start_redis(it, 'url = "context://desk"')
+        assert (receipt.kind, it.running()) == (ReceiptKind.DONE, {"redis"}), receipt.after
+
+
+async def test_what_acts_on_this_machine_is_not_run_for_an_engine_on_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # where this test fails, it must find no systemctl
+    config = tmp_path / "config.toml"
+    config.write_text('[stack.claire-de-binare.source.docker]\nurl = "ssh://ops@far"\n')
+    (stack,) = load(config, env={"HOME": str(tmp_path)}).stacks
+    (step,) = stack.procedures["docker-daemon"].steps
+    assert isinstance(step.action, Command)
+    receipt = await CommandEffector([step.action], str).act(step.action, {}, step)
+    assert receipt.kind is ReceiptKind.FAILED
+    assert receipt.text == "acts on this machine, but Docker is at ssh://far; nothing was run"
 
 
 def test_a_context_that_is_not_there_is_named(contexts: None) -> None:

@@ -12,9 +12,13 @@ import pytest
 
 from backends.logs.ring import LogRing
 from backends.model.fact import SourceError
+from backends.model.procedure import ReceiptKind
 from backends.model.stack import LogGrammar, Source, SourceKind
 from backends.readers.docker import DockerServiceReader
+from tests.conftest import started
 from tests.contract.docker_place import poll_until, spec
+from tests.contract.far_compose import project, start_redis
+from tests.servers.compose import need_compose
 from tests.servers.docker import DockerEngine
 from tests.turns import DOCKER
 
@@ -88,6 +92,28 @@ async def test_an_engine_that_another_ca_signed_is_refused(address: str, tmp_pat
     with pytest.raises(SourceError, match=r"TLS with Docker at tcp://127.0.0.1:\d+ failed: CERTIFICATE"):
         await reader.services()
     await reader.close()
+
+
+async def test_compose_acts_on_the_engine_over_tls(
+    address: str, tmp_path: Path, docker_engine: DockerEngine
+) -> None:
+    started("docker compose", need_compose)
+    with project(tmp_path, docker_engine) as it:
+        receipt = await start_redis(it, f'url = "{address}"\ncert_path = "{tmp_path}"')
+        assert (receipt.kind, it.running()) == (ReceiptKind.DONE, {"redis"}), receipt.after
+
+
+async def test_compose_does_nothing_on_an_engine_that_another_ca_signed(
+    address: str, tmp_path: Path, docker_engine: DockerEngine
+) -> None:
+    started("docker compose", need_compose)
+    other = tmp_path / "other"
+    other.mkdir()
+    certificates(other)
+    with project(tmp_path, docker_engine) as it:
+        receipt = await start_redis(it, f'url = "{address}"\ncert_path = "{other}"')
+        assert receipt.kind is ReceiptKind.UNKNOWN and "certificate" in receipt.text
+        assert it.containers() == {}
 
 
 async def test_a_missing_key_file_is_named(address: str, tmp_path: Path) -> None:

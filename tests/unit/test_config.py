@@ -197,6 +197,21 @@ def test_a_source_that_shares_an_address_follows_it(loaded: Loader) -> None:
     assert config.stacks[0].sources["gateway-account"].url == "http://h:9"
 
 
+def test_a_shared_engine_is_reached_by_the_same_user_and_certificate(loaded: Loader) -> None:
+    docker = "[stack.trading-platform.source.docker]\n"
+    shared = (
+        loaded(docker + "url = 'ssh://ops@far'\ncert_path = '/etc/far'\n").stacks[0].sources["docker-facts"]
+    )
+    assert (shared.url, shared.username, shared.options["cert_path"]) == ("ssh://far", "ops", "/etc/far")
+
+
+def test_an_engine_of_its_own_is_reached_without_anothers_user_and_certificate(loaded: Loader) -> None:
+    docker = "[stack.trading-platform.source.docker]\nurl = 'ssh://ops@far'\ncert_path = '/etc/far'\n"
+    own = docker + "[stack.trading-platform.source.docker-facts]\nurl = 'ssh://other'\n"
+    source = loaded(own).stacks[0].sources["docker-facts"]
+    assert (source.url, source.username, dict(source.options)) == ("ssh://other", None, {})
+
+
 def test_the_places_looked_at_are_told_in_order(home: Path) -> None:
     found = search_paths(Path("x.toml"), {"XDG_CONFIG_HOME": "/xdg", "HOME": "/home/kim"})
     assert found == [module.SYSTEM_FILE, Path("/xdg/controlroom/config.toml"), Path("x.toml")]
