@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backends.anchor_setting import anchor_place
 from backends.journal_setting import keep_days
@@ -37,8 +39,7 @@ LONGEST_CADENCE: Final = 300.0
 _ENGINES: Final = (SourceKind.DOCKER, SourceKind.SWARM)
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """What is in force, and for each value where it came from."""
 
     stacks: tuple[Stack, ...]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 _SECRET_WORDS: Final = ("key", "secret", "pass", "token", "credential", "dsn")
 _LONGEST: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """One process. ``started`` in clock ticks since boot tells it from a later one with the same number."""
 
     pid: int

@@ -8,10 +8,11 @@ import signal
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 OUTPUT_LIMIT: Final = 65_536
 """Bytes of what it prints that are kept: the last ones."""
@@ -40,8 +41,7 @@ class NotStartedError(Exception):
     """It never ran. The message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How a program ended and the last it printed, on either of its outputs."""
 
     code: int | None

@@ -7,10 +7,11 @@ with TLS). The credentials of the source are for the data servers; sentinels are
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
@@ -26,8 +27,7 @@ CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
 _PORTS: Final = {SENTINEL: 26379, "redis": 6379}
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """The slots that one node of a cluster answers for."""
 
     first: int

@@ -6,10 +6,11 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from backends.model.secret import Secret
 
@@ -22,8 +23,7 @@ class CredentialError(Exception):
     """A credential cannot be used. The message says which one and why; it never holds the credential."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Struct, frozen=True):
     """A secret text and where it came from, in words: ``environment REDIS_PASSWORD``, ``file /run/x``."""
 
     value: Secret

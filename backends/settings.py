@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from msgspec import field
+from msgspec import Struct, field
 
 from backends.secret_file import Credential, CredentialError, from_environment, from_file
 from backends.stacks.schema_types import EnvironmentWord, Seconds, Strict
@@ -97,8 +96,7 @@ GROUPS: Final = {
 """Keys that say the same thing in different ways: a layer uses one, and replaces those of earlier layers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One value of one layer."""
 
     key: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from backends.journal.shapes import MASK, is_secret_name
 from backends.model.fact import Broken, Fact, Finding, Found, SourceError, Table

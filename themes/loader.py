@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
@@ -32,8 +32,7 @@ class ThemeError(Exception):
     """A theme that cannot be used; the message names the file, the key and what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
+class Shelf(Struct, frozen=True):
     """The themes that can be used, and what is wrong with those that cannot."""
 
     themes: Mapping[str, Theme]

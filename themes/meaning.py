@@ -7,8 +7,9 @@ word, and those are not in the theme.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 FIELDS: Final = ("background", "surface", "panel", "cursor")
 """What text is painted on: panes, header and footer, dialogs, the row under the cursor."""
@@ -72,8 +73,7 @@ STYLES: Final = frozenset({"bold", "italic", "underline", "reverse"})
 """What a theme may add to an ink. Never ``dim`` (nobody can say what contrast is left) nor ``blink``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """One colour on another, and the least contrast the two need."""
 
     ink: str

@@ -8,10 +8,10 @@ confirms nothing, and the key of one dialog does nothing in another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from msgspec import Struct
 from textual.binding import Binding
 
 from backends.model.procedure import RiskClass
@@ -27,8 +27,7 @@ class Where(Enum):
     LOGS = "logs"
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One thing an operator can do with a key."""
 
     id: str
@@ -157,8 +156,7 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """How a dialog was come to, and the key that confirms in it where nothing is typed."""
 
     confirm: str

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from msgspec.structs import replace
 
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.session import Session

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from backends.model.board import Board
 from backends.model.clock import Instant
 from backends.model.stack import Stack
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     stack: Stack
     board: Board
     now: Instant

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from backends.model.alarm import Priority
 from backends.model.safetext import NO_TEXT, SafeText
@@ -28,8 +29,7 @@ _ENVIRONMENTS: Final[Mapping[Environment, Role]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class HeadlineView:
+class HeadlineView(Struct, frozen=True):
     """Everything the header shows, at one moment. Ages are seconds, by the room's own clock."""
 
     environment: Environment
@@ -59,8 +59,7 @@ class HeadlineView:
     """Motion off: the heartbeat glyph does not change."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class _Item(Struct, frozen=True):
     """A part of the line in several lengths, longest first."""
 
     forms: tuple[Spans, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from backends.model.safetext import NO_TEXT, SafeText
 from widgets.line_widget import Line, LineWidget
@@ -11,8 +12,7 @@ from widgets.roles import Role
 from widgets.span import Span, Spans, spans_width
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(Struct, frozen=True):
     """One key and what it does."""
 
     key: SafeText

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.model.alarm import Priority
 from backends.model.fact import Level
@@ -58,8 +59,7 @@ def use_ascii(on: bool) -> None:
     _Terminal.is_ascii = on
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(Struct, frozen=True):
     """How one state is shown, in every theme alike."""
 
     glyph: str

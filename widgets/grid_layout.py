@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from backends.model.safetext import SafeText
 from widgets.cells import Align
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """How one column may be shown. Widths are in cells."""
 
     id: str
@@ -32,8 +32,7 @@ class Column:
         return self.ideal if self.least is None else min(self.least, self.ideal)
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A column as laid out."""
 
     index: int

@@ -6,9 +6,10 @@ import re
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from backends.model.logline import LogLevel, LogLine, Marker
 from backends.model.safetext import NAME_LIMIT, SafeText
@@ -34,8 +35,7 @@ _MARKERS: Final[Mapping[Marker, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LogLayout:
+class LogLayout(Struct, frozen=True):
     """The columns of the prefix, for one width of the pane."""
 
     width: int

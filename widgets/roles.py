@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 Role = Literal[
     "text",
@@ -46,8 +47,7 @@ Role = Literal[
 """The names a caller may give. A word that is none of them is a type error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """The theme variables of one role."""
 
     ink: str

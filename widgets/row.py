@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from backends.model.safetext import NO_TEXT, SafeText
 from widgets.roles import Role
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One value. With a badge role the fill hugs the text and not the column."""
 
     text: SafeText = NO_TEXT
@@ -18,8 +17,7 @@ class Cell:
     """Marked as changed since the last look. The caller decides, from typed values and not from texts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line. ``key`` is what the row is about and what a choice reports."""
 
     key: str
@@ -27,8 +25,7 @@ class Row:
     """One for each column, in the order of the columns; missing ones are blank."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """A line that names the group of rows below it. The cursor passes over it."""
 
     key: str

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from backends.model.safetext import SafeText
 from widgets.cells import chop, tame, width_of
 from widgets.roles import Role
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     text: SafeText
     role: Role = "text"
 

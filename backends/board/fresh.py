@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from backends.board.derivation import Deriver
 from backends.board.ingest import Readings, ingest_facts, ingest_failure, ingest_services, never, period_of

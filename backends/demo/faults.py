@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Switch = Callable[[bool], Awaitable[None]]
 """Turns one fault on or off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     title: str
     """One line for a menu: what is wrong while it is on."""
 

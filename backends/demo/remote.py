@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import httpx
@@ -13,8 +14,7 @@ class DemoError(Exception):
     """The demo did not do it; the message says why in plain words."""
 
 
-@dataclass(frozen=True, slots=True)
-class FaultState:
+class FaultState(Struct, frozen=True):
     name: str
     title: str
     """One line for a menu: what is wrong while it is on."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
+
+from msgspec import Struct, field
 
 from backends.demo.claire_de_binare import faults as claire_de_binare
 from backends.demo.control import control_app
@@ -75,8 +76,7 @@ def _surveillance(folder: Path, seed: int) -> Simulation:
     return System(folder, seed)
 
 
-@dataclass(frozen=True, slots=True)
-class Demo:
+class Demo(Struct, frozen=True):
     """One stack that can be simulated. Making it loads its servers' libraries; its faults cost nothing."""
 
     faults: Catalogue

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from backends.journal.chain import Head
 from backends.journal.retired import Ledger
 from backends.model.anchor import Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Astray:
+class Astray(Struct, frozen=True):
     """An anchored head that the chain contradicts."""
 
     mark: Mark

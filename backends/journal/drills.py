@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.model.alarm import Alarm, Priority
 from backends.model.clock import Instant
@@ -24,8 +25,7 @@ _TAIL: Final = 256 * 1024
 """Bytes of its end that are read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drilled:
+class Drilled(Struct, frozen=True):
     """The last drill of one procedure."""
 
     at: float

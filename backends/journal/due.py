@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
+
+from msgspec import Struct, field
 
 from backends.journal.chain import START, BrokenError, Head, head_of, unseal
 from backends.journal.chain_file import files_of
@@ -41,8 +42,7 @@ def turn_of(keep_days: int | None) -> float | None:
     return None if keep_days is None else min(keep_days * DAY / 10, LONGEST_TURN)
 
 
-@dataclass(slots=True)
-class File:
+class File(Struct):
     """One file of the journal, as it is."""
 
     path: Path
@@ -71,8 +71,7 @@ class File:
         )
 
 
-@dataclass(slots=True)
-class Survey:
+class Survey(Struct):
     """What the journal's files hold that decides about their going."""
 
     files: list[File] = field(default_factory=list)
@@ -115,8 +114,7 @@ class Survey:
             self.halts = {key: at for key, at in self.halts.items() if key[0] != stack}
 
 
-@dataclass(frozen=True, slots=True)
-class Cleared:
+class Cleared(Struct, frozen=True):
     """What came of one try to retire what is due."""
 
     gone: Sequence[RetiredFile] = ()
@@ -179,8 +177,7 @@ def survey(folder: Path, host: str, boot: str, pause: Callable[[], None] | None 
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True):
     """What may go now."""
 
     files: Sequence[File] = ()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from math import isfinite
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from backends.model.clock import Instant
 from backends.model.intent import Identity
@@ -50,8 +51,7 @@ class Kind(Enum):
     """The journal's oldest files are removed by the rule that is configured; written before they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """What is the same in every record of one process."""
 
     operator: Identity
@@ -63,8 +63,7 @@ class Session:
     pid: int = field(default_factory=os.getpid)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One event to be recorded. What is None or empty is left out."""
 
     kind: Kind

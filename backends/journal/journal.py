@@ -8,9 +8,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
+
+from msgspec import Struct, field
 
 from backends.journal.chain_file import ChainFile
 from backends.journal.entry import Entry, Kind, Session, body, capped
@@ -40,8 +41,7 @@ class Recorder(Protocol):
         """Record it after everything handed over before, without waiting."""
 
 
-@dataclass(slots=True)
-class _Item:
+class _Item(Struct):
     body: dict[str, Any]
     is_synced: bool
     done: Future[bool] = field(default_factory=Future)

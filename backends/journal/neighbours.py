@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backends.journal.chain import BrokenError, unseal
 from backends.journal.entry import Kind
@@ -21,8 +23,7 @@ _ENDS: Final = (Kind.OUTCOME.value, Kind.REFUSED.value)
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(Struct, frozen=True):
     """A real run of another process, as far as it has come."""
 
     told: CutOff

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.model.clock import Instant
 
@@ -15,8 +16,7 @@ _AGO: Final = re.compile(r"(?P<count>\d{1,6})\s*(?P<unit>[smhd])")
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """What is wanted; empty asks for everything."""
 
     since: str = ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.journal.chain import BrokenError, unseal
 from backends.journal.chain_file import files_of
@@ -24,8 +25,7 @@ _SLACK: Final = 1.0
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class CutOff:
+class CutOff(Struct, frozen=True):
     """One such run, as its records tell it."""
 
     intent: Record

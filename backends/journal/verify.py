@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.journal.anchored_heads import AnchoredHeads, Astray
 from backends.journal.chain import START, BrokenError, Head, head_of, unseal
@@ -24,8 +25,7 @@ _TRIES: Final = 3
 _RETIRES: Final = b'"kind":"retired"'
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """The first line that is not what was written."""
 
     file: str
@@ -39,8 +39,7 @@ class Damage:
         return f"{self.file} line {self.line}: record {self.record} {self.why}"
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     records: int
     """Records that hold, up to the damage if there is one."""
     repairs: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import repeat
 from typing import Final
+
+from msgspec import Struct
 
 from backends.model.stamp import STAMP
 
@@ -16,8 +17,7 @@ PATIENCE: Final = 0.25
 """Seconds a line waits for older ones of other streams."""
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """Lines of one stream that came together, in the stream's own order."""
 
     at: float

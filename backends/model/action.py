@@ -6,12 +6,12 @@ Any text may name values of the run (``$operator``, ``$reason``, ``$symbol``); s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class RedisTransition:
+
+class RedisTransition(Struct, frozen=True):
     """One atomic, guarded change of a JSON object in Redis, with its history entry, as one script.
 
     Values may name ``$now`` (ISO 8601 UTC, microseconds, ``+00:00``), ``$operator``, ``$reason``,
@@ -42,8 +42,7 @@ class RedisTransition:
     release that was decided before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpCall:
+class HttpCall(Struct, frozen=True):
     """One HTTP request that changes something."""
 
     source: str
@@ -57,8 +56,7 @@ class HttpCall:
     """``none``, ``bearer``, ``service-jwt``, ``internal-token`` or ``user-context``."""
 
 
-@dataclass(frozen=True, slots=True)
-class RedisWrite:
+class RedisWrite(Struct, frozen=True):
     """One Redis command that changes a key, with what must be so before it."""
 
     source: str
@@ -86,16 +84,14 @@ class RedisWrite:
     """For json: members that must be null or not there; else FAILED."""
 
 
-@dataclass(frozen=True, slots=True)
-class RedisUnit:
+class RedisUnit(Struct, frozen=True):
     """Several writes as one MULTI; all happen or none does."""
 
     source: str
     writes: tuple[RedisWrite, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DockerVerb:
+class DockerVerb(Struct, frozen=True):
     """Something done to one container of the stack."""
 
     source: str
@@ -111,8 +107,7 @@ class DockerVerb:
     """For signal: ``HUP``, ``USR1`` or ``USR2``, by which a program takes an order and goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class DockerExec:
+class DockerExec(Struct, frozen=True):
     """A program run inside a container of the stack: never a shell, no input. Its exit code alone proves
     nothing. It may take as long as the step's deadline."""
 
@@ -126,8 +121,7 @@ class DockerExec:
     an existing one is never overwritten. None keeps the end of the output in the receipt."""
 
 
-@dataclass(frozen=True, slots=True)
-class DockerCopy:
+class DockerCopy(Struct, frozen=True):
     """Copies something out of a container, running or not, into a new file on the room's host."""
 
     source: str
@@ -139,8 +133,7 @@ class DockerCopy:
     a single file. It appears whole or not at all, and an existing one is never overwritten."""
 
 
-@dataclass(frozen=True, slots=True)
-class DockerRemove:
+class DockerRemove(Struct, frozen=True):
     """One container that is stopped and is none of the stack's services; its volumes stay."""
 
     source: str
@@ -148,8 +141,7 @@ class DockerRemove:
     """Its exact name."""
 
 
-@dataclass(frozen=True, slots=True)
-class DockerTag:
+class DockerTag(Struct, frozen=True):
     """A further tag for the image that a service's container was made from, in the same repository."""
 
     source: str
@@ -157,8 +149,7 @@ class DockerTag:
     tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class DockerPrune:
+class DockerPrune(Struct, frozen=True):
     """Removes the images with a label that no container was made from, running or not."""
 
     source: str
@@ -168,8 +159,7 @@ class DockerPrune:
     """How tags begin whose images stay: ``rollback-``."""
 
 
-@dataclass(frozen=True, slots=True)
-class SystemdVerb:
+class SystemdVerb(Struct, frozen=True):
     """``start``, ``stop`` or ``restart`` of one unit."""
 
     source: str
@@ -177,8 +167,7 @@ class SystemdVerb:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessSignal:
+class ProcessSignal(Struct, frozen=True):
     """SIGTERM or SIGINT to one process of this host, which may still refuse to end."""
 
     source: str
@@ -189,8 +178,7 @@ class ProcessSignal:
     signal: str = "TERM"
 
 
-@dataclass(frozen=True, slots=True)
-class SqlStatement:
+class SqlStatement(Struct, frozen=True):
     """One parameterised statement in one transaction."""
 
     source: str
@@ -201,8 +189,7 @@ class SqlStatement:
     """Rows it must touch; any other number rolls it back and is FAILED."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A program on this host; never a shell. Its exit code alone proves nothing."""
 
     source: str
@@ -222,8 +209,7 @@ class Command:
     """Why it would act on the wrong machine, in words, and therefore never runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileEdit:
+class FileEdit(Struct, frozen=True):
     """One key of one YAML, TOML or env file set to another value, or taken out; nothing else in it changes.
 
     The file as it was is kept beside it. What is written is read by a service only when it starts.
@@ -244,23 +230,20 @@ class FileEdit:
     """The word it must still read: what the operator saw. None where there is nothing to see."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Time that must pass."""
 
     seconds: float
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Observe:
+class Observe(Struct, frozen=True):
     """Nothing is done; the step's proof must hold before the next one."""
 
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Attest:
+class Attest(Struct, frozen=True):
     """A person confirms having done or seen it; journalled with their name."""
 
     text: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from backends.model.clock import Instant
 from backends.model.safetext import SafeText
@@ -22,8 +23,7 @@ for _rank, _priority in enumerate(Priority):
     _priority.rank = _rank
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Struct, frozen=True):
     """One active alarm. Identity is ``id``: the same condition seen again is the same alarm."""
 
     id: str

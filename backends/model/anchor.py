@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from backends.model.secret import Secret
 
@@ -17,8 +18,7 @@ class AnchorKind(Enum):
     """The host's log, facility local0: it keeps the heads and cannot be asked for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnchorPlace:
+class AnchorPlace(Struct, frozen=True):
     """One place to keep the head. ``url`` holds no credential."""
 
     kind: AnchorKind
@@ -29,8 +29,7 @@ class AnchorPlace:
     password: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """One head of one journal, as it was when it was anchored."""
 
     host: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from backends.model.alarm import Alarm
 from backends.model.clock import Instant
@@ -23,8 +24,7 @@ when it is asked for; on no board.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class SourceHealth:
+class SourceHealth(Struct, frozen=True):
     """How one source is doing."""
 
     id: str
@@ -40,8 +40,7 @@ class SourceHealth:
     retry_at: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(Struct, frozen=True):
     """Immutable. ``seq`` grows by one with every change, so two boards compare cheaply."""
 
     stack: str

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from backends.model.condition import Condition
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """Passes when every demand holds on fresh readings; what cannot be read is unknown, never passed."""
 
     id: str
@@ -26,8 +25,7 @@ class Check:
     runbook: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ChecklistItem:
+class ChecklistItem(Struct, frozen=True):
     """Observed through a check, or attested by a person; exactly one of the two."""
 
     id: str
@@ -37,8 +35,7 @@ class ChecklistItem:
     runbook: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Checklist:
+class Checklist(Struct, frozen=True):
     """Items in order; done when every one passed or was attested."""
 
     id: str
@@ -54,8 +51,7 @@ class Checklist:
     runbook: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True):
     """A known failure: found when every demand holds, not found when one was read and fails, else unknown."""
 
     id: str

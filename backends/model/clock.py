@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, order=True)
-class Instant:
+
+class Instant(Struct, frozen=True, order=True):
     """One moment on both clocks. Ages come from ``mono``; ``wall`` is for people and records."""
 
     mono: float

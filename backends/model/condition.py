@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """A named demand on one fact; every demand that is set must hold. A fact that is not freshly read, and
     one that is missing (unless that is the demand), does not meet it.
 
@@ -39,8 +39,7 @@ class Condition:
     """For a table: only rows whose columns read this are counted by ``at_most`` and ``at_least``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(Struct, frozen=True):
     """A value the operator chooses, ``$name`` in the steps. It must be in every list that is given."""
 
     name: str
@@ -57,8 +56,7 @@ class Param:
     """Never shown, journalled or taken from a command line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Each:
+class Each(Struct, frozen=True):
     """Repeats a step for every row of a table fact, read afresh when the plan is made."""
 
     fact: str

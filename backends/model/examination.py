@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from backends.model.check import Check, Checklist, ChecklistItem, Diagnosis
 from backends.model.clock import Instant
@@ -37,8 +38,7 @@ def together(answers: Iterable[Answer]) -> Answer:
     return Answer.YES if found == {Answer.YES} else Answer.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """One check or diagnosis against readings taken for it."""
 
     key: str
@@ -57,8 +57,7 @@ Results = Mapping[str, Examined]
 """The newest result of each check and diagnosis that was run, by ``key_of``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attested:
+class Attested(Struct, frozen=True):
     """A person confirmed one item of a checklist."""
 
     by: str
@@ -70,8 +69,7 @@ Attestations = Mapping[tuple[str, str], Attested]
 """What is confirmed and still counts, by checklist and item."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemState:
+class ItemState(Struct, frozen=True):
     """One item: what its check said last, or who confirmed it."""
 
     item: ChecklistItem

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct, field
 
 from backends.model.query import Query
 from backends.model.safetext import SafeText
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows of a query or members of a collection, bounded; ``total`` may exceed ``len(rows)``."""
 
     columns: tuple[str, ...]
@@ -56,8 +56,7 @@ for _rank, _level in enumerate((Level.OK, Level.INFO, Level.WARN, Level.UNKNOWN,
     _level.rank = _rank
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One value the room watches, as its stack file describes it."""
 
     id: str
@@ -95,8 +94,7 @@ class Fact:
     runbook: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The source answered with a value."""
 
     value: Value
@@ -104,13 +102,11 @@ class Found:
     """The answer's own timestamp, epoch seconds, when the fact names one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Struct, frozen=True):
     """The source answered: no such thing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """This fact could not be had although the source may work; ``why`` is short and in plain words."""
 
     why: SafeText

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from backends.model.safetext import SafeText
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The operator, from the operating system and the SSH session; never from ``USER``."""
 
     user: str
@@ -24,8 +24,7 @@ class Identity:
     """Whose login it was, where that is another account: what ``su`` and ``sudo`` leave as it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """A request to run one procedure. ``id`` is the operation id: a retry reuses it."""
 
     id: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from backends.model.safetext import SafeText
 
@@ -45,8 +46,7 @@ class Marker(Enum):
     """The runtime's own event: started, died, restarted."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Struct, frozen=True):
     """One row of the log pane."""
 
     ordinal: int
@@ -60,8 +60,7 @@ class LogLine:
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LogFilter:
+class LogFilter(Struct, frozen=True):
     """Which rows to show. Rows that say lines are missing (GAP, DROP) always are."""
 
     minimum: LogLevel | None = None

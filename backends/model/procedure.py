@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from backends.model.action import Action
 from backends.model.clock import Instant
@@ -52,8 +53,7 @@ class StepState(Enum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What must be read back, over another connection, before a step counts as verified."""
 
     fact: str
@@ -77,8 +77,7 @@ class Proof:
     """Its own timestamp must be later than the moment the step was sent: a report of this very run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     id: str
     title: str
     """What it does, in the operator's words."""
@@ -110,8 +109,7 @@ class Step:
     """The columns of the row it was repeated for; filled in by the plan."""
 
 
-@dataclass(frozen=True, slots=True)
-class Procedure:
+class Procedure(Struct, frozen=True):
     id: str
     title: str
     risk: RiskClass
@@ -163,8 +161,7 @@ class ReceiptKind(Enum):
     """No answer in time, or cut off: it may have happened."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What a writer was told by the service it called. Not proof of anything."""
 
     kind: ReceiptKind
@@ -196,8 +193,7 @@ class Verifier(Protocol):
     async def look(self, fact: str, within: float) -> Reading[Any]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
+class StepResult(Struct, frozen=True):
     step: str
     title: str
     state: StepState
@@ -208,8 +204,7 @@ class StepResult:
     """Seconds from sent to verified, failed or given up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One execution of a procedure, as it stands; a new object for each change."""
 
     operation: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class RedisQuery:
+class RedisQuery(Struct, frozen=True):
     """One bounded read. ``op`` is the Redis command in lower case, or ``scan`` for a bounded key count."""
 
     op: str
@@ -19,8 +19,7 @@ class RedisQuery:
     stop: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class SqlQuery:
+class SqlQuery(Struct, frozen=True):
     """One SELECT, run in a read-only session with a statement time-out: PostgreSQL, SQLite or
     ClickHouse."""
 
@@ -28,8 +27,7 @@ class SqlQuery:
     limit: int = 200
 
 
-@dataclass(frozen=True, slots=True)
-class HttpQuery:
+class HttpQuery(Struct, frozen=True):
     """One GET."""
 
     path: str
@@ -39,8 +37,7 @@ class HttpQuery:
     """``json``, ``text``, ``prometheus`` (pick names the metric) or ``none`` (only the status code)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SystemdQuery:
+class SystemdQuery(Struct, frozen=True):
     """One property of one unit, as ``systemctl show`` tells it. A unit that is not loaded is MISSING."""
 
     unit: str
@@ -49,8 +46,7 @@ class SystemdQuery:
     ``NextElapseUSecRealtime`` …"""
 
 
-@dataclass(frozen=True, slots=True)
-class CsvWindow:
+class CsvWindow(Struct, frozen=True):
     """One number or word from a CSV with a header, read by column name, newest rows first in time."""
 
     column: str
@@ -67,8 +63,7 @@ class CsvWindow:
     ``~part|part`` for one that holds it."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileQuery:
+class FileQuery(Struct, frozen=True):
     """Something about one file, or about those a pattern matches. No such file is MISSING."""
 
     path: str
@@ -90,8 +85,7 @@ class FileQuery:
     """Of ``members``, the folder from each file's own in which the word should be a file."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostQuery:
+class HostQuery(Struct, frozen=True):
     """Something about the host the room runs on."""
 
     what: str
@@ -105,8 +99,7 @@ class HostQuery:
     value: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PrometheusQuery:
+class PrometheusQuery(Struct, frozen=True):
     """An instant or range query, or what Prometheus says of its targets, rules and alerts."""
 
     what: str
@@ -118,8 +111,7 @@ class PrometheusQuery:
     """Of a range: ``last``, ``min``, ``max``, ``mean``."""
 
 
-@dataclass(frozen=True, slots=True)
-class LokiQuery:
+class LokiQuery(Struct, frozen=True):
     """Lines of the last minutes; their number or a table (time, labels, line). No stream at all is
     MISSING."""
 
@@ -128,8 +120,7 @@ class LokiQuery:
     limit: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class DockerQuery:
+class DockerQuery(Struct, frozen=True):
     """Something the Docker Engine knows beside the state of services."""
 
     what: str
@@ -151,8 +142,7 @@ class DockerQuery:
     """For ``log``: only lines since the container's last start; MISSING when it does not run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Derivation:
+class Derivation(Struct, frozen=True):
     """A value made from other facts by the room itself; as old as its oldest input, as good as its
     worst."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from backends.model.clock import Instant
 from backends.model.safetext import SafeText
@@ -48,8 +49,7 @@ def worst(qualities: list[Quality]) -> Quality:
     return max(qualities, key=lambda quality: quality.rank, default=Quality.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Good(Generic[T_co]):
+class Good(Struct, Generic[T_co], frozen=True):
     """The last value that was OK, kept when its source fails, always shown with its age."""
 
     value: T_co
@@ -64,8 +64,7 @@ KEEP_LAST_GOOD = 300.0
 """Seconds a last good value may still be shown after its source was lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading(Generic[T_co]):
+class Reading(Struct, Generic[T_co], frozen=True):
     """One fact as last heard. ``value`` is there only when ``outcome`` is OK."""
 
     key: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from backends.model.safetext import NO_TEXT, SafeText
 
@@ -38,8 +39,7 @@ class Health(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What a service used, from two samples of its runtime. Bytes, bytes a second, percent of one core."""
 
     cpu: float | None = None
@@ -52,8 +52,7 @@ class Usage:
     net_tx: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """One service as its runtime describes it. Its key on the board is ``service:<name>``."""
 
     name: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from backends.model.alarm import Priority
 from backends.model.check import Check, Checklist, Diagnosis
@@ -44,8 +45,7 @@ ROOM = "room"
 """The source id of what the room derives itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One place facts come from. ``url`` holds no credential."""
 
     id: str
@@ -66,8 +66,7 @@ class Source:
     """Where the url came from: stack file, a config file's path, or an environment variable's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceSpec:
+class ServiceSpec(Struct, frozen=True):
     """A service the stack should have."""
 
     name: str
@@ -88,8 +87,7 @@ class ServiceSpec:
     runbook: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reassertion:
+class Reassertion(Struct, frozen=True):
     """How a halt is put back when its state was lost, and what tells a loss from a release."""
 
     procedure: str
@@ -100,8 +98,7 @@ class Reassertion:
     """Fact of type time: when it was last released, by whatever tool."""
 
 
-@dataclass(frozen=True, slots=True)
-class GateSpec:
+class GateSpec(Struct, frozen=True):
     """One switch that must allow trading."""
 
     fact: str
@@ -120,8 +117,7 @@ class GateSpec:
     """None for a gate that is only watched."""
 
 
-@dataclass(frozen=True, slots=True)
-class EchoSpec:
+class EchoSpec(Struct, frozen=True):
     """A second path to a gate's truth; a disagreement is a CONFLICT."""
 
     gate: str
@@ -130,8 +126,7 @@ class EchoSpec:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmRule:
+class AlarmRule(Struct, frozen=True):
     """When a fact at this level or worse is an alarm, and what to tell the operator."""
 
     id: str
@@ -149,8 +144,7 @@ class AlarmRule:
     it does not list. Empty: whatever it reads."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogGrammar:
+class LogGrammar(Struct, frozen=True):
     """How to find the level in a line, tried in order; each pattern has a group ``level``.
 
     A pattern may also have a group ``text``, where what is worth showing begins, and a group ``logger``,
@@ -162,8 +156,7 @@ class LogGrammar:
     """Substrings of lines that are noise and not shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(Struct, frozen=True):
     """One of several forms a stack exists in, and the containers by which it is known."""
 
     id: str
@@ -189,8 +182,7 @@ class Generation:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(Struct, frozen=True):
     id: str
     title: str
     environment: Environment

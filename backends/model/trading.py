@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from backends.model.clock import Instant
 from backends.model.safetext import SafeText
@@ -19,8 +20,7 @@ class TradingState(Enum):
     """This stack cannot be halted from here, because nothing in it can halt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """One of the switches that must all allow trading, as last read."""
 
     fact: str
@@ -31,8 +31,7 @@ class Gate:
     because: SafeText
 
 
-@dataclass(frozen=True, slots=True)
-class Trading:
+class Trading(Struct, frozen=True):
     """The roll-up over all gates; never better than the worst of them."""
 
     state: TradingState

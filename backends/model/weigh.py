@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backends.model.board import SERVICE
 from backends.model.clock import Instant
@@ -33,8 +35,7 @@ class Standing(Enum):
     """It could not be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
+class Weighed(Struct, frozen=True):
     """One precondition against one reading. Everything but HOLDS counts as not so."""
 
     condition: Condition

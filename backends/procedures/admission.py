@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.model.board import Board
 from backends.model.clock import Clock
@@ -41,8 +42,7 @@ RECORD: Final = 8192
 """Bytes of the journal's disk that are kept for one record of a run: several times what one takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """What was found. Without blockers it may start."""
 
     plan: Plan

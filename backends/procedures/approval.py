@@ -7,9 +7,11 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from backends.journal.entry import Kind
 from backends.journal.identity import name_of, told
@@ -30,8 +32,7 @@ class ApprovalError(ValueError):
     """It cannot be approved or used; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What somebody wants to do and needs a second person for."""
 
     code: str

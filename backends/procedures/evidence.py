@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backends.model.board import SERVICE
 from backends.model.clock import Clock, Instant
@@ -33,8 +35,7 @@ class Sight(Enum):
     """It could not be read, or there is nothing there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What one look at one proof found."""
 
     proof: Proof

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from backends.model.board import Board
 from backends.model.clock import Instant
@@ -16,8 +17,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """One fact as it stood when the operator decided."""
 
     fact: str

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+
+from msgspec import Struct
 
 from backends.journal.tail import NotYetError
 from backends.model.alarm import Alarm, Priority
@@ -33,8 +34,7 @@ SLACK: Final = 2.0
 """Seconds by which the clocks of those who halt and release may differ."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A halt to be ordered again."""
 
     procedure: str

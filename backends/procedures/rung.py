@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.model.action import Observe
 from backends.model.clock import Clock, Instant
@@ -45,8 +46,7 @@ HEAD_START: Final = 0.1
 _ACKNOWLEDGED: Final = (ReceiptKind.DONE, ReceiptKind.ALREADY)
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(Struct, frozen=True):
     """One attempt of a rung, for the journal."""
 
     number: int

@@ -6,9 +6,10 @@ import asyncio
 import random
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import Recorder
@@ -39,8 +40,7 @@ _Asked = tuple[str, tuple[tuple[str, str], ...]]
 """A procedure and the values chosen for it: two orders to cancel are two things to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
+class _Running(Struct, frozen=True):
     """A procedure on its way to its verdict."""
 
     operation: str

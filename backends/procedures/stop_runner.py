@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import BUDGET, Recorder

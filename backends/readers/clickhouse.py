@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
+from msgspec import Struct
 
 from backends.model.fact import Fact, Finding, SourceError
 from backends.model.query import SqlQuery
@@ -27,8 +27,7 @@ _SAID: Final = 120
 _REFUSED: Final = (401, 403)
 
 
-@dataclass(frozen=True, slots=True)
-class Silent:
+class Silent(Struct, frozen=True):
     """Nobody answered one statement."""
 
     why: str

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.model.fact import ValueType
 from backends.model.query import CsvWindow
@@ -23,8 +24,7 @@ _HOUR: Final = 3600.0
 Row = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Windowed:
+class Windowed(Struct, frozen=True):
     """What was found, None when no row is there; ``at`` is the time of the newest row of the file."""
 
     raw: Any

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backends.model.clock import Clock, SystemClock
 from backends.model.fact import SourceError
@@ -37,8 +39,7 @@ _SAME_END: Final = 0.5
 """Seconds by which the engine's records of one end may differ."""
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(Struct):
     """What is remembered of a container between two polls."""
 
     seen: tuple[RunState, str]

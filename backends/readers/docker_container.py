@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.model.fact import SourceError
 from backends.model.safetext import LINE_LIMIT, NAME_LIMIT, SafeText
@@ -25,8 +26,7 @@ _HEALTH: Final = {
 _STATES: Final = {state.value: state for state in RunState if state is not RunState.UNKNOWN}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One line of the container list; text is raw as it came."""
 
     ident: str
@@ -45,8 +45,7 @@ class Entry:
         return self.names[0] if self.names else self.ident[:12]
 
 
-@dataclass(frozen=True, slots=True)
-class LastRun:
+class LastRun(Struct, frozen=True):
     """How a container's last run ended."""
 
     exit_code: int
@@ -55,8 +54,7 @@ class LastRun:
     """Epoch seconds by the engine's clock; 0 when it does not say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(Struct, frozen=True):
     """What inspecting a container tells. All None for a container that could not be inspected."""
 
     state: RunState | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.model.logline import LogLevel
 from backends.readers.docker_stream import Feed
@@ -19,8 +20,7 @@ WANTED: Final = (
 _EVENT_LIMIT: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerEvent:
+class ContainerEvent(Struct, frozen=True):
     """Something happened to a container."""
 
     container: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from time import monotonic
+
+from msgspec.structs import replace
 
 from backends.model.fact import Fact, Finding, Raw, SourceError, ValueType
 from backends.model.query import DockerQuery

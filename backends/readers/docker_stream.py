@@ -14,10 +14,11 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from math import inf
 from time import sleep
 from typing import Final
+
+from msgspec import Struct, field
 
 from backends.model.clock import Clock
 from backends.model.fact import SourceError
@@ -166,8 +167,7 @@ class Answer:
         return b"".join(parts)
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     feed: Feed
     wire: Wire
     answer: Answer = field(default_factory=Answer)

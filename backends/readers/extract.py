@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, Raw, Table, Value, ValueType
 from backends.model.row import UncountableError, meets
@@ -39,16 +41,14 @@ NONE: Final = SafeText("–")
 """A cell whose value is null or not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Members:
+class Members(Struct, frozen=True):
     """Entries of a list, set or stream, bounded, each text or fields; ``total`` counts the unread too."""
 
     items: Sequence[bytes | Mapping[str, bytes]]
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Rows of a query, bounded, each by column name; ``total`` counts those not fetched too."""
 
     rows: Sequence[Mapping[str, Any]]

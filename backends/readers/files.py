@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from msgspec.structs import replace
 
 from backends.model.clock import Clock, SystemClock
 from backends.model.fact import Absent, Fact, Finding, Found, SourceError, ValueType

@@ -7,10 +7,10 @@ import math
 import ssl
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 import httpx
+from msgspec import Struct
 
 from backends.model.clock import Clock, SystemClock
 from backends.model.fact import Absent, Finding, SourceError
@@ -72,8 +72,7 @@ class _ByOrigin(httpx.AsyncBaseTransport):
             await pool.aclose()
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """An answer to one path. ``body`` is None, and ``why`` says the reason, when it is not all there."""
 
     status: int
@@ -81,8 +80,7 @@ class Page:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoAnswer(Struct, frozen=True):
     """Nobody answered one path."""
 
     why: str

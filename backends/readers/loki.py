@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import httpx
+from msgspec.structs import replace
 
 from backends.model.clock import Clock, SystemClock
 from backends.model.fact import Fact, Finding, ValueType

@@ -8,8 +8,9 @@ Nothing here touches a socket.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from backends.model.query import RedisQuery
 from backends.readers.coerce import MisfitError, count_in, decode, excerpt

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from msgspec import Struct
 
 from backends.model.secret import Secret
 
@@ -37,8 +38,7 @@ class AddressError(Exception):
     """An address cannot be used. The message says why without repeating any of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """An address taken apart: ``url`` holds neither user nor password."""
 
     url: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from backends.model.alarm import Priority
 from backends.model.fact import Fact, Level, ValueType
@@ -45,8 +46,7 @@ _NOTES: Final = {
 """Said when such a key stands where it is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(Struct, frozen=True):
     """A stack file that was found to be sound, before anything local is applied to it."""
 
     file: TomlFile

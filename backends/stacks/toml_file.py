@@ -6,18 +6,18 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec import Struct, field
 
 from backends.model.safetext import SafeText
 from backends.stacks.toml_lines import Place, locate
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T", bound=Struct)
 
 SIZE_LIMIT: Final = 1024 * 1024
 """Bytes of a TOML file that are read; a longer one is refused."""
@@ -44,8 +44,7 @@ class ConfigError(Exception):
         super().__init__(SafeText(message))
 
 
-@dataclass(frozen=True)
-class TomlFile:
+class TomlFile(Struct, frozen=True, dict=True):
     """A parsed file that knows on which line everything stands."""
 
     path: Path
@@ -140,9 +139,7 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     )
 
 
-def _explain(
-    file: TomlFile, kind: type[msgspec.Struct], message: str, notes: Mapping[str, str]
-) -> ConfigError:
+def _explain(file: TomlFile, kind: type[Struct], message: str, notes: Mapping[str, str]) -> ConfigError:
     what, _, where = message.partition(" - at ")
     is_key = where.startswith("`key` in ")
     place = _resolve(file, kind, message, where.removeprefix("`key` in ").strip("`"))
@@ -182,7 +179,7 @@ def _resolve(file: TomlFile, kind: type[T], message: str, where: str) -> Place:
     return place
 
 
-def _still_fails(tree: Any, kind: type[msgspec.Struct], message: str, place: Place, key: str) -> bool:
+def _still_fails(tree: Any, kind: type[Struct], message: str, place: Place, key: str) -> bool:
     """Whether the same error comes when the mapping at ``place`` holds nothing but ``key``."""
     try:
         msgspec.convert(_only(tree, place, key), kind, str_keys=True)
@@ -239,7 +236,7 @@ def _configs(members: Iterable[Any]) -> list[Any]:
 
 
 def _fields(kind: Any) -> dict[str, Any]:
-    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+    if not (isinstance(kind, type) and issubclass(kind, Struct)):
         return {}
     hints = get_type_hints(kind, include_extras=True)
     return {name: hints[name] for name in kind.__struct_fields__}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from backends.model.stack import Generation
 from backends.stacks import schema

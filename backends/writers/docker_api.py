@@ -10,7 +10,6 @@ import json
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic
 from typing import Any, Final
@@ -18,6 +17,7 @@ from urllib.parse import quote
 
 import requests
 from docker.errors import DockerException
+from msgspec import Struct
 
 from backends.docker_place import PlaceError, connect
 from backends.model.stack import Source
@@ -42,8 +42,7 @@ class CutOffError(Exception):
     """The order went out and no answer came. The message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """One that was found by its exact name."""
 
     ident: str
@@ -57,8 +56,7 @@ class Container:
     """Its compose project; empty for one of none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     status: int
     body: bytes
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+
+class Patience(Struct, frozen=True):
     """How long anybody waits: seconds to connect, and for the answer."""
 
     connect: float
     deadline: float
 
 
-@dataclass(frozen=True, slots=True)
-class VerbOrder:
+class VerbOrder(Struct, frozen=True):
     """One thing to do to one container."""
 
     verb: str
@@ -31,8 +30,7 @@ class VerbOrder:
     patience: Patience
 
 
-@dataclass(frozen=True, slots=True)
-class ExecOrder:
+class ExecOrder(Struct, frozen=True):
     """One program to run inside one container, without a terminal and without input."""
 
     names: tuple[str, ...]
@@ -45,8 +43,7 @@ class ExecOrder:
     patience: Patience
 
 
-@dataclass(frozen=True, slots=True)
-class CopyOrder:
+class CopyOrder(Struct, frozen=True):
     """What is at a path inside a container, into a file: a folder as a tar archive, a file as it is."""
 
     names: tuple[str, ...]
@@ -55,16 +52,14 @@ class CopyOrder:
     patience: Patience
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveOrder:
+class RemoveOrder(Struct, frozen=True):
     """One container that does not run, by its exact name. Its volumes stay."""
 
     name: str
     patience: Patience
 
 
-@dataclass(frozen=True, slots=True)
-class TagOrder:
+class TagOrder(Struct, frozen=True):
     """A further tag for the image that a container was made from."""
 
     names: tuple[str, ...]
@@ -72,8 +67,7 @@ class TagOrder:
     patience: Patience
 
 
-@dataclass(frozen=True, slots=True)
-class PruneOrder:
+class PruneOrder(Struct, frozen=True):
     """All images with a label that no container was made from, but none with a tag to keep."""
 
     label: str

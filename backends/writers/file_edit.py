@@ -7,10 +7,10 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from io import StringIO
 from typing import Any, Final
 
+from msgspec import Struct
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
@@ -29,8 +29,7 @@ class EditError(Exception):
     """The change cannot be made, or not without changing more. The message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """``key`` is to hold ``value``, or to be taken out when ``value`` is None."""
 
     key: tuple[str, ...]
@@ -39,8 +38,7 @@ class Change:
     """Whether the key may be new."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edited:
+class Edited(Struct, frozen=True):
     """The text after the change. ``before`` is the value that was there, None when there was none."""
 
     text: str

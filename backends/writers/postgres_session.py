@@ -7,10 +7,10 @@ import math
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from msgspec import Struct
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import Jsonb
 
@@ -25,8 +25,7 @@ _SHARE: Final = 0.8
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
-@dataclass
-class _Talk:
+class _Talk(Struct):
     """How far it got."""
 
     connection: Connection | None = None

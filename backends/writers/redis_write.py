@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from backends.model.action import RedisUnit, RedisWrite
 from backends.model.procedure import Receipt, ReceiptKind
@@ -38,8 +40,7 @@ _ALONE: Final = ("bgsave", "flushdb")
 _TAKES_OUT: Final = ("del", "hdel", "srem", "zrem", "ltrim")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One write, its names replaced."""
 
     write: RedisWrite
@@ -52,8 +53,7 @@ class Part:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """A key as it was before."""
 
     type: str

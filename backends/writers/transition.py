@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.model.action import RedisTransition
 from backends.model.procedure import Receipt, ReceiptKind
@@ -138,8 +139,7 @@ def command(action: RedisTransition, values: Mapping[str, Any]) -> list[str]:
     return ["EVAL", SCRIPT, str(len(keys)), *map(str, keys), _json(plan), created, history]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the script said."""
 
     outcome: str

@@ -6,12 +6,12 @@ import os
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docker
 import redis
+from msgspec.structs import replace
 
 from backends.config import load
 from backends.engine import Engine, Mode

@@ -8,11 +8,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
+from msgspec.structs import replace
 
 from backends.config import load
 from backends.demo.hummingbot_desk.faults import FAULTS

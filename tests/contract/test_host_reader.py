@@ -7,11 +7,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.model.clock import SystemClock
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, Table, ValueType

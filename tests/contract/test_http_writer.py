@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.model.action import HttpCall, RedisTransition
 from backends.model.clock import Instant

@@ -8,10 +8,10 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.model.action import RedisUnit, RedisWrite
 from backends.model.procedure import Receipt, ReceiptKind, Step

@@ -6,11 +6,11 @@ No systemd runs where these tests do: the demo's ``systemctl`` stands for it and
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.demo.systemd.units import Units
 from backends.model.action import HttpCall, SystemdVerb

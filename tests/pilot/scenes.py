@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from backends.model.alarm import Priority
 from backends.model.board import SERVICE, Board, SourceHealth

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 from textual.screen import Screen
 
 from tests.pilot.rooms import Scene, make_room, opened
@@ -13,8 +13,7 @@ from tui.demo_faults import FAILURES, DemoFaults
 from tui.screens.faults import FaultScreen
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(Struct, frozen=True):
     name: str
     title: str
     is_on: bool = False

@@ -11,9 +11,10 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from backends.engine import Engine, Mode
 from backends.journal.chain_file import ChainFile

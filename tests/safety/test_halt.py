@@ -7,11 +7,12 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import pytest
+from msgspec.structs import replace
 
 from backends.journal.entry import Session
 from backends.journal.journal import Journal

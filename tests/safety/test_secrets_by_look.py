@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import re
 import string
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from backends.demo.process import free_port
 from backends.engine import Engine, Mode

@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from backends.engine import Engine, Mode
 from backends.model.action import Attest, RedisTransition

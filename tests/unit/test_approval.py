@@ -7,10 +7,10 @@ import json
 import os
 import pwd
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from backends.journal.identity import identify, told
 from backends.model.intent import Identity

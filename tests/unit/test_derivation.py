@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.alarms.book import AlarmBook
 from backends.board.fresh import FreshReader
@@ -36,9 +37,8 @@ class Desk:
     ) -> None:
         self.clock = FakeClock()
         names = [fact(name, kind=ValueType.FLOAT, **inputs) for name in ("a", "b")]
-        made = fact("made", kind=kind)
-        object.__setattr__(made, "query", Derivation(op, tuple(of.split()), over, column))
-        object.__setattr__(made, "source", ROOM)
+        derivation = Derivation(op, tuple(of.split()), over, column)
+        made = replace(fact("made", kind=kind), query=derivation, source=ROOM)
         self.stack = stack(
             facts={each.id: each for each in (*names, made)}, gates=(), echoes=(), alarms=(), services=(),
             sources={"redis": redis_source(), ROOM: OWN},

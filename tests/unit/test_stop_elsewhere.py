@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.model.action import Attest, DockerVerb
 from backends.model.procedure import Procedure, Proof, Run, Step, StepState, Verdict

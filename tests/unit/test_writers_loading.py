@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 WORLD = """
 import json, pathlib, sys, tempfile, time
-from dataclasses import replace
+from msgspec.structs import replace
 from backends.model.action import *
 from backends.model.procedure import Procedure, RiskClass, Step
 from backends.model.stack import Source, SourceKind

@@ -9,8 +9,9 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as LateError
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.checks.desk import CheckDesk, NotWrittenError
 from backends.checks.examiner import LONGEST, looked_back
@@ -46,8 +47,7 @@ SLACK: Final = 5.0
 _CODES: Final = {Answer.YES: ExitCode.VERIFIED, Answer.NO: ExitCode.PARTIAL, Answer.UNKNOWN: ExitCode.UNKNOWN}
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     """What one name asks for in one stack."""
 
     checks: tuple[Check, ...] = ()
@@ -59,8 +59,7 @@ class _Wanted:
         return [*self.checks, *self.diagnoses]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
+class CheckOptions(Struct, frozen=True):
     """What the command line says besides the names."""
 
     attest: tuple[str, ...] = ()

@@ -12,9 +12,10 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
+
+from msgspec.structs import replace
 
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.room import open_room

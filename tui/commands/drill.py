@@ -6,10 +6,12 @@ import json
 import os
 import sys
 import threading
-from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backends.engine import Engine
 from backends.journal.drills import RECORDS
@@ -29,8 +31,7 @@ from tui.commands.verdict import of_run
 PRACTICE: Final = "drill in a demo world"
 
 
-@dataclass(frozen=True, slots=True)
-class Drill:
+class Drill(Struct, frozen=True):
     """What to practise, and against which troubles."""
 
     stack: str

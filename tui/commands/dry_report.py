@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.model.board import Board
 from backends.model.clock import Instant
@@ -22,8 +23,7 @@ from tui.presenters import words
 PREFIX: Final = "DRY RUN  "
 
 
-@dataclass(frozen=True, slots=True)
-class DryReport:
+class DryReport(Struct, frozen=True):
     """What a dry run found, for people and for scripts."""
 
     stack: Stack

@@ -6,8 +6,9 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from backends.model.procedure import Procedure
 from backends.model.secret import Secret
@@ -18,8 +19,7 @@ LIMIT: Final = 64 * 1024
 """Bytes a file with a secret value may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(Struct, frozen=True):
     """One ``controlroom run``, as typed."""
 
     reason: str = ""

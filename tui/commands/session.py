@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tui.commands.exitcode import UsageError
 from tui.crash import SECRETS
@@ -21,8 +23,7 @@ _KEPT = ("CONTROLROOM_THEME", "CONTROLROOM_WATCH")
 """Variables that also hold for the demo: they say how the room looks and what it must not do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """One invocation of the program."""
 
     config_path: Path | None

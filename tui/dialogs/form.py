@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from backends.model.safetext import SafeText
 
@@ -15,8 +16,7 @@ LONGEST: Final = 200
 """Characters one line takes."""
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct):
     """One line to be typed, or with ``is_button`` one that is only pressed."""
 
     id: str

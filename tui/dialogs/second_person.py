@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from backends.model.clock import Instant
 from backends.model.intent import Intent

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from backends.model.safetext import SafeText
 from widgets.cells import fit
@@ -35,8 +36,7 @@ def flow(label: str, items: Iterable[Spans], width: int) -> list[Spans]:
     return spans_block(label, tuple(spans), width) if spans else []
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A label and its text, not laid out yet."""
 
     label: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from backends.model.board import SERVICE, Board
 from backends.model.clock import Instant
@@ -16,8 +17,7 @@ from widgets.grid_layout import Column
 from widgets.row import Cell, Row
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """The values there are, each with what is known about it. The key of a row is the value."""
 
     titles: tuple[str, ...]

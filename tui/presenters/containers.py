@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 from backends.model.board import SERVICE, Board
 from backends.model.clock import Instant
@@ -38,8 +39,7 @@ class Sort(Enum):
     MEMORY = "by memory"
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One service with everything a row or an order needs."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from backends.model.board import Board
 from backends.model.clock import Instant
@@ -99,8 +100,7 @@ class FactTable:
         return kept[1]
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(Struct):
     """A row, what it was made of, and until when it stands."""
 
     fact: Fact

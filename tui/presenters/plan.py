@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from backends.model.action import Attest, HttpCall, Observe, Wait, aim
 from backends.model.board import Board
@@ -38,8 +39,7 @@ _ALONE = "RESTORE in SINGLE-OPERATOR MODE: nobody else is asked"
 NO_PARAMS: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """A procedure about to be confirmed, with the board it is judged by."""
 
     stack: Stack

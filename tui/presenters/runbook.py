@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from backends.model.safetext import SafeText
 from widgets.roles import Role
@@ -20,16 +21,14 @@ _HEADING: Final = re.compile(r"(#{1,6}) +(.+?) *#* *$")
 _ITEM: Final = re.compile(r"(\s*)([-*+]|\d+[.)]) +(.*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """Where a section begins."""
 
     line: int
     title: str
 
 
-@dataclass(frozen=True, slots=True)
-class Runbook:
+class Runbook(Struct, frozen=True):
     """The text in lines that are not wrapped yet."""
 
     lines: tuple[Spans, ...]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from backends.model.safetext import SafeText
 from widgets.cells import fit
 from widgets.span import Span, Spans, spans_width
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """Lines about one thing. ``gives`` says who is shortened first: the highest. Its first lines stay."""
 
     lines: list[Spans]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from backends.model.board import SERVICE, Board, SourceHealth
 from backends.model.clock import Instant
@@ -23,8 +23,7 @@ SILENT_AFTER = 5.0
 """Seconds without a new board after which the engine counts as silent; it makes one every second."""
 
 
-@dataclass(frozen=True, slots=True)
-class TradingNow:
+class TradingNow(Struct, frozen=True):
     """The trading state as it can be claimed now."""
 
     state: TradingState

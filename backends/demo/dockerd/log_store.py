@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
+
+from msgspec import Struct
 
 from backends.demo.dockerd.stamps import SECOND, fixed
 
@@ -20,8 +21,7 @@ LONGEST: Final = 16_384
 """Bytes of one entry: Docker cuts longer lines into several, of which only the last ends the line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     at: int
     """Nanoseconds since the epoch."""
     stream: int

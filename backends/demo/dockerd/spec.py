@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from backends.demo.dockerd.log_store import LogStore
 
@@ -42,8 +43,7 @@ class Idle:
         return True, ""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A health check: seconds, and how many failures in a row make it unhealthy."""
 
     command: tuple[str, ...]
@@ -53,8 +53,7 @@ class Check:
     start_period: float = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """What it uses, roughly: percent of one core, bytes of memory, bytes a second on the network."""
 
     cpu: float
@@ -62,8 +61,7 @@ class Load:
     network: int = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A volume by its ``name``, or a path of the host by its ``source``."""
 
     destination: str
@@ -72,8 +70,7 @@ class Mount:
     is_writable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Executed:
+class Executed(Struct, frozen=True):
     """How a program ended that was run inside a container."""
 
     code: int
@@ -90,8 +87,7 @@ async def no_program(argv: Sequence[str]) -> Executed:
     return Executed(127, f"{said}executable file not found in $PATH: unknown\r\n".encode())
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSpec:
+class ContainerSpec(Struct, frozen=True):
     """A container as compose describes it. Its id follows from its name."""
 
     service: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from backends.demo.dockerd.container import ConflictError, Container
 from backends.demo.dockerd.spec import digest
@@ -13,23 +14,20 @@ _FIRST = 10
 """Last part of the first address given out."""
 
 
-@dataclass
-class Image:
+class Image(Struct):
     id: str
     tags: list[str]
     labels: Mapping[str, str]
     size: int
 
 
-@dataclass
-class Volume:
+class Volume(Struct):
     name: str
     size: int
     labels: Mapping[str, str]
 
 
-@dataclass
-class Network:
+class Network(Struct):
     name: str
     labels: Mapping[str, str]
     is_internal: bool = False
@@ -45,8 +43,7 @@ class Network:
         return f"172.28.0.{self.given}"
 
 
-@dataclass
-class Store:
+class Store(Struct):
     created: int
     """Nanoseconds since the epoch: when all of it was made."""
     images: dict[str, Image] = field(default_factory=dict)

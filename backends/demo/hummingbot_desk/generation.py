@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Trader:
+class Trader(Struct, frozen=True):
     """What one bot runs."""
 
     controller: str
@@ -17,8 +17,7 @@ class Trader:
     environment: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A service's container."""
 
     image: str
@@ -32,8 +31,7 @@ class Part:
     """Its name without the prefix, where that is not the service's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Monitoring:
+class Monitoring(Struct, frozen=True):
     """What Prometheus and Grafana know."""
 
     bots: str
@@ -49,8 +47,7 @@ class Monitoring:
     """Uid and name of Grafana's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(Struct, frozen=True):
     id: str
     prefix: str
     project: str

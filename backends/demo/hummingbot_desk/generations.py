@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from backends.demo.hummingbot_desk.evidence import GATES
 from backends.demo.hummingbot_desk.generation import Generation, Monitoring, Part, Trader

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
 import psycopg
+from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -38,8 +38,7 @@ VALUES (%(alert_id)s, %(alert_type)s, %(priority)s, %(severity)s, %(exchange)s, 
   %(zscore_threshold)s, %(triggered_at)s, %(peak_value)s, %(peak_at)s)"""
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What one message says about one definition."""
 
     kind: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct, field
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -26,8 +26,7 @@ _MESSAGES: Final = 5
 _BUDGET: Final = 10
 
 
-@dataclass
-class Adapter:
+class Adapter(Struct):
     """One exchange: its feeds, and what its health says. Counters begin with the process."""
 
     exchange: str

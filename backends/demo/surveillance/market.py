@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+
+from msgspec import Struct
 
 from backends.demo.surveillance.structlog import stamp
 
@@ -17,8 +18,7 @@ _TICK: Final = Decimal("0.1")
 _BPS: Final = Decimal(10_000)
 
 
-@dataclass
-class Feed:
+class Feed(Struct):
     """One instrument of one exchange, as its socket tells it."""
 
     exchange: str

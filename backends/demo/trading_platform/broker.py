@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from backends.demo.trading_platform.market import Market
 
@@ -14,8 +15,7 @@ PATIENCE: Final = 45.0
 """Seconds a resting limit order waits before the broker lets it expire."""
 
 
-@dataclass
-class BrokerOrder:
+class BrokerOrder(Struct):
     broker_id: str
     client_id: str
     symbol: str
@@ -28,8 +28,7 @@ class BrokerOrder:
     is_cancelling: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What the broker tells by webhook: ``fill``, ``canceled`` or ``expired``."""
 
     event: str
@@ -39,8 +38,7 @@ class Report:
     """Dollars that the fill realised."""
 
 
-@dataclass
-class Holding:
+class Holding(Struct):
     qty: int = 0
     entry: float = 0.0
     """Average price of the open quantity."""
@@ -63,8 +61,7 @@ class Holding:
         return round(profit, 4)
 
 
-@dataclass
-class PaperBroker:
+class PaperBroker(Struct):
     """Holds what is really ordered and owned; PostgreSQL only mirrors it."""
 
     market: Market

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 OPENING: Final = {
     "AAPL": 190.10,
@@ -20,8 +21,7 @@ _PULL: Final = 0.002
 """How strongly a price is drawn back to its opening."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(Struct, frozen=True):
     """Dollars."""
 
     bid: float
