@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from backends import VERSION
 from backends.arming import make_anchor, make_retirer
 from backends.board.store import is_all_asked
 from backends.checks.desk import CheckDesk
@@ -90,7 +90,7 @@ class Engine:
         passwords += [] if anchor is None else [anchor.password]
         self._secrets = [password for password in passwords if password is not None]
         redactor = Redactor(self._secrets)
-        session = Session(operator, version("controlroom"), "watch" if mode is Mode.WATCH else "live")
+        session = Session(operator, VERSION, "watch" if mode is Mode.WATCH else "live")
         folder = state_dir / "journal"
         self._journal = Journal(folder, session, self.clock, redactor, turn_of(keep_days))
         anchored: Callable[[], Anchor] | None = None

@@ -7,11 +7,11 @@ A file holds ``title``, ``dark``, ``[colors]`` with every name in ``themes.meani
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import tomli
 from msgspec import Struct
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
@@ -58,10 +58,10 @@ def load(path: Path, depth: Depth = Depth.TRUE) -> Theme:
     try:
         if path.stat().st_size > _SIZE_LIMIT:
             raise ThemeError(f"{path}: larger than {_SIZE_LIMIT // 1024} KiB, so not a theme")
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomli.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ThemeError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
         raise ThemeError(f"{path}: not TOML: {error}") from error
     if unknown := sorted(raw.keys() - _KEYS):
         raise ThemeError(f"{path}: unknown key {unknown[0]!r}; expected {', '.join(sorted(_KEYS))}")

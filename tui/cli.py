@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 from msgspec.structs import replace
 
+from backends import VERSION
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.session import Session
 from tui.crash import crashed, harden
@@ -67,9 +68,7 @@ def room(
 ) -> None:
     """Open the room on the configured stacks, or run one command."""
     if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"controlroom {installed('controlroom')}")
+        typer.echo(f"controlroom {VERSION}")
         raise typer.Exit
     ctx.obj = Session(config, watch, theme)
     if ctx.invoked_subcommand is None:

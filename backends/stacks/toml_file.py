@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import UnionType
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+import tomli
 from msgspec import Struct, field
 
 from backends.model.safetext import SafeText
@@ -108,11 +108,11 @@ def read_toml(path: Path) -> TomlFile:
         raise ConfigError(f"{path}: larger than {SIZE_LIMIT // 1024} KiB")
     try:
         text = raw.decode("utf-8")
-        return TomlFile(path, tomllib.loads(text), text)
+        return TomlFile(path, tomli.loads(text), text)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}:{line}: not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
+    except tomli.TOMLDecodeError as error:
         place = re.search(r" \(at line (\d+), column \d+\)$", str(error))
         line = int(place[1]) if place else text.count("\n") + 1
         what = str(error)[: place.start()] if place else re.sub(r" \(at end of document\)$", "", str(error))

@@ -7,10 +7,10 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from backends import VERSION
 from backends.journal.due import Cleared, due, survey, too_young
 from backends.journal.entry import Session as Writer
 from backends.journal.entry import boot_id
@@ -115,7 +115,7 @@ def retire(session: Session, *, head: str = "", is_dry: bool = False) -> ExitCod
         newest = max((mark.seq for mark in marks), default=None)
         if permit is None or is_dry:
             return _forecast(place, config.keep_days, who.host, marks)
-        by = Writer(who, version("controlroom"))
+        by = Writer(who, VERSION)
         retirer = make_retirer(permit, place, config.keep_days, by, SystemClock())
         cleared = retirer(lambda: settled(place, marks), lambda: newest)
     except BlockingIOError:

@@ -6,13 +6,13 @@ import json
 import os
 import sys
 import threading
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from backends import VERSION
 from backends.engine import Engine
 from backends.journal.drills import RECORDS
 from backends.journal.identity import identify
@@ -123,7 +123,7 @@ def _record(wanted: Drill, procedure: Procedure, run: Run | None, decided: float
         "rung": None if run is None else run.rung,
         "seconds": None if ended is None else round(ended.mono - decided, 3),
         "operator": identify().user,
-        "version": version("controlroom"),
+        "version": VERSION,
     }
 
 
