@@ -60,6 +60,10 @@ GATE_RETRY = 5.0
 LAST_WORDS = 2.0
 """Seconds at the end for what was shown already to be written down."""
 
+FIRST_LOOK = 1.0
+"""Seconds the first look at a source may take before what is less urgent is begun. That loads more libraries,
+which would hold up the first values; a stop pressed meanwhile loads what it needs."""
+
 WARM = 20.0
 """Seconds between two looks whether the connections of the stop path still live."""
 
@@ -143,6 +147,8 @@ class Room:
                 free=partial(free, journal.folder),
             )  # fmt: skip
             ready.set_result(procedures)
+        if keep_warm:
+            await self._wait_for_first_look(self.stack.sources)
         while keep_warm and permit is not None:
             await ready.result().warm()
             await self._verifier.warm(
@@ -154,17 +160,32 @@ class Room:
         """Watch every source until cancelled."""
         gates = {self.stack.facts[gate.fact].source for gate in self.stack.gates}
         polled = [source for source in self.stack.sources.values() if source.kind is not SourceKind.ROOM]
-        ordered = sorted(polled, key=lambda source: source.id not in gates)
+        # What decides about trading and what runs are looked at first.
+        first = gates | {service.source for service in self.stack.services}
         loop = asyncio.get_running_loop()
         keep = self._supervisor.keep
         async with asyncio.TaskGroup() as group:
             group.create_task(keep("the clock", self._tick))
             group.create_task(keep("the journal's end", self._read_journal))
-            for source in ordered:
+            for source in polled:
                 longest = GATE_RETRY if source.id in gates else LONGEST
                 poller = Poller(source, self._maker(source, loop), self.store, self._clock, longest)
                 self._pollers[source.id] = poller
-                group.create_task(keep(f"watching {source.id}", poller.run))
+                watch = poller.run if source.id in first else partial(self._after_first_look, first, poller)
+                group.create_task(keep(f"watching {source.id}", watch))
+
+    async def _after_first_look(self, first: Iterable[str], poller: Poller) -> None:
+        await self._wait_for_first_look(first)
+        await poller.run()
+
+    async def _wait_for_first_look(self, sources: Iterable[str]) -> None:
+        """Until each of these sources was asked once, but no longer than ``FIRST_LOOK``."""
+        until = self._clock.now().mono + FIRST_LOOK
+        wanted = [source for source in sources if source in self.store.board.sources]
+        while self._clock.now().mono < until:
+            if all(self.store.board.sources[source].is_up is not None for source in wanted):
+                return
+            await asyncio.sleep(0.02)
 
     async def reconcile(self, permit: Permit | None, journal: Journal) -> None:
         """Tell of runs that a former process left unfinished; only an armed room closes them."""

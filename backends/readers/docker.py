@@ -217,13 +217,6 @@ class DockerServiceReader:
         feeds: dict[str, Feed] = {}
         if self._is_streaming:
             feeds["events"] = self._events
-            running = [entry for entry in matched.values() if entry.state is RunState.RUNNING]
-            self._stats = {
-                key: self._stats.get(key) or StatsFeed(entry.ident, self._clock)
-                for entry in running
-                for key in (self._run_key(entry),)
-            }
-            feeds |= self._stats
         if self._logs is not None:
             followed = [
                 matched[spec.name] for spec in self._specs if spec.is_followed and spec.name in matched
@@ -234,6 +227,15 @@ class DockerServiceReader:
                 for entry in followed
             }
             feeds |= self._log_feeds
+        if self._is_streaming:
+            running = [entry for entry in matched.values() if entry.state is RunState.RUNNING]
+            self._stats = {
+                key: self._stats.get(key) or StatsFeed(entry.ident, self._clock)
+                for entry in running
+                for key in (self._run_key(entry),)
+            }
+            # Last: they are opened in this order, and a processor's share needs two samples anyway.
+            feeds |= self._stats
         self._streams.follow(feeds)
 
     def _log_feed(self, sink: LogSink, name: str, entry: Entry) -> LogFeed:
