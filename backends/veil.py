@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -17,6 +18,8 @@ Redact = Callable[[str], str]
 _MASKED = SafeText(MASK)
 _PAIR = ("field", "value")
 """The columns of a hash: its members are named in the rows."""
+_CELLS = 200
+"""Of tables, that are looked through on the loop: a millisecond or two. More would keep a stop waiting."""
 
 
 class VeiledFacts:
@@ -31,10 +34,15 @@ class VeiledFacts:
             found = await self._reader.read(facts)
         except SourceError as error:
             raise SourceError(self._redact(str(error))) from None
-        return {name: self._finding(each) for name, each in found.items()}
+        if _cells(found) > _CELLS:
+            return await asyncio.to_thread(self._veiled, found)
+        return self._veiled(found)
 
     async def close(self) -> None:
         await self._reader.close()
+
+    def _veiled(self, found: Mapping[str, Finding]) -> Mapping[str, Finding]:
+        return {name: self._finding(each) for name, each in found.items()}
 
     def _finding(self, found: Finding) -> Finding:
         if isinstance(found, Broken):
@@ -86,6 +94,11 @@ class VeiledServices:
     def _service(self, service: Service) -> Service:
         said = service.health_output
         return service if said is None else replace(service, health_output=_safe(said, self._redact))
+
+
+def _cells(found: Mapping[str, Finding]) -> int:
+    tables = [each.value for each in found.values() if isinstance(each, Found)]
+    return sum(len(it.rows) * len(it.columns) for it in tables if isinstance(it, Table))
 
 
 def _holds_secret(name: str) -> bool:

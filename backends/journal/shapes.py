@@ -120,7 +120,7 @@ def masked(text: str) -> str:
     if "://" in text:
         text = _PATH.masked(_URL_USER.masked(_URL.masked(text)))
     folded = text.casefold()
-    if any(stem in folded for stem in _STEMS):
+    if _is_any_in(_STEMS, folded):
         if "=" in text or ":" in text:
             text = _BESIDE.pattern.sub(_beside, text)
         text = _SPOKEN.masked(_QUOTED.masked(text))
@@ -136,9 +136,17 @@ def masked(text: str) -> str:
         text = _OF_A_PROGRAM.masked(_USER_OF_CURL.masked(text))
     if "PRIVATE KEY" in text:
         text = _KEY_BLOCK.masked(text)
-    if any(start in text for start in _STARTS):
+    if _is_any_in(_STARTS, text):
         text = _KNOWN.masked(text)
     return _TELEGRAM.masked(text) if ":" in text else text
+
+
+def _is_any_in(parts: tuple[str, ...], text: str) -> bool:
+    # A plain loop: each line and each cell comes by, and any() with a generator takes twice as long.
+    for part in parts:  # noqa: SIM110
+        if part in text:
+            return True
+    return False
 
 
 def is_secret_name(name: str) -> bool:
