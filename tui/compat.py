@@ -32,7 +32,7 @@ from textual.screen import Screen
 from backends.model.safetext import SafeText
 from tui.keystream import ESC, KeyStream, Kind, Piece
 
-QUEUED_WRITES_LIMIT = 3
+QUEUED_WRITES_LIMIT = 1
 """Writes waiting for the terminal beyond which a frame is skipped: a frame is one write."""
 
 RETRY = 0.05
