@@ -57,6 +57,9 @@ TICK = 1.0
 GATE_RETRY = 5.0
 """Seconds between two tries, at the most, of a source that decides about trading."""
 
+HUSH = 0.25
+"""Seconds after an order to stop in which no poll begins: nothing may come between the key and its effect."""
+
 LAST_WORDS = 2.0
 """Seconds at the end for what was shown already to be written down."""
 
@@ -269,6 +272,10 @@ class Room:
 
     def begin(self, intent: Intent) -> None:
         """Start the intent's procedure, or attach to the run there is."""
+        procedure = self.stack.procedures.get(intent.procedure)
+        if procedure is not None and procedure.risk is RiskClass.STOP:
+            for poller in self._pollers.values():
+                poller.hold(HUSH)
         task = asyncio.get_running_loop().create_task(self._execute(intent))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

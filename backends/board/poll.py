@@ -108,6 +108,11 @@ class Poller:
         self._clock = clock
         self._backoff = Backoff(source.every, jitter, longest)
         self._poked = asyncio.Event()
+        self._held_until = 0.0
+
+    def hold(self, seconds: float) -> None:
+        """Begin no poll for so long (engine loop only): something urgent is to have the loop for itself."""
+        self._held_until = self._clock.now().mono + seconds
 
     def poke(self) -> None:
         """Poll now (engine loop only)."""
@@ -119,6 +124,8 @@ class Poller:
         """Poll until cancelled."""
         try:
             while True:
+                while (held := self._held_until - self._clock.now().mono) > 0:
+                    await asyncio.sleep(held)
                 pause = await self.once()
                 # Not wait_for: in 3.11 it can swallow the cancellation that meets a poke.
                 with suppress(TimeoutError):

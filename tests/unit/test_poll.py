@@ -134,3 +134,21 @@ def test_waiting_grows_to_half_a_minute_at_the_most_and_starts_anew_after_a_succ
     backoff.succeeded()
     assert backoff.failed() == 1.0
     assert Backoff(1.0, lambda: 0.999).failed() < 1.25
+
+
+async def test_no_poll_begins_while_something_urgent_has_the_loop(fake_clock, monkeypatch):
+    poller, reader, _ = make(fake_clock)
+    reader.answer = {"fast": Found(1), "slow": Found(2)}
+    slept = []
+
+    async def sleep(seconds):
+        assert not reader.asked
+        slept.append(seconds)
+        fake_clock.advance(seconds)
+
+    monkeypatch.setattr("backends.board.poll.asyncio.sleep", sleep)
+    poller.hold(0.25)
+    running = asyncio.create_task(poller.run())
+    await reader.was_asked.wait()
+    running.cancel()
+    assert slept == [0.25]
