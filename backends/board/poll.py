@@ -124,7 +124,7 @@ class Poller:
         """Poll until cancelled."""
         try:
             while True:
-                while (held := self._held_until - self._clock.now().mono) > 0:
+                while (held := self._held_until - self._clock.now().mono) > 0:  # noqa: ASYNC110 (a clock says when)
                     await asyncio.sleep(held)
                 pause = await self.once()
                 # Not wait_for: in 3.11 it can swallow the cancellation that meets a poke.
