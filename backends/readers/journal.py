@@ -45,14 +45,16 @@ class JournalFollower:
 
     def __init__(
         self,
-        argv: Sequence[str],
+        asked: tuple[str, str],
         environment: Mapping[str, str],
         units: Mapping[str, str],
         sink: LogSink,
         clock: Clock,
     ) -> None:
-        """``argv`` is the program and its scope; ``units`` gives each unit's service."""
-        self._argv = list(argv)
+        """``asked`` is the program, and the option that names a unit of the scope to it; ``units`` gives each
+        unit's service.
+        """
+        self._program, self._match = asked
         self._environment = dict(environment)
         self._numbers = {unit: sink.source(service) for unit, service in units.items()}
         self._sink = sink
@@ -89,7 +91,7 @@ class JournalFollower:
                 cwd="/", env=self._environment, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            return f"{self._argv[0]}: {(error.strerror or 'cannot be started').lower()}"
+            return f"{self._program}: {(error.strerror or 'cannot be started').lower()}"
         try:
             self._read(program)
         finally:
@@ -103,7 +105,9 @@ class JournalFollower:
     def _command(self) -> list[str]:
         where = [f"--after-cursor={self._cursor}", "--no-tail"] if self._cursor else [f"--lines={TAIL}"]
         options = ["--no-pager", "--quiet", "--follow", "--output=json", f"--output-fields={_FIELDS}", *where]
-        return [*self._argv, *options, *(f"--unit={unit}" for unit in self._numbers)]
+        # Neither --system nor --user: they leave out the files in which a unit's own lines are when it runs
+        # as a regular user, or when the user's lines are kept among the system's.
+        return [self._program, *options, *(f"{self._match}={unit}" for unit in self._numbers)]
 
     def _read(self, program: subprocess.Popen[bytes]) -> None:
         if program.stdout is None:

@@ -15,7 +15,7 @@ from backends.readers.failure import silence
 UNITS_AT_ONCE: Final = 64
 """Units of one call, so that what it prints is kept whole."""
 
-NOT_SET: Final = frozenset({"", "[not set]", "n/a", "18446744073709551615"})
+NOT_SET: Final = frozenset({"", "[not set]", "[no data]", "n/a", "18446744073709551615"})
 """How it writes that a property has no value; the number is what it prints for an amount not counted."""
 
 _SHARE: Final = 0.9
@@ -34,14 +34,14 @@ class Systemctl:
         self._seconds = source.deadline * _SHARE
 
     @property
-    def scope(self) -> list[str]:
-        """The option that says whose units are meant."""
-        return ["--user"] if self._source.options.get("scope") == "user" else ["--system"]
+    def is_users(self) -> bool:
+        """Whether the user's own units are meant."""
+        return self._source.options.get("scope") == "user"
 
     @property
     def environment(self) -> dict[str, str]:
         """Without a locale and in UTC, so that words and times are always the same."""
-        return environment(USER_BUS if "--user" in self.scope else ()) | {"LC_ALL": "C", "TZ": "UTC"}
+        return environment(USER_BUS if self.is_users else ()) | {"LC_ALL": "C", "TZ": "UTC"}
 
     async def show(self, units: Sequence[str], properties: Collection[str]) -> dict[str, Shown | None]:
         """Each unit's properties, None for one that is not loaded. Raises SourceError."""
@@ -52,7 +52,8 @@ class Systemctl:
 
     async def _show(self, units: Sequence[str], properties: Collection[str]) -> dict[str, Shown | None]:
         names = dict.fromkeys(("Id", "LoadState", *properties))
-        argv = [program_at(self._source.url, "systemctl"), *self.scope, "--no-ask-password", "--no-pager"]
+        scope = "--user" if self.is_users else "--system"
+        argv = [program_at(self._source.url, "systemctl"), scope, "--no-ask-password", "--no-pager"]
         argv += ["show", f"--property={','.join(names)}", "--", *units]
         try:
             ended = await run(argv, self._seconds, "/", self.environment)

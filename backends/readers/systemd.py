@@ -19,9 +19,13 @@ from backends.readers.journal import JournalFollower
 from backends.readers.systemctl import NOT_SET, Shown, Systemctl, to_number, to_time
 
 _PROPERTIES: Final = (
-    "ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "MemoryCurrent", "MemoryMax",
-    "ActiveEnterTimestamp", "ExecMainExitTimestamp", "InactiveEnterTimestamp", "Description",
+    "ActiveState", "SubState", "Result", "NRestarts", "ExecMainCode", "ExecMainStatus", "MemoryCurrent",
+    "MemoryMax", "ActiveEnterTimestamp", "ExecMainExitTimestamp", "InactiveEnterTimestamp", "Description",
 )  # fmt: skip
+
+_NEVER_ENDED: Final = "0"
+_BY_SIGNAL: Final = ("2", "3")
+"""How the main process ended, as waitid(2) numbers it: killed, or with a core dumped."""
 
 _ENDED: Final = {"inactive": RunState.EXITED, "failed": RunState.DEAD, "maintenance": RunState.PAUSED}
 
@@ -80,8 +84,11 @@ class SystemdServiceReader:
         followed = {spec.match[0]: spec.name for spec in self._specs if spec.is_followed}
         if self._logs is None or self._follower is not None or not followed:
             return
-        argv = [program_at(self._source.url, "journalctl"), *self._systemctl.scope]
-        self._follower = JournalFollower(argv, self._systemctl.environment, followed, self._logs, self._clock)
+        program = program_at(self._source.url, "journalctl")
+        match = "--user-unit" if self._systemctl.is_users else "--unit"
+        self._follower = JournalFollower(
+            (program, match), self._systemctl.environment, followed, self._logs, self._clock
+        )
         self._follower.start()
 
 
@@ -114,7 +121,7 @@ def _service(spec: ServiceSpec, unit: Shown) -> Service:
         health=_health(word, state),
         image=SafeText(f"{word} ({sub})", NAME_LIMIT),
         restarts=to_number(unit.get("NRestarts")),
-        exit_code=None if word in ("active", "reloading") else to_number(unit.get("ExecMainStatus")),
+        exit_code=None if word in ("active", "reloading") else _exit_code(unit),
         oom_killed=unit.get("Result") == "oom-kill",
         started_wall=to_time(unit.get("ActiveEnterTimestamp", "")),
         finished_wall=_first_time(unit, "ExecMainExitTimestamp", "InactiveEnterTimestamp"),
@@ -137,6 +144,14 @@ def _health(word: str, state: RunState) -> Health:
     if state is not RunState.RUNNING:
         return Health.UNKNOWN
     return Health.NO_CHECK if word == "active" else Health.STARTING
+
+
+def _exit_code(unit: Shown) -> int | None:
+    """As a shell tells it, 128 more for a signal; None for a process that never ended or never was."""
+    status, how = to_number(unit.get("ExecMainStatus")), unit.get("ExecMainCode")
+    if status is None or how == _NEVER_ENDED:
+        return None
+    return 128 + status if how in _BY_SIGNAL else status
 
 
 def _first_time(unit: Shown, *names: str) -> float | None:

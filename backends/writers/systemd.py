@@ -17,8 +17,10 @@ VERBS: Final = ("start", "stop", "restart")
 _UNIT: Final = re.compile(r"[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]{0,254}")
 """No option, no path, and no pattern, which systemctl would match against all units."""
 
-_REFUSED: Final = frozenset({4, 5, 6})
-"""Exit codes of systemctl: not allowed, no such unit, unit not configured."""
+_REFUSED: Final = frozenset({3, 4, 5, 6})
+"""Exit codes of systemctl: no unit of this kind can, not allowed, no such unit, unit not configured."""
+_NO_JOB: Final = re.compile(r"^Failed to [a-z]+ \S+: Unit ", re.MULTILINE)
+"""What it says of a unit that cannot be had a job for, masked or badly written, before there is one."""
 _NOT_SENT: Final = ("Failed to connect to bus", "Access denied", "Interactive authentication required")
 
 
@@ -88,7 +90,8 @@ def _receipt(verb: str, unit: str, ended: Ended) -> Receipt:
     said = f": {words}" if words else ""
     if ended.code == 0:
         return done(f"{verb} {unit}: exit 0")
-    if ended.code in _REFUSED or any(mark in ended.output for mark in _NOT_SENT):
+    is_refused = ended.code in _REFUSED or _NO_JOB.search(ended.output)
+    if is_refused or any(mark in ended.output for mark in _NOT_SENT):
         return failed(f"refused to {verb} {unit}: exit {ended.code}{said}")
     # The job ran and failed: a restart may have stopped the unit and not started it again.
     return unknown(f"{verb} {unit}: exit {ended.code}{said}")

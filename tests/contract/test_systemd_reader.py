@@ -1,50 +1,48 @@
-"""Units as ``systemctl show`` tells of them, and their journal. The demo's programs stand for systemd's."""
+"""Units as ``systemctl show`` tells of them: of a real systemd, and of the demo's stand-in for it."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from backends.demo.systemd.units import Units, stamp
-from backends.logs.ring import LogRing
+from backends.demo.systemd.units import Units
 from backends.model.clock import SystemClock
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, ValueType
-from backends.model.logline import LogLevel
 from backends.model.query import SystemdQuery
-from backends.model.service import Health, RunState
-from backends.model.stack import LogGrammar, ServiceSpec, Source, SourceKind
+from backends.model.service import Health, RunState, Service
+from backends.model.stack import ServiceSpec, Source, SourceKind
 from backends.readers.systemd import SystemdFactReader, SystemdServiceReader
+from tests.contract.systemd_place import DUE, KINDS, Place, place, source
 
-BEGAN = 1_790_000_000.0
+
+@pytest.fixture(scope="module", params=KINDS)
+def systemd(request: pytest.FixtureRequest) -> Iterator[Place]:
+    with place(str(request.param)) as it:
+        yield it
 
 
 @pytest.fixture
 def units(tmp_path: Path) -> Units:
-    made = Units(tmp_path)
-    made.started("bot.service", BEGAN, NRestarts="3", MemoryCurrent="1048576", Environment="DRY_RUN=1")
-    made.started("watch.timer", BEGAN, SubState="waiting", LastTriggerUSec=stamp(BEGAN))
-    made.add("once.service", ExecMainExitTimestamp=stamp(BEGAN))
-    made.add("bad.service", ActiveState="failed", SubState="failed", Result="oom-kill", ExecMainStatus="137")
-    made.add("loop.service", ActiveState="activating", SubState="auto-restart", NRestarts="41")
-    made.add("slow.service", ActiveState="deactivating", SubState="stop-sigterm")
-    made.add("odd.service", ActiveState="hibernating", SubState="curled-up")
-    return made
+    """For what no real systemd can be brought to."""
+    return Units(tmp_path)
 
 
-def source(units: Units, **options: str) -> Source:
+def of(units: Units, **options: str) -> Source:
     return Source("systemd", SourceKind.SYSTEMD, "systemd", units.url, 1.0, 5.0, options=options)
 
 
-async def read(units: Units, unit: str, show: str, kind: ValueType = ValueType.TEXT) -> Finding:
+async def read(asked: Source, unit: str, show: str, kind: ValueType = ValueType.TEXT) -> Finding:
     fact = Fact("f", "F", "g", "systemd", SystemdQuery(unit, show), kind)
-    return (await SystemdFactReader(source(units)).read([fact]))["f"]
+    return (await SystemdFactReader(asked).read([fact]))["f"]
+
+
+async def services(asked: Source, *units: str) -> list[Service | None]:
+    specs = [ServiceSpec(unit, (unit,), "a part", "systemd") for unit in units]
+    found = await SystemdServiceReader(asked, specs, SystemClock()).services()
+    return [found[unit] for unit in units]
 
 
 @pytest.mark.parametrize(
@@ -52,27 +50,121 @@ async def read(units: Units, unit: str, show: str, kind: ValueType = ValueType.T
     [
         ("bot.service", "ActiveState", ValueType.TEXT, "active"),
         ("bot.service", "NRestarts", ValueType.INT, 3),
-        ("bot.service", "ActiveEnterTimestamp", ValueType.TIME, BEGAN),
-        ("watch.timer", "LastTriggerUSec", ValueType.TIME, BEGAN),
-        ("bad.service", "Result", ValueType.TEXT, "oom-kill"),
+        ("bot.service", "Environment", ValueType.TEXT, "DRY_RUN=1"),
+        ("watch.timer", "NextElapseUSecRealtime", ValueType.TIME, DUE),
+        ("bad.service", "Result", ValueType.TEXT, "exit-code"),
+        ("bad.service", "ExecMainStatus", ValueType.INT, 7),
+        ("masked.service", "LoadState", ValueType.TEXT, "masked"),
+        ("wrong.service", "LoadState", ValueType.TEXT, "bad-setting"),
     ],
 )
-async def test_a_property_is_read(units: Units, unit: str, show: str, kind: ValueType, expected: Any) -> None:
-    found = await read(units, unit, show, kind)
+async def test_a_property_is_read(
+    systemd: Place, unit: str, show: str, kind: ValueType, expected: Any
+) -> None:
+    found = await read(source(systemd), unit, show, kind)
     assert isinstance(found, Found)
     assert found.value == expected
 
 
 @pytest.mark.parametrize(
-    ("unit", "show"),
-    [("absent.service", "ActiveState"), ("once.service", "MemoryCurrent"), ("once.service", "FragmentPath")],
+    ("unit", "show"), [("bot.service", "ActiveEnterTimestamp"), ("watch.timer", "LastTriggerUSec")]
 )
-async def test_no_such_unit_or_no_value_is_missing(units: Units, unit: str, show: str) -> None:
-    assert await read(units, unit, show, ValueType.INT) == Absent()
+async def test_a_time_is_read_as_the_moment_it_was(systemd: Place, unit: str, show: str) -> None:
+    found = await read(source(systemd), unit, show, ValueType.TIME)
+    assert isinstance(found, Found)
+    assert systemd.began <= found.value <= systemd.ready
 
 
-async def test_a_property_nobody_knows_is_broken_and_not_missing(units: Units) -> None:
-    assert isinstance(await read(units, "bot.service", "NRestart"), Broken)
+async def test_the_main_process_is_one_that_lives(systemd: Place) -> None:
+    found = await read(source(systemd), "bot.service", "MainPID", ValueType.INT)
+    assert isinstance(found, Found)
+    assert found.value > 0
+    ended = await read(source(systemd), "bad.service", "MainPID", ValueType.INT)
+    assert isinstance(ended, Found)
+    assert ended.value == 0
+
+
+@pytest.mark.parametrize(
+    ("unit", "show"),
+    [
+        ("absent.service", "ActiveState"),
+        ("once.service", "MemoryCurrent"),
+        ("never.service", "ActiveEnterTimestamp"),
+        ("never.service", "ExecMainExitTimestamp"),
+    ],
+)
+async def test_no_such_unit_or_no_value_is_missing(systemd: Place, unit: str, show: str) -> None:
+    assert await read(source(systemd), unit, show, ValueType.INT) == Absent()
+
+
+@pytest.mark.parametrize(("unit", "show"), [("bot.service", "NRestart"), ("watch.timer", "NRestarts")])
+async def test_a_property_the_unit_does_not_have_is_broken_and_not_missing(
+    systemd: Place, unit: str, show: str
+) -> None:
+    assert isinstance(await read(source(systemd), unit, show), Broken)
+
+
+@pytest.mark.parametrize(
+    ("unit", "state", "health", "exit_code"),
+    [
+        ("bot.service", RunState.RUNNING, Health.NO_CHECK, None),
+        ("watch.timer", RunState.RUNNING, Health.NO_CHECK, None),
+        ("once.service", RunState.EXITED, Health.UNKNOWN, 0),
+        ("never.service", RunState.EXITED, Health.UNKNOWN, None),
+        ("bad.service", RunState.DEAD, Health.UNKNOWN, 7),
+        ("killed.service", RunState.DEAD, Health.UNKNOWN, 137),
+        ("loop.service", RunState.RESTARTING, Health.UNKNOWN, 1),
+        ("starting.service", RunState.RUNNING, Health.STARTING, None),
+        ("slow.service", RunState.RUNNING, Health.STARTING, None),
+        ("masked.service", RunState.EXITED, Health.UNKNOWN, None),
+        ("wrong.service", RunState.EXITED, Health.UNKNOWN, None),
+    ],
+)
+async def test_a_unit_is_a_service(
+    systemd: Place, unit: str, state: RunState, health: Health, exit_code: int | None
+) -> None:
+    """One that is still stopping has not stopped; what never ran has no exit code."""
+    (found,) = await services(source(systemd), unit)
+    assert found is not None
+    assert (found.state, found.health, found.exit_code) == (state, health, exit_code)
+    assert (found.ident, found.title) == (unit, unit)
+
+
+async def test_what_systemd_counts_of_a_service_is_told(systemd: Place) -> None:
+    bot, once, gone = await services(source(systemd), "bot.service", "once.service", "absent.service")
+    assert bot is not None
+    assert once is not None
+    assert (bot.restarts, bot.oom_killed) == (3, False)
+    assert bot.started_wall is not None
+    assert systemd.began <= bot.started_wall <= systemd.ready
+    assert once.finished_wall is not None
+    assert systemd.began <= once.finished_wall <= systemd.ready
+    assert (once.usage.memory, once.usage.memory_limit) == (None, None)
+    memory = await read(source(systemd), "bot.service", "MemoryCurrent", ValueType.INT)
+    assert (bot.usage.memory is None) == (memory == Absent()), "counted where the kernel lets it"
+    assert gone is None
+
+
+async def test_the_users_own_units_are_others(systemd: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/0")
+    units = ("blue.service", "green.service", "bot.service")
+    blue, green, bot = await services(source(systemd, "user"), *units)
+    assert blue is not None
+    assert green is not None
+    assert (blue.state, green.state, bot) == (RunState.RUNNING, RunState.EXITED, None)
+    assert await services(source(systemd), "blue.service") == [None]
+
+
+@pytest.mark.parametrize("systemd", ["real"], indirect=True)
+async def test_a_user_whose_systemd_does_not_run_is_told_so(
+    systemd: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/4711")
+    with pytest.raises(SourceError, match="no systemd answers"):
+        await services(source(systemd, "user"), "blue.service")
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    with pytest.raises(SourceError, match="no systemd answers"):
+        await services(source(systemd, "user"), "blue.service")
 
 
 async def test_all_of_a_poll_is_one_call_that_only_shows(
@@ -85,7 +177,7 @@ async def test_all_of_a_poll_is_one_call_that_only_shows(
         for unit in ("bot.service", "once.service")
         for show in ("ActiveState", "SubState")
     ]
-    assert len(await SystemdFactReader(source(units, scope="user")).read(facts)) == 4
+    assert len(await SystemdFactReader(of(units, scope="user")).read(facts)) == 4
     ((argv, env),) = units.calls()
     assert argv[0] == "--user"
     assert argv[3] == "show"
@@ -93,103 +185,25 @@ async def test_all_of_a_poll_is_one_call_that_only_shows(
     assert "DESK_SECRET" not in env
 
 
+async def test_a_word_nobody_knows_is_not_a_good_one(units: Units) -> None:
+    units.add("odd.service", ActiveState="hibernating", SubState="curled-up")
+    (found,) = await services(of(units), "odd.service")
+    assert found is not None
+    assert (found.state, found.health) == (RunState.UNKNOWN, Health.UNKNOWN)
+
+
+async def test_what_the_kernel_ended_for_its_memory_is_told_as_that(units: Units) -> None:
+    killed = {"Result": "oom-kill", "ExecMainCode": "2", "ExecMainStatus": "9"}
+    units.add("bot.service", ActiveState="failed", SubState="failed", **killed)
+    (found,) = await services(of(units), "bot.service")
+    assert found is not None
+    assert (found.exit_code, found.oom_killed) == (137, True)
+
+
 async def test_a_host_without_systemd_and_one_without_a_bus_say_so(units: Units, tmp_path: Path) -> None:
     (units.home / "no-bus").touch()
     with pytest.raises(SourceError, match="no systemd answers"):
-        await read(units, "bot.service", "ActiveState")
+        await read(of(units), "bot.service", "ActiveState")
     units.programs = tmp_path / "nowhere"
     with pytest.raises(SourceError, match="there is no systemd to ask"):
-        await read(units, "bot.service", "ActiveState")
-
-
-@pytest.mark.parametrize(
-    ("unit", "state", "health"),
-    [
-        ("bot.service", RunState.RUNNING, Health.NO_CHECK),
-        ("watch.timer", RunState.RUNNING, Health.NO_CHECK),
-        ("once.service", RunState.EXITED, Health.UNKNOWN),
-        ("bad.service", RunState.DEAD, Health.UNKNOWN),
-        ("loop.service", RunState.RESTARTING, Health.UNKNOWN),
-        ("slow.service", RunState.RUNNING, Health.STARTING),
-        ("odd.service", RunState.UNKNOWN, Health.UNKNOWN),
-    ],
-)
-async def test_a_unit_is_a_service(units: Units, unit: str, state: RunState, health: Health) -> None:
-    """One that is still stopping has not stopped; a word nobody knows is not a good one."""
-    reader = SystemdServiceReader(source(units), [spec("it", unit)], SystemClock())
-    found = (await reader.services())["it"]
-    assert found is not None
-    assert (found.state, found.health, found.ident) == (state, health, unit)
-
-
-async def test_what_systemd_counts_of_a_service_is_told(units: Units) -> None:
-    specs = [spec("bot", "bot.service"), spec("bad", "bad.service"), spec("gone", "absent.service")]
-    found = await SystemdServiceReader(source(units), specs, SystemClock()).services()
-    bot, bad = found["bot"], found["bad"]
-    assert bot is not None
-    assert bad is not None
-    assert (bot.restarts, bot.started_wall, bot.usage.memory) == (3, BEGAN, 1048576)
-    assert (bad.exit_code, bad.oom_killed) == (137, True)
-    assert found["gone"] is None
-
-
-def spec(name: str, unit: str) -> ServiceSpec:
-    return ServiceSpec(name, (unit,), "a part", "systemd")
-
-
-class Followed:
-    """A reader that follows, and the rows it has brought."""
-
-    def __init__(self, units: Units) -> None:
-        self.ring = LogRing(LogGrammar(()), patience=0.0)
-        specs = [spec("bot", "bot.service"), spec("once", "once.service")]
-        self.reader = SystemdServiceReader(source(units), specs, SystemClock(), self.ring)
-
-    async def rows(self, is_enough: Callable[[list[str]], bool]) -> list[tuple[str, LogLevel, str]]:
-        until = time.monotonic() + 10
-        while True:
-            rows = self.ring.window(self.ring.first, 1000)
-            if is_enough([str(row.text) for row in rows]):
-                return [(row.service, row.level, str(row.text)) for row in rows]
-            assert time.monotonic() < until, rows
-            await asyncio.sleep(0.02)
-
-
-async def test_the_journal_is_followed_line_by_line_and_goes_on_where_it_broke(units: Units) -> None:
-    units.say("bot.service", "before the room")
-    units.say("other.service", "not of this stack")
-    units.say("bot.service", list("🛑 halted".encode()), priority=2)
-    followed = Followed(units)
-    await followed.reader.services()
-    rows = await followed.rows(lambda texts: len(texts) == 2)
-    assert rows[0][0::2] == ("bot", "before the room")
-    assert rows[1] == ("bot", LogLevel.CRITICAL, "<crit> 🛑 halted")
-    units.say("once.service", "first\nsecond")
-    await followed.rows(lambda texts: texts[-2:] == ["first", "second"])
-
-    end_programs_of(units)
-    units.say("bot.service", "while nobody followed")
-    rows = await followed.rows(lambda texts: texts[-1] == "while nobody followed")
-    assert len(rows) == 5, "nothing is read twice"
-    await followed.reader.close()
-    assert not programs_of(units)
-
-
-def programs_of(units: Units) -> list[int]:
-    return [
-        int(folder.name)
-        for folder in Path("/proc").iterdir()
-        if folder.name.isdecimal() and str(units.programs).encode() in _command(folder)
-    ]
-
-
-def end_programs_of(units: Units) -> None:
-    for pid in programs_of(units):
-        os.kill(pid, signal.SIGKILL)
-
-
-def _command(folder: Path) -> bytes:
-    try:
-        return (folder / "cmdline").read_bytes()
-    except OSError:
-        return b""
+        await read(of(units), "bot.service", "ActiveState")

@@ -20,6 +20,9 @@ want poetry python3-poetry
 want fuser psmisc
 want openssl openssl
 want make make
+want systemctl systemd
+want journalctl systemd
+want nsenter util-linux
 # Only the static busybox runs in an image that holds nothing else.
 head -c 4096 "$(command -v busybox || echo /dev/null)" | grep -aq ELF &&
 	! head -c 4096 "$(command -v busybox)" | grep -aq '/ld-' || missing="$missing busybox-static"

@@ -53,9 +53,10 @@ def make_home(name: str) -> Path:
 
 
 def drop_home(home: Path) -> None:
-    """Unmount whatever is mounted below ``home``, and remove it."""
+    """Unmount whatever is mounted below ``home``, and remove it and the control groups of its name."""
     for point in _mounts_below(home):
         subprocess.run(["umount", "-l", point], check=False, capture_output=True)
+    _drop_groups(home.name)
     shutil.rmtree(home, ignore_errors=True)
 
 
@@ -154,6 +155,21 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _drop_groups(name: str) -> None:
+    """They are there until the last process of them has ended, which takes a moment after it was killed."""
+    groups = [*Path("/sys/fs/cgroup").glob(name), *Path("/sys/fs/cgroup").glob(f"*/{name}")]
+
+    def are_gone() -> bool:
+        for group in groups:
+            for folder, _, _ in os.walk(group, topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()
+        return not any(group.exists() for group in groups)
+
+    with contextlib.suppress(TimeoutError):
+        wait_until(are_gone, 5.0)
 
 
 def _mounts_below(home: Path) -> list[str]:

@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
-PLAIN = ("--user", "--system", "--no-pager", "--quiet", "--follow", "--output=json", "--no-tail")
-VALUED = ("--output-fields", "--after-cursor", "--lines", "--unit")
+PLAIN = ("--no-pager", "--quiet", "--follow", "--output=json", "--no-tail")
+VALUED = ("--output-fields", "--after-cursor", "--lines", "--unit", "--user-unit")
+FIELDS = {"--unit": ("_SYSTEMD_UNIT", "UNIT"), "--user-unit": ("_SYSTEMD_USER_UNIT", "USER_UNIT")}
 EVERY = 0.1
 
 
@@ -26,11 +27,11 @@ def main(arguments: list[str]) -> int:
             values.setdefault(name, []).append(value)
         elif word not in PLAIN:
             return 64
-    units = values.get("--unit", [])
+    wanted = {field: values.get(option, []) for option, names in FIELDS.items() for field in names}
     after = values.get("--after-cursor", ["s=demo;i=0"])[0]
     place = int(after.rpartition("=")[2])
     lines = (HOME / "journal").read_bytes().splitlines()
-    entries = matching(lines[place:], place, units)
+    entries = matching(lines[place:], place, wanted)
     if "--lines" in values:
         entries = entries[-int(values["--lines"][0]) :]
     place = len(lines)
@@ -42,14 +43,14 @@ def main(arguments: list[str]) -> int:
             return 0
         time.sleep(EVERY)
         lines = (HOME / "journal").read_bytes().splitlines()
-        entries = matching(lines[place:], place, units)
+        entries = matching(lines[place:], place, wanted)
         place = len(lines)
 
 
-def matching(lines: list[bytes], place: int, units: list[str]) -> list[dict[str, object]]:
-    """The entries of these units, each with the cursor after it."""
+def matching(lines: list[bytes], place: int, wanted: dict[str, list[str]]) -> list[dict[str, object]]:
+    """The entries with a field that names one of the units wanted for it, each with the cursor after it."""
     entries = [{**json.loads(line), "__CURSOR": f"s=demo;i={place + n}"} for n, line in enumerate(lines, 1)]
-    return [entry for entry in entries if entry.get("_SYSTEMD_UNIT") in units or entry.get("UNIT") in units]
+    return [entry for entry in entries if any(entry.get(field) in units for field, units in wanted.items())]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 It takes the arguments this room's reader and writer use (and ends with 64 for any other), keeps units in
 files, prints what ``show`` prints and ends with the exit codes of the real one: 5 for a unit that is not
-loaded, 4 for one that may not be touched, 1 for a job that failed or no bus.
+loaded, 4 for one that may not be touched, 1 for a job that failed or could not be had, or no bus.
 """
 
 from __future__ import annotations
@@ -16,23 +16,29 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parent.parent
 KNOWN = ("--user", "--system", "--no-ask-password", "--no-pager")
 NOT_FOUND = {"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"}
+ALREADY = {"start": ("active",), "stop": ("inactive", "failed")}
+NO_JOB = {"masked": "is masked", "bad-setting": "has a bad unit file setting"}
 LOADED = {
     "LoadState": "loaded",
     "ActiveState": "inactive",
     "SubState": "dead",
     "Result": "success",
+    "ActiveEnterTimestamp": "",
+    "InactiveEnterTimestamp": "",
+    "FragmentPath": "",
+    "UnitFileState": "enabled",
+}
+SERVICE = {
     "NRestarts": "0",
+    "MainPID": "0",
+    "ExecMainCode": "0",
     "ExecMainStatus": "0",
     "MemoryCurrent": "[not set]",
     "MemoryMax": "infinity",
-    "ActiveEnterTimestamp": "",
-    "InactiveEnterTimestamp": "",
     "ExecMainExitTimestamp": "",
-    "Description": "",
-    "FragmentPath": "",
-    "UnitFileState": "enabled",
     "Environment": "",
 }
+TIMER = {"LastTriggerUSec": "", "NextElapseUSecRealtime": ""}
 
 
 def main(arguments: list[str]) -> int:
@@ -59,7 +65,9 @@ def main(arguments: list[str]) -> int:
 def shown(unit: str, names: list[str]) -> str:
     """One paragraph: the properties asked for that the unit has."""
     state = read(unit)
-    properties = {"Id": unit, **LOADED, **(state if state is not None else NOT_FOUND)}
+    of_its_kind = TIMER if unit.endswith(".timer") else SERVICE
+    told = state if state is not None else NOT_FOUND
+    properties = {"Id": unit, "Description": unit, **LOADED, **of_its_kind, **told}
     return "\n".join(f"{name}={properties[name]}" for name in names if name in properties)
 
 
@@ -67,11 +75,17 @@ def change(verb: str, unit: str) -> int:
     """Start, stop or restart."""
     state = read(unit)
     if state is None:
-        sys.stderr.write(f"Failed to {verb} {unit}: Unit {unit} not found.\n")
+        words = "not loaded" if verb == "stop" else "not found"
+        sys.stderr.write(f"Failed to {verb} {unit}: Unit {unit} {words}.\n")
         return 5
+    if verb != "stop" and state.get("LoadState") in NO_JOB:
+        sys.stderr.write(f"Failed to {verb} {unit}: Unit {unit} {NO_JOB[state['LoadState']]}.\n")
+        return 1
     if "refuses" in state:
         sys.stderr.write(f"Failed to {verb} {unit}: {state['refuses']}\n")
         return 4
+    if state.get("ActiveState", "inactive") in ALREADY.get(verb, ()):
+        return 0
     time.sleep(float(state.get("takes", "0")))
     now = time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime())
     if "breaks" in state and verb != "stop":
@@ -80,9 +94,13 @@ def change(verb: str, unit: str) -> int:
         return 1
     if verb == "stop":
         changed = {"ActiveState": "inactive", "SubState": "dead", "InactiveEnterTimestamp": now}
+        process = {"MainPID": "0", "ExecMainCode": "2", "ExecMainStatus": "15", "ExecMainExitTimestamp": now}
     else:
         sub = state.get("runs", "running")
         changed = {"ActiveState": "active", "SubState": sub, "ActiveEnterTimestamp": now}
+        process = {"MainPID": str(os.getpid()), "ExecMainCode": "0", "ExecMainStatus": "0", "NRestarts": "0"}
+    if unit.endswith(".service"):
+        changed |= process
     write(unit, state | changed | {"Result": "success", "job": f"{verb} {time.time_ns()}"})
     return 0
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from pathlib import Path
 from time import gmtime, strftime, time_ns
 from typing import Any
 
 _HERE = Path(__file__).parent
+_LONGEST = 4096
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Units:
     """Makes the folder; reads and writes what the programs in it read and write."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, are_users: bool = False) -> None:
+        """``are_users`` says that they are of the user's own systemd."""
         self.home = home
+        self._fields = {"_SYSTEMD_UNIT": "user@1000.service"} if are_users else {}
+        self._named = "_SYSTEMD_USER_UNIT" if are_users else "_SYSTEMD_UNIT"
         self.programs = home / "bin"
         for folder in (home / "units", self.programs):
             folder.mkdir(parents=True, exist_ok=True)
@@ -42,10 +49,8 @@ class Units:
 
     def started(self, unit: str, at: float, **state: str) -> None:
         """A unit that has been active since ``at``."""
-        self.add(
-            unit,
-            **{"ActiveState": "active", "SubState": "running", "ActiveEnterTimestamp": stamp(at)} | state,
-        )
+        since = {"ActiveState": "active", "SubState": "running", "ActiveEnterTimestamp": stamp(at)}
+        self.add(unit, **since | {"MainPID": str(os.getpid())} | state)
 
     def remove(self, unit: str) -> None:
         """As if it had never been installed."""
@@ -64,13 +69,14 @@ class Units:
         """Some properties anew."""
         self.add(unit, **(self.read(unit) or {}) | state)
 
-    def say(self, unit: str, message: str | list[int], priority: int = 6) -> None:
-        """A line in the journal."""
+    def say(self, unit: str, message: str | bytes, priority: int = 6) -> None:
+        """An entry in the journal."""
         entry = {
             "__REALTIME_TIMESTAMP": str(time_ns() // 1000),
             "PRIORITY": str(priority),
-            "_SYSTEMD_UNIT": unit,
-            "MESSAGE": message,
+            **self._fields,
+            self._named: unit,
+            "MESSAGE": _told(message if isinstance(message, bytes) else message.encode()),
         }
         with (self.home / "journal").open("a") as journal:
             journal.write(json.dumps(entry) + "\n")
@@ -87,3 +93,16 @@ class Units:
 def stamp(at: float) -> str:
     """Epoch seconds as systemctl prints them in UTC."""
     return strftime("%a %Y-%m-%d %H:%M:%S UTC", gmtime(at))
+
+
+def _told(message: bytes) -> str | list[int] | None:
+    """As ``journalctl --output=json`` prints it: not at all, when it is too long; as numbers, what is not
+    UTF-8 or would do something to a terminal.
+    """
+    if len("MESSAGE=") + len(message) >= _LONGEST:
+        return None
+    try:
+        text = message.decode()
+    except UnicodeDecodeError:
+        return list(message)
+    return list(message) if _CONTROL.search(text) else text

@@ -122,6 +122,11 @@ class Daemons:
         await self._redis.set("policy:last_update_ts", str(int(now)), ex=172_800)
         await self._redis.set("policy:last_update", strftime("%Y-%m-%dT%H:%M:%S+00:00", gmtime(now)))
         self._units.change(
-            "rl-policy.service", ActiveState="inactive", SubState="dead", ExecMainExitTimestamp=stamp(now)
+            "rl-policy.service",
+            ActiveState="inactive",
+            SubState="dead",
+            ExecMainCode="1",
+            MainPID="0",
+            ExecMainExitTimestamp=stamp(now),
         )
         self._units.say("rl-policy.service", "heartbeat written, done")

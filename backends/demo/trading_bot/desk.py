@@ -38,7 +38,7 @@ class Desk:
         self._seed = seed
         self._app = folder / "opt" / "trader"
         self.units = Units(folder / "systemd")
-        self.user_units = Units(folder / "user-systemd")
+        self.user_units = Units(folder / "user-systemd", are_users=True)
         self.programs = Programs(folder, self._app / "scripts")
         self._server = RedisServer(
             folder, lambda line: self.units.say("redis.service", line.decode(errors="replace"))
@@ -114,17 +114,18 @@ class Desk:
         began = time() - _AGE
         for name in _RUNNING:
             self.units.started(f"{name}.service", began, NRestarts="0", MemoryCurrent="52428800")
-        self.units.add("rl-policy.service", Result="success", ExecMainStatus="0")
+        self.units.add("rl-policy.service", Result="success", ExecMainCode="1", ExecMainStatus="0")
         self.units.started("rl-watchdog.timer", began, SubState="waiting")
         self.units.add(
             "rl-watchdog.service",
             ActiveState="failed",
             SubState="failed",
             Result="exit-code",
+            ExecMainCode="1",
             ExecMainStatus="2",
         )
         self.user_units.started("policy-blue.service", began)
-        self.user_units.add("policy-green.service")
+        self.user_units.add("policy-green.service", ExecMainCode="1", ExecMainStatus="0")
 
     async def _keep_talking(self) -> None:
         """Lines of the journal, in upstream's two usual forms."""

@@ -88,7 +88,7 @@ class Troubles:
         if is_on:
             self._desk.units.change(
                 unit, ActiveState="activating", SubState="auto-restart", NRestarts="17", Result="exit-code",
-                ExecMainStatus="1", ExecMainExitTimestamp=stamp(time.time()), breaks="yes",
+                ExecMainCode="1", ExecMainStatus="1", ExecMainExitTimestamp=stamp(time.time()), breaks="yes",
             )  # fmt: skip
         else:
             self._desk.units.remove(unit)
