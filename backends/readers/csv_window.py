@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -31,29 +32,49 @@ class Windowed(Struct, frozen=True):
     at: float | None
 
 
-def window(path: Path, asked: CsvWindow, now: float) -> Windowed:
+class Sheet:
+    """The end of a CSV file as it is now. For any number of windows: it is understood once."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError, and MisfitError when its first line is not text."""
+        header, content, self.is_cut = ending(path, CSV_LIMIT)
+        self.names = next(csv.reader([decode(header)]), [])
+        self._content = content if self.is_cut else content[len(header) :]
+        self._times: dict[str, list[float | None]] = {}
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Those that are wholly written. Raises MisfitError when one is none."""
+        return _rows(self.names, self._content)
+
+    def times(self, column: str) -> list[float | None]:
+        """When each row is of; None without such a column. Raises MisfitError when one tells no time."""
+        if column not in self._times:
+            is_there = column in self.names
+            self._times[column] = [_time(row[column]) if is_there else None for row in self.rows]
+        return self._times[column]
+
+
+def window(sheet: Sheet, asked: CsvWindow, now: float) -> Windowed:
     """What the rows say. Raises MisfitError when they cannot be understood, or were not all read."""
-    header, content, is_cut = ending(path, CSV_LIMIT)
-    names = next(csv.reader([decode(header)]), [])
     wanted = [asked.column, *asked.where] if asked.agg not in _OF_TIME else [*asked.where]
     is_timed = asked.agg in _OF_TIME or asked.hours is not None
-    if is_timed or asked.time in names:
+    if is_timed or asked.time in sheet.names:
         wanted.append(asked.time)
     for name in wanted:
-        if name not in names:
+        if name not in sheet.names:
             raise MisfitError(f"no column {excerpt(name)}")
-    if len(set(names)) != len(names):
+    if len(set(sheet.names)) != len(sheet.names):
         raise MisfitError("two columns have the same name")
-    rows = _rows(names, content if is_cut else content[len(header) :])
-    timed = [(_time(row[asked.time]) if asked.time in names else None, row) for row in rows]
+    timed = list(zip(sheet.times(asked.time), sheet.rows, strict=True))
     newest = max((at for at, _ in timed if at is not None), default=None)
     if asked.hours is not None:
         since = now - asked.hours * _HOUR
         oldest = min((at for at, _ in timed if at is not None), default=since)
-        if is_cut and oldest > since:
+        if sheet.is_cut and oldest > since:
             raise MisfitError(f"its last {CSV_LIMIT // 2**20} MiB do not reach {asked.hours:g} h back")
         timed = [(at, row) for at, row in timed if at is not None and at >= since]
-    elif is_cut and asked.agg not in ("last",):
+    elif sheet.is_cut and asked.agg not in ("last",):
         raise MisfitError(f"is larger than {CSV_LIMIT // 2**20} MiB; how far to look back must be said")
     if all(at is not None for at, _ in timed):
         timed.sort(key=lambda each: each[0] or 0.0)
@@ -61,7 +82,7 @@ def window(path: Path, asked: CsvWindow, now: float) -> Windowed:
 
 
 def _rows(names: list[str], content: bytes) -> list[Row]:
-    """The rows that are wholly written: a last line without its end may be half a number."""
+    """A last line without its end is left out: it may be half a number."""
     complete = content[: content.rfind(b"\n") + 1]
     rows: list[Row] = []
     try:

@@ -15,7 +15,7 @@ from backends.model.fact import Absent, Fact, Finding, Found, SourceError, Value
 from backends.model.query import CsvWindow, FileQuery
 from backends.model.stack import Source
 from backends.readers.coerce import MisfitError, NothingError
-from backends.readers.csv_window import window
+from backends.readers.csv_window import Sheet, window
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import silence
 from backends.readers.file_content import PARSED, last_match, matching, members, wrongs
@@ -59,6 +59,7 @@ class _Look:
         self._now = now
         self._found: dict[str, list[Place]] = {}
         self._understood: dict[tuple[str, Path], Any] = {}
+        self._sheets: dict[Path, Sheet] = {}
 
     def at(self, facts: Sequence[Fact]) -> dict[str, Finding]:
         if not self._base.is_dir():
@@ -99,7 +100,9 @@ class _Look:
     def _windowed(self, fact: Fact, query: FileQuery, asked: CsvWindow) -> Finding:
         """``observed`` is the time of the newest row."""
         place = newest(self._places(query.path), query)
-        windowed = window(place.path, asked, self._now)
+        sheet = self._sheets.get(place.path) or Sheet(place.path)
+        self._sheets[place.path] = sheet
+        windowed = window(sheet, asked, self._now)
         found = extract(replace(fact, observed=None, pick=None), windowed.raw)
         if isinstance(found, Found) and fact.observed is not None:
             return Found(found.value, windowed.at)
