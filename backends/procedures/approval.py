@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,9 @@ from backends.model.safetext import SafeText
 
 VALID: Final = 300.0
 """Seconds a request may be approved, and an approval used."""
+
+KEPT: Final = 2 * VALID
+"""Seconds after which its file is removed: until then whoever waits for it is told that it was too late."""
 
 _AHEAD: Final = 5.0
 """Seconds a file's time may lie ahead of this host's clock."""
@@ -61,7 +65,8 @@ class ApprovalBook:
     Who approved is whoever owns the file, by the name the operating system has for that user; what is
     written in it says to which request and plan, and what else the approver's room knew of them. So nobody
     can approve as another, and a consent that is moved or linked to another request is none. That it is used
-    once is seen from the journal: ``used_before``.
+    once is seen from the journal: ``used_before``. So what is good for nothing any more may go: whoever
+    writes one removes those of theirs that have expired, used or not.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
@@ -176,7 +181,18 @@ class ApprovalBook:
         with os.fdopen(os.open(self._path(code, kind), flags, 0o640), "w", encoding="utf-8") as file:
             json.dump(data, file)
             file.flush()
+            os.utime(file.fileno(), (data["at"], data["at"]))
             os.fsync(file.fileno())
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """In a folder of several people each can remove their own alone; the others' stay for them."""
+        now = self._clock.now().wall
+        for file in self._folder.glob("*"):
+            with suppress(OSError):
+                is_one = _CODE.fullmatch(file.stem) and file.suffix in (".request", ".approval")
+                if is_one and now - file.lstat().st_mtime > KEPT:
+                    file.unlink()
 
 
 def used_before(records: Iterable[Mapping[str, Any]], intent: Intent) -> bool:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from backends.journal.identity import identify, told
 from backends.model.intent import Identity
 from backends.model.procedure import Run, Verdict
-from backends.procedures.approval import ApprovalBook, ApprovalError
+from backends.procedures.approval import KEPT, VALID, ApprovalBook, ApprovalError
 from tests.clock import FakeClock
 from tests.sim.desk import RESUME, asked, office
 from tests.sim.virtual import simulate
@@ -40,6 +40,44 @@ def test_another_person_approves_what_was_asked_for(book: ApprovalBook) -> None:
     assert book.approve(code, ME).procedure == "resume"
     assert book.pending() == []
     assert book.approver(code, WANTED, PLAN) == BY
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_what_has_expired_is_removed_by_whoever_writes_the_next_one(
+    book: ApprovalBook, fake_clock: FakeClock, tmp_path: Path
+) -> None:
+    folder = tmp_path / "approvals"
+    used, unanswered = (book.request(WANTED, PLAN).code for _ in range(2))
+    book.approve(used, ME)
+    (folder / "note.txt").write_text("the operators' own")
+    fake_clock.advance(VALID + 1)
+    late = book.request(WANTED, PLAN).code
+    # Whoever still waits for it learns that it was too late, not that there is no such request.
+    with pytest.raises(ApprovalError, match="older than 5 minutes"):
+        book.given(unanswered)
+    os.utime(folder / "note.txt", (0, 0))
+    fake_clock.advance(VALID)
+    book.approve(late, ME)
+    assert files(folder) == {f"{late}.request", f"{late}.approval", "note.txt"}
+    assert book.approver(late, WANTED, PLAN) == BY
+
+
+def test_another_persons_file_that_cannot_be_removed_keeps_nobody_from_asking(
+    book: ApprovalBook, fake_clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = book.request(WANTED, PLAN).code
+    fake_clock.advance(KEPT + 1)
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    mine = book.request(WANTED, PLAN).code
+    assert [each.code for each in book.pending()] == [mine]
+    assert f"{theirs}.request" in files(tmp_path / "approvals")
 
 
 def test_whoever_waits_is_told_who_has_approved_and_when_it_is_too_late(
