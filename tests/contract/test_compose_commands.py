@@ -30,7 +30,10 @@ FOLDERS = {"claire-de-binare": "repo", "hummingbot-desk": "files", "surveillance
 
 PROJECT = "composed"
 """The folder, which gives a project its name where the command does not."""
-OWN_NAMES = {"hummingbot-desk": "hbot"}
+FORMS = (*FOLDERS, "hummingbot-desk R0", "hummingbot-desk H")
+"""A stack, and which of its generations where that is not the one that its file describes."""
+
+OWN_NAMES = {"hummingbot-desk": "hbot", "hummingbot-desk R0": "hbot", "hummingbot-desk H": "kzay-capital"}
 VALUES = {"project": PROJECT, "service": "exchange-snapshot-service"}
 ONCE = ["sh", "-c", 'test "$$0" = python || exec "$$0" "$$@"']
 """Ends at once where a program of the service's own would run, which its image here lacks."""
@@ -42,7 +45,7 @@ def engine(docker_engine: DockerEngine) -> DockerEngine:
     return docker_engine
 
 
-@pytest.fixture(params=FOLDERS)
+@pytest.fixture(params=FORMS)
 def project(request: pytest.FixtureRequest, engine: DockerEngine, tmp_path: Path) -> Iterator[Project]:
     """The project of one stack, with nothing of it on the engine yet."""
     folder = tmp_path / PROJECT
@@ -55,9 +58,11 @@ def project(request: pytest.FixtureRequest, engine: DockerEngine, tmp_path: Path
 async def test_compose_does_what_each_command_says(
     project: Project, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    name = request.node.callspec.params["project"]
-    stack = _stack(name, project, tmp_path / "config.toml")
-    commands = _commands(stack)
+    form = request.node.callspec.params["project"]
+    name = form.partition(" ")[0]
+    stack = _stack(form, project, tmp_path / "config.toml")
+    plain = [] if form == name else _commands(_stack(name, project, tmp_path / "plain.toml"))
+    commands = [each for each in _commands(stack) if each not in plain]  # the others are tried once
     assert commands
     profiles = _write(name, project.folder, commands)
     effector = CommandEffector(commands, str)
@@ -70,10 +75,13 @@ async def test_compose_does_what_each_command_says(
         _is_so(command, project, profiles)
 
 
-def _stack(name: str, project: Project, config: Path) -> Stack:
+def _stack(form: str, project: Project, config: Path) -> Stack:
     """As the room has it, with the test's engine and folder."""
+    name, _, variant = form.partition(" ")
+    chosen = f'variant = "{variant}"' if variant else ""
     source = f"stack.{name}.source"
     config.write_text(
+        f"[stack.{name}]\n{chosen}\n"
         f'[{source}.docker]\nurl = "{project.engine.url}"\n'
         f'[{source}.{FOLDERS[name]}]\nurl = "file://{project.folder}"\n'
     )
@@ -125,9 +133,11 @@ def _write(name: str, folder: Path, commands: list[Command]) -> dict[str, str | 
         files["infrastructure/compose/base.yml"] = {"services": base}
         files["infrastructure/compose/network-prod.yml"] = {"networks": {"default": {"internal": True}}}
     if name == "hummingbot-desk":
-        files = {"compose/docker-compose.yml": files["docker-compose.yml"]}
-        (folder / "env").mkdir()
-        (folder / "env/.env").write_text("")
+        words = commands[0].argv
+        compose, env = (words[words.index(each) + 1] for each in ("-f", "--env-file"))
+        files = {compose: files["docker-compose.yml"]}
+        Path(env).parent.mkdir(parents=True, exist_ok=True)
+        Path(env).write_text("")
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(json.dumps(content))

@@ -118,6 +118,8 @@ class TestAfter(Each):
                 paused.blockers,
             )
             room.wait_for("bot6.state", "hard_stop")
+            alarms = room.engine.board(ID).alarms
+            assert "bot6-hard-stop" in {alarm.id for alarm in alarms}
             room.wait_for("bot7.state", "soft_pause")
             room.switch("allocator-resumes", is_on=True)
             room.wait_for("bot7.state", "running")

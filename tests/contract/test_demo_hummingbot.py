@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import redis
@@ -136,6 +137,34 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     # One that nobody answered in time is sent again under its own id; no two have one.
     kills = {(each["event_id"], each["controller_id"]) for each in sent}
     assert len({ident for ident, _ in kills}) == len(kills) >= 3
+
+
+def test_the_kill_switch_obeys_an_intent_for_bot_1_however_old_and_none_for_another(room: Room) -> None:
+    room.wait_for("bot1.state", "running")
+    report = room.folder / "reports/kill_switch/latest.json"
+    with closing(redis.Redis.from_url(room.world["redis"], decode_responses=True)) as bus:
+
+        def order(bot: str) -> str:
+            intent = {
+                "instance_name": bot,
+                "controller_id": "none",
+                "action": "kill_switch",
+                "expires_at_ms": 1,
+            }
+            return str(bus.xadd("hb.execution_intent.v1", {"payload": json.dumps(intent)}))
+
+        def has_read(entry: str) -> bool:
+            (group,) = [each for each in bus.xinfo_groups("hb.execution_intent.v1") if "kill" in each["name"]]
+            return bool(group["last-delivered-id"] >= entry and not group["pending"])
+
+        for bot, is_obeyed in (("bot3", False), ("bot1", True)):
+            entry = order(bot)
+            wait_until(lambda entry=entry: has_read(entry), 20.0, f"the intent for {bot} to be read")
+            assert (entry in report.read_text()) is is_obeyed, bot
+    said = json.loads(report.read_text())
+    assert (said["trigger"], said["trading_pair"], said["dry_run"]) == ("execution_intent", "", False)
+    assert said["result"]["status"] == "executed"
+    room.wait_for("kill.status", "executed")
 
 
 def test_a_kill_that_was_a_dry_run_and_a_bot_that_comes_back_are_not_green(room: Room) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -27,13 +27,23 @@ _WRONG: Final = 0.2
 """How often an intent reaches another bot than the one it is for."""
 
 
+class Killer(Protocol):
+    """The kill-switch service, as the bus sees it."""
+
+    @property
+    def is_listening(self) -> bool: ...
+
+    async def obey(self, entry: str, intent: Mapping[str, Any]) -> None: ...
+
+
 class Bus:
     """Reads intents for the bots and says what became of them."""
 
     def __init__(self, redis: Redis, bots: Sequence[Bot], rng: random.Random, generation: Generation) -> None:
         self._redis, self._bots, self._rng = redis, bots, rng
         self._is_fanned_out = generation.has_own_groups
-        self._has_kill_switch = "kill-switch" in generation.parts
+        self.kill_switch: Killer | None = None
+        """What else reads intents, where the generation has it."""
 
     async def prepare(self) -> None:
         """Streams and groups, as services make them when they start."""
@@ -43,7 +53,7 @@ class Bus:
     async def gather(self) -> None:
         """Bots and services join their groups, which they do only when they start."""
         await self._join(MARKET, STORE)
-        if self._has_kill_switch:
+        if self.kill_switch is not None:
             await self._join(INTENTS, KILL)
         for group, consumer, _ in self._readers():
             await self._join(INTENTS, group)
@@ -56,8 +66,8 @@ class Bus:
     async def turn(self) -> None:
         """Deliver what is new. Without its group nothing is, and nobody says so."""
         try:
-            if self._has_kill_switch:
-                await self._redis.xreadgroup(KILL, "kill-switch-bot1", {INTENTS: ">"}, count=50)
+            if self.kill_switch is not None:
+                await self._kill(self.kill_switch)
             store = await self._redis.xreadgroup(STORE, "event-store-bot1", {MARKET: ">"}, count=500)
             await self._ack(MARKET, STORE, store)
             for group, consumer, bot in self._readers():
@@ -65,6 +75,17 @@ class Bus:
                     await self._read(group, consumer, bot)
         except RedisError:
             return
+
+    async def _kill(self, killer: Killer) -> None:
+        """One intent after the other, as long as it lives: what is left waits for it."""
+        while killer.is_listening:
+            found: Any = await self._redis.xreadgroup(KILL, "kill-switch-bot1", {INTENTS: ">"}, count=1)
+            if not found:
+                return
+            ((entry, fields),) = found[0][1]
+            with suppress(ValueError, AttributeError):
+                await killer.obey(entry, json.loads(fields.get("payload", "")))
+            await self._ack(INTENTS, KILL, found)
 
     def _readers(self) -> list[tuple[str, str, Bot | None]]:
         """Group, consumer, and the bot that reads there; None for whichever comes first."""

@@ -80,8 +80,11 @@ class Desk:
         self.bots = {name: self._bot(name) for name in generation.bots}
         self.bus = Bus(self.redis, list(self.bots.values()), self._dice("bus"), generation)
         self.kill_switch = KillSwitch(
-            self.bots["bot1"], self.project, self._end_kill_switch, is_frank=generation.is_kill_frank
-        )
+            self.bots["bot1"], self.project, lambda: self.is_up("kill-switch"), self._end_kill_switch,
+            is_frank=generation.is_kill_frank,
+        )  # fmt: skip
+        if "kill-switch" in generation.parts:
+            self.bus.kill_switch = self.kill_switch
         self.kills = False
         """Portfolio risk orders the bots in its scope to stop."""
         self.resumes = False

@@ -33,6 +33,14 @@ FAULTS: Final[Mapping[str, Catalogue]] = {
         _NO_KEYS: Fault("The kill switch answers 200 to a kill, and had no keys for it"),
         **_ALL,
         **_PROMPT,
+        "hard-stop": Fault(
+            "Bot 1 breaks its daily limit and repeats its kill intent every second: the kill switch kills "
+            "and ends again and again"
+        ),
+        "portfolio-kill": Fault(
+            "A portfolio limit is broken: portfolio risk asks for a kill, and no bot obeys, but the kill "
+            "switch does"
+        ),
     },
     "R0": {
         **_ALL,
@@ -47,7 +55,8 @@ FAULTS: Final[Mapping[str, Catalogue]] = {
         **_ALL,
         "hard-stop": Fault("Bot 1 breaks its daily limit, and trades again after 30 s, as paper does here"),
         "portfolio-kill": Fault(
-            "A portfolio limit is broken: portfolio risk stops its bots for a tick at a time"
+            "A portfolio limit is broken: portfolio risk stops its bots for a tick at a time, and the kill "
+            "switch kills"
         ),
         "postgres-down": Fault("The ops database is stopped, and its writer says so"),
         "allocator-resumes": Fault("The allocator resumes every bot: pauses of the bus end without a word"),
