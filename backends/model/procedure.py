@@ -72,9 +72,11 @@ class Proof(Struct, frozen=True):
     is_restarted: bool = False
     """For a service: it must have started after the step was sent."""
     is_missing: bool = False
-    """Its source must say: no such thing. Beside ``equals`` that will do as well."""
+    """Its source must say: no such thing. Beside ``equals`` or a limit that will do as well."""
     is_newer: bool = False
     """Its own timestamp must be later than the moment the step was sent: a report of this very run."""
+    kept: str | None = None
+    """An earlier step that read it too: the number must not be below what it was there."""
 
 
 class Step(Struct, frozen=True):

@@ -119,9 +119,9 @@ def _may_be_missing(condition: Condition, fact: Fact | None) -> bool:
 
 def _is_met(condition: Condition, fact: Fact | None, reading: Reading[Any], now: Instant) -> bool:
     value = reading.value
-    if condition.is_missing or (condition.equals and word_of(value) not in condition.equals):
+    if condition.equals and word_of(value) not in condition.equals:
         return False
-    if condition.differs and word_of(value) in condition.differs:
+    if (condition.is_missing and not condition.equals) or word_of(value) in condition.differs:
         return False
     if condition.is_ok and _level(fact, reading, now) not in _GOOD:
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ class Evidence(Struct, frozen=True):
     value: SafeText | None = None
     asked: float = 0.0
     """When the look began, by this process' monotonic clock."""
+    count: float | None = None
+    """The number that was read, 0 where there is nothing; None for what is no number."""
 
     def as_record(self) -> Mapping[str, Any]:
         """For the journal."""
@@ -120,6 +122,15 @@ class Eyes:
         return known.label if known is not None else fact.removeprefix(SERVICE)
 
 
+def with_floors(proofs: Iterable[Proof], known: Mapping[str, Sequence[Evidence]]) -> Iterator[Proof]:
+    """``proofs``, what an earlier step read being the least where it is to be kept. ``known`` is what the
+    steps of this run have seen; what it does not tell proves nothing."""
+    for proof in proofs:
+        seen = () if proof.kept is None else known.get(proof.kept, ())
+        floor = next((each.count for each in seen if each.proof.fact == proof.fact), None)
+        yield proof if floor is None else replace(proof, at_least=floor, is_missing=floor == 0)
+
+
 def _began(reading: Reading[Any]) -> float | None:
     """When the service started that was read, as ``Before`` has it."""
     value = reading.value
@@ -144,9 +155,11 @@ def _dated(seen: Evidence, reading: Reading[Any], sent: Instant | None) -> Evide
 
 
 def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before: Before) -> Evidence:
+    floor = "" if proof.kept is None else _before(proof.at_least)
     if reading.outcome is Outcome.MISSING:
-        sight = Sight.HOLDS if proof.is_missing else Sight.UNSEEN
-        return Evidence(proof, sight, SafeText(f"{label} is missing", 300))
+        sight = Sight.CONTRARY if proof.kept is not None and proof.at_least else Sight.UNSEEN
+        sight = Sight.HOLDS if proof.is_missing else sight
+        return Evidence(proof, sight, SafeText(f"{label} is missing{floor}", 300), count=0.0)
     if reading.outcome is not Outcome.OK:
         text = f"{label} could not be read: {reading.error or '?'}"
         return Evidence(proof, Sight.UNSEEN, SafeText(text, 300))
@@ -154,21 +167,27 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
     if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
         return Evidence(proof, Sight.UNSEEN, SafeText(f"{label} gave an old answer, {shown}", 300))
     text = f"{label} reads {shown}"
-    is_so = shown in proof.equals if proof.equals else not proof.is_missing
+    number, left = counted(reading.value, proof.where)
+    is_limited = proof.at_most is not None or proof.at_least is not None
+    is_so = shown in proof.equals if proof.equals else is_limited or not proof.is_missing
     sight = Sight.HOLDS if is_so else Sight.CONTRARY
-    if proof.at_most is not None or proof.at_least is not None:
-        number, left = counted(reading.value, proof.where)
-        if number is None:
-            return Evidence(proof, Sight.UNSEEN, SafeText(f"{text}, which is no complete count", 300))
+    if is_limited or proof.kept is not None:
+        if number is None or not is_limited:
+            why = ", which is no complete count" if number is None else floor
+            return Evidence(proof, Sight.UNSEEN, SafeText(f"{text}{why}", 300))
         is_within = (proof.at_most is None or number <= proof.at_most) and (
             proof.at_least is None or number >= proof.at_least
         )
         sight = sight if is_within else Sight.CONTRARY
-        text = f"{label} reads {number:g}" + (f": {left}" if left else "")
+        text = f"{label} reads {number:g}{floor}" + (f": {left}" if left else "")
     if proof.is_restarted and sight is Sight.HOLDS:
         started, was = _began(reading), before.get(proof.fact)
         if started is None or was is None:
             return Evidence(proof, Sight.UNSEEN, SafeText(f"{text}; not known since when", 300))
         sight = Sight.HOLDS if started > was else Sight.CONTRARY
         text += ", started anew" if started > was else ", and has not started anew"
-    return Evidence(proof, sight, SafeText(text, 300), SafeText(shown))
+    return Evidence(proof, sight, SafeText(text, 300), SafeText(shown), count=number)
+
+
+def _before(number: float | None) -> str:
+    return "; not known what it was before" if number is None else f", {number:g} before"

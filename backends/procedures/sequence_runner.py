@@ -28,7 +28,7 @@ from backends.model.procedure import (
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.dry_run import RecordingEffector
-from backends.procedures.evidence import NOTHING_BEFORE, Before, Evidence, Eyes, Sight
+from backends.procedures.evidence import NOTHING_BEFORE, Before, Evidence, Eyes, Sight, with_floors
 from backends.procedures.overtaken import StopWatch
 from backends.procedures.plan import Plan
 from backends.procedures.record import entry_of, intent_of, step_of
@@ -284,7 +284,8 @@ class SequenceRunner:
         return True
 
     async def _look(self, step: Step, before: Before) -> bool:
-        seen = await self._eyes.look(step.proof, LOOK, before, self._sent.get(step.id, self._run.started))
+        sent = self._sent.get(step.id, self._run.started)
+        seen = await self._eyes.look(with_floors(step.proof, self._evidence), LOOK, before, sent)
         if seen != self._evidence.get(step.id):
             self._evidence[step.id] = seen
             words = SafeText("; ".join(each.text for each in seen), 600)

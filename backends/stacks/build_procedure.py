@@ -112,6 +112,7 @@ def _proof(row: schema.ProofRow) -> Proof:
         is_restarted=row.restarted,
         is_missing=row.missing,
         is_newer=row.newer,
+        kept=row.kept,
     )
 
 

@@ -55,7 +55,7 @@ def procedures(spec: schema.StackFile) -> Iterator[Complaint]:
         for key, text in _ladders(procedure):
             yield ("procedure", index, *key), text
         for number, step in enumerate(procedure.step):
-            for key, text in _step(spec, procedure, step):
+            for key, text in (*_step(spec, procedure, step), *_kept(procedure, number)):
                 yield ("procedure", index, "step", number, *key), text
 
 
@@ -201,6 +201,18 @@ def _step(
         yield ("do", *key), text
 
 
+def _kept(procedure: schema.ProcedureSpec, at: int) -> Iterator[Complaint]:
+    """A stop's steps run side by side: only elsewhere one comes before another."""
+    earlier = [] if procedure.risk == "stop" else [step for step in procedure.step[:at] if step.each is None]
+    read = {step.id: {proof.fact for proof in step.proof} for step in earlier}
+    for number, proof in enumerate(procedure.step[at].proof):
+        if proof.kept is not None and proof.fact not in read.get(proof.kept, ()):
+            yield (
+                ("proof", number, "kept"),
+                f"no step {proof.kept!r} before this one reads {proof.fact!r}, once",
+            )
+
+
 def _each_choice(procedure: schema.ProcedureSpec, proof: schema.ProofRow) -> Iterator[schema.ProofRow]:
     """The proof for every value of the parameter its fact names, when those are listed."""
     listed = {param.name: param.one_of for param in procedure.param if param.one_of}
@@ -312,6 +324,7 @@ def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Ite
     words = words_of(proof.equals)
     limits = (proof.at_most, proof.at_least)
     is_said = proof.zero or proof.restarted or proof.missing or proof.newer or limits != (None, None)
+    is_said = is_said or proof.kept is not None
     if not (words or is_said):
         yield ("equals",), "expected a word to read back, got nothing"
     if proof.restarted and not proof.fact.startswith(SERVICE):
@@ -333,10 +346,12 @@ def _read(spec: schema.StackFile, row: schema.ProofRow, words: list[str]) -> Ite
         yield ("equals",), text
     if row.newer and fact.observed is None and (fact.type != "time" or fact.max_age is None):
         yield ("newer",), f"fact {fact.id!r} says no time of its own; expected observed, or max_age on a time"
-    counts = {"zero": row.zero or None, "at_most": row.at_most, "at_least": row.at_least}
+    counts = {"zero": row.zero or None, "at_most": row.at_most, "at_least": row.at_least, "kept": row.kept}
     asked = next((key for key, value in counts.items() if value is not None), None)
     if asked is not None and fact.type not in _COUNTED:
         yield (asked,), f"needs a number, but {fact.id!r} is {fact.type}"
+    if row.kept is not None and row.at_least is not None:
+        yield ("kept",), "expected either kept or at_least, got both"
     if row.zero and row.at_most is not None:
         yield ("zero",), "expected either zero or at_most, got both"
     if row.where and fact.type != "table":

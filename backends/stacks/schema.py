@@ -218,6 +218,8 @@ class ProofRow(Strict):
     missing: bool = False
     newer: bool = False
     """Its own timestamp (``observed``, or a fact of type time) must be later than the step was sent."""
+    kept: str | None = None
+    """An earlier step with a proof of the same fact: the number must not be below what it was there."""
 
 
 class EachSpec(Strict):

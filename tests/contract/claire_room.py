@@ -33,9 +33,9 @@ LONGEST = 30.0
 class ClaireRoom:
     """The engine of an armed room, and clients of the demo's own."""
 
-    def __init__(self, world: DemoWorld, folder: Path) -> None:
+    def __init__(self, world: DemoWorld, folder: Path, config: Path | None = None) -> None:
         self.world = world
-        stack = load(world.config, env=os.environ).stacks[0]
+        stack = load(config or world.config, env=os.environ).stacks[0]
         self.stack = _for_tests(stack)
         self.engine = Engine([self.stack], Mode.ARMED, folder, identify())
         self.engine.start()
@@ -76,12 +76,20 @@ class ClaireRoom:
     def fault(self, name: str, *, is_on: bool) -> None:
         switch(self.world, name, is_on=is_on)
 
-    def run(self, procedure: str, phrase: str | None = None, **params: str) -> Run:
-        """The finished run; what is no stop goes by the plan of a dry run. Attests whatever waits."""
+    def run(
+        self,
+        procedure: str,
+        phrase: str | None = None,
+        *,
+        by_hand: Callable[[], object] = lambda: None,
+        **params: str,
+    ) -> Run:
+        """The finished run; what is no stop goes by the plan of a dry run. Attests whatever waits, after it
+        did ``by_hand``."""
         plan = None
         if procedure not in ("halt", "halt-hard", "pause"):
             plan = self._submit(procedure, phrase, params, None, is_dry=True).plan
-        return self._submit(procedure, phrase, params, plan, is_dry=False)
+        return self._submit(procedure, phrase, params, plan, by_hand, is_dry=False)
 
     def refusal(self, procedure: str, phrase: str | None = None, **params: str) -> str:
         """Why a dry run says that it would be refused, once the one before has let go."""
@@ -94,7 +102,14 @@ class ClaireRoom:
         return found[0]
 
     def _submit(
-        self, procedure: str, phrase: str | None, params: Mapping[str, str], plan: str | None, *, is_dry: bool
+        self,
+        procedure: str,
+        phrase: str | None,
+        params: Mapping[str, str],
+        plan: str | None,
+        by_hand: Callable[[], object] = lambda: None,
+        *,
+        is_dry: bool,
     ) -> Run:
         described = self.stack.procedures[procedure]
         shown = {name: self.board.readings[fact].value for name, fact in described.seen.items()}
@@ -108,6 +123,7 @@ class ClaireRoom:
         def ended() -> Run | None:
             run = self.engine.run(intent.id)
             if run is not None and run.awaits is not None:
+                by_hand()
                 self.engine.attest(ID, run.operation, run.awaits)
             return run if run is not None and run.verdict is not None else None
 

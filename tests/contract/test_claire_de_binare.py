@@ -210,6 +210,32 @@ def test_an_owner_is_changed_when_no_file_is_somebody_else_s_any_more(room: Clai
     assert done.verdict is Verdict.VERIFIED, (done.sentence, done.steps)
 
 
+AGAIN = {
+    "schema-wipe": ("WIPE", {"project": "cdb", "volume": "cdb_postgres_data"}),
+    "deep-clean": ("GO DEEP CLEAN", {"project": "cdb"}),
+    "drill": ("DRILL", {"backup": BACKUP}),
+    "network-restart": ("RESUME", {"project": "cdb"}),
+    "start-isolated": ("RESUME", {"project": "cdb"}),
+    "docker-daemon": ("RESUME", {}),
+    "rotate-secrets": ("ROTATE", {"project": "cdb"}),
+    "redis-flush": ("FLUSH", {}),
+}
+"""What ends execution on its way, with its phrase and what is chosen."""
+
+
+@pytest.mark.parametrize("procedure", AGAIN)
+def test_what_failed_after_it_ended_execution_can_be_tried_again_unless_it_may_be_live(
+    room: ClaireRoom, procedure: str
+) -> None:
+    word, chosen = AGAIN[procedure]
+    room.docker.stop("cdb_execution")
+    room.until(lambda: room.refusal(procedure, f"{word} {ID}", **chosen) == "", "it may be tried again")
+    room.fault("live-mode", is_on=True)
+    said = room.refusal(procedure, f"{word} {ID}", **chosen)
+    room.fault("live-mode", is_on=False)
+    assert "Live trading is confirmed" in said
+
+
 def test_what_brings_everything_up_wants_execution_stopped_and_a_backup(room: ClaireRoom) -> None:
     for procedure in ("stack-recover", "complete-failure"):
         room.until(lambda each=procedure: room.refusal(each, f"RESUME {ID}", project="cdb") == "", procedure)
@@ -234,8 +260,20 @@ def test_a_restore_replaces_the_database_and_ends_with_the_halt_standing(room: C
     kept.rename(inside)
     # Its services are stopped by now, and execution says of no mode that it is in it.
     room.until(lambda: room.refusal("restore", f"RESTORE {ID}", backup=BACKUP) == "", "it may be tried again")
+    length = room.redis.xlen("stream.fills")
+    lost = room.run(
+        "restore", f"RESTORE {ID}", backup=BACKUP,
+        by_hand=lambda: room.redis.xtrim("stream.fills", maxlen=length - 1, approximate=False),
+    )  # fmt: skip
+    assert lost.verdict is not Verdict.VERIFIED
+    (kept,) = [step for step in lost.steps if step.step == "kept"]
+    assert kept.state is StepState.FAILED
+    assert f"Fills stream reads {length - 1}, {length} before" in str(kept.evidence)
+    room.until(lambda: room.refusal("restore", f"RESTORE {ID}", backup=BACKUP) == "", "it may be tried again")
     done = room.run("restore", f"RESTORE {ID}", backup=BACKUP)
     assert done.verdict is Verdict.VERIFIED, (done.sentence, done.steps)
+    for service in ("cdb_candles", "cdb_regime", "cdb_allocation"):
+        assert room.docker.inspect_container(service)["State"]["Status"] == "exited", service
     with psycopg.connect(room.world["postgres"]) as link:
         assert link.execute("SELECT count(*) FROM schema_version").fetchone() == (2,)
     assert room.redis.xlen("stream.bot_shutdown") > 1

@@ -143,8 +143,13 @@ def test_whatever_loses_data_wants_a_halt_and_a_fresh_verified_backup(stack: Sta
         assert stack.procedures[name].risk is RiskClass.DEGRADE, name
 
 
+STOPPING = ("schema-wipe", "deep-clean", "drill", "network-restart", "start-isolated", "docker-daemon",
+            "rotate-secrets", "redis-flush")  # fmt: skip
+"""What ends execution on its way, or may leave it ended: it cannot be asked at a second try."""
+
+
 def test_what_is_done_with_execution_stopped_asks_its_settings_and_not_its_answer(stack: Stack) -> None:
-    for name in ("restore", "pg-reset"):
+    for name in ("restore", "pg-reset", *STOPPING):
         sources = {stack.facts[each.fact].source for each in stack.procedures[name].requires}
         assert "execution" not in sources, name
         wanted = {each.fact: each for each in stack.procedures[name].requires}

@@ -52,11 +52,13 @@ _SECRETS: Final = {
     "cdb_risk": ("redis_password", "postgres_password", "mexc_api_key", "mexc_api_secret"),
     "cdb_execution": ("redis_password", "postgres_password", "mexc_api_key", "mexc_api_secret"),
 }
-_VARIABLES: Final = {
+VARIABLES: Final = {
     "cdb_postgres": ("POSTGRES_USER=claire_user", "POSTGRES_PASSWORD_FILE=/run/secrets/postgres_password"),
     "cdb_grafana": ("GF_SECURITY_ADMIN_PASSWORD__FILE=/run/secrets/grafana_password",),
     "cdb_execution": ("MOCK_TRADING=true", "DRY_RUN=false", "MEXC_TESTNET=false"),
 }
+LIVE: Final = ("MOCK_TRADING=false", "DRY_RUN=false", "MEXC_TESTNET=false", "CONFIRM_LIVE_TRADING=true")
+"""Those of execution in live mode; without the last of them it does not start in it."""
 _CHECKS: Final = {
     "cdb_redis": ("CMD-SHELL", "redis-cli ping"),
     "cdb_postgres": ("CMD-SHELL", "pg_isready -U claire_user -d claire_de_binare"),
@@ -109,7 +111,7 @@ def _spec(
         restart="unless-stopped",
         ports=() if port is None else ((_ME, *port),),
         project=PROJECT,
-        environment=_VARIABLES.get(name, ()),
+        environment=VARIABLES.get(name, ()),
         labels=labels,
         mounts=tuple(mounts),
         network="cdb_network",

@@ -13,7 +13,7 @@ FAULTS: Final[Catalogue] = {
     "feed-stale": Fault("The exchange's feed is silent: prices grow old, everything stays healthy"),
     "cooldown": Fault("Allocation fell to 0 and set its cooldown of 72 hours"),
     "saturated": Fault("Exposure has reached its limit: every BUY is blocked"),
-    "live-mode": Fault("Execution says that it is in live mode"),
+    "live-mode": Fault("Execution is set to live mode, and says so"),
     "inert-switch": Fault("Somebody set switches that do nothing: orders go on"),
     "secret-directory": Fault("The Redis secret is a directory, and Redis loops at its start"),
     "logs-not-shipped": Fault("Promtail ships nothing: no errors in Loki, and no lines either"),

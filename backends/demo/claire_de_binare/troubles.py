@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
 from redis.exceptions import RedisError
 
+from backends.demo.claire_de_binare.containers import LIVE, VARIABLES
 from backends.demo.claire_de_binare.gate import LIMIT
 from backends.demo.claire_de_binare.service import HALT
 from backends.demo.course import begin, end
@@ -82,6 +84,8 @@ class Troubles:
 
     async def _live_mode(self, is_on: bool) -> None:
         self._world.execution.mode = "live" if is_on else "mock"
+        container = self._world.engine.service("cdb_execution")
+        container.spec = replace(container.spec, environment=LIVE if is_on else VARIABLES["cdb_execution"])
 
     async def _inert_switch(self, is_on: bool) -> None:
         path = self._world.project.checkout / ".cdb_kill_switch.state"

@@ -1,0 +1,35 @@
+"""What a precondition takes, when it takes that there is nothing too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backends.model.condition import Condition
+from backends.model.fact import ValueType
+from backends.model.reading import Reading
+from backends.model.weigh import Standing, weigh
+from tests.building import START, fact, failed, missing, ok
+
+LATCHED = fact("latched", kind=ValueType.BOOL)
+EITHER = Condition("latched", LATCHED.id, "It is not halted", equals=("true",), is_missing=True)
+NOTHING = Condition("none", LATCHED.id, "It runs", is_missing=True)
+
+
+@pytest.mark.parametrize(
+    ("condition", "reading", "standing"),
+    [
+        (EITHER, ok(LATCHED.id, True), Standing.HOLDS),
+        (EITHER, ok(LATCHED.id, False), Standing.FAILS),
+        (EITHER, missing(LATCHED.id), Standing.HOLDS),
+        (EITHER, failed(LATCHED.id), Standing.UNKNOWN),
+        (NOTHING, missing(LATCHED.id), Standing.HOLDS),
+        (NOTHING, ok(LATCHED.id, True), Standing.FAILS),
+    ],
+    ids=["the word", "another word", "nothing", "not readable", "nothing alone", "something"],
+)
+def test_a_word_or_nothing_is_what_was_demanded_and_no_other(
+    condition: Condition, reading: Reading[Any], standing: Standing
+) -> None:
+    assert weigh(condition, LATCHED, reading, START).standing is standing
