@@ -7,6 +7,7 @@ import math
 import ssl
 import uuid
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Final
 
 import httpx
@@ -30,7 +31,12 @@ _REFUSED: Final = (401, 403)
 
 
 def new_client() -> httpx.AsyncClient:
-    """The client every HTTP source shares: no proxies, cookies or redirects of its own, no retry."""
+    """The client every HTTP source shares: no proxies, cookies or redirects of its own, no retry.
+
+    Loads what httpx and its parts would load at the first request, on the loop: call it in a thread.
+    """
+    import_module("httpcore")
+    import_module("anyio._backends._asyncio")
     return httpx.AsyncClient(
         transport=_ByOrigin(),
         trust_env=False,
@@ -51,18 +57,18 @@ class _ByOrigin(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         origin = _origin(request.url)
+        speaks_tls = request.url.scheme == "https"
+        if speaks_tls and self._tls is None:
+            self._tls = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
         pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[origin] = self._pool(speaks_tls=request.url.scheme == "https")
+            pool = self._pools[origin] = self._pool(self._tls if speaks_tls else None)
         return await pool.handle_async_request(request)
 
-    def _pool(self, *, speaks_tls: bool) -> httpx.AsyncHTTPTransport:
-        # Where nothing is encrypted there is nothing to verify.
-        verify: ssl.SSLContext | bool = False
-        if speaks_tls:
-            self._tls = verify = self._tls or httpx.create_ssl_context(trust_env=False)
+    @staticmethod
+    def _pool(tls: ssl.SSLContext | None) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport(
-            verify=verify,
+            verify=tls or False,  # where nothing is encrypted there is nothing to verify
             trust_env=False,
             limits=httpx.Limits(max_connections=16, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0),
         )
