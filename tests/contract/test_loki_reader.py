@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from starlette.routing import Route
 from backends.demo.port import HttpPort
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, Table, ValueType
 from backends.model.query import LokiQuery
+from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
 from backends.readers.http_page import new_client
 from backends.readers.loki import LokiFactReader
@@ -102,3 +104,18 @@ async def test_a_refused_query_is_no_zero(loki: tuple[str, SmallLoki]) -> None:
 async def test_nobody_there_is_a_source_that_did_not_answer() -> None:
     with pytest.raises(SourceError, match="nothing listens there"):
         await ask("http://127.0.0.1:9", COUNT, '{a="b"}')
+
+
+async def test_lines_are_understood_beside_the_loop_that_stops_run_on(
+    loki: tuple[str, SmallLoki], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def noted(text: object, limit: int = 4096) -> SafeText:
+        threads.append(threading.get_ident())
+        return SafeText(text, limit)
+
+    monkeypatch.setattr("backends.readers.loki.SafeText", noted)
+    await ask(loki[0], TABLE, '{container="cdb_risk"}')
+    assert threads
+    assert threading.get_ident() not in threads
