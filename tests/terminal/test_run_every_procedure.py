@@ -44,8 +44,8 @@ BY_PROGRAMS = {
 """These change containers, files or processes that the demo only shows: ``test_platform_programs.py`` runs
 each on a real engine and a real host."""
 
-PLANNED = {"start-on-host"}
-"""It asks the user's own systemd for three units; no such systemd runs where the tests do."""
+BY_SYSTEMD = {"start-on-host"}
+"""``test_start_on_host.py`` runs it on a real systemd of the user."""
 
 MAY_BE_DONE = {"cancel-all"}
 """The order that its dry run saw open may have been filled by then."""
@@ -95,8 +95,8 @@ def by_command(story: str) -> list[Told]:
 def test_these_are_all_the_procedures_there_are() -> None:
     described = tomllib.loads(built_in()["trading-platform"].read_text())
     ours = {*SELLING, *RETURNING, *CLOSING, *KEEPING, *HALTED}
-    assert ours | BY_PROGRAMS | PLANNED == {one["id"] for one in described["procedure"]}
-    assert not ours & (BY_PROGRAMS | PLANNED)
+    assert ours | BY_PROGRAMS | BY_SYSTEMD == {one["id"] for one in described["procedure"]}
+    assert not ours & (BY_PROGRAMS | BY_SYSTEMD)
 
 
 def test_one_after_the_other_each_is_planned_and_then_verified(by_command: list[Told]) -> None:
