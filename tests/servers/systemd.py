@@ -121,7 +121,7 @@ def start_systemd(
     child = Child(argv, home / "log", stop_signal=signal.SIGKILL)
     server = Systemd(home, child, 0)
     try:
-        child.wait_ready(lambda: _begun(server))
+        child.wait_ready(lambda: _begun(server), 30.0)
     except UnavailableError:
         server.stop()
         raise
