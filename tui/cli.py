@@ -12,10 +12,23 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from msgspec.structs import replace
 
 from backends import VERSION
 from tui.commands.exitcode import ExitCode, UsageError
+from tui.commands.options import (
+    ConfigOption,
+    JournalOption,
+    JsonOption,
+    KindOption,
+    LastOption,
+    OperationOption,
+    SinceOption,
+    StackOption,
+    ThemeOption,
+    VariantOption,
+    session_of,
+    stack_of,
+)
 from tui.commands.session import Session
 from tui.crash import crashed, harden
 
@@ -35,26 +48,8 @@ audit = typer.Typer(
 )
 app.add_typer(audit, name="audit")
 
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="A config file, over those of the system and the user.")
-]
-StackOption = Annotated[str | None, typer.Option("--stack", help="Only this stack, by its id.")]
-VariantOption = Annotated[
-    str | None, typer.Option("--variant", help="The generation, of a stack that has several.")
-]
-ThemeOption = Annotated[str | None, typer.Option("--theme", help="A colour theme, by its name.")]
-JsonOption = Annotated[bool | None, typer.Option("--json/--table", help="JSON, or a table for people.")]
-
-
-JournalOption = Annotated[
-    Path | None, typer.Option("--journal", help="A journal's folder or file; else this operator's own.")
-]
-SinceOption = Annotated[
-    str | None, typer.Option("--since", help="30m, 2h, 7d, or a date and time, UTC unless it says otherwise.")
-]
-OperationOption = Annotated[str | None, typer.Option("--operation", help="An operation's id, or its start.")]
-KindOption = Annotated[str | None, typer.Option("--kind", help="intent, step, outcome, refused, note…")]
-LastOption = Annotated[int | None, typer.Option("--last", min=1, help="Only the newest so many.")]
+_OF_A_STACK = ("watch", "status", "check", "doctor", "run", "approve", "audit")
+"""The commands that also take a stack named before them."""
 
 
 @app.callback(invoke_without_command=True)
@@ -70,7 +65,11 @@ def room(
     if version:
         typer.echo(f"controlroom {VERSION}")
         raise typer.Exit
-    ctx.obj = Session(config, watch, theme)
+    ctx.obj = Session(config, watch, theme, stack=stack)
+    if stack is not None and ctx.invoked_subcommand not in (None, *_OF_A_STACK):
+        raise UsageError(
+            f"`{ctx.invoked_subcommand}` is about no configured stack; leave --stack {stack} out"
+        )
     if ctx.invoked_subcommand is None:
         from tui.commands.room import open_room
 
@@ -84,7 +83,7 @@ def watch(
     """The room for the wall: it reads, and holds no code that could write."""
     from tui.commands.room import open_room
 
-    raise typer.Exit(open_room(_session(ctx, config, theme).watching(), stack))
+    raise typer.Exit(open_room(session_of(ctx, config, theme).watching(), stack_of(ctx, stack)))
 
 
 @app.command()
@@ -114,8 +113,8 @@ def demo(
     if every:
         if fault or variant:
             raise UsageError("faults and variants belong to one stack: name the stack instead of --all")
-        raise typer.Exit(demo_all(_session(ctx, None, theme), options, headless=headless))
-    raise typer.Exit(run_demo(_session(ctx, None, theme), stack, options, headless=headless))
+        raise typer.Exit(demo_all(session_of(ctx, None, theme), options, headless=headless))
+    raise typer.Exit(run_demo(session_of(ctx, None, theme), stack, options, headless=headless))
 
 
 @app.command()
@@ -130,7 +129,7 @@ def status(
     from tui.commands.status import show
 
     as_json = not sys.stdout.isatty() if json is None else json
-    raise typer.Exit(show(_session(ctx, config), stack, as_json=as_json, seconds=timeout))
+    raise typer.Exit(show(session_of(ctx, config), stack_of(ctx, stack), as_json=as_json, seconds=timeout))
 
 
 @app.command()
@@ -155,7 +154,7 @@ def check(
     from tui.commands.check import check as run_checks
 
     options = CheckOptions(tuple(attest or ()), reset, json, wait)
-    raise typer.Exit(run_checks(_session(ctx, config), name, stack, options))
+    raise typer.Exit(run_checks(session_of(ctx, config), name, stack_of(ctx, stack), options))
 
 
 @app.command()
@@ -163,7 +162,7 @@ def doctor(ctx: typer.Context, stack: StackOption = None, config: ConfigOption =
     """Try every configured source once: what works, what does not, why, and what to do."""
     from tui.commands.doctor import examine
 
-    raise typer.Exit(examine(_session(ctx, config), stack))
+    raise typer.Exit(examine(session_of(ctx, config), stack_of(ctx, stack)))
 
 
 @app.command()
@@ -196,7 +195,7 @@ def run(
     if listing:
         from tui.commands.procedure_list import show
 
-        raise typer.Exit(show(_session(ctx, config), stack, as_json=json))
+        raise typer.Exit(show(session_of(ctx, config), stack_of(ctx, stack), as_json=json))
     from tui.commands.run import run as run_procedure
     from tui.commands.run_options import RunOptions
 
@@ -204,7 +203,7 @@ def run(
         reason, tuple(param or ()), tuple(param_file or ()), plan, confirm, approval, tuple(attest or ()),
         is_dry=dry_run, as_json=json, watches=not no_wait,
     )  # fmt: skip
-    raise typer.Exit(run_procedure(_session(ctx, config), procedure, stack, options))
+    raise typer.Exit(run_procedure(session_of(ctx, config), procedure, stack_of(ctx, stack), options))
 
 
 @app.command()
@@ -218,7 +217,7 @@ def approve(
     """Show what somebody else asks for, and consent to it: once, within five minutes."""
     from tui.commands.approve import approve as consent
 
-    raise typer.Exit(consent(_session(ctx, config), code, stack, confirm))
+    raise typer.Exit(consent(session_of(ctx, config), code, stack_of(ctx, stack), confirm))
 
 
 @app.command()
@@ -239,7 +238,7 @@ def drill(
     wanted = Drill(
         stack, procedure, tuple(fault or ()), tuple(first or ()), tuple(param or ()), json, variant
     )
-    raise typer.Exit(practise(_session(ctx, None), wanted))
+    raise typer.Exit(practise(session_of(ctx, None), wanted))
 
 
 @app.command()
@@ -266,7 +265,7 @@ def paths(ctx: typer.Context, config: ConfigOption = None) -> None:
     """Print where configuration is looked for and where state is kept."""
     from tui.commands.describe import paths as show
 
-    raise typer.Exit(show(_session(ctx, config)))
+    raise typer.Exit(show(session_of(ctx, config)))
 
 
 @app.command()
@@ -290,7 +289,7 @@ def audit_verify(
     """Check every record: 0 whole, 7 changed or cut off, 5 it cannot be told."""
     from tui.commands.audit import check
 
-    raise typer.Exit(check(_session(ctx, config), journal, with_anchor=anchor, head=head))
+    raise typer.Exit(check(session_of(ctx, config), journal, with_anchor=anchor, head=head))
 
 
 @audit.command("show")
@@ -309,8 +308,8 @@ def audit_show(
     from tui.commands.audit import query_of, show
 
     as_json = not sys.stdout.isatty() if json is None else json
-    query = query_of(since, operation, stack, kind, last)
-    raise typer.Exit(show(_session(ctx, config), journal, query, as_json=as_json))
+    query = query_of(since, operation, stack_of(ctx, stack), kind, last)
+    raise typer.Exit(show(session_of(ctx, config), journal, query, as_json=as_json))
 
 
 @audit.command("export")
@@ -328,8 +327,8 @@ def audit_export(
     """Write records, the head and the result of the check to a new file, made safe to show anywhere."""
     from tui.commands.audit import export, query_of
 
-    query = query_of(since, operation, stack, kind, last)
-    raise typer.Exit(export(_session(ctx, config), journal, query, target))
+    query = query_of(since, operation, stack_of(ctx, stack), kind, last)
+    raise typer.Exit(export(session_of(ctx, config), journal, query, target))
 
 
 @audit.command("retire")
@@ -346,7 +345,7 @@ def audit_retire(
     """Remove what is older than the configuration keeps: 0 done, 7 damaged, 5 it cannot be told."""
     from tui.commands.audit import retire
 
-    raise typer.Exit(retire(_session(ctx, config), head=head, is_dry=dry_run))
+    raise typer.Exit(retire(session_of(ctx, config), head=head, is_dry=dry_run))
 
 
 @audit.command("schema")
@@ -355,12 +354,6 @@ def audit_schema() -> None:
     from tui.commands.audit import schema as show
 
     raise typer.Exit(show())
-
-
-def _session(ctx: typer.Context, config: Path | None, theme: str | None = None) -> Session:
-    """The invocation's session; what stands after the command wins over what stands before it."""
-    given: Session = ctx.obj
-    return replace(given, config_path=config or given.config_path, theme=theme or given.theme)
 
 
 def program() -> NoReturn:

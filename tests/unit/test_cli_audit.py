@@ -88,7 +88,11 @@ def test_records_are_found_by_time_operation_stack_kind_and_number(tmp_path: Pat
     assert shown(*where, "--since", "2026-11-21T15:04+01:00", "--last", 9) == [5, 6]
     assert shown(*where, "--operation", "op-0") == [1, 2, 3]
     assert shown(*where, "--stack", "desk", "--kind", "step") == [5]
-    assert shown(*where, "--kind", "nothing") == []
+    assert shown(*where, "--operation", "op-9") == []
+    assert (
+        "no such record"
+        in RUNNER.invoke(app, ["audit", "show", "--journal", str(tmp_path), "--kind", "clock"]).stderr
+    )
 
 
 def test_a_time_ago_is_counted_from_now_and_nonsense_is_refused() -> None:

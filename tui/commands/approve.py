@@ -8,7 +8,7 @@ from backends.model.stack import Stack
 from backends.procedures.approval import VALID, ApprovalError, Request
 from tui.commands.exitcode import ExitCode
 from tui.commands.progress import say
-from tui.commands.run import only
+from tui.commands.run import NO_REASON, only
 from tui.commands.session import Session, choose, engine_of
 
 
@@ -59,7 +59,7 @@ def _describe(asked: Request, stack: Stack) -> None:
         say(f"  effect     {procedure.summary}")
     for name, value in asked.params.items():
         say(f"  {name:<10} {value}")
-    say(f"  because    {asked.reason}")
+    say(f"  because    {asked.reason or NO_REASON}")
     say(f"  plan       {asked.plan}")
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from backends import VERSION
 from backends.journal.due import Cleared, due, survey, too_young
+from backends.journal.entry import Kind, boot_id
 from backends.journal.entry import Session as Writer
-from backends.journal.entry import boot_id
 from backends.journal.export import bundle, safe, write_private
 from backends.journal.identity import identify, told
 from backends.journal.query import Query, moment
@@ -61,8 +61,8 @@ def show(session: Session, folder: Path | None, query: Query, *, as_json: bool) 
         lines = grid((_row(record) for record in records), indent="", widest=24)
     for line in lines:
         _say(line)
-    if not lines and not as_json:
-        _say(f"{place}: no such record")
+    if not lines:
+        sys.stderr.write(f"{place}: no such record\n")
     return ExitCode.VERIFIED
 
 
@@ -140,6 +140,9 @@ def query_of(
         begin = "" if since is None else moment(since, (clock or SystemClock()).now())
     except ValueError as error:
         raise UsageError(f"--since: {error}") from None
+    kinds = [each.value for each in Kind]
+    if kind is not None and kind not in kinds:
+        raise UsageError(f"--kind: there is no {kind!r}; there is {', '.join(kinds)}")
     return Query(begin, operation or "", stack or "", kind or "", last)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import threading
 import uuid
+from difflib import get_close_matches
 
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, RiskClass, Run, Verdict
@@ -101,5 +102,7 @@ def _procedure(stack: Stack, ident: str | None) -> Procedure:
         raise UsageError(f"say which procedure: {stack.id} has {known}")
     found = stack.procedures.get(ident)
     if found is None:
-        raise UsageError(f"{stack.id} has no procedure {ident!r}; it has {known}")
+        close = get_close_matches(ident, stack.procedures, 1)
+        meant = f"; did you mean {close[0]}?" if close else f"; it has {known}"
+        raise UsageError(f"{stack.id} has no procedure {ident!r}{meant}")
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -42,8 +42,9 @@ class RunOptions(Struct, frozen=True):
 def params_of(procedure: Procedure, options: RunOptions) -> dict[str, str]:
     """The chosen values by name; asks for missing secrets where somebody can answer without an echo.
 
-    Raises UsageError for what is not NAME=VALUE, for a secret on the command line and for a file that is
-    not the operator's alone. Whether a value is allowed is the procedure's to say.
+    Raises UsageError for what is not NAME=VALUE, for a name the procedure does not know or one that is
+    missing, for a secret on the command line and for a file that is not the operator's alone. Whether a
+    value is allowed is the procedure's to say.
     """
     secrets = {param.name: param.label for param in procedure.params if param.is_secret}
     values: dict[str, str] = {}
@@ -60,7 +61,19 @@ def params_of(procedure: Procedure, options: RunOptions) -> dict[str, str]:
             values[name] = getpass(f"{label} (not shown): ").strip()
         if values.get(name):
             SECRETS.register(Secret(values[name]))
+    _check_names(procedure, values)
     return values
+
+
+def _check_names(procedure: Procedure, values: Mapping[str, str]) -> None:
+    known = [param.name for param in procedure.params]
+    for name in values:
+        if name not in known:
+            raise UsageError(f"{procedure.id} takes no {name}; it takes {', '.join(known) or 'no values'}")
+    for param in procedure.params:
+        if not values.get(param.name):
+            how = f"--param-file {param.name}=PATH" if param.is_secret else f"--param {param.name}=VALUE"
+            raise UsageError(f"{param.label} is missing: {how}")
 
 
 def _pairs(option: str, given: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -30,6 +30,8 @@ class Session(Struct, frozen=True):
     is_watch: bool = False
     """Asked for on the command line; a config file or the environment may ask for it too."""
     theme: str | None = None
+    stack: str | None = None
+    """Named before the command."""
     is_demo: bool = False
     """Then nothing but ``config_path`` says where things are: no demo ever shows or stops a real stack."""
 

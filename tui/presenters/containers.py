@@ -165,7 +165,9 @@ def status(item: Item, now: Instant) -> Cell:
         return Cell(SafeText(words.outcome(reading, now)), "stale")
     if reading.outcome is Outcome.MISSING or item.service is None:
         is_wanted = item.spec is None or item.spec.is_required
-        return Cell(SafeText("ABSENT" if is_wanted else "not used"), "state-bad" if is_wanted else "muted")
+        return Cell(
+            SafeText("ABSENT" if is_wanted else words.NOT_USED), "state-bad" if is_wanted else "muted"
+        )
     return _of(item.service)
 
 

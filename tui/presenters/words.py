@@ -14,6 +14,9 @@ from backends.model.safetext import SafeText
 NOTHING = "–"
 """Where there is nothing to say, e.g. the exit code of a service that never ended."""
 
+NOT_USED = "not used"
+"""What may be absent, and is."""
+
 _UNITS = ("B", "K", "M", "G", "T")
 
 
