@@ -1,17 +1,20 @@
 """``start-on-host`` of trading-platform on a real systemd of the user: three services out of the checkout.
 
 The platform's code is not here: in the place of its ``uvicorn`` a small program answers what the demo's
-service of that port does, on a port that is free here.
+service of that port did, on a port that is free here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
 import pytest
 import redis
 
@@ -24,26 +27,21 @@ from tests.servers.process import listens
 from tests.servers.systemd import RUNTIME, Systemd, start_systemd
 from tests.terminal.planned import alone
 
-SERVICES = {"signal": 8001, "gateway": 8002, "orchestrator": 8003}
+SERVICES = {
+    "signal": (8001, "/health"),
+    "gateway": (8002, "/health"),
+    "orchestrator": (8003, "/api/v1/kill-switch/status"),
+}
+"""The port of each, and what it is asked for to prove that it was started."""
+CONTAINERS = ("signal_service", "execution_gateway", "orchestrator")
 UNITS = ("trading-signal", "trading-gateway", "trading-orchestrator")
 
 _UVICORN = """#!{python} -IS
-import http.server, os, sys, urllib.request
-port, upstream = os.environ["SERVES_" + sys.argv[sys.argv.index("--port") + 1]].split()
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        request = urllib.request.Request(upstream + self.path, headers=dict(self.headers))
-        with urllib.request.urlopen(request) as it:
-            body, kind = it.read(), it.headers["Content-Type"]
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
+import functools, http.server, os, sys
+port = sys.argv[sys.argv.index("--port") + 1]
+answer = functools.partial(http.server.SimpleHTTPRequestHandler, directory="answers/" + port)
 print("serving", sys.argv[1], "for", os.environ["USER_OF_THIS"], flush=True)
-http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["INSTEAD_OF_" + port])), answer).serve_forever()
 """
 
 
@@ -53,6 +51,7 @@ class Host:
 
     checkout: Path
     ports: dict[str, int]
+    docker: str
     systemd: Systemd
     room: ArmedRoom
 
@@ -87,7 +86,7 @@ def host() -> Iterator[Host]:
             patch.setenv("XDG_RUNTIME_DIR", RUNTIME)
             room = ArmedRoom(config, world.env, world.home / "journal")
             try:
-                yield Host(checkout, ports, systemd, room)
+                yield Host(checkout, ports, world["docker"], systemd, room)
             finally:
                 room.close()
     finally:
@@ -104,14 +103,27 @@ def _prepare(world: DemoWorld, checkout: Path) -> dict[str, int]:
     ports = {name: free_port() for name in SERVICES}
     with (checkout / ".env").open("a") as env:
         env.write("USER_OF_THIS=the desk\n")
-        for name, port in SERVICES.items():
-            env.write(f"SERVES_{port}={ports[name]} {world['http'][name]}\n")
+        for name, (port, path) in SERVICES.items():
+            env.write(f"INSTEAD_OF_{port}={ports[name]}\n")
+            kept = checkout / f"answers/{port}{path}"
+            kept.parent.mkdir(parents=True)
+            with urllib.request.urlopen(world["http"][name] + path, timeout=10) as answer:
+                kept.write_bytes(answer.read())
     program = checkout / ".venv/bin/uvicorn"
     program.parent.mkdir(parents=True)
     program.write_text(_UVICORN.format(python=Path(sys.executable).resolve()))
     program.chmod(0o755)
     (checkout / "logs").mkdir(exist_ok=True)
     return ports
+
+
+def test_while_containers_hold_the_ports_nothing_is_started(host: Host) -> None:
+    """Their answers would prove what was started for what was not."""
+    said = " ".join(map(str, host.room.dry_run("start-on-host").blockers))
+    assert all(f"The container {each} holds port" in said for each in CONTAINERS), said
+    with contextlib.closing(docker.DockerClient(base_url=host.docker)) as engine:
+        for each in CONTAINERS:
+            engine.containers.get(f"trading_platform_{each}").stop()
 
 
 def test_the_three_services_are_started_as_units_of_the_user(host: Host) -> None:
