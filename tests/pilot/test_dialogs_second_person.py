@@ -21,14 +21,14 @@ BY = told(SECOND.user, SECOND.login, is_shared=SECOND.is_shared)
 
 
 @asynccontextmanager
-async def asking(folder: Path) -> AsyncIterator[Scene]:
+async def asking(folder: Path, phrase: str = "RESUME trading-platform") -> AsyncIterator[Scene]:
     """A resume whose phrase and reason are typed, with the keyboard on the second person's line."""
     async with opened(make_room(platform.halted, stack=platform.STACK)) as it:
         it.engine.approval_folder = folder
         it.engine.held_seconds = 40.0
         await it.choose("resume")
         await it.press("tab")
-        for text in ("RESUME trading-platform", "the cause was found"):
+        for text in (phrase, "the cause was found"):
             await it.type(text)
             await it.press("enter")
         yield it
@@ -77,6 +77,21 @@ async def test_nobody_is_asked_before_there_is_a_reason_to_read(tmp_path: Path) 
         await it.press("shift+tab", "ctrl+u", "enter", "enter")
         assert "first type the reason" in it.text()
         assert it.engine.approvals().pending() == []
+
+
+async def test_nobody_is_asked_for_what_was_typed_wrong(tmp_path: Path) -> None:
+    async with asking(tmp_path, "resume trading-platform") as it:
+        await it.press("enter")
+        assert "RESUME trading-platform was not typed exactly" in it.text()
+        assert it.engine.approvals().pending() == []
+
+
+async def test_asking_twice_for_the_same_keeps_the_code_that_was_told(tmp_path: Path) -> None:
+    async with asking(tmp_path) as it:
+        code = await ask(it)
+        await it.press("enter")
+        assert "the code that is shown holds" in it.text()
+        assert [each.code for each in it.engine.approvals().pending()] == [code]
 
 
 async def test_nobody_is_asked_while_something_stands_against_it(tmp_path: Path) -> None:

@@ -36,6 +36,10 @@ class SecondPerson:
         """Whether somebody is being waited for."""
         return self.request is not None and self.by is None
 
+    def holds(self, intent: Intent) -> bool:
+        """Whether consent to exactly this plan was asked for or given already, and has not expired."""
+        return self.request is not None and self.request.plan == intent.plan
+
     @property
     def command(self) -> str:
         """What the second person types."""

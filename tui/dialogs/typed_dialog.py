@@ -114,7 +114,7 @@ class TypedDialog(ProcedureDialog):
         if wrong:
             self._said = wrong[0]
             self._record("refused", f"not confirmed: {wrong[0]}")
-            if self._is_mistyped():
+            if self._mistyped():
                 self._form.clear(CHALLENGE if self.procedure.risk is RiskClass.MARKET else PHRASE)
             return
         answers = self._answers()
@@ -126,12 +126,16 @@ class TypedDialog(ProcedureDialog):
         if self._second is None:
             return
         reason, against = self._form.text(WHY).strip(), self.checks().failing
+        intent = self._draft(Answers(reason=reason))
         if len(reason) < REASON:
             self._said = f"first type the reason: the second person reads it (at least {REASON} characters)"
+        elif mistyped := self._mistyped():
+            self._said = f"first of all: {mistyped[0]}"
         elif against:
             self._said = str(against[0].sentence)
+        elif self._second.holds(intent):
+            self._said = "this was asked for already, and the code that is shown holds"
         else:
-            intent = self._draft(Answers(reason=reason))
             self.run_worker(self._request(self._second, intent), group="second person", exclusive=True)
 
     async def _request(self, second: SecondPerson, intent: Intent) -> None:
@@ -184,11 +188,11 @@ class TypedDialog(ProcedureDialog):
             return ("the situation has changed since the second person was asked: ask again",)
         return () if second.by is not None else (f"nobody has approved {second.request.code} yet",)
 
-    def _is_mistyped(self) -> bool:
-        """Whether the word or value itself is wrong, rather than something about the world."""
+    def _mistyped(self) -> list[str]:
+        """What is wrong with the word or value itself, rather than with the world or the reason."""
         stack, procedure = self._moment.stack, self.procedure
         intent = self._draft(replace(self._answers(), reason="-" * REASON))
-        return any(typed_wrong(intent, procedure, stack, self._moment.board.readings))
+        return list(typed_wrong(intent, procedure, stack, self._moment.board.readings))
 
     def _next(self) -> tuple[str, Role]:
         """What to do next: one line, below what is typed."""
