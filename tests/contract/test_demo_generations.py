@@ -15,6 +15,7 @@ from backends.demo.hummingbot_desk.generations import GENERATIONS
 from backends.generation import settle
 from backends.model.procedure import Verdict
 from backends.model.trading import TradingState
+from backends.procedures.confirm import phrase_of
 from tests.contract.desk_room import ID, Room, desk_room
 from tests.servers.process import wait_until
 
@@ -40,6 +41,9 @@ class Each:
     seen_without_database: tuple[str, str]
     """Where the database's writer shows that it misses it."""
 
+    fails: tuple[str, ...] = ()
+    """Checks that cannot pass in this generation."""
+
     def test_every_fact_is_read(self, room: Room) -> None:
         room.wait_for_facts()
 
@@ -56,6 +60,16 @@ class Each:
         room.switch("postgres-down", is_on=True)
         room.wait_for(*self.seen_without_database)
 
+    def test_what_is_no_stop_comes_to_its_verdict_here_too(self, room: Room) -> None:
+        room.by_hand = lambda _step: room.type_again("bot3")
+        room.wait_for("bot3.state", "running")
+        for name in (*PRACTISED, *self.fails):
+            procedure = room.engine.stacks[0].procedures[name]
+            chosen = {param.name: CHOSEN[param.name] for param in procedure.params}
+            run = room.run(name, phrase=phrase_of(procedure, room.engine.stacks[0], chosen), **chosen)
+            wanted = Verdict.CONTRADICTED if name in self.fails else Verdict.VERIFIED
+            assert run.verdict is wanted, (name, run.sentence, run.blockers)
+
     def test_a_halt_stops_every_bot(self, room: Room) -> None:
         bots = GENERATIONS[room.generation].bots
         for bot in bots:
@@ -68,6 +82,12 @@ class Each:
             told = room.folder / f"data/{bot}/conf/controllers/{trader.controller}.yml"
             assert "manual_kill_switch: true" in told.read_text()
         room.wait_for_state(TradingState.HALTED)
+
+
+PRACTISED = ("secrets-check", "clear-bytecode", "baseline-preview", "baseline-move", "alert-test",
+             "start-strategy", "bus-restart")  # fmt: skip
+"""In an order in which each finds what it needs."""
+CHOSEN = {"bot": "bot3", "script": "v2_epp_v2_4_bot3_paper_smoke.yml"}
 
 
 class TestBefore(Each):
@@ -102,6 +122,7 @@ class TestBefore(Each):
 class TestAfter(Each):
     generation = "H"
     seen_without_database = ("ops.status", "fail")
+    fails = ("policy-check", "gates")  # the bots that risk looks at are not those of the policy
 
     def test_the_file_s_pause_outlasts_the_allocator_which_ends_that_of_the_bus(self, room: Room) -> None:
         with contextlib.closing(

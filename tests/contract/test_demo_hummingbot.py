@@ -160,7 +160,7 @@ def test_the_kill_switch_obeys_an_intent_for_bot_1_however_old_and_none_for_anot
         for bot, is_obeyed in (("bot3", False), ("bot1", True)):
             entry = order(bot)
             wait_until(lambda entry=entry: has_read(entry), 20.0, f"the intent for {bot} to be read")
-            assert (entry in report.read_text()) is is_obeyed, bot
+            assert (report.is_file() and entry in report.read_text()) is is_obeyed, bot
     said = json.loads(report.read_text())
     assert (said["trigger"], said["trading_pair"], said["dry_run"]) == ("execution_intent", "", False)
     assert said["result"]["status"] == "executed"

@@ -195,6 +195,12 @@ def test_a_generation_is_known_by_its_containers(there: Mapping[str, str], expec
     assert found == ([expected] if expected else [])
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_every_bot_that_may_trade_raises_its_hard_stop(form: str) -> None:
+    bots = {gate.fact for gate in FORMS[form].gates} - {"bot2.state"}  # reserved: it is not there
+    assert bots == {alarm.fact for alarm in FORMS[form].alarms if alarm.id.endswith("-hard-stop")}
+
+
 def test_each_generation_has_its_own_names_and_only_what_it_has() -> None:
     assert "kill-switch" not in R0.sources and "clickhouse" in R0.sources and "loki" not in H.sources
     assert not [step for step in R0.procedures["halt"].steps if isinstance(step.action, HttpCall)]

@@ -123,6 +123,14 @@ SCRIPTS: Final[Mapping[str, Script]] = {
     ),
 }
 
+FORCED: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
+    "utils/reset_event_store_baseline.py": {
+        "event_store/baseline_counts_backup_STAMP.json": {},
+        "event_store/baseline_reset_apply_STAMP.json": {"status": "applied"},
+    },
+}
+"""What a script writes besides when it is told --force."""
+
 REPORTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "promotion_gates/strict_cycle_latest.json": {
         "strict_gate_rc": 0,

@@ -41,6 +41,8 @@ class Monitoring(Struct, frozen=True):
     rules: tuple[str, ...]
     alerts: Mapping[str, str]
     """Those that fire for good, and their summary."""
+    missed: str
+    """The one that fires while a bot does not run: here at once, and not after minutes."""
     dashboards: Mapping[str, str]
     """Uid to title."""
     sources: tuple[tuple[str, str], ...] = (("prometheus", "Prometheus"),)

@@ -89,6 +89,7 @@ R1: Final = Generation(
         plane="control-plane-metrics-exporter",
         rules=RULES,
         alerts={"ControlPlaneReportStale": "event_store_integrity is stale"},
+        missed="ContainerDown",
         dashboards={"hbot-control-plane": "Trading Desk Control Plane"},
     ),
     gates=GATES,
@@ -170,6 +171,7 @@ H: Final = replace(
         plane="metrics-exporter",
         rules=(*RULES, *OF_H),
         alerts={"MetricsExporterScrapeFailed": "metrics exporter is not scraped"},
+        missed="BotFrozen",
         dashboards=R1.monitoring.dashboards,
     ),
     gates={

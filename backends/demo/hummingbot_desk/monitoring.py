@@ -26,6 +26,7 @@ class Prometheus:
         """``is_up`` knows compose services, ``ages`` the seconds each container has run."""
         self._is_up, self._ages = is_up, ages
         self._prefix, self._knows = generation.prefix, generation.monitoring
+        self._bots = tuple(generation.bots)
         self._jobs = {
             **{job: job for job in _JOBS},
             "bot-metrics": self._knows.bots,
@@ -61,6 +62,9 @@ class Prometheus:
 
     async def _alerts(self, _request: Request) -> Response:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._born))
+        fire = dict(self._knows.alerts)
+        if missed := [bot for bot in self._bots if not self._is_up(bot)]:
+            fire[self._knows.missed] = f"{', '.join(missed)} not seen"
         alerts = [
             {
                 "labels": {"alertname": name, "severity": "critical"},
@@ -68,7 +72,7 @@ class Prometheus:
                 "state": "firing",
                 "activeAt": at,
             }
-            for name, summary in self._knows.alerts.items()
+            for name, summary in fire.items()
         ]
         return success({"alerts": alerts})
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 from backends.demo.hummingbot_desk.bot import Bot
 from backends.demo.hummingbot_desk.clickhouse import INGEST
 from backends.demo.hummingbot_desk.configuration import controllers, policies, variables
-from backends.demo.hummingbot_desk.evidence import OTHERS, PAST, REPORTS, SCRIPTS
+from backends.demo.hummingbot_desk.evidence import FORCED, OTHERS, PAST, REPORTS, SCRIPTS
 from backends.demo.hummingbot_desk.generation import Generation
 
 _PROGRAM: Final = '''\
-"""Stands for the desk's own script: writes the report that this one writes."""
+"""Stands for the desk's own script: writes the report that this one writes, and more where it is forced."""
 
 import json
 import os
@@ -32,10 +32,12 @@ if not os.path.exists(os.path.join(root, "scripts", "liar")):
     for name, option in {options!r}.items():
         if option in options:
             FIELDS[name] = options[option]
-    path = os.path.join(root, "reports", REPORT.replace("STAMP", now.strftime("%Y%m%dT%H%M%SZ")))
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as file:
-        json.dump({{**FIELDS, "ts_utc": now.isoformat()}}, file)
+    forced = json.loads({forced!r}) if "--force" in sys.argv else {{}}
+    for report, fields in {{REPORT: FIELDS, **forced}}.items():
+        path = os.path.join(root, "reports", report.replace("STAMP", now.strftime("%Y%m%dT%H%M%SZ")))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            json.dump({{**fields, "ts_utc": now.isoformat()}}, file)
 print("[demo] done=true")
 '''
 
@@ -226,7 +228,10 @@ class Project:
     def _write_scripts(self) -> None:
         for name, (report, fields, options) in SCRIPTS.items():
             content = self._gates() if fields is None else {**fields, **self._is.failing.get(report, {})}
-            text = _PROGRAM.format(report=report, fields=json.dumps(content), options=dict(options))
+            text = _PROGRAM.format(
+                report=report, fields=json.dumps(content), options=dict(options),
+                forced=json.dumps(FORCED.get(name, {})),
+            )  # fmt: skip
             self._write_script(f"scripts/{name}", text)
 
     def _write_past(self, name: str, text: str) -> None:
