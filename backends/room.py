@@ -170,7 +170,7 @@ class Room:
         async with asyncio.TaskGroup() as group:
             group.create_task(keep("the clock", self._tick))
             group.create_task(keep("the journal's end", self._read_journal))
-            for source in polled:
+            for source in sorted(polled, key=lambda source: source.id not in gates):
                 longest = GATE_RETRY if source.id in gates else LONGEST
                 poller = Poller(source, self._maker(source, loop), self.store, self._clock, longest)
                 self._pollers[source.id] = poller
