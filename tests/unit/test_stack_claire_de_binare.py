@@ -14,10 +14,13 @@ from backends.model.judge import level_of
 from backends.model.procedure import RiskClass
 from backends.model.query import DockerQuery, RedisQuery, SqlQuery
 from backends.model.safetext import SafeText
+from backends.model.service import Health, RunState, Runtime, Service
 from backends.model.stack import Environment, Stack
 from backends.model.trading import TradingState
+from backends.model.weigh import weigh
 from backends.readers.extract import Members, Rows, extract
 from backends.stacks.loader import built_in, load_stack
+from tests.building import START, failed, missing, ok
 
 ID = "claire-de-binare"
 
@@ -114,15 +117,27 @@ def test_what_is_loaded_is_read_back_and_counted_by_its_own_name(stack: Stack) -
             assert proof.where["name"].startswith("$backup"), proof
 
 
+def execution_in(state: RunState) -> Service:
+    name = "cdb_execution"
+    return Service(name, Runtime.DOCKER, "c1", SafeText(name), state, Health.STARTING)
+
+
 def test_what_may_be_done_with_redis_down_rests_on_no_reading_of_it_and_comes_up_halted(stack: Stack) -> None:
     for name in ("stack-recover", "complete-failure"):
         procedure = stack.procedures[name]
-        assert {stack.facts[each.fact].source for each in procedure.requires} <= {
-            "docker-facts", "backups", "repo", "secrets",
-        }, name  # fmt: skip
-        assert {"stack.running", "backup.trailer", "backup.checked"} <= {
-            each.fact for each in procedure.requires
-        }, name
+        wanted = {each.fact: each for each in procedure.requires}
+        execution = wanted.pop("service:cdb_execution")
+        assert {stack.facts[fact].source for fact in wanted} <= {"backups", "repo", "secrets"}, name
+        assert {"backup.trailer", "backup.checked"} <= wanted.keys(), name
+        # Also where a down that went well has left no container to ask about.
+        for reading, is_taken in (
+            (missing(execution.fact), True),
+            (ok(execution.fact, execution_in(RunState.EXITED)), True),
+            (ok(execution.fact, execution_in(RunState.RUNNING)), False),
+            (ok(execution.fact, execution_in(RunState.RESTARTING)), False),
+            (failed(execution.fact), False),
+        ):
+            assert weigh(execution, None, reading, START).holds is is_taken, (name, reading)
         steps = [step.id for step in procedure.steps]
         assert steps.index("down") < steps.index("stores") < steps.index("halt") < steps.index("up"), name
 
