@@ -1,8 +1,9 @@
 """The procedures of trading-platform that run programs on the host, each to its verdict: the real
 ``docker compose``, ``pg_dumpall``, ``poetry`` and ``openssl`` on a real engine, and what is there afterwards.
 
-One operator's shift: each test goes on where the one before it ended. The applications' HTTP is the demo's.
-Two are given by command, the others to the engine itself: a start of the program takes longer than most."""
+One operator's shift: each test goes on where the one before it ended. Each procedure is run on the screen
+and again, from the same beginning, by command: it leaves the same. The applications' HTTP is the demo's.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +11,53 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backends.demo.process import free_port
-from backends.model.procedure import Verdict
 from tests.conftest import started
-from tests.contract.armed_room import ArmedRoom
 from tests.servers.compose import need_compose
 from tests.servers.demo import DemoWorld, start_demo
 from tests.servers.docker import DockerEngine
 from tests.servers.platform_project import DEV, INFRASTRUCTURE, WORKERS, Platform, platform
 from tests.servers.process import Child, listens, wait_until
+from tests.terminal.left import BY_PROGRAMS, FACES, assert_alike, left_by
+from tests.terminal.on_screen import Seat, seat_before
 from tests.terminal.planned import Operator, alone
 from tests.turns import DOCKER
 
 pytestmark = DOCKER
 
+STACK = "trading-platform"
 WHOLE = "-- PostgreSQL database cluster dump complete"
+
+
+@dataclass
+class Hands:
+    """An operator's two faces of the room on one config; each writes a journal of its own."""
+
+    seat: Seat
+    operator: Operator
+    journals: dict[str, Path]
+
+    def perform(
+        self, face: str, name: str, values: tuple[str, ...], params: dict[str, str]
+    ) -> dict[str, Any]:
+        """Plan it and run it: nothing may stand against it, and its effect must have been read back. What it
+        left in the journal."""
+        if face == "screen":
+            self.seat.perform(name, *values)
+        else:
+            report, done = self.operator.perform(name, *_options(params))
+            assert report["blockers"] == [], name
+            assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+        left = left_by(name, self.journals[face])
+        assert left["rows"]["outcome"][0] == "VERIFIED", f"{name}: {left}"
+        return left
 
 
 @dataclass
@@ -38,24 +66,50 @@ class Shift:
 
     platform: Platform
     demo: DemoWorld
-    operator: Operator
-    room: ArmedRoom
+    hands: Hands
+    left: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """What each procedure left in the journal, by face."""
 
     @property
     def folder(self) -> Path:
         return self.platform.project.folder
 
-    def verify(self, name: str, **params: str) -> None:
-        """Plan it and run it: nothing may stand against it, and its effect must have been read back."""
-        run = self.room.perform(name, **params)
-        assert not run.blockers, run.blockers
-        assert run.verdict is Verdict.VERIFIED, f"{name}: {run.sentence} {run.steps}"
+    def is_refused(self, name: str, *because: str, **params: str) -> None:
+        said = " ".join(map(str, self.hands.operator.dry_run(name, *_options(params))["blockers"]))
+        assert all(each in said for each in because), said
 
-    def verify_by_command(self, name: str) -> None:
-        report, done = self.operator.perform(name)
-        assert report["blockers"] == [], name
-        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
-        assert done.stdout.splitlines()[-1].startswith("VERIFIED: "), f"{name}: {done.stdout}"
+
+@dataclass
+class Turn:
+    """The shift, worked on by one face."""
+
+    shift: Shift
+    face: str
+
+    @property
+    def platform(self) -> Platform:
+        return self.shift.platform
+
+    @property
+    def folder(self) -> Path:
+        return self.shift.folder
+
+    def verify(self, name: str, *, typed: str = "", hands: Hands | None = None, **params: str) -> None:
+        """It is proved, and leaves what it left when the other face ran it. ``typed`` is what a person types
+        for the one value there is, to find it in its list."""
+        values = (typed,) if typed else tuple(params.values())
+        left = self.shift.left.setdefault(name, {})
+        left[self.face] = (hands or self.shift.hands).perform(self.face, name, values, params)
+        for other in left.values():
+            assert_alike(name, left[self.face], other)
+
+    @contextmanager
+    def makes(self, pattern: str) -> Iterator[set[Path]]:
+        """The files of the checkout of that name that were not there before."""
+        made: set[Path] = set()
+        before = {*self.folder.glob(pattern)}
+        yield made
+        made |= {*self.folder.glob(pattern)} - before
 
     def remade(self, name: str) -> set[str]:
         """The services whose containers ``name`` made anew."""
@@ -65,32 +119,38 @@ class Shift:
         assert after.keys() == before.keys()
         return {each for each in after if after[each] != before[each]}
 
-    def is_refused(self, name: str, *because: str, **params: str) -> None:
-        said = " ".join(map(str, self.room.dry_run(name, **params).blockers))
-        assert all(each in said for each in because), said
-
 
 @pytest.fixture(scope="module")
 def shift(docker_engine: DockerEngine) -> Iterator[Shift]:
     started("docker compose", need_compose)
     demo = start_demo()
     try:
-        with platform(docker_engine, demo) as it:
-            config = _config(demo, "host", it.config(demo))
-            room = ArmedRoom(config, demo.env, it.home / "journal")
-            try:
-                yield Shift(it, demo, Operator("trading-platform", config, demo.env), room)
-            finally:
-                room.close()
+        with platform(docker_engine, demo) as it, _hands(demo, "host", it.config(demo)) as hands:
+            yield Shift(it, demo, hands)
     finally:
         demo.stop()
 
 
-def _config(demo: DemoWorld, name: str, text: str) -> Path:
-    path = demo.config.with_name(f"{name}.toml")
-    path.write_text(alone(text))
-    path.chmod(0o600)
-    return path
+@pytest.fixture(params=FACES)
+def turn(shift: Shift, request: pytest.FixtureRequest) -> Turn:
+    return Turn(shift, request.param)
+
+
+@contextmanager
+def _hands(demo: DemoWorld, name: str, text: str) -> Iterator[Hands]:
+    configs = {}
+    for face in FACES:
+        state = demo.state.with_name(f"{name}-{face}")
+        configs[face] = state.with_suffix(".toml")
+        configs[face].write_text(alone(text.replace(f'"{demo.state}"', f'"{state}"')))
+        configs[face].chmod(0o600)
+    operator = Operator(STACK, configs["command"], demo.env)
+    with seat_before(configs["screen"]) as seat:
+        yield Hands(seat, operator, {face: config.with_suffix("") for face, config in configs.items()})
+
+
+def _options(params: dict[str, str]) -> list[str]:
+    return [word for name, value in params.items() for word in ("--param", f"{name}={value}")]
 
 
 def test_before_there_is_a_backup_nothing_that_needs_one_can_begin(shift: Shift) -> None:
@@ -101,19 +161,21 @@ def test_before_there_is_a_backup_nothing_that_needs_one_can_begin(shift: Shift)
     shift.is_refused("compose-down-volumes", dump, copy)
 
 
-def test_a_dump_of_the_database_is_whole_and_its_owners_alone(shift: Shift) -> None:
-    shift.verify_by_command("backup-database")
-    (dump,) = (shift.folder / "backups").glob("trader-*.sql")
+def test_a_dump_of_the_database_is_whole_and_its_owners_alone(turn: Turn) -> None:
+    with turn.makes("backups/trader-*.sql") as made:
+        turn.verify("backup-database")
+    (dump,) = made
     assert WHOLE in dump.read_text()
     assert dump.stat().st_mode & 0o077 == 0
-    (orders,) = shift.platform.sql("SELECT count(*) FROM orders")[0]
+    (orders,) = turn.platform.sql("SELECT count(*) FROM orders")[0]
     rows = dump.read_text().partition("COPY public.orders ")[2].partition("\n\\.")[0].splitlines()[1:]
     assert len(rows) == orders > 0
 
 
-def test_a_copy_of_redis_holds_snapshot_and_append_only_file(shift: Shift) -> None:
-    shift.verify("copy-redis")
-    (copy,) = (shift.folder / "backups").glob("redis-*.tar")
+def test_a_copy_of_redis_holds_snapshot_and_append_only_file(turn: Turn) -> None:
+    with turn.makes("backups/redis-*.tar") as made:
+        turn.verify("copy-redis")
+    (copy,) = made
     with tarfile.open(copy) as archive:
         names = archive.getnames()
         kept = archive.extractfile("data/appendonly.aof")
@@ -122,48 +184,54 @@ def test_a_copy_of_redis_holds_snapshot_and_append_only_file(shift: Shift) -> No
     assert "data/dump.rdb" in names
 
 
-def test_compose_starts_the_profiles_that_were_asked_for_and_no_other(shift: Shift) -> None:
-    shift.verify("compose-dev")
-    assert shift.platform.project.running() == {*INFRASTRUCTURE, *DEV}
-    shift.verify("compose-dev-workers")
-    assert shift.platform.project.running() == {*INFRASTRUCTURE, *DEV, *WORKERS}
+def test_compose_starts_the_applications_and_nothing_else(turn: Turn) -> None:
+    turn.platform.project.remove(DEV)
+    turn.verify("compose-dev")
+    assert turn.platform.project.running() == {*INFRASTRUCTURE, *DEV}
 
 
-def test_building_all_makes_anew_what_was_changed(shift: Shift) -> None:
-    (shift.folder / "apps/orchestrator/code").write_text("orchestrator 2\n")
-    assert shift.remade("compose-build") == {"orchestrator"}
+def test_compose_starts_the_workers_beside_the_applications(turn: Turn) -> None:
+    turn.platform.project.remove(WORKERS)
+    turn.verify("compose-dev-workers")
+    assert turn.platform.project.running() == {*INFRASTRUCTURE, *DEV, *WORKERS}
+
+
+def test_building_all_makes_anew_what_was_changed(turn: Turn) -> None:
+    (turn.folder / "apps/orchestrator/code").write_text(f"orchestrator by {turn.face}\n")
+    assert turn.remade("compose-build") == {"orchestrator"}
 
 
 @pytest.mark.parametrize("name", ["console-explorer", "console-notebooks", "console-rebuild"])
-def test_the_console_alone_is_made_anew(shift: Shift, name: str) -> None:
-    assert shift.remade(name) == {"web_console_dev"}
+def test_the_console_alone_is_made_anew(turn: Turn, name: str) -> None:
+    assert turn.remade(name) == {"web_console_dev"}
 
 
-def test_the_alert_worker_alone_is_made_anew(shift: Shift) -> None:
-    assert shift.remade("alert-worker") == {"alert_worker"}
+def test_the_alert_worker_alone_is_made_anew(turn: Turn) -> None:
+    assert turn.remade("alert-worker") == {"alert_worker"}
 
 
-def test_the_gateway_is_made_anew_from_what_is_in_the_checkout(shift: Shift) -> None:
-    (shift.folder / "apps/execution_gateway/code").write_text("gateway 2\n")
-    assert shift.remade("fills-enable") == {"execution_gateway"}
-    gateway = shift.platform.project.engine.client.containers.get("trading_platform_execution_gateway")
-    assert gateway.exec_run(["cat", "/code"]).output == b"gateway 2\n"
+def test_the_gateway_is_made_anew_from_what_is_in_the_checkout(turn: Turn) -> None:
+    code = f"gateway by {turn.face}\n"
+    (turn.folder / "apps/execution_gateway/code").write_text(code)
+    assert turn.remade("fills-enable") == {"execution_gateway"}
+    gateway = turn.platform.project.engine.client.containers.get("trading_platform_execution_gateway")
+    assert gateway.exec_run(["cat", "/code"]).output.decode() == code
 
 
-def test_a_new_key_pair_is_one_pair_that_only_its_owner_reads(shift: Shift) -> None:
-    certs = shift.folder / "apps/web_console_ng/certs"
+def test_a_new_key_pair_is_one_pair_that_only_its_owner_reads(turn: Turn) -> None:
+    certs = turn.folder / "apps/web_console_ng/certs"
     for name in ("jwt_private.key", "jwt_public.pem"):
         (certs / name).unlink()
-    before = shift.platform.project.containers()
-    shift.verify("jwt-keys")
+    before = turn.platform.project.containers()
+    turn.verify("jwt-keys")
     assert (certs / "jwt_private.key").stat().st_mode & 0o777 == 0o600
     asked = ["openssl", "pkey", "-in", certs / "jwt_private.key", "-pubout"]
     made = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
     assert made == (certs / "jwt_public.pem").read_text()
-    assert shift.platform.project.containers() == before
+    assert turn.platform.project.containers() == before
 
 
-def test_a_leftover_service_is_ended_and_its_port_is_free(shift: Shift, tmp_path: Path) -> None:
+def test_a_leftover_service_is_ended_and_its_port_is_free(turn: Turn, tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "apps").mkdir()
     (tmp_path / "apps/left_over.py").write_text(
@@ -183,62 +251,81 @@ def test_a_leftover_service_is_ended_and_its_port_is_free(shift: Shift, tmp_path
     try:
         service.wait_ready(lambda: listens(port))
         assert _holders(port) == [service.pid]
-        shift.verify("free-port", command=" ".join(argv))
+        turn.shift.hands.seat.see("host.services", "left_over")
+        turn.verify("free-port", command=" ".join(argv), typed="left_over")
         assert service.popen.wait(5.0) is not None
         assert _holders(port) == []
     finally:
         service.stop()
 
 
-def test_a_database_comes_back_from_its_dump_with_all_its_rows(shift: Shift) -> None:
-    (dump,) = (each.relative_to(shift.folder) for each in (shift.folder / "backups").glob("trader-*.sql"))
-    shift.is_refused("restore-database", "The gateway still runs", file=str(dump))
-    _stop_applications(shift)
+def test_no_dump_is_restored_under_a_gateway_that_runs(shift: Shift) -> None:
+    shift.is_refused("restore-database", "The gateway still runs", file=str(_a_dump(shift)))
+
+
+def test_a_database_comes_back_from_its_dump_with_all_its_rows(turn: Turn) -> None:
+    _stop_applications(turn.platform)
     counts = [f"SELECT count(*) FROM {table}" for table in ("orders", "positions", "trades")]
-    before = [shift.platform.sql(each) for each in counts]
-    shift.platform.sql("TRUNCATE orders, positions, trades CASCADE; CREATE TABLE since (n int)")
-    shift.verify("restore-database", file=str(dump))
-    assert [shift.platform.sql(each) for each in counts] == before
-    assert shift.platform.sql("SELECT to_regclass('since')") == [(None,)]
+    before = [turn.platform.sql(each) for each in counts]
+    turn.platform.sql("TRUNCATE orders, positions, trades CASCADE; CREATE TABLE since (n int)")
+    turn.verify("restore-database", file=str(_a_dump(turn.shift)))
+    assert [turn.platform.sql(each) for each in counts] == before
+    assert turn.platform.sql("SELECT to_regclass('since')") == [(None,)]
 
 
-def test_compose_down_removes_the_containers_and_keeps_the_data(shift: Shift) -> None:
-    project = shift.platform.project
-    shift.platform.sql("UPDATE orders SET is_terminal = TRUE; UPDATE positions SET qty = 0")
-    shift.verify_by_command("compose-down")
+def test_compose_down_removes_the_containers_and_keeps_the_data(turn: Turn) -> None:
+    project = turn.platform.project
+    turn.platform.sql("UPDATE orders SET is_terminal = TRUE; UPDATE positions SET qty = 0")
+    turn.verify("compose-down")
     assert project.containers().keys() == {*DEV, *WORKERS}
     assert project.volumes() == {"trading_platform_pgdata", "trading_platform_redisdata"}
-    project.compose("up", "--detach")
-    shift.platform.ready()
-    assert shift.platform.sql("SELECT count(*) > 0 FROM orders") == [(True,)]
-    assert "ENGAGED" in str(shift.platform.keys().get("kill_switch:state"))
+    turn.platform.up()
+    assert turn.platform.sql("SELECT count(*) > 0 FROM orders") == [(True,)]
+    assert "ENGAGED" in str(turn.platform.keys().get("kill_switch:state"))
 
 
-def test_compose_down_with_volumes_leaves_neither_containers_nor_data(shift: Shift) -> None:
-    shift.verify("compose-down-volumes")
-    assert shift.platform.project.containers().keys() == {*DEV, *WORKERS}
-    assert shift.platform.project.volumes() == set()
+def test_compose_down_with_volumes_leaves_neither_containers_nor_data(turn: Turn) -> None:
+    if not turn.platform.project.volumes():
+        turn.platform.begin(turn.shift.demo)
+        turn.platform.sql("UPDATE orders SET is_terminal = TRUE; UPDATE positions SET qty = 0")
+    turn.verify("compose-down-volumes")
+    assert turn.platform.project.containers().keys() == {*DEV, *WORKERS}
+    assert turn.platform.project.volumes() == set()
 
 
-def test_the_paper_run_of_the_script_is_found_among_the_runs(shift: Shift) -> None:
-    """It trades: in the demo itself, which is not halted, from the checkout that has the script."""
+@pytest.fixture(scope="module")
+def trading(shift: Shift) -> Iterator[Hands]:
+    """In the demo itself, which is not halted, from the checkout that has the script."""
     text = shift.demo.config.read_text().replace(f"{shift.demo.config.parent}/checkout", str(shift.folder))
-    room = ArmedRoom(_config(shift.demo, "paper", text), shift.demo.env, shift.platform.home / "paper")
-    try:
-        assert room.perform("paper-run-file").verdict is Verdict.VERIFIED
-    finally:
-        room.close()
-    (result,) = shift.folder.glob("paper-run-*.json")
+    with _hands(shift.demo, "paper", text) as hands:
+        yield hands
+
+
+def test_the_paper_run_of_the_script_is_found_among_the_runs(turn: Turn, trading: Hands) -> None:
+    with turn.makes("paper-run-*.json") as made:
+        turn.verify("paper-run-file", hands=trading)
+    (result,) = made
     assert '"completed"' in result.read_text()
-    assert "run completed" in (shift.folder / "logs/paper-run.log").read_text()
+    assert "run completed" in (turn.folder / "logs/paper-run.log").read_text()
 
 
-def _stop_applications(shift: Shift) -> None:
-    engine = shift.platform.project.engine.client
+def test_each_that_runs_programs_was_run_by_both_faces_and_left_the_same(shift: Shift) -> None:
+    assert {(name, face) for name, left in shift.left.items() for face in left} == {
+        (name, face) for name in BY_PROGRAMS for face in FACES
+    }
+
+
+def _a_dump(shift: Shift) -> Path:
+    """One of those that were made here, as its list names it."""
+    return min((shift.folder / "backups").glob("trader-*.sql")).relative_to(shift.folder)
+
+
+def _stop_applications(of: Platform) -> None:
+    engine = of.project.engine.client
     for name in (*DEV, *WORKERS):
         for container in engine.containers.list(filters={"label": f"com.docker.compose.service={name}"}):
             container.stop(timeout=0)
-    wait_until(lambda: shift.platform.project.running() == {*INFRASTRUCTURE}, 10, "the applications' end")
+    wait_until(lambda: of.project.running() == {*INFRASTRUCTURE}, 10, "the applications' end")
 
 
 def _holders(port: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,13 @@ class Project:
 
     def networks(self) -> set[str]:
         return set(self._list("network", "ls", "{{.Name}}").split())
+
+    def remove(self, services: Iterable[str]) -> None:
+        """None of these has a container any more."""
+        for name in services:
+            labels = [self._label, f"{_LABEL.rpartition('.')[0]}.service={name}"]
+            for container in self.engine.client.containers.list(all=True, filters={"label": labels}):
+                container.remove(force=True)
 
     def clear(self) -> None:
         """Nothing of it is left on the engine, nor on the host's network."""

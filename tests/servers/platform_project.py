@@ -120,8 +120,17 @@ class Platform:
     def keys(self) -> redis.Redis:
         return redis.Redis(port=self.redis, decode_responses=True)
 
-    def ready(self) -> None:
-        """Return when both stores answer."""
+    def begin(self, demo: DemoWorld) -> None:
+        """The infrastructure, up, with the demo's tables and safety keys in its new stores; it is halted."""
+        self.up()
+        _fill(self, demo)
+
+    def up(self) -> None:
+        """The infrastructure, up, whatever its stores hold; both answer."""
+        self.project.compose("up", "--detach")
+        self._ready()
+
+    def _ready(self) -> None:
         import psycopg
 
         def answer() -> bool:
@@ -155,9 +164,7 @@ def platform(engine: DockerEngine, demo: DemoWorld) -> Iterator[Platform]:
     it = Platform(Project(NAME, folder, engine), home, free_port(), free_port(), _programs())
     _write(it, demo)
     try:
-        it.project.compose("up", "--detach")
-        it.ready()
-        _fill(it, demo)
+        it.begin(demo)
         yield it
     finally:
         it.project.clear()

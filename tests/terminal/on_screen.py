@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from backends.engine import Engine
 from backends.model.board import Board
@@ -17,7 +20,6 @@ from backends.procedures.confirm import phrase_of
 from tests.clock import FakeClock
 from tests.pilot.fake_engine import FakeEngine
 from tests.pilot.rooms import Scene
-from tests.servers.demo import DemoWorld
 from tui.app import ControlRoom
 from tui.commands.session import Session, engine_of
 from tui.dialogs.procedure_dialog import Stage
@@ -26,6 +28,9 @@ REASON = "the quarterly exercise"
 
 PATIENCE = 12_000
 """Looks, a hundredth of a second and more apart, for what takes its time in a demo on a busy machine."""
+
+_APART = 0.03
+"""Seconds between two looks at a run under way: each costs, and most runs take seconds."""
 
 
 @dataclass
@@ -43,7 +48,9 @@ class Face:
     def board(self) -> Board:
         return self.engine.board(self.stack.id)
 
-    async def perform(self, name: str, values: list[str], ends: Stage = Stage.PROVED, says: str = "") -> None:
+    async def perform(
+        self, name: str, values: Sequence[str], ends: Stage = Stage.PROVED, says: str = ""
+    ) -> None:
         """Run one procedure from the list to its verdict, see that it ``says`` so, and take note of that."""
         scene, procedure = self.scene, self.stack.procedures[name]
         await scene.choose(name, *values)
@@ -54,10 +61,15 @@ class Face:
                 break
             if dialog.is_listening:
                 await scene.press("c")  # it waits for a person
-            await scene.pilot.pause(0.01)
+            await scene.pilot.pause(_APART)
         assert scene.dialog.stage is ends, scene.text()
         assert says in " ".join(scene.text().split()), scene.text()
         await scene.press("a", "escape", "escape")
+
+    async def see(self, fact: str, words: str) -> None:
+        """Ask every source anew, and wait until that fact has these words in it."""
+        await self.scene.press("r")
+        await self.scene.until(lambda: words in str(self.board.readings[fact].value), PATIENCE)
 
     async def _confirm(self, procedure: Procedure) -> None:
         scene, dialog = self.scene, self.scene.dialog
@@ -83,9 +95,9 @@ class Face:
 
 
 @asynccontextmanager
-async def opened_on(world: DemoWorld) -> AsyncIterator[Face]:
-    """The room on this demo, when every source has answered."""
-    config = Session(world.config, is_demo=True).config()
+async def opened_on(config_path: Path) -> AsyncIterator[Face]:
+    """The room on what this config file names, when every source has answered."""
+    config = Session(config_path, is_demo=True).config()
     engine = engine_of(config, config.stacks)
     engine.start()
     app = ControlRoom(engine, pulse=0)
@@ -96,3 +108,26 @@ async def opened_on(world: DemoWorld) -> AsyncIterator[Face]:
             yield Face(scene, engine)
     finally:
         engine.stop()
+
+
+@dataclass
+class Seat:
+    """A room that stays open in a thread of its own, before an operator who also does other things."""
+
+    face: Face
+    portal: BlockingPortal
+
+    def perform(self, name: str, *values: str) -> None:
+        """``Face.perform``, awaited."""
+        self.portal.call(self.face.perform, name, values)
+
+    def see(self, fact: str, words: str) -> None:
+        """``Face.see``, awaited."""
+        self.portal.call(self.face.see, fact, words)
+
+
+@contextmanager
+def seat_before(config_path: Path) -> Iterator[Seat]:
+    """The room on what this config file names, for tests that block."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(opened_on(config_path)) as face:
+        yield Seat(face, portal)

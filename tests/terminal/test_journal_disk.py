@@ -79,7 +79,7 @@ def test_a_stop_by_command_works_and_says_that_it_is_on_no_record(
 async def test_the_dialog_refuses_what_is_no_stop_and_the_stop_is_marked_and_on_record_later(
     world: DemoWorld, disk: SmallDisk
 ) -> None:
-    async with opened_on(world) as face:
+    async with opened_on(world.config) as face:
         disk.make_read_only()
         await face.perform("restart", ["signal_service"], ends=Stage.NOT_PROVED, says=REFUSED)
         await face.perform("halt", [], says="could not be written: note this action by hand")

@@ -20,9 +20,9 @@ import pytest
 import redis
 
 from backends.stacks.loader import built_in
-from tests.servers.between import journal
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.earlier import a_room_was_open
+from tests.terminal.left import BY_PROGRAMS, assert_alike, left_by
 from tests.terminal.on_screen import opened_on
 from tests.terminal.planned import Operator, alone
 from tests.turns import groups
@@ -35,14 +35,6 @@ CLOSING = (
 )  # fmt: skip
 KEEPING = ("backup-redis", "backup-config", "console-restart", "start-infrastructure", "paper-run")
 HALTED = ("paper-run-own", "halt", "fills-backfill", "model-reload")
-
-BY_PROGRAMS = {
-    "compose-dev", "compose-dev-workers", "compose-build", "console-explorer", "console-notebooks",
-    "console-rebuild", "alert-worker", "paper-run-file", "compose-down", "compose-down-volumes", "jwt-keys",
-    "free-port", "fills-enable", "backup-database", "restore-database", "copy-redis",
-}  # fmt: skip
-"""These change containers, files or processes that the demo only shows: ``test_platform_programs.py`` runs
-each on a real engine and a real host."""
 
 BY_SYSTEMD = {"start-on-host"}
 """``test_start_on_host.py`` runs it on a real systemd of the user."""
@@ -88,7 +80,7 @@ def by_command(story: str) -> list[Told]:
         operator = Operator("trading-platform", world.config, world.env)
         for name in STORIES[story]:
             report, done = operator.perform(name, *_prepared(world, name))
-            told.append(Told(name, report, done, _records(world, name)))
+            told.append(Told(name, report, done, left_by(name, world.state)))
     return told
 
 
@@ -114,12 +106,12 @@ def test_one_after_the_other_each_is_planned_and_then_verified(by_command: list[
 
 async def test_the_screen_leaves_the_same_records(story: str, by_command: list[Told]) -> None:
     with a_world() as world:
-        async with opened_on(world) as face:
+        async with opened_on(world.config) as face:
             for told in by_command:
                 chosen = await asyncio.to_thread(_prepared, world, told.name)
                 await face.perform(told.name, _typed(chosen))
-                seen = await asyncio.to_thread(_records, world, told.name)
-                assert _comparable(seen, told.records) == _comparable(told.records, seen), told.name
+                seen = await asyncio.to_thread(left_by, told.name, world.state)
+                assert_alike(told.name, seen, told.records)
 
 
 def _typed(chosen: tuple[str, ...]) -> list[str]:
@@ -128,40 +120,6 @@ def _typed(chosen: tuple[str, ...]) -> list[str]:
     for option, text in zip(chosen[::2], chosen[1::2], strict=True):
         values.append(("@" if option == "--param-file" else "") + text.partition("=")[2])
     return values
-
-
-def _records(world: DemoWorld, name: str) -> dict[str, Any]:
-    """What the newest real run of it left in the journal, without what differs between any two runs: times,
-    ids, who wrote it how, and for which rows a step was repeated."""
-    ours = [each for each in journal(world.config.parent) if each.get("procedure") == name]
-    real = [each for each in ours if each["kind"] == "intent" and each["mode"] == "live"]
-    if not real:
-        return {"kinds": [each["kind"] for each in ours]}
-    began = real[-1]
-    run = [each for each in ours if each.get("operation") == began["operation"]]
-    steps = {each["step"]["id"]: each["step"] for each in run if each["kind"] == "step"}
-    states = {ident.partition(":")[0]: (step["source"], step["state"]) for ident, step in steps.items()}
-    repeated = {ident.partition(":")[0] for ident in steps if ":" in ident}
-    ended = next(each for each in run if each["kind"] == "outcome")
-    return {
-        "kinds": list(dict.fromkeys(each["kind"] for each in run)),
-        "intent": {key: began.get(key) for key in ("stack", "environment", "class", "mode")},
-        "before": [each.get("fact") or each.get("require") for each in began.get("before", [])],
-        "steps": {ident: state for ident, state in states.items() if ident not in repeated},
-        "rows": {
-            "steps": {ident: state for ident, state in states.items() if ident in repeated},
-            "targets": began.get("targets"),
-            "outcome": (ended["verdict"], ended.get("rung")),
-            "after": sorted({each["fact"] for each in ended.get("after", [])}),
-        },
-    }
-
-
-def _comparable(records: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
-    """Without what the rows decide, where one of the two worlds happened to have none: no order was open."""
-    rows = [each.get("rows", {}).get("steps") for each in (records, others)]
-    is_uneven = bool(rows[0]) is not bool(rows[1])
-    return {key: value for key, value in records.items() if not (is_uneven and key == "rows")}
 
 
 def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
