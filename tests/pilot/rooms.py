@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from backends.engine import Mode
@@ -24,8 +27,6 @@ from tui.dialogs.ask_screen import AskScreen
 from tui.dialogs.procedure_dialog import ProcedureDialog
 from tui.screens.procedures import ProcedureScreen
 from widgets.grid import Grid
-
-_KEYS = {" ": "space", "-": "minus", "_": "underscore", ".": "full_stop", "@": "at", "/": "slash"}
 
 DEMO_CONTROL = {"trading-platform": "http://127.0.0.1:9"}
 
@@ -78,8 +79,12 @@ class Scene:
         return self.dialog
 
     async def type(self, text: str) -> None:
-        """Type it, one key after the other."""
-        await self.press(*(_KEYS.get(char, char) for char in text))
+        """Type it as fast as a terminal can send it: no key waits until the one before is drawn."""
+        for char in text:
+            self.app.post_message(events.Key(_character_to_key(char), char))
+            await asyncio.sleep(0)  # each is taken by itself, as it would be
+        await self.pilot.pause()  # the room has handed all of them on
+        await self.pilot.pause()  # and who has the focus has taken them
 
     async def choose(self, procedure: str, *values: str) -> None:
         """Choose a procedure in the list and its values, each by typing it; its dialog then listens."""
