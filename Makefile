@@ -38,8 +38,9 @@ bench: $(VENV)/.test  ## measure the room under a real terminal, beside its peer
 
 soak: soak-procedures soak-wall  ## both soaks, an hour and more
 
-soak-procedures: $(VENV)/.test  ## 5,000 x 100 steps of two operators (EXAMPLES=5000), 10,000 races, all broken ladders
-	@CONTROLROOM_SOAK=1 CONTROLROOM_SOAK_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest -q -n $(WORKERS) tests/property/test_procedures_machine.py \
+soak-procedures: $(VENV)/.test  ## 5,000 x 100 steps of two operators (EXAMPLES=5000, SEED=0), 10,000 races, all broken ladders
+	@CONTROLROOM_SOAK=1 CONTROLROOM_SOAK_EXAMPLES=$(or $(EXAMPLES),5000) CONTROLROOM_SOAK_SEED=$(or $(SEED),0) \
+		$(BIN)/python -m pytest -q -n $(WORKERS) tests/property/test_procedures_machine.py \
 		tests/safety/test_kill_races.py tests/sim/test_ladder_matrix.py
 
 soak-wall: $(VENV)/.test  ## leave the wall screen running: MINUTES=60

@@ -33,7 +33,7 @@ from backends.model.clock import Clock, SystemClock
 from backends.model.intent import Identity, Intent
 from backends.model.logline import LogFilter
 from backends.model.port import LogMatches, LogSource
-from backends.model.procedure import Run
+from backends.model.procedure import RiskClass, Run
 from backends.model.reading import Outcome
 from backends.model.stack import Stack
 from backends.procedures.approval import ApprovalBook
@@ -177,6 +177,10 @@ class Engine:
         In watch mode the run is journalled as REFUSED and nothing else happens. A second intent for a
         procedure that is already running attaches to the first run and is journalled.
         """
+        procedure = self._rooms[intent.stack].stack.procedures.get(intent.procedure)
+        if procedure is not None and procedure.risk is RiskClass.STOP:
+            for room in self._rooms.values():
+                self._call(room.hush)
         self._call(self._rooms[intent.stack].begin, intent)
 
     def run(self, operation: str) -> Run | None:

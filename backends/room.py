@@ -270,12 +270,13 @@ class Room:
         for poller in self._pollers.values():
             poller.poke()
 
+    def hush(self) -> None:
+        """Begin no poll for a moment: something urgent is to have the loop for itself."""
+        for poller in self._pollers.values():
+            poller.hold(HUSH)
+
     def begin(self, intent: Intent) -> None:
         """Start the intent's procedure, or attach to the run there is."""
-        procedure = self.stack.procedures.get(intent.procedure)
-        if procedure is not None and procedure.risk is RiskClass.STOP:
-            for poller in self._pollers.values():
-                poller.hold(HUSH)
         task = asyncio.get_running_loop().create_task(self._execute(intent))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

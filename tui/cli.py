@@ -276,6 +276,13 @@ def schema() -> None:
     raise typer.Exit(show())
 
 
+@audit.callback()
+def journal(ctx: typer.Context) -> None:
+    """The journal: prove that it is unchanged, look things up, hand on a copy."""
+    if stack_of(ctx, None) and ctx.invoked_subcommand not in ("show", "export"):
+        raise UsageError(f"`audit {ctx.invoked_subcommand}` is about the whole journal: leave --stack out")
+
+
 @audit.command("verify")
 def audit_verify(
     ctx: typer.Context,

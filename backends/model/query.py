@@ -1,4 +1,4 @@
-"""What a fact asks its source: one dataclass for each kind of source. Every read is bounded."""
+"""What a fact asks its source: one record for each kind of source. Every read is bounded."""
 
 from __future__ import annotations
 

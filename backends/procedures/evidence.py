@@ -172,7 +172,7 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
     is_so = shown in proof.equals if proof.equals else is_limited or not proof.is_missing
     sight = Sight.HOLDS if is_so else Sight.CONTRARY
     if is_limited or proof.kept is not None:
-        if number is None or not is_limited:
+        if number is None or not is_limited or (proof.kept is not None and proof.at_least is None):
             why = ", which is no complete count" if number is None else floor
             return Evidence(proof, Sight.UNSEEN, SafeText(f"{text}{why}", 300))
         is_within = (proof.at_most is None or number <= proof.at_most) and (

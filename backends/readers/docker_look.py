@@ -195,7 +195,12 @@ def _of_inspection(view: Callable[[Mapping[str, Any]], Raw]) -> Callable[[Look, 
 def _env_is(look: Look, query: DockerQuery) -> Raw:
     inspected = look.inspected(query)
     found = None if inspected is None else env_value(inspected, query.name)
-    return None if found is None else found == query.value
+    if found is None:
+        return None
+    # Yes and no are read by programs whatever their case; other words may not be.
+    if query.value in ("true", "false"):
+        found = found.strip().lower()
+    return found == query.value
 
 
 def _label(look: Look, query: DockerQuery) -> Raw:

@@ -6,12 +6,12 @@ import hashlib
 import re
 import stat
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import tomli
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import YAMLError
@@ -71,8 +71,8 @@ def _line(error: Exception) -> str:
 
 def toml_in(place: Place) -> Any:
     try:
-        return tomli.loads(decode(whole(place.path, JSON_LIMIT)))
-    except (tomli.TOMLDecodeError, RecursionError):
+        return tomllib.loads(decode(whole(place.path, JSON_LIMIT)))
+    except (tomllib.TOMLDecodeError, RecursionError):
         raise MisfitError("not TOML") from None
 
 

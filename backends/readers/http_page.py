@@ -52,18 +52,23 @@ class _ByOrigin(httpx.AsyncBaseTransport):
     """
 
     def __init__(self) -> None:
-        self._tls: ssl.SSLContext | None = None
+        self._tls: asyncio.Future[ssl.SSLContext] | None = None
         self._pools: dict[tuple[str, str, int | None], httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         origin = _origin(request.url)
-        speaks_tls = request.url.scheme == "https"
-        if speaks_tls and self._tls is None:
-            self._tls = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
+        tls = await self._context() if request.url.scheme == "https" else None
         pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[origin] = self._pool(self._tls if speaks_tls else None)
+            pool = self._pools[origin] = self._pool(tls)
         return await pool.handle_async_request(request)
+
+    async def _context(self) -> ssl.SSLContext:
+        """Made once, beside the loop, and to its end whether or not who waits for it has the time."""
+        if self._tls is None:
+            making = asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
+            self._tls = asyncio.ensure_future(making)
+        return await asyncio.shield(self._tls)
 
     @staticmethod
     def _pool(tls: ssl.SSLContext | None) -> httpx.AsyncHTTPTransport:

@@ -1,4 +1,4 @@
-"""On which line of a TOML file each key stands. ``tomllib`` reads the values but not their places."""
+"""On which line of a TOML file each key stands. ``tomli`` reads the values but not their places."""
 
 from __future__ import annotations
 

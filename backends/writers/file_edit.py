@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from io import StringIO
 from typing import Any, Final
 
-import tomli
 from msgspec import Struct
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
@@ -219,8 +219,8 @@ def _yaml(value: Any) -> str:
 
 def _read_toml(text: str) -> Any:
     try:
-        return tomli.loads(text)
-    except (tomli.TOMLDecodeError, RecursionError):
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
         raise EditError("is not sound TOML, or a key is there twice") from None
 
 

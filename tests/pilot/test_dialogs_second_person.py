@@ -94,6 +94,18 @@ async def test_asking_twice_for_the_same_keeps_the_code_that_was_told(tmp_path: 
         assert [each.code for each in it.engine.approvals().pending()] == [code]
 
 
+async def test_a_reason_that_was_corrected_is_asked_for_anew(tmp_path: Path) -> None:
+    async with asking(tmp_path) as it:
+        code = await ask(it)
+        await it.press("shift+tab")
+        await it.type(", really")
+        await it.press("enter", "enter")
+        await it.until(lambda: code not in it.text() and "the other person types" in it.text())
+        reasons = {each.code: each.reason for each in it.engine.approvals().pending()}
+        assert reasons.pop(code) == "the cause was found"
+        assert list(reasons.values()) == ["the cause was found, really"]
+
+
 async def test_nobody_is_asked_while_something_stands_against_it(tmp_path: Path) -> None:
     async with asking(tmp_path) as it:
         await it.put(platform.board(it.clock.now(), {**platform.HALTED, "gateway.broker": False}))
@@ -121,7 +133,7 @@ async def test_a_consent_to_another_situation_is_none(tmp_path: Path) -> None:
         await it.put(platform.board(it.clock.now(), later))
         await it.press("tab", "enter")
         assert it.engine.submitted == []
-        assert "the situation has changed since the second person was asked" in it.text()
+        assert "has changed since the second person was asked" in it.text()
 
 
 @pytest.mark.parametrize("name", ["breaker-reset", "recover-safety", "flatten-all"])

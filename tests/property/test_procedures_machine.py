@@ -27,6 +27,7 @@ from tests.sim.world import Paper, now
 
 SOAK = bool(os.environ.get("CONTROLROOM_SOAK"))
 EXAMPLES = int(os.environ.get("CONTROLROOM_SOAK_EXAMPLES", "5000")) if SOAK else 200
+SEED = int(os.environ.get("CONTROLROOM_SOAK_SEED", "0")) if SOAK else 0
 BATCH = 200
 """Examples with one seed. What was tried is remembered, so that one run of all would need gigabytes."""
 APPROVED = replace(RESUME, needs_approval=True)
@@ -287,7 +288,7 @@ class TwoOperators(RuleBasedStateMachine):
 
 def _machine(number: int) -> type[TwoOperators]:
     """The machine with a seed of its own."""
-    return seed(number)(type(f"TwoOperators{number}", (TwoOperators,), {}))
+    return seed(SEED + number)(type(f"TwoOperators{number}", (TwoOperators,), {}))
 
 
 @pytest.mark.parametrize("batch", range(max(1, EXAMPLES // BATCH)))

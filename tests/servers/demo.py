@@ -91,12 +91,12 @@ def _start(options: Sequence[str], seconds: float) -> DemoWorld:
     )
     try:
         line = _first_line(child, seconds)
-    except UnavailableError:
+        # Its standard error is the operator's screen.
+        assert "Warning: " not in child.log.read_text(errors="replace")
+    except (UnavailableError, AssertionError):
         child.stop()
         drop_home(home)
         raise
-    # Its standard error is the operator's screen.
-    assert "Warning: " not in child.log.read_text(errors="replace")
     return DemoWorld(json.loads(line), home, child)
 
 

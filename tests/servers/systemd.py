@@ -122,7 +122,7 @@ def start_systemd(
     server = Systemd(home, child, 0)
     try:
         child.wait_ready(lambda: _begun(server), 30.0)
-    except UnavailableError:
+    except BaseException:
         server.stop()
         raise
     _write_programs(server)

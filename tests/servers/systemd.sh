@@ -66,8 +66,11 @@ exec unshare --user --pid --fork --kill-child --mount --uts --ipc --cgroup sh -c
 	tries=500
 	until [ "$(id -u)" = 0 ] || [ $((tries -= 1)) = 0 ]; do sleep 0.01; done
 	mount -t proc proc /proc
-	# Numbers there are of the whole machine.
-	mount --bind /proc/sys /proc/sys
-	mount -o remount,bind,ro /proc/sys
+	# What stands there is of the whole machine.
+	for each in bus fs irq sys; do
+		[ -d /proc/$each ] || continue
+		mount --bind /proc/$each /proc/$each
+		mount -o remount,bind,ro /proc/$each
+	done
 	exec env -i container=controlroom PATH=/usr/sbin:/usr/bin LC_ALL=C SYSTEMD_UNIT_PATH=/etc/systemd/system \
 		setpriv --pdeathsig KILL /lib/systemd/systemd --unit=begin.target --log-target=journal-or-kmsg --show-status=no'

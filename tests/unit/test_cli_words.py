@@ -47,6 +47,7 @@ def test_a_stack_named_before_the_command_is_the_one_that_is_meant(config: str) 
         (("run", "hlat", "--stack", "trading-platform"), "did you mean halt"),
         (("run", "halt", "--stack", "trading-platform", "--param", "x=1"), "halt takes no x"),
         (("run", "cancel-one", "--stack", "trading-platform", "--dry-run"), "--param order=VALUE"),
+        (("--stack", "trading-platform", "audit", "retire"), "about the whole journal"),
         (("audit", "show", "--kind", "intend"), "there is no 'intend'; there is intent"),
     ],
 )

@@ -168,7 +168,8 @@ def test_what_is_done_with_execution_stopped_asks_its_settings_and_not_its_answe
         sources = {stack.facts[each.fact].source for each in stack.procedures[name].requires}
         assert "execution" not in sources, name
         wanted = {each.fact: each for each in stack.procedures[name].requires}
-        assert wanted["env.confirm_live"].is_ok, name
+        assert wanted["env.mock"].equals == ("true",), name
+        assert wanted["env.mock"].is_missing, name
 
 
 def test_what_may_start_trading_is_a_restore(stack: Stack) -> None:

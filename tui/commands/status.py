@@ -110,7 +110,8 @@ def _service_row(key: str, reading: Reading[Service] | None, now: Instant, is_re
     name = key.removeprefix(SERVICE)
     service = None if reading is None else reading.value
     if reading is None or service is None:
-        if reading is not None and reading.outcome is Outcome.MISSING and not is_required:
+        is_absent = reading is not None and reading.outcome is Outcome.MISSING
+        if is_absent and not is_required and words.is_current(reading, now):
             return [name, level, words.NOT_USED, ""]
         error = "" if reading is None or reading.error is None else str(reading.error)
         return [name, level, words.outcome(reading, now), error]

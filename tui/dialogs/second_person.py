@@ -25,6 +25,7 @@ class SecondPerson:
         self._secret = {param.name for param in procedure.params if param.is_secret}
         self._procedure = procedure.id
         self._is_busy = False
+        self._is_asking = False
         self.request: Request | None = None
         self.by: str | None = None
         """Who has consented."""
@@ -37,8 +38,10 @@ class SecondPerson:
         return self.request is not None and self.by is None
 
     def holds(self, intent: Intent) -> bool:
-        """Whether consent to exactly this plan was asked for or given already, and has not expired."""
-        return self.request is not None and self.request.plan == intent.plan
+        """Whether consent to exactly this plan, for this reason, is being asked for or was already."""
+        it = self.request
+        is_this = it is not None and (it.plan, it.reason) == (intent.plan, str(intent.reason))
+        return self._is_asking or is_this
 
     @property
     def command(self) -> str:
@@ -64,11 +67,14 @@ class SecondPerson:
         """Ask for consent to exactly this intent's plan."""
         public = {name: value for name, value in intent.params.items() if name not in self._secret}
         self.request, self.by, self.why = None, None, ""
+        self._is_asking = True
         try:
             wanted = replace(intent, params=public)
             self.request = await asyncio.to_thread(self._book.request, wanted, intent.plan or "")
         except OSError as error:
             self.why = f"it cannot be asked for: {error.strerror}"
+        finally:
+            self._is_asking = False
 
     async def look(self) -> None:
         """Whether somebody has consented since."""

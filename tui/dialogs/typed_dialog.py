@@ -134,7 +134,7 @@ class TypedDialog(ProcedureDialog):
         elif against:
             self._said = str(against[0].sentence)
         elif self._second.holds(intent):
-            self._said = "this was asked for already, and the code that is shown holds"
+            self._said = "this is asked for already: the code that is shown holds"
         else:
             self.run_worker(self._request(self._second, intent), group="second person", exclusive=True)
 
@@ -184,8 +184,8 @@ class TypedDialog(ProcedureDialog):
             return ()
         if second.request is None:
             return ("a second person must approve: go to its line, Enter asks",)
-        if second.request.plan != intent.plan:
-            return ("the situation has changed since the second person was asked: ask again",)
+        if not second.holds(intent):
+            return ("the situation or the reason has changed since the second person was asked: ask again",)
         return () if second.by is not None else (f"nobody has approved {second.request.code} yet",)
 
     def _mistyped(self) -> list[str]:
