@@ -133,7 +133,7 @@ async def test_a_consent_to_another_situation_is_none(tmp_path: Path) -> None:
         await it.put(platform.board(it.clock.now(), later))
         await it.press("tab", "enter")
         assert it.engine.submitted == []
-        assert "has changed since the second person was asked" in it.text()
+        assert "the situation or the reason has changed since: ask again" in it.text()
 
 
 @pytest.mark.parametrize("name", ["breaker-reset", "recover-safety", "flatten-all"])

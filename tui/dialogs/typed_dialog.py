@@ -185,7 +185,7 @@ class TypedDialog(ProcedureDialog):
         if second.request is None:
             return ("a second person must approve: go to its line, Enter asks",)
         if not second.holds(intent):
-            return ("the situation or the reason has changed since the second person was asked: ask again",)
+            return ("the situation or the reason has changed since: ask again",)
         return () if second.by is not None else (f"nobody has approved {second.request.code} yet",)
 
     def _mistyped(self) -> list[str]:
