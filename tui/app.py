@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
+from msgspec import Struct
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from backends.engine import Mode
 from backends.journal.drills import DrillBook
-from backends.model.clock import Clock, SystemClock
+from backends.model.clock import Clock, Instant, SystemClock
 from backends.model.safetext import SafeText
 from backends.procedures.latch import ALARM as RESUMED
 from themes.contrast import Depth
@@ -33,6 +34,7 @@ from tui.moment import Moment
 from tui.presenters.headline import headline
 from tui.presenters.help import help_lines
 from tui.presenters.progress import notice_line
+from tui.presenters.standing import standing
 from tui.presenters.state import urgent
 from tui.screens.covering import CoveringScreen
 from tui.screens.fleet import FleetScreen
@@ -42,11 +44,21 @@ from tui.screens.text import TextScreen
 from tui.tidy import Tidy
 from tui.views import open_checks, open_detail, open_runbook, section_under
 from widgets.band import HeadlineView
+from widgets.cells import fit
 from widgets.roles import Role
 from widgets.span import Span, Spans
 
 SAID_FOR = 6.0
 """Seconds for which a message stays."""
+
+
+class Message(Struct, frozen=True):
+    """What was said, and of which stack."""
+
+    stack: str
+    text: SafeText
+    role: Role
+    at: Instant
 
 
 class ControlRoom(SteadyApp, inherit_bindings=False):
@@ -92,7 +104,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._on_first_frame = on_first_frame
         self._beat = 0
         self._tidy = Tidy()
-        self._message: tuple[Spans, float] | None = None
+        self._message: Message | None = None
         self._leaves_at = float("-inf")
         self._urgent: tuple[object, ...] = ()
         self._bridge: Bridge | None = None
@@ -198,11 +210,13 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             screen.show(moment, self._headline(moment), self._notice(moment))
 
     def say(self, text: str, role: Role = "strong") -> None:
-        """Show a message for a few seconds; a verdict is never covered by one, the palette gives way."""
+        """Show a message about the stack on screen for a few seconds, before whatever stands in its line;
+        one that comes later is not covered. In a dialog it is a remark; the palette gives way."""
         if not isinstance(self.screen, MainScreen | CoveringScreen):
             self.pop_screen()
-        until = self.clock.now().mono + SAID_FOR
-        self._message = ((Span(SafeText(f" {text}"), role),), until)
+        self._message = Message(self.stack.id, SafeText(text), role, self.clock.now())
+        if isinstance(self.screen, KeyedScreen):
+            self.screen.remark(text)
         self.call_after_refresh(self.redraw)
 
     def put_on_top(self, screen: Screen[None]) -> None:
@@ -363,15 +377,18 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         )
 
     def _notice(self, moment: Moment) -> Spans:
-        under_way = running(moment.board)
-        if under_way is not None:
-            return notice_line(under_way, self.size.width)
-        verdict = self.desk.open_verdict(moment.board)
-        if verdict is not None:
-            return notice_line(verdict, self.size.width)
-        return self._said(moment)
+        """A run under way, or a verdict; what was said after that stands before it for its seconds."""
+        run = running(moment.board) or self.desk.open_verdict(moment.board)
+        said = self._said(moment, None if run is None else run.ended or run.started)
+        if said or run is None:
+            return said
+        return notice_line(run, self.size.width, standing(run, moment.board, moment.now))
 
-    def _said(self, moment: Moment) -> Spans:
-        """The message, as long as it stays."""
-        is_fresh = self._message is not None and moment.now.mono < self._message[1]
-        return self._message[0] if self._message is not None and is_fresh else ()
+    def _said(self, moment: Moment, after: Instant | None = None) -> Spans:
+        """The message about that stack as long as it stays, if it was said after that."""
+        it = self._message
+        if it is None or it.stack != moment.stack.id or moment.now.since(it.at) >= SAID_FOR:
+            return ()
+        if after is not None and it.at.mono < after.mono:
+            return ()
+        return (Span(SafeText(f" {fit(it.text, self.size.width - 2).rstrip()}"), it.role),)

@@ -4,14 +4,14 @@ mode, a failure that comes forward."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from textual.screen import Screen
 
 from backends.journal.drills import DrillBook
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import SafeText
-from tui.actions import EMERGENCIES, Action, Way, key_text, way_from_list, way_of
+from tui.actions import EMERGENCIES, Action, Way, action, key_text, way_from_list, way_of
 from tui.desk import Desk, running
 from tui.dialogs.key_dialog import KeyDialog
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
@@ -23,6 +23,8 @@ from widgets.roles import Role
 
 REFUSAL_PERIOD = 1.0
 """Seconds between two journal lines about a key held down in watch mode."""
+
+_READ_ONLY: Final = "WATCH – READ ONLY: {} is not possible here"
 
 
 class Front(Protocol):
@@ -74,9 +76,7 @@ class Emergencies:
         dialog = self._app.screen
         if self._is_watch:
             self._refuse(name, f"key {key_text(it.keys[0])} pressed in watch mode", moment)
-            self._app.say(
-                f"WATCH – READ ONLY: {key_text(it.keys[0])} {it.label} is not possible here", "state-warn"
-            )
+            self._app.say(_READ_ONLY.format(f"{key_text(it.keys[0])} {it.label}"), "state-warn")
         elif isinstance(dialog, ProcedureDialog) and dialog.procedure.id == name:
             self._press_again(dialog, it)
         elif procedure is None:
@@ -86,7 +86,8 @@ class Emergencies:
                 name,
                 f"key {key_text(it.keys[0])} pressed; the stack has no such procedure",
             )
-            self._app.say(f"{it.label}: NO HALT PATH, this stack has no such procedure", "state-warn")
+            instead = f"{key_text(action('procedures').keys[0])} lists its own procedures"
+            self._app.say(f"{moment.stack.id}: NO HALT PATH, nothing sent; {instead}", "state-warn")
         else:
             if isinstance(dialog, ProcedureDialog):
                 # Whatever else was being asked or shown: this key comes first.
@@ -101,7 +102,7 @@ class Emergencies:
             return
         if self._is_watch:
             self._refuse(name, "its row was chosen in watch mode", moment)
-            self._app.say(f"WATCH – READ ONLY: {procedure.title} is not possible here", "state-warn")
+            self._app.say(_READ_ONLY.format(procedure.title), "state-warn")
         elif running(moment.board, name) is not None and not (
             procedure.risk is RiskClass.STOP and procedure.params
         ):

@@ -22,6 +22,7 @@ from tui.app import ControlRoom
 from tui.commands.room import left_undone
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
 from tui.presenters.procedures import rows
+from tui.presenters.words import clock
 from tui.screens.main import MainScreen
 from tui.screens.procedures import ProcedureScreen
 from widgets.row import Row
@@ -189,6 +190,34 @@ async def test_what_another_room_does_is_told_with_who_and_how_far_and_can_be_re
         await it.pass_time(2)
         await it.press("x")
         assert it.engine.interrupted == []
+
+
+async def test_what_another_room_did_is_told_with_its_time_and_the_key_that_clears_it() -> None:
+    async with opened(room(), (120, 40)) as it:
+        now = it.clock.now()
+        title = "kim: Cancel all open orders"
+        done = run_of("cancel-all", now, room="kim on /dev/pts/3", title=title)
+        it.engine.put_run(done)
+        await it.settle()
+        assert f"by kim on /dev/pts/3, since {clock(now.wall)}Z" in it.text()
+        it.engine.put_run(replace(done, verdict=Verdict.VERIFIED, ended=now))
+        await it.settle()
+        assert f"by kim on /dev/pts/3 at {clock(now.wall)}Z" in it.text()
+        assert "a takes note" in it.text()
+        await it.press("a")
+        await it.settle()
+        assert "ELSEWHERE" not in it.text()
+
+
+async def test_watch_mode_offers_no_dialog_and_says_why_even_in_a_narrow_list() -> None:
+    async with opened(room(mode=Mode.WATCH), (80, 24)) as it:
+        await it.press("e")
+        assert "open its dialog" not in it.text()
+        assert "o runbook" in it.text()
+        await it.press("enter")
+        await it.settle()
+        assert "WATCH – READ ONLY: " in it.text()
+        assert "is not possible here" in it.text()
 
 
 async def test_a_halt_of_another_room_keeps_nobody_from_halting_here() -> None:

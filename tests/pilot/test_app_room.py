@@ -8,10 +8,11 @@ from textual.command import CommandPalette
 
 from backends.engine import Mode
 from backends.model.logline import LogLevel
-from backends.model.procedure import Verdict
+from backends.model.procedure import RiskClass, Verdict
 from tests.pilot import scenes, world
 from tests.pilot.rooms import make_room, opened
 from tui.actions import ACTIONS
+from tui.app import SAID_FOR
 from tui.screens.main import PANES
 
 
@@ -248,6 +249,53 @@ async def test_a_verdict_stays_in_its_line_until_somebody_takes_note() -> None:
         await room.settle()
         assert "VERIFIED" not in room.text()
         assert [event for event, *_ in room.engine.recorded] == ["noted"]
+
+
+async def test_a_halt_that_is_undone_no_longer_looks_proved() -> None:
+    async with opened(make_room("halted"), (120, 40)) as room:
+        halted = scenes.run(room.clock.now(), Verdict.VERIFIED)
+        room.engine.put_run(halted)
+        await room.settle()
+        assert "✓ VERIFIED  Halt trading at" in room.text()
+        room.clock.advance(2)
+        await room.put(replace(world.fresh(room.clock.now()), runs=(halted,)))
+        await room.pass_time(1)
+        assert "✓ VERIFIED" not in room.text()
+        assert "NOT in force now  Halt trading was VERIFIED at" in room.text()
+        await room.pass_time(60)
+        assert "in force now: UNKNOWN  Halt trading was VERIFIED at" in room.text()
+
+
+async def test_a_halt_that_was_released_by_a_resume_is_told_so_without_alarm() -> None:
+    async with opened(make_room("halted"), (120, 40)) as room:
+        halted = scenes.run(room.clock.now(), Verdict.VERIFIED)
+        room.clock.advance(20)
+        resumed = replace(
+            halted, operation="op-2", procedure="resume", started=room.clock.now(), risk=RiskClass.RESTORE
+        )
+        room.app.desk.note("op-2")
+        await room.put(replace(world.fresh(room.clock.now()), runs=(resumed, halted)))
+        assert "released since  Halt trading was VERIFIED at" in room.text()
+
+
+async def test_a_refusal_is_seen_before_a_standing_verdict_which_comes_back() -> None:
+    async with opened(make_room("halted", mode=Mode.WATCH), (120, 40)) as room:
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.VERIFIED))
+        await room.pass_time(1)
+        await room.press("f9")
+        await room.settle()
+        assert "F9 HALT is not possible here" in room.text()
+        await room.pass_time(SAID_FOR)
+        assert "Halt trading was VERIFIED at" in room.text()
+
+
+async def test_a_verdict_is_not_covered_by_what_was_said_before_it() -> None:
+    async with opened(make_room("halted"), (120, 40)) as room:
+        await room.press("r")
+        room.clock.advance(1)
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.VERIFIED))
+        await room.settle()
+        assert "VERIFIED" in room.text()
 
 
 async def test_watch_mode_says_so_on_every_screen() -> None:

@@ -70,3 +70,33 @@ async def test_one_stack_alone_says_so() -> None:
         await room.press("right_square_bracket")
         await room.settle()
         assert "there is only this stack" in room.text()
+
+
+def no_halt_path(app: ControlRoom) -> ControlRoom:
+    """The first of the two stacks has no procedure at all."""
+    app.engine.stacks = (replace(world.STACK, procedures={}), app.engine.stacks[1])  # type: ignore[misc]  # a fake
+    app.stack = app.engine.stacks[0]
+    return app
+
+
+async def test_what_is_said_of_one_stack_names_it_and_is_not_seen_on_another() -> None:
+    async with inside(no_halt_path(two_stacks())) as room:
+        await room.press("f9")
+        await room.settle()
+        assert "trading-platform: NO HALT PATH, nothing sent; e lists its own procedures" in room.text()
+        await room.press("right_square_bracket")
+        await room.settle()
+        assert "second-desk" in room.text()
+        assert "NO HALT PATH" not in room.text()
+
+
+async def test_a_dialog_says_it_too_when_the_emergency_key_has_no_procedure() -> None:
+    app = no_halt_path(two_stacks())
+    halt = world.STACK.procedures["halt"]
+    other = replace(halt, id="other")
+    app.stack = replace(app.stack, procedures={"other": other})
+    app.engine.stacks = (app.stack, app.engine.stacks[1])  # type: ignore[misc]  # a fake
+    async with inside(app) as room:
+        await room.choose("other")
+        await room.press("f9")
+        assert "NO HALT PATH, nothing sent" in room.text()

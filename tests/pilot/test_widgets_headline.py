@@ -190,6 +190,12 @@ def test_hints_are_whole_or_not_there(width: int) -> None:
     assert set(words) <= {"F9", "HALT", "z", "zoom", "?", "help", "q", "quit", "dark"}
 
 
+def test_a_note_is_seen_before_other_hints_and_cut_rather_than_left_out() -> None:
+    said = SafeText("said for six seconds")
+    assert plain(render_hints(HINTS, 41, said)) == " F9  HALT   ? help  said for six seconds"
+    assert plain(render_hints(HINTS, 30, said)) == " F9  HALT   said for six sec…"
+
+
 async def test_the_footer_shows_them() -> None:
     app = Stage(Footer())
     async with app.run_test(size=(60, 5)) as pilot:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from backends.model.action import Attest
 from backends.model.procedure import Procedure, RiskClass, Run, StepState, Verdict
 from backends.model.safetext import SafeText
 from tui.presenters import words
 from tui.presenters.block import block, line, listing
+from tui.presenters.standing import Standing
 from tui.presenters.state import is_proved
 from widgets.cells import fit
 from widgets.glyphs import VERDICT
@@ -19,6 +22,13 @@ NO_ANSWER = 5.0
 
 LONG = 10.0
 """Seconds of running after which the way by hand is shown beside it."""
+
+_NO_LONGER: Mapping[Standing, tuple[str, Role]] = {
+    Standing.UNDONE: ("NOT in force now", "badge-bad"),
+    Standing.UNKNOWN: ("in force now: UNKNOWN", "badge-unknown"),
+    Standing.RELEASED: ("released since", "muted"),
+}
+"""In place of the verdict, of a halt that was proved once."""
 
 
 def is_lost(run: Run | None, waited: float) -> bool:
@@ -131,22 +141,39 @@ def by_hand(procedure: Procedure, width: int, phone: str) -> list[Spans]:
     return lines
 
 
-def notice_line(run: Run, width: int) -> Spans:
-    """One line for the main screen: a run under way, or a verdict nobody has taken note of."""
+def notice_line(run: Run, width: int, now_is: Standing = Standing.HOLDS) -> Spans:
+    """One line for the main screen: a run under way, or a verdict nobody has taken note of.
+
+    ``now_is`` is what became of a halt that was proved: only one that holds looks like it.
+    """
     title = run.title.partition(":")[0]
+    where = ""
     if run.room:
-        what = run.title.partition(": ")[2].partition(":")[0] or run.title
-        word = "RUNNING" if run.verdict is None else VERDICT[run.verdict].label
-        text = f"{what} by {run.room}{_step(run) if run.verdict is None else ''}"
-        return _notice(f"ELSEWHERE {word}", "badge-warn", text, "p shows the steps", width)
+        title = run.title.partition(": ")[2].partition(":")[0] or run.title
+        title, where = f"{title} by {run.room}", "ELSEWHERE "
     if run.verdict is None:
-        if run.awaits is not None:
-            return _notice("WAITING FOR YOU", "badge-warn", title, "p shows what to confirm", width)
-        return _notice("RUNNING", "badge-key", f"{title}{_step(run)}", "p shows the steps", width)
+        return _under_way(run, f"{title}{_step(run)}", width)
     sign = VERDICT[run.verdict]
     at = "" if run.ended is None else f" at {words.clock(run.ended.wall)}Z"
-    role: Role = "badge-key" if is_proved(run) else sign.badge
-    return _notice(sign.label, role, f"{title}{at}: {run.sentence}", "p shows it, a takes note", width)
+    text = f"{title}{at}" if run.room else f"{title}{at}: {run.sentence}"
+    badge: tuple[str, Role] = (f"{where}{sign.label}", "badge-key" if is_proved(run) else sign.badge)
+    if run.room:
+        badge = (badge[0], "badge-warn")
+    if now_is is not Standing.HOLDS:
+        word, role = _NO_LONGER[now_is]
+        badge = (f"{where}{word}", role)
+        text = f"{title} was {sign.word}{at}"
+    return _notice(*badge, text, "p shows it, a takes note", width)
+
+
+def _under_way(run: Run, text: str, width: int) -> Spans:
+    if run.room:
+        since = f"{text}, since {words.clock(run.started.wall)}Z"
+        return _notice("ELSEWHERE RUNNING", "badge-warn", since, "p shows the steps", width)
+    if run.awaits is not None:
+        title = run.title.partition(":")[0]
+        return _notice("WAITING FOR YOU", "badge-warn", title, "p shows what to confirm", width)
+    return _notice("RUNNING", "badge-key", text, "p shows the steps", width)
 
 
 def _step(run: Run) -> str:

@@ -27,13 +27,18 @@ class Overlay(CoveringScreen):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "close", "close", show=False)]
 
     OTHER_KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("Esc", "close"),)
-    """What else the footer names."""
+    """What else the footer names, where everything can be done."""
 
     def __init__(self, title: SafeText, moment: Moment, *, is_watch: bool) -> None:
         super().__init__()
         self.moment = moment
         self._title_text = title
         self._is_watch = is_watch
+
+    @property
+    def other_keys(self) -> tuple[tuple[str, str], ...]:
+        """What else the footer names in this mode."""
+        return self.OTHER_KEYS
 
     def body(self) -> Sequence[Widget]:
         """What the pane holds."""
@@ -58,9 +63,9 @@ class Overlay(CoveringScreen):
 
     def _show_footer(self, message: Spans) -> None:
         shown = hints(EMERGENCIES, is_watch=self._is_watch, labels={})
-        shown += [Hint(SafeText(key), SafeText(label)) for key, label in self.OTHER_KEYS]
+        shown += [Hint(SafeText(key), SafeText(label)) for key, label in self.other_keys]
         note = SafeText("".join(span.text for span in message).strip())
-        self.query_one(Footer).show(shown, note)
+        self.query_one(Footer).show(shown, note, message[0].role if message else "muted")
 
     def show_body(self) -> None:
         """Draw what the pane holds from the newest moment."""

@@ -47,6 +47,11 @@ class ProcedureScreen(Overlay):
         self._choose = choose
         self._read = read
 
+    @property
+    def other_keys(self) -> tuple[tuple[str, str], ...]:
+        """In watch mode nothing opens a dialog."""
+        return tuple(it for it in self.OTHER_KEYS if it[0] != "Enter" or not self._is_watch)
+
     def body(self) -> Sequence[Widget]:
         about = TextPanel(id="about")
         about.can_focus = False
