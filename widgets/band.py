@@ -131,6 +131,8 @@ def _stack(view: HeadlineView) -> _Item:
 def _state(view: HeadlineView) -> _Item:
     sign = TRADING[view.trading]
     word = _span(f" {sign.label} ", sign.badge)
+    if view.trading is TradingState.NO_HALT_PATH:
+        return _Item(((word,),))  # nothing is read for it, ever
     if view.trading_age is None:
         return _Item(((word, _span(" not read yet", "state-unknown")), (word,)), 6)
     age = age_text(view.trading_age)

@@ -248,8 +248,16 @@ class LogView(LineWidget, can_focus=True):
                 paint_log_line(row, self._layout, line, self._sideways, self._needle, is_marked)
         elif y == 1 and not self._ordinals:
             line.add(" ")
-            nothing = SafeText("no line matches") if self._matches is not None else self._empty
-            line.add(fit(nothing, self.size.width - 1), "muted")
+            line.add(fit(self._nothing(), self.size.width - 1), "muted")
+
+    def _nothing(self) -> SafeText:
+        """Why there is no row: a view held still may lie below all that matches."""
+        if self._matches is None:
+            return self._empty
+        above = len(self._matches) - self._lost()
+        if not above:
+            return SafeText("no line matches")
+        return SafeText(f"no line matches from here on; {above:,} above: PgUp shows them, Space the newest")
 
     def _paint_status(self, line: Line) -> None:
         if not self._following:
@@ -323,6 +331,8 @@ class LogView(LineWidget, can_focus=True):
         if wanted == before:
             if self._has_status:
                 self.touch(self._body)
+            if not wanted:
+                self.touch(1)  # what it says instead counts the matches
             return
         strips: dict[int, Strip | None] = dict(zip(before, drawn, strict=False))
         kept: list[Strip | None] = [strips.get(ordinal) for ordinal in wanted[: len(drawn)]]

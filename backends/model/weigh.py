@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
@@ -75,7 +76,8 @@ def weigh(condition: Condition, fact: Fact | None, reading: Reading[Any] | None,
     if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
         return Weighed(condition, Standing.STALE, SafeText("its own time is old or in the future"), age)
     standing = Standing.HOLDS if _is_met(condition, fact, reading, now) else Standing.FAILS
-    return Weighed(condition, standing, SafeText(f"reads {_shown(condition, reading, now)}", 300), age)
+    text = _unwatched(condition, reading, now) or f"reads {_shown(condition, reading, now)}"
+    return Weighed(condition, standing, SafeText(text, 300), age)
 
 
 def word_of(value: Any) -> str:
@@ -167,17 +169,23 @@ def _past(fact: Fact | None, reading: Reading[Any], now: Instant) -> float | Non
     return reading.observed_age(now)
 
 
+def _unwatched(condition: Condition, reading: Reading[Any], now: Instant) -> str:
+    """Of a time that is past by the clock alone: for how long that is certain, and how long to wait."""
+    certain, least = lies_back(reading, now), condition.min_age
+    if certain is None or least is None:
+        return ""
+    past = now.wall - reading.value
+    if not certain < least <= past:
+        return ""
+    watched = f"this room has watched it for only {certain:.0f} of {least:.0f} s"
+    return f"{watched}; its own time, {past:.0f} s ago, can be set: wait {math.ceil(least - certain)} s"
+
+
 def _shown(condition: Condition, reading: Reading[Any], now: Instant) -> str:
     if condition.min_age is not None or condition.max_age is not None:
         value = reading.value
         past = now.wall - value if isinstance(value, float) else reading.observed_age(now)
-        certain, least = lies_back(reading, now), condition.min_age
-        if past is None:
-            return "no time"
-        text = f"{past:.0f} s ago"
-        if least is not None and certain is not None and certain < least <= past:
-            text += f", but a clock can be set: watched here for {certain:.0f} of {least:.0f} s"
-        return text
+        return "no time" if past is None else f"{past:.0f} s ago"
     if condition.at_most is not None or condition.at_least is not None:
         number, left = counted(reading.value, condition.where)
         return "no complete count" if number is None else f"{number:g}" + (f": {left}" if left else "")

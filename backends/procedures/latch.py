@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+from msgspec.structs import replace
+
 from backends.journal.tail import NotYetError
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import Board
@@ -45,6 +47,8 @@ class Latch:
             [] if spec is None else [each for each in spec.procedures.values() if halts_trading(each, spec)]
         )
         self._halts = {each.id for each in halts}
+        self._halt = halts[0] if halts else None
+        """The one whose commands and section of the runbook go with an alarm."""
         self._counts = [(each.quiet, _proved(each)) for each in halts if each.quiet is not None]
         self._halted: Instant | None = None
         """When trading was last seen halted, while nothing has explained that it is on."""
@@ -83,7 +87,7 @@ class Latch:
             self._since, self._count, self._accepted = None, None, 0.0
         self._see_unmet(board, state, now)
         if self._ordered is not None:
-            self._raise(_unmet(self._ordered, state, now))
+            self._raise(self._about(_unmet(self._ordered, state, self._halt, now)))
         elif state is TradingState.TRADING:
             self._see_trading(board, now)
         elif self._alarm is not None and self._alarm.id == UNMET:
@@ -122,7 +126,8 @@ class Latch:
             if self._count is not None and count > self._count:
                 self._accepted += count - self._count
             self._count = count
-        self._alarm = None if not self._accepted else _accepted(self._accepted, self._since, self._alarm)
+        accepted = self._accepted
+        self._alarm = self._about(_accepted(accepted, self._since, self._alarm)) if accepted else None
 
     def _see_unmet(self, board: Board, state: TradingState, now: Instant) -> None:
         """Whether a halt that was ordered is not in force; it is forgotten only for a reason."""
@@ -162,7 +167,11 @@ class Latch:
         if explained:
             self._halted = None
         elif not (pending and now.since(board.trading.since) < PENDING):
-            self._alarm = _resumed(self._halted, now)
+            self._alarm = self._about(_resumed(self._halted, now))
+
+    def _about(self, alarm: Alarm) -> Alarm:
+        """With the section of the runbook that deals with halting."""
+        return alarm if self._halt is None else replace(alarm, section=self._halt.section)
 
     def _raise(self, alarm: Alarm) -> None:
         if self._alarm is None or (self._alarm.id, self._alarm.title) != (alarm.id, alarm.title):
@@ -204,7 +213,9 @@ def _resumed(halted: Instant, now: Instant) -> Alarm:
     )
 
 
-def _unmet(ordered: Instant, state: TradingState, now: Instant) -> Alarm:
+def _unmet(ordered: Instant, state: TradingState, halt: Procedure | None, now: Instant) -> Alarm:
+    commands = " ".join(halt.fallback.split()).removeprefix("By hand: ") if halt is not None else ""
+    by_hand = f" By hand: {commands}" if commands else ""
     word = "NOT in force" if state is TradingState.TRADING else "NOT CONFIRMED"
     return Alarm(
         id=UNMET,
@@ -213,7 +224,7 @@ def _unmet(ordered: Instant, state: TradingState, now: Instant) -> Alarm:
         cause=SafeText("the halt did not reach its switch, or was undone at once"),
         consequence=SafeText("orders may be accepted although somebody here ordered a halt"),
         response=SafeText(
-            "Halt again, or by hand. It stays told until a halt is read back or a resume done."
+            f"Halt again, or by hand. It stays told until a halt is read back or a resume done.{by_hand}"
         ),
         since=now,
         subject="trading",

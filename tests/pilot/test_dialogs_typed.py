@@ -161,7 +161,7 @@ async def test_the_minimum_halt_is_counted_down() -> None:
     )
     async with opened(app, (120, 60)) as it:
         await it.choose("resume")
-        assert "The halt is less than 60 s old. Find its cause first (reads 23 s ago)" in it.text()
+        assert "The halt is not surely 60 s old. Find its cause first (reads 23 s ago)" in it.text()
         assert "37 s to go" in it.text()
 
 
@@ -176,8 +176,9 @@ async def test_a_halt_that_no_room_has_watched_is_counted_down_from_the_first_lo
     async with opened(make_room(look, stack=platform.STACK), (120, 60)) as it:
         await it.choose("resume")
         words = " ".join(it.text().replace("│", " ").split())
-        assert "NOT SO, 50 s to go: The halt is less than 60 s old." in words
-        assert "s ago, but a clock can be set: watched here for 10 of 60 s)" in words
+        assert "NOT SO, 50 s to go: The halt is not surely 60 s old." in words
+        assert "(this room has watched it for only 10 of 60 s; its own time, " in words
+        assert "s ago, can be set: wait 50 s)" in words
 
 
 async def test_everything_must_have_held_for_a_while() -> None:

@@ -190,6 +190,13 @@ def test_hints_are_whole_or_not_there(width: int) -> None:
     assert set(words) <= {"F9", "HALT", "z", "zoom", "?", "help", "q", "quit", "dark"}
 
 
+def test_of_a_stack_without_a_halt_path_no_reading_is_awaited() -> None:
+    none = replace(VIEW, trading=TradingState.NO_HALT_PATH, trading_age=None)
+    text = plain(render_band(none, 160, 1, (160, 40))[0])
+    assert "NO HALT PATH" in text
+    assert "read" not in text.casefold().replace("read only", "")
+
+
 def test_a_note_is_seen_before_other_hints_and_cut_rather_than_left_out() -> None:
     said = SafeText("said for six seconds")
     assert plain(render_hints(HINTS, 41, said)) == " F9  HALT   ? help  said for six seconds"

@@ -199,6 +199,26 @@ async def test_a_filter_shows_its_rows_only_and_follows_them() -> None:
         assert it.ordinals[-1] == 105
 
 
+async def test_a_view_held_below_all_that_matches_says_how_many_are_above_and_how_to_see_them() -> None:
+    ring = Ring()
+    ring.fill(100)
+    app = Stage(view(ring))
+    async with app.run_test(size=(100, 10)) as pilot:
+        it = app.query_one(LogView)
+        it.tick()
+        it.follow(False)
+        matches = list(range(10, 60))
+        it.show_only(matches)
+        await pilot.pause()
+        assert "no line matches from here on; 50 above: PgUp shows them" in "\n".join(text_of(it))
+        matches += [60, 61]
+        it.tick()
+        await pilot.pause()
+        assert "52 above" in "\n".join(text_of(it))
+        it.action_page(-1)
+        assert it.ordinals[-1] == 61
+
+
 async def test_a_jump_marks_the_row_and_holds_still() -> None:
     ring = Ring()
     ring.fill(100)

@@ -36,7 +36,8 @@ GATES = (
         latches=False,
     ),
 )  # fmt: skip
-STOP = replace(HALT, id="stop-it", quiet="orders.accepted")
+BY_HAND = "By hand: stop the first.\nThen the second."
+STOP = replace(HALT, id="stop-it", quiet="orders.accepted", fallback=BY_HAND, section="Halting")
 SPEC = stack(
     id="desk",
     gates=GATES,
@@ -201,6 +202,8 @@ def test_a_halt_ordered_here_that_never_held_stays_told_until_it_is_read_back(ve
     assert after(latch, board(TRADING, 0), board(TRADING, 7, failed), board(TRADING, 900))
     assert latch.alarm is not None and (latch.alarm.id, latch.alarm.priority) == (UNMET, Priority.CRITICAL)
     assert str(latch.alarm.title) == "Halt ordered 14:13:25Z is NOT in force"
+    assert latch.alarm.response.endswith(" By hand: stop the first. Then the second.")
+    assert latch.alarm.section == "Halting"
     latch.acknowledge()
     assert after(latch, board(TRADING, 901, failed))
     assert after(latch, board(UNKNOWN, 902, failed))

@@ -82,7 +82,9 @@ def test_a_clock_set_forward_makes_no_halt_older(room: Room) -> None:
     room.clock.step_wall(3600.0)
     said = room.weighed(halted)
     assert not said.holds
-    assert str(said.text) == "reads 3610 s ago, but a clock can be set: watched here for 10 of 60 s"
+    assert str(said.text) == (
+        "this room has watched it for only 10 of 60 s; its own time, 3610 s ago, can be set: wait 50 s"
+    )
     room.clock.advance(50.0)
     assert room.weighed(halted).holds
 
