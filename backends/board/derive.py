@@ -8,7 +8,7 @@ from typing import Any
 from backends.model.board import SERVICE
 from backends.model.clock import Instant
 from backends.model.reading import Outcome, Quality, Reading
-from backends.model.safetext import SafeText
+from backends.model.safetext import NO_TEXT, SafeText
 from backends.model.service import RunState, Service
 from backends.model.stack import EchoSpec, Environment, GateSpec, Stack
 from backends.model.trading import Gate, Trading, TradingState
@@ -89,7 +89,8 @@ def _ended(spec: GateSpec, readings: Readings, now: Instant) -> Gate | None:
     if ended is None:
         return None
     what = ended.value.state.value if isinstance(ended.value, Service) else "not there"
-    return Gate(spec.fact, spec.label, SafeText(what), TradingState.HALTED, SafeText(f"is {what}"))
+    word = SafeText(what)
+    return Gate(spec.fact, spec.label, word, TradingState.HALTED, SafeText(f"is {what}"), word)
 
 
 def _gate(spec: GateSpec, reading: Reading[Any] | None, now: Instant) -> Gate:
@@ -107,7 +108,9 @@ def _gate(spec: GateSpec, reading: Reading[Any] | None, now: Instant) -> Gate:
         why = SafeText("its own timestamp cannot be trusted")
         return Gate(spec.fact, spec.label, raw_word(reading), TradingState.UNKNOWN, why)
     word = raw_word(reading)
-    return Gate(spec.fact, spec.label, word, _meaning(spec, word), SafeText(f"reads {word}"))
+    state, why = _meaning(spec, word), SafeText(f"reads {word}")
+    idle = SafeText(spec.idle) if state is TradingState.HALTED else NO_TEXT
+    return Gate(spec.fact, spec.label, word, state, why, idle)
 
 
 def _heard(reading: Reading[Any]) -> Instant:

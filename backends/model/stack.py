@@ -113,6 +113,8 @@ class GateSpec(Struct, frozen=True):
     """Once closed it is open again only by somebody's deed; False for one that closes and opens by itself."""
     service: str | None = None
     """What trades behind it: the gate is halted while that service does not run, whatever it last said."""
+    idle: str = ""
+    """What its halted words mean where they say that nothing runs; empty where they are somebody's halt."""
     reassert: Reassertion | None = None
     """None for a gate that is only watched."""
 

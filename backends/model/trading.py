@@ -7,7 +7,7 @@ from enum import Enum
 from msgspec import Struct
 
 from backends.model.clock import Instant
-from backends.model.safetext import SafeText
+from backends.model.safetext import NO_TEXT, SafeText
 
 
 class TradingState(Enum):
@@ -29,6 +29,8 @@ class Gate(Struct, frozen=True):
     """The platform's own word, None when it was not read."""
     state: TradingState
     because: SafeText
+    idle: SafeText = NO_TEXT
+    """What to call it when it is halted only because nothing runs there that could trade."""
 
 
 class Trading(Struct, frozen=True):

@@ -200,6 +200,7 @@ def _gate(item: schema.GateRow) -> GateSpec:
         missing_note=item.missing_note,
         latches=item.latches,
         service=item.service,
+        idle=item.idle,
         reassert=(
             Reassertion(item.reassert.by, item.reassert.since, item.reassert.released)
             if item.reassert is not None

@@ -157,6 +157,8 @@ class GateRow(Strict):
     """Whether it stays closed until somebody opens it; false for a gate that closes and opens by itself."""
     service: str | None = None
     """What trades behind it: halted while that service does not run."""
+    idle: Annotated[str, Meta(max_length=16)] = ""
+    """What to show instead of HALTED, for a gate that counts what runs: ``none runs``."""
     reassert: ReassertRow | None = None
 
 

@@ -103,6 +103,15 @@ def test_a_halted_gate_shows_our_word_and_the_platforms_own() -> None:
     assert texts(row_of("kill.state", board, 30))[2] == "HALTED ENGAGED"
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_where_only_nothing_runs_the_word_for_a_halt_is_not_used(width: int) -> None:
+    board = scenes.halted(NOW)
+    gates = tuple(replace(gate, idle=SafeText("none runs")) for gate in board.trading.gates)
+    told = texts(row_of("kill.state", replace(board, trading=replace(board.trading, gates=gates)), width))
+    assert told[2] == "none runs"
+    assert not any("HALTED" in text for text in told)
+
+
 def test_the_last_good_value_stands_beside_its_failure() -> None:
     row = row_of("orders.open", scenes.failed(NOW))
     assert "was 14" in texts(row)

@@ -85,6 +85,13 @@ def test_the_halt_is_complete_only_without_live_order_processes(
     assert because.startswith(said)
 
 
+@pytest.mark.parametrize(("count", "word"), [(0, "none runs"), (2, "")])
+def test_no_live_order_process_is_no_halt(stack: Stack, count: int, word: str) -> None:
+    readings = {"mode": ok("mode", SafeText("auto")), "orders.live": ok("orders.live", count)}
+    gates = trading(stack, readings, START, None).gates
+    assert [str(gate.idle) for gate in gates] == ["", word]
+
+
 def test_every_program_that_can_send_orders_is_looked_for(stack: Stack) -> None:
     for fact in ("orders.live", "orders.processes", "env.exec_live", "env.dry_off"):
         assert set(getattr(stack.facts[fact].query, "target", "").split("|")) == set(ORDERS)
@@ -108,10 +115,10 @@ def test_what_sends_real_orders_makes_the_environment_live(stack: Stack) -> None
         (ok("mode", SafeText("HALT")), "mode-unknown", "typing error"),
         (ok("mode", SafeText("paper")), "mode-same-as-auto", "Slack"),
         (ok("mode", SafeText("auto")), None, ""),
-        (ok("mode", SafeText("halt")), None, ""),
+        (ok("mode", SafeText("halt")), "mode-halted", "Halt reason"),
     ],
 )
-def test_a_change_of_mode_is_one_alarm_that_names_who_likely_did_it(
+def test_a_mode_that_is_not_auto_is_one_alarm_that_names_who_likely_did_it(
     stack: Stack, reading: Any, alarm: str | None, cause: str
 ) -> None:
     readings = never([(key, stack.sources[fact.source], 1.0) for key, fact in stack.facts.items()], START)

@@ -206,6 +206,7 @@ def test_a_trader_whose_container_has_ended_is_halted_whatever_it_said_last():
     said = {"one_state": run, "two_state": stop}
     ended = bots(**said, **{"service:one": container("one", RunState.EXITED)})
     assert ended.state is TradingState.HALTED and "one is exited" in ended.because
+    assert [str(gate.idle) for gate in ended.gates] == ["exited", ""]
     assert bots(**said, **{"service:one": missing("service:one")}).state is TradingState.HALTED
     for doubtful in (container("one", RunState.RUNNING), container("one", RunState.EXITED, later(-60)),
                      container("one", RunState.PAUSED), failed("service:one")):  # fmt: skip

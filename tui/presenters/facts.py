@@ -37,6 +37,13 @@ _GATE_WORDS: dict[TradingState, tuple[str, str, Role]] = {
 _NO_WORD: tuple[str, str, Role] = ("UNKNOWN", "UNKNOWN", "state-unknown")
 
 
+def _gate_words(gate: Gate) -> tuple[str, str, Role]:
+    """Short and long. HALTED is said of a halt alone, not of what only does not run."""
+    if gate.idle:
+        return gate.idle, gate.idle, "text"
+    return _GATE_WORDS.get(gate.state, _NO_WORD)
+
+
 def columns(width: int) -> tuple[Column, ...]:
     """The columns for a pane that wide."""
     sign = Column("sign", NO_TEXT, 4 if is_ascii() else 1)
@@ -200,7 +207,7 @@ def _wide(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Le
         is_told = gate is None and fact.type is not ValueType.TIME
         raw = NO_TEXT if is_told else words.raw(reading.value)
     if gate is not None and words.is_current(reading, now):
-        _, text, role = _GATE_WORDS.get(gate.state, _NO_WORD)
+        _, text, role = _gate_words(gate)
         value = Cell(SafeText(text), role, value.is_changed)
     start = _start(fact, reading, level, now)
     note = Cell(_note(fact, reading, value), "muted")
@@ -235,8 +242,8 @@ def _start(fact: Fact, reading: Reading[Any] | None, level: Level, now: Instant)
 
 
 def _gate_cell(gate: Gate, value: Cell) -> Cell:
-    short, _, role = _GATE_WORDS.get(gate.state, _NO_WORD)
-    return Cell(SafeText(f"{short} {gate.raw or 'no key'}"), role, value.is_changed)
+    short, _, role = _gate_words(gate)
+    return Cell(SafeText(short if gate.idle else f"{short} {gate.raw or 'no key'}"), role, value.is_changed)
 
 
 def _note(fact: Fact, reading: Reading[Any] | None, value: Cell) -> SafeText:
