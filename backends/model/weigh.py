@@ -172,7 +172,7 @@ def _past(fact: Fact | None, reading: Reading[Any], now: Instant) -> float | Non
 def _unwatched(condition: Condition, reading: Reading[Any], now: Instant) -> str:
     """Of a time that is past by the clock alone: for how long that is certain, and how long to wait."""
     certain, least = lies_back(reading, now), condition.min_age
-    if certain is None or least is None:
+    if certain is None or least is None or not isinstance(reading.value, float):
         return ""
     past = now.wall - reading.value
     if not certain < least <= past:

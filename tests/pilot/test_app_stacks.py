@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
 
-from backends.model.procedure import Verdict
+from backends.model.procedure import Procedure, Verdict
 from tests.pilot import scenes, world
 from tests.pilot.fake_engine import FakeEngine
 from tests.pilot.rooms import Scene, make_room, opened
@@ -72,15 +72,18 @@ async def test_one_stack_alone_says_so() -> None:
         assert "there is only this stack" in room.text()
 
 
-def no_halt_path(app: ControlRoom) -> ControlRoom:
-    """The first of the two stacks has no procedure at all."""
-    app.engine.stacks = (replace(world.STACK, procedures={}), app.engine.stacks[1])  # type: ignore[misc]  # a fake
-    app.stack = app.engine.stacks[0]
+def without_halt(**procedures: Procedure) -> ControlRoom:
+    """The first of the two stacks has no halt, only these."""
+    app = two_stacks()
+    engine = app.engine
+    assert isinstance(engine, FakeEngine)
+    app.stack = replace(world.STACK, procedures=procedures)
+    engine.stacks = (app.stack, engine.stacks[1])
     return app
 
 
 async def test_what_is_said_of_one_stack_names_it_and_is_not_seen_on_another() -> None:
-    async with inside(no_halt_path(two_stacks())) as room:
+    async with inside(without_halt()) as room:
         await room.press("f9")
         await room.settle()
         assert "trading-platform: NO HALT PATH, nothing sent; e lists its own procedures" in room.text()
@@ -91,12 +94,8 @@ async def test_what_is_said_of_one_stack_names_it_and_is_not_seen_on_another() -
 
 
 async def test_a_dialog_says_it_too_when_the_emergency_key_has_no_procedure() -> None:
-    app = no_halt_path(two_stacks())
-    halt = world.STACK.procedures["halt"]
-    other = replace(halt, id="other")
-    app.stack = replace(app.stack, procedures={"other": other})
-    app.engine.stacks = (app.stack, app.engine.stacks[1])  # type: ignore[misc]  # a fake
-    async with inside(app) as room:
+    other = replace(world.STACK.procedures["halt"], id="other")
+    async with inside(without_halt(other=other)) as room:
         await room.choose("other")
         await room.press("f9")
         assert "NO HALT PATH, nothing sent" in room.text()
