@@ -59,6 +59,7 @@ class Message(Struct, frozen=True):
     text: SafeText
     role: Role
     at: Instant
+    seconds: float
 
 
 class ControlRoom(SteadyApp, inherit_bindings=False):
@@ -188,6 +189,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             return True
         if isinstance(screen, KeyedScreen) and (screen.takes_keys or event.key == "escape"):
             return screen.take_key(event)
+        if isinstance(screen, MainScreen):
+            self._emergencies.heard(event.key)
         return False
 
     def drawn(self, screen: Screen[Any]) -> None:
@@ -209,12 +212,12 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         elif isinstance(screen, MainScreen):
             screen.show(moment, self._headline(moment), self._notice(moment))
 
-    def say(self, text: str, role: Role = "strong") -> None:
-        """Show a message about the stack on screen for a few seconds, before whatever stands in its line;
+    def say(self, text: str, role: Role = "strong", seconds: float = SAID_FOR) -> None:
+        """Show a message about the stack on screen for so many seconds, before whatever stands in its line;
         one that comes later is not covered. In a dialog it is a remark; the palette gives way."""
         if not isinstance(self.screen, MainScreen | CoveringScreen):
             self.pop_screen()
-        self._message = Message(self.stack.id, SafeText(text), role, self.clock.now())
+        self._message = Message(self.stack.id, SafeText(text), role, self.clock.now(), seconds)
         if isinstance(self.screen, KeyedScreen):
             self.screen.remark(text)
         self.call_after_refresh(self.redraw)
@@ -387,7 +390,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def _said(self, moment: Moment, after: Instant | None = None) -> Spans:
         """The message about that stack as long as it stays, if it was said after that."""
         it = self._message
-        if it is None or it.stack != moment.stack.id or moment.now.since(it.at) >= SAID_FOR:
+        if it is None or it.stack != moment.stack.id or moment.now.since(it.at) >= it.seconds:
             return ()
         if after is not None and it.at.mono < after.mono:
             return ()

@@ -13,6 +13,7 @@ from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import SafeText
 from tui.actions import EMERGENCIES, Action, Way, action, key_text, way_from_list, way_of
 from tui.desk import Desk, running
+from tui.dialogs.arming import IDLE_SECONDS
 from tui.dialogs.key_dialog import KeyDialog
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
 from tui.dialogs.typed_dialog import TypedDialog
@@ -26,6 +27,9 @@ REFUSAL_PERIOD = 1.0
 
 _READ_ONLY: Final = "WATCH – READ ONLY: {} is not possible here"
 
+MISSED_FOR = 60.0
+"""Seconds for which the room says that a question closed by itself: long enough to look up again."""
+
 
 class Front(Protocol):
     """What it needs of the app."""
@@ -35,7 +39,7 @@ class Front(Protocol):
 
     def moment(self, stack: str | None = None) -> Moment: ...
 
-    def say(self, text: str, role: Role = "strong") -> None: ...
+    def say(self, text: str, role: Role = "strong", seconds: float = ...) -> None: ...
 
     def put_on_top(self, screen: Screen[None]) -> None: ...
 
@@ -67,6 +71,19 @@ class Emergencies:
         self._drills = drills
         self._is_watch = is_watch
         self._last_refusal: float | None = None
+        self._missed: tuple[str, str, float] | None = None
+        """Of the last question that closed by itself: what would have confirmed it, what is said, until
+        when."""
+
+    def heard(self, key: str) -> None:
+        """A key of the main screen. To the one that would have confirmed a question which has closed by
+        itself the answer is that it has."""
+        if self._missed is None:
+            return
+        confirm, text, until = self._missed
+        left = until - self._app.moment().now.mono
+        if left > 0 and key.removeprefix("upper_").lower() == confirm:
+            self._app.say(text, "state-warn", left)
 
     def press(self, it: Action) -> None:
         """The key of an emergency action was pressed, wherever the keyboard was."""
@@ -178,7 +195,17 @@ class Emergencies:
         run: Run | None,
         params: Mapping[str, str] | None = None,
     ) -> None:
+        self._missed = None
         drilled = drilled_text(self._drills.last(moment.stack.id, procedure.id), moment.now)
         make = DIALOGS[procedure.risk]
         dialog = make(moment, procedure, way, self._engine, self._desk, run, params or {}, SafeText(drilled))
+        dialog.on_idle = self._say_missed
         self._app.put_on_top(dialog)
+
+    def _say_missed(self, dialog: ProcedureDialog) -> None:
+        """A question closed by itself: whoever looks up again must not believe that it was confirmed."""
+        way = dialog.way
+        again = f"{key_text(way.opener)} opens it again" if way.opener else "choose it again from the list"
+        text = f"{dialog.verb} dialog closed after {IDLE_SECONDS:.0f} s: nothing was sent; {again}"
+        self._missed = (way.confirm, text, self._app.moment().now.mono + MISSED_FOR)
+        self._app.say(text, "state-warn", MISSED_FOR)

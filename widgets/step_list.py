@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from backends.model.procedure import Run, StepResult, StepState
@@ -16,14 +16,19 @@ _SIGN: Final = 18
 """Cells for sign and word; the longest is ``[>>] acknowledged``."""
 
 
-def step_lines(steps: Sequence[StepResult]) -> list[Spans]:
-    """A line for each step, and below it what was read back or, failing that, what the service said."""
+NO_REMARKS: Final[Mapping[str, str]] = {}
+
+
+def step_lines(steps: Sequence[StepResult], remarks: Mapping[str, str] = NO_REMARKS) -> list[Spans]:
+    """A line for each step, and below it what was read back or, failing that, what the service said.
+    ``remarks`` are said beside the steps of those ids."""
     lines: list[Spans] = []
     for step in steps:
         sign = STEP[step.state]
-        took = f"  {step.took:.2f} s" if step.took is not None else ""
+        beside = f"  {step.took:.2f} s" if step.took is not None else ""
+        beside += f"  {remarks[step.step]}" if step.step in remarks else ""
         label = SafeText(fit(sign.label, _SIGN))
-        lines.append((Span(label, sign.role), Span(SafeText(step.title)), Span(SafeText(took), "muted")))
+        lines.append((Span(label, sign.role), Span(SafeText(step.title)), Span(SafeText(beside), "muted")))
         indent = SafeText(" " * _SIGN)
         if step.evidence:
             role = sign.role if step.state is not StepState.VERIFIED else "muted"
@@ -34,9 +39,10 @@ def step_lines(steps: Sequence[StepResult]) -> list[Spans]:
     return lines
 
 
-def run_lines(run: Run) -> list[Spans]:
-    """The steps of a run, then the verdict and what it means; no verdict while it runs."""
-    lines = step_lines(run.steps)
+def run_lines(run: Run, remarks: Mapping[str, str] = NO_REMARKS) -> list[Spans]:
+    """The steps of a run with ``remarks`` beside them, then the verdict and what it means; no verdict while
+    it runs."""
+    lines = step_lines(run.steps, remarks)
     lines.append(())
     if run.verdict is None:
         lines.append((Span(SafeText("RUNNING"), "accent"),))

@@ -24,7 +24,7 @@ def sequence_sentence(
 ) -> SafeText:
     """``RESUMED. Kill switch reads ACTIVE, 0.8 s``; ``NOT RESUMED. Step 2 of 3, …: refused; 1 step done``."""
     if verdict is Verdict.DRY_RUN:
-        text = f"DRY RUN, nothing was sent: {len(results)} steps, plan {plan.hash}"
+        text = f"DRY RUN, nothing was sent: {_number(results)}, plan {plan.hash}"
         return SafeText(text + (f". It would be refused now: {'; '.join(why)}" if why else ""), LIMIT)
     if verdict is Verdict.REFUSED:
         return SafeText(f"REFUSED: {'; '.join(why)}", LIMIT)
@@ -32,7 +32,7 @@ def sequence_sentence(
     done = [result for result in results if result.state is StepState.VERIFIED]
     if verdict in (Verdict.VERIFIED, Verdict.ALREADY):
         last = done[-1].evidence if done else None
-        parts.append(f"{last or f'{len(results)} steps'}, {took:.1f} s")
+        parts.append(f"{last or _number(results)}, {took:.1f} s")
     elif done:
         parts.append(f"done and proved: {', '.join(result.title for result in done)}")
     return SafeText(f"{opening(plan.procedure, verdict)}. {'; '.join((*parts, *gates))}", LIMIT)
@@ -51,3 +51,7 @@ def _missed(plan: Plan, results: Sequence[StepResult], sources: Mapping[str, Sou
             told = f": {source.title if source else 'it'}: {said}"
         seen = f"; {result.evidence}" if result.evidence else ""
         yield f"step {number} of {len(results)}, {result.title}{told}{seen}"
+
+
+def _number(results: Sequence[StepResult]) -> str:
+    return "1 step" if len(results) == 1 else f"{len(results)} steps"

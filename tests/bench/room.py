@@ -23,7 +23,7 @@ TRIALS = 60
 REST = 20.0
 """Seconds over which processor and bytes are taken."""
 RING = 100_000
-DIALOG_WORDS = "Will NOT"
+DIALOG_WORDS = "Know that"
 """On the screen while the stop dialog is, from question to verdict, and at no other time."""
 
 START = Measure("start", "start to first frame", "ms")

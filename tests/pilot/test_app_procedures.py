@@ -13,6 +13,7 @@ from backends.engine import Mode
 from backends.journal.drills import RECORDS, DrillBook
 from backends.model.alarm import Priority
 from backends.model.clock import Instant
+from backends.model.condition import Condition
 from backends.model.procedure import RiskClass, Run, StepResult, StepState, Verdict
 from backends.model.safetext import SafeText
 from backends.procedures.latch import ALARM
@@ -54,6 +55,16 @@ async def test_every_procedure_is_listed_under_its_class_with_what_stands_agains
         assert "Trading is not halted (+1)" in text
         assert "nothing: never kept back" in text
         assert it.engine.submitted == []
+
+
+def test_what_stands_against_it_is_its_first_sentence_and_no_dot_in_a_name_ends_it() -> None:
+    now = Instant(1000.0, 1_790_000_000.0)
+    why = "The switch is not in .env yet. Set it there."
+    condition = Condition("flag", "orders.open", why, equals=("9",))
+    procedure = replace(world.HALT, risk=RiskClass.ROUTINE, requires=(condition,))
+    stack = replace(world.STACK, procedures={"halt": procedure})
+    (row,) = [row for row in rows(stack, world.fresh(now), now, DrillBook(None)) if isinstance(row, Row)]
+    assert "The switch is not in .env yet" in [cell.text for cell in row.cells]
 
 
 async def test_the_mouse_opens_no_dialog_from_the_list_and_none_starts_from_the_palette() -> None:

@@ -21,11 +21,11 @@ NINE_FIELDS = (
     "redis://127.0.0.1:6379/0  key kill_switch:state",
     "read 0.",
     "1. Engage the kill switch in Redis",
-    "cancel open orders",
+    "Open orders stay.",
     "by resume",
     "docker exec -it trading_platform_redis redis-cli",
 )
-"""Action, class, environment, targets, state with its age, steps, what will not happen, undo, fallback."""
+"""Action, class, environment, targets, state with its age, steps, what it leaves, undo, fallback."""
 
 
 @pytest.mark.parametrize("scene", ["fresh", "failed", "halted", "conflict", "hostile"])
@@ -137,17 +137,14 @@ async def test_the_mouse_confirms_nothing_wherever_it_clicks() -> None:
         assert room.dialog.stage is Stage.QUESTION
 
 
-async def test_thirty_seconds_without_a_key_close_it_and_the_journal_knows() -> None:
-    async with opened(make_room()) as room:
+async def test_a_step_that_was_not_needed_says_by_what_it_was_proved() -> None:
+    async with opened(make_room(), (120, 40)) as room:
         await room.open_dialog()
-        await room.pass_time(29)
-        assert "closes in 1 s" in room.text()
-        await room.press("up")
-        await room.pass_time(29)
-        assert room.dialog.stage is Stage.QUESTION
-        await room.pass_time(1.1)
-        assert isinstance(room.app.screen, MainScreen)
-        assert [event for event, *_ in room.engine.recorded] == ["abandoned"]
+        await room.press("h")
+        states = (StepState.VERIFIED, StepState.SKIPPED)
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.VERIFIED, states=states))
+        await room.settle()
+        assert "Engage it through the orchestrator  not needed: proved already by step 1" in room.text()
 
 
 async def test_escape_leaves_things_as_they_are_and_the_journal_knows() -> None:
@@ -224,7 +221,7 @@ async def test_a_proved_halt_says_by_what_and_its_line_stays_until_noted() -> No
         text = room.text()
         assert "VERIFIED" in text
         assert "reads ENGAGED on a second connection" in text
-        assert "cancel open orders" in text
+        assert "Open orders stay." in text
         await room.press("escape")
         await room.settle()
         assert "VERIFIED" in room.text()

@@ -17,7 +17,7 @@ from tui.screens.main import MainScreen
 from tui.screens.procedures import ProcedureScreen
 from widgets.grid import Grid
 
-NINE = ("Class", "Effect", "State now", "Targets", "Steps", "Proof", "Will NOT", "Undo", "If it fails")
+NINE = ("Class", "Effect", "State now", "Targets", "Steps", "Proof", "Know that", "Undo", "If it fails")
 """The title has action and environment."""
 
 LOOKED_AT = (

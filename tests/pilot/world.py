@@ -81,7 +81,7 @@ HALT = Procedure(
     title="Halt trading",
     risk=RiskClass.STOP,
     summary="No new order passes the gateway from the next check on; open orders stay at the broker.",
-    will_not=("cancel open orders", "close positions", "stop any container"),
+    will_not=("Open orders stay.", "Positions stay.", "No container is stopped."),
     fallback=(
         "docker exec -it trading_platform_redis redis-cli\n"
         "  GET kill_switch:state\n"

@@ -132,7 +132,7 @@ def told(world: DemoWorld, tmp_path_factory: pytest.TempPathFactory) -> Told:
         terminal.press("h")
         terminal.wait_for("VERIFIED", 10)
         terminal.press("escape")
-        terminal.wait_for(lambda text: "HALTED" in text and "Will NOT" not in text, 10)
+        terminal.wait_for(lambda text: "HALTED" in text and "Know that" not in text, 10)
         terminal.press("q")
         terminal.wait_end(15)
     finally:

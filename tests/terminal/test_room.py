@@ -79,7 +79,7 @@ def test_two_keys_halt_trading_and_the_verdict_is_on_the_screen(world: DemoWorld
         terminal.wait_for("VERIFIED", 10)
         assert kill_state(world) == "ENGAGED"
         terminal.press("escape")
-        terminal.wait_for(lambda text: "HALTED" in text and "Will NOT" not in text, 10)
+        terminal.wait_for(lambda text: "HALTED" in text and "Know that" not in text, 10)
         terminal.press("q")
         assert terminal.wait_end(10) == 0
     finally:
@@ -140,7 +140,7 @@ def test_a_terminal_that_tells_no_size_gets_the_usual_one(demo_world: DemoWorld)
     try:
         terminal.wait_for("1 Containers", 30)
         terminal.press("f9")
-        terminal.wait_for("Will NOT", 10)
+        terminal.wait_for("Know that", 10)
         terminal.popen.send_signal(signal.SIGTERM)
         assert terminal.wait_end(10) == 128 + signal.SIGTERM
     finally:

@@ -23,7 +23,7 @@ WIDTH, LINES = 77, 20
 FORM = {RiskClass.MARKET: 3, RiskClass.DEGRADE: 2, RiskClass.RESTORE: 4}
 """Lines that are typed into, and one that says what is missing."""
 
-LABELS = ("Class", "Effect", "State now", "Targets", "Steps", "Proof", "Will NOT", "Undo", "If it fails")
+LABELS = ("Class", "Effect", "State now", "Targets", "Steps", "Proof", "Know that", "Undo", "If it fails")
 
 EVERY = [
     pytest.param(stack, procedure, id=f"{stack.id}-{procedure.id}")

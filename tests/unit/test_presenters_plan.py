@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from backends.model.board import Board
 from backends.model.clock import Instant
+from backends.model.condition import Each
+from backends.model.fact import Table
 from backends.model.procedure import Procedure, RiskClass, Verdict
 from backends.model.trading import TradingState
 from tests.pilot import scenes, world
@@ -43,7 +45,7 @@ def test_it_fits_the_room_there_is_and_keeps_a_line_about_everything(height: int
         "Targets",
         "Steps",
         "Proof",
-        "Will NOT",
+        "Know that",
         "Undo",
     ):
         assert label in told
@@ -52,7 +54,7 @@ def test_it_fits_the_room_there_is_and_keeps_a_line_about_everything(height: int
 
 def test_with_room_enough_nothing_is_cut() -> None:
     told = text(plan_lines(ask(world.fresh(NOW)), 100, 60))
-    assert told.count("…") == told.count("Oldest open o…") == 1
+    assert "…" not in told
     for line in HALT.fallback.splitlines():
         assert line.strip() in told
 
@@ -61,6 +63,36 @@ def test_a_word_too_many_is_cut_where_one_sees_it() -> None:
     long = replace(HALT, fallback="\n".join(f"step {n}" for n in range(40)))
     lines = plan_lines(ask(world.fresh(NOW), long), 76, 20)
     assert "step 0 …" in text(lines)
+
+
+@given(height=st.integers(min_value=18, max_value=40), width=st.integers(min_value=73, max_value=137))
+def test_the_first_command_by_hand_and_what_is_left_stay_whole_when_it_is_tight(
+    height: int, width: int
+) -> None:
+    steps = tuple(replace(HALT.steps[0], id=f"s{n}", title=f"Stop part {n} of the desk") for n in range(14))
+    left = ("Open orders stay at the broker and can still fill until somebody cancels them there.", "More.")
+    by_hand = "By hand, if it is undone or ignored, only 1 helps; else:\n1. docker stop one two\n2. curl it"
+    it = replace(HALT, steps=steps, will_not=left, fallback=by_hand)
+    told = " ".join(text(plan_lines(ask(world.fresh(NOW), it), width, height)).split())
+    assert "only 1 helps; else: 1. docker stop one two" in told
+    assert left[0] in told
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [((), "for none now"), ((("AAPL",),), "for one now, AAPL"), ((("A",), ("B",)), "for 2 now, A, B")],
+)
+def test_a_repeated_step_says_for_how_many_in_plain_words(
+    rows: tuple[tuple[str, ...], ...], said: str
+) -> None:
+    each = Each("orders.list", ("symbol",))
+    step = replace(HALT.steps[0], title="Cancel all in $symbol", each=each)
+    board = world.fresh(NOW)
+    table = Table(("symbol",), rows, len(rows))
+    reading = replace(board.readings["orders.open"], value=table)
+    board = replace(board, readings={**board.readings, "orders.list": reading})
+    told = text(plan_lines(ask(board, replace(HALT, steps=(step,))), 100, 60))
+    assert f"1. Cancel all in SYMBOL: {said}" in told
 
 
 def test_a_procedure_that_cannot_be_undone_says_so() -> None:
@@ -87,6 +119,15 @@ def test_what_is_not_stopped_says_whom_to_call() -> None:
     run = scenes.run(NOW, Verdict.FAILED)
     assert "Phone the venue or broker: +1 555 0100" in text(failure_lines(HALT, run, 76, "+1 555 0100"))
     assert "printed card" in text(failure_lines(HALT, run, 76))
+
+
+def test_the_way_by_hand_is_named_once_and_broken_at_spaces() -> None:
+    long = " ".join(f"container_number_{n}" for n in range(12))
+    told = text(failure_lines(replace(HALT, fallback=f"By hand: docker stop {long}"), None, 76))
+    assert "By hand" not in told
+    first, *rest = told[told.index("   docker stop") :].splitlines()[:4]
+    assert all(len(each) <= 76 and each.startswith("     container_number_") for each in rest)
+    assert " ".join(" ".join([first, *rest]).split()) == f"docker stop {long}"
 
 
 def test_other_classes_have_their_own_word() -> None:

@@ -96,6 +96,7 @@ def test_no_such_key_is_an_answer_until_it_is_old() -> None:
         ("gateway.dry_run", False, "false"),
         ("kill.state", SafeText(""), "(empty)"),
         ("orders.open", Table(("a",), (), 7), "7 rows"),
+        ("orders.open", Table(("a",), (), 1), "1 row"),
     ],
 )
 def test_a_value_is_written_with_its_unit(key: str, value: object, text: str) -> None:

@@ -7,7 +7,7 @@ run: closing it cancels nothing. How it is confirmed is the business of a subcla
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import ClassVar, Final
 
@@ -41,6 +41,9 @@ _LEAST = (76, 22)
 _WHOLE = 10_000
 """Lines: nothing is cut, and what does not fit is scrolled to."""
 
+_WIDEST = 140
+"""Cells it grows to, for lines the eye can follow; the style sheet says the same. It takes all lines."""
+
 _ROOMY = 30
 """Lines from which the header has two of them."""
 
@@ -63,9 +66,6 @@ class ProcedureDialog(KeyedScreen):
 
     AUTO_FOCUS: ClassVar[str] = "#text"
 
-    BOX: ClassVar[tuple[int, int]] = (104, 34)
-    """Widest and highest it grows, in cells; the style sheet says the same."""
-
     def __init__(
         self,
         moment: Moment,
@@ -84,6 +84,8 @@ class ProcedureDialog(KeyedScreen):
         self.way = way
         self.stage = Stage.QUESTION if run is None else Stage.RUNNING
         self.operation: str | None = None if run is None else run.operation
+        self.on_idle: Callable[[ProcedureDialog], None] = lambda _: None
+        """Told when the question has closed by itself."""
         self._opened_in = trading_now(moment.board, moment.now).state
         self._engine = engine
         self._desk = desk
@@ -158,9 +160,14 @@ class ProcedureDialog(KeyedScreen):
         if self.operation is not None:
             found = (run for run in moment.board.runs if run.operation == self.operation)
             self._run = next(found, self._run) or self._attached(moment)
+        before = self.stage
         self._settle_stage()
+        if self.stage is not before:
+            # It was about a key of the stage before.
+            self._remark = ""
         if self.stage is Stage.QUESTION and self.idle_left() <= 0:
             self._close("abandoned", "dialog closed by itself after 30 s without a key; nothing was done")
+            self.on_idle(self)
             return
         if not self.stands:
             return
@@ -299,8 +306,7 @@ class ProcedureDialog(KeyedScreen):
         if self.has_class("-small"):
             return width - 1, max(1, height - 1)
         header = 1 if height < _ROOMY else 2
-        widest, tallest = self.BOX
-        return min(width, widest) - 3, min(height - header, tallest) - 3
+        return min(width, _WIDEST) - 3, height - header - 3
 
     def checks(self) -> Checks:
         """The preconditions as they stand."""

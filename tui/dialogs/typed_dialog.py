@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import Final
 
 from msgspec.structs import replace
 from textual import events
@@ -19,7 +19,7 @@ from tui.dialogs.procedure_dialog import ProcedureDialog
 from tui.dialogs.prompt import button_line
 from tui.dialogs.second_person import SecondPerson
 from tui.moment import Moment
-from tui.presenters.block import LABEL, block, line
+from tui.presenters.block import block, label_cells, line
 from widgets.band import HeadlineView
 from widgets.cells import fit, tail
 from widgets.roles import Role
@@ -34,8 +34,6 @@ SECOND: Final = "second"
 class TypedDialog(ProcedureDialog):
     """The keyboard starts on Cancel. Enter goes on to the next line, and confirms only on the last button,
     when all that is demanded is typed and everything holds; the engine judges the same once more."""
-
-    BOX: ClassVar[tuple[int, int]] = (112, 56)
 
     _second: SecondPerson | None = None
     _said = ""
@@ -212,8 +210,9 @@ class TypedDialog(ProcedureDialog):
 
     def _entry_line(self, entry: Entry, width: int) -> Spans:
         is_here = self._form.focus == entry.id
-        label = Span(SafeText(f"{'▌' if is_here else ' '}{fit(entry.label, LABEL - 1)} "), "accent")
-        room = max(8, width - LABEL - 2)
+        cells = label_cells(width)
+        label = Span(SafeText(f"{'▌' if is_here else ' '}{fit(entry.label, cells - 1)} "), "accent")
+        room = max(8, width - cells - 2)
         if entry.id == SECOND and self._second is not None:
             text, role = self._second.line(self._moment.now)
             return (label, Span(SafeText(fit(text, room)), role))

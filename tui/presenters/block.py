@@ -11,8 +11,13 @@ from widgets.cells import fit
 from widgets.roles import Role
 from widgets.span import Span, Spans, wrap
 
-LABEL = 15
-"""Cells of the label column."""
+_WIDE = 100
+"""Cells of text from which no label is cut."""
+
+
+def label_cells(width: int) -> int:
+    """Cells of the label column in so many cells of text."""
+    return 24 if width >= _WIDE else 15
 
 
 def block(label: str, text: object, width: int, role: Role = "text") -> list[Spans]:
@@ -22,9 +27,10 @@ def block(label: str, text: object, width: int, role: Role = "text") -> list[Spa
 
 def spans_block(label: str, spans: Spans, width: int) -> list[Spans]:
     """The same for a text of several roles."""
-    lines = wrap(spans, max(8, width - LABEL - 1))
-    first = Span(SafeText(f" {fit(label, LABEL - 1)} "), "muted")
-    rest = Span(SafeText(" " * (LABEL + 1)))
+    cells = label_cells(width)
+    lines = wrap(spans, max(8, width - cells - 1))
+    first = Span(SafeText(f" {fit(label, cells - 1)} "), "muted")
+    rest = Span(SafeText(" " * (cells + 1)))
     return [((first if number == 0 else rest), *line) for number, line in enumerate(lines)]
 
 

@@ -75,18 +75,31 @@ def _sections(it: Question, width: int, *, is_dense: bool) -> Iterator[Section]:
     yield from _facts(it, width, is_dense=is_dense)
     yield from check_sections(it.checks, it.stack, it.board, it.now, width, is_dense=is_dense)
     yield from _parts("Targets", _targets(it), 4, width, is_dense=is_dense)
-    yield from _parts(
-        "Steps", _steps(it, is_dense=is_dense), 1 if is_dense else 5, width, is_dense=is_dense, stays=3
-    )
+    steps = _steps(it, is_dense=is_dense)
+    # Of a stop the way by hand comes before the last of its steps.
+    kept = 0 if procedure.risk is RiskClass.STOP else len(steps)
+    yield from _parts("Steps", steps, 1 if is_dense else 5, width, is_dense=is_dense, stays=3, keeps=kept)
     yield Section(block("Proof", proof_text(it.stack, procedure, it.params), width), 3)
-    will_not = procedure.will_not or ("nothing named",)
-    yield from _parts("Will NOT", will_not, 6, width, is_dense=is_dense, role="strong")
+    yield from _parts(words.KNOW, _left_so(it), 6, width, is_dense=is_dense, role="strong", keeps=1)
     yield from _parts("Beware", procedure.warnings, 6, width, is_dense=is_dense, role="state-warn")
     yield Section(block("Undo", _undo(it), width), 7)
     if procedure.note:
         yield Section(block("Note", procedure.note, width, "accent"), 9, least=0)
     by_hand = tuple(procedure.fallback.splitlines()) or ("nothing has to be done by hand",)
-    yield Section(listing("If it fails", by_hand, width), 8)
+    keeps = len(listing("", _first(by_hand), width))
+    yield Section(listing("If it fails", by_hand, width), 8, keeps=keeps)
+
+
+def _first(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """What is done first, with the words before it: a command without them may be the wrong one."""
+    number = next((n for n, text in enumerate(texts) if not text.endswith(":")), 0)
+    command = texts[number].partition("; ")[0].partition(". Then ")[0]
+    return (*texts[:number], command)
+
+
+def _left_so(it: Question) -> tuple[str, ...]:
+    """What it leaves as it is, or loses."""
+    return it.procedure.will_not or ("nothing named",)
 
 
 def _parts(
@@ -98,18 +111,22 @@ def _parts(
     is_dense: bool,
     role: Role = "text",
     stays: int = 1,
+    keeps: int = 0,
 ) -> Iterator[Section]:
-    """Each text on lines of its own, or all in one flow, of which so many lines stay."""
+    """Each text on lines of its own, or all in one flow, of which so many lines stay. The first texts are
+    kept whole, so many."""
     if is_dense and texts:
         lines = flow(label, [line(text, role) for text in texts], width)
-        yield Section(lines, gives, min(stays, len(lines)))
+        whole = len(flow(label, [line(text) for text in texts[:keeps]], width))
+        yield Section(lines, gives, min(stays, len(lines)), whole)
         return
     for number, text in enumerate(texts):
-        yield Section(block(label if number == 0 else "", text, width, role), gives)
+        lines = block(label if number == 0 else "", text, width, role)
+        yield Section(lines, gives, keeps=len(lines) if number < keeps else 1)
 
 
 def brief_lines(it: Question, width: int) -> list[Spans]:
-    """What decides, for a terminal too small for more: what, where, the state, what will not happen."""
+    """What decides, for a terminal too small for more: what, where, the state, what it leaves."""
     trading = trading_now(it.board, it.now)
     sign = TRADING[trading.state]
     return [
@@ -118,7 +135,7 @@ def brief_lines(it: Question, width: int) -> list[Spans]:
             Span(SafeText(it.board.environment.value), "accent"),
         ),
         (Span(SafeText(f"{sign.label} "), sign.role), Span(SafeText(_read(trading.age)), "muted")),
-        line(f"will not {'; '.join(it.procedure.will_not)}"[: 3 * width]),
+        line(f"{words.KNOW.lower()}: {' '.join(_left_so(it))}"[: 3 * width]),
     ]
 
 
@@ -159,7 +176,8 @@ def _facts(it: Question, width: int, *, is_dense: bool) -> Iterator[Section]:
     for ident in dict.fromkeys((*first, *it.procedure.shows)):
         fact = it.stack.facts.get(ident)
         if fact is not None and ident not in gates:
-            found.append((_capital(fact.label), *_fact_text(it, ident, is_dense=is_dense)))
+            text, role = fact_text(it.stack, it.board, it.now, ident, is_dense=is_dense)
+            found.append((_capital(fact.label), text, role))
     if is_dense:
         items: list[Spans] = [
             (Span(SafeText(f"{label} "), "muted"), Span(SafeText(text), role)) for label, text, role in found
@@ -171,20 +189,22 @@ def _facts(it: Question, width: int, *, is_dense: bool) -> Iterator[Section]:
         yield Section(block(label, text, width, role), 5)
 
 
-def _fact_text(it: Question, ident: str, *, is_dense: bool) -> tuple[str, Role]:
+def fact_text(
+    stack: Stack, board: Board, now: Instant, ident: str, *, is_dense: bool = False
+) -> tuple[str, Role]:
     """A value with its age, or UNKNOWN, why, and what it last was."""
-    fact, reading = it.stack.facts[ident], it.board.readings.get(ident)
-    if reading is not None and words.is_current(reading, it.now):
+    fact, reading = stack.facts[ident], board.readings.get(ident)
+    if reading is not None and words.is_current(reading, now):
         if reading.outcome is Outcome.MISSING:
             return fact.missing_note or "none: the source says there is no such thing", "text"
-        age = words.outcome(reading, it.now) if is_dense else _read(reading.age(it.now))
-        return f"{words.shown(fact, reading.value, it.now)}, {age}", "text"
-    text = f"UNKNOWN: {words.outcome(reading, it.now)}"
+        age = words.outcome(reading, now) if is_dense else _read(reading.age(now))
+        return f"{words.shown(fact, reading.value, now)}, {age}", "text"
+    text = f"UNKNOWN: {words.outcome(reading, now)}"
     if reading is not None and reading.error is not None:
         text += f", {reading.error}"
-    good = None if reading is None else reading.kept(it.now)
+    good = None if reading is None else reading.kept(now)
     if good is not None:
-        text += f"; was {words.shown(fact, good.value, it.now)} {words.age(it.now.since(good.at))} ago"
+        text += f"; was {words.shown(fact, good.value, now)} {words.age(now.since(good.at))} ago"
     return text, "state-unknown"
 
 
@@ -239,7 +259,8 @@ def _rows(it: Question, step: Step) -> str:
         return ", for each row that is read then: UNKNOWN now"
     names = list(dict.fromkeys(row[0] for row in rows))
     more = " …" if len(names) > 6 else ""
-    return f": {len(names)} now" + (f", {', '.join(names[:6])}{more}" if names else "")
+    number = {0: "none", 1: "one"}.get(len(names), str(len(names)))
+    return f": for {number} now" + (f", {', '.join(names[:6])}{more}" if names else "")
 
 
 def proof_text(stack: Stack, procedure: Procedure, params: Mapping[str, str] = NO_PARAMS) -> str:
@@ -253,15 +274,16 @@ def _proof(stack: Stack, proof: Proof, params: Mapping[str, str]) -> str:
     fact = stack.facts.get(proof.fact)
     label = _put(proof.fact.removeprefix("service:"), params) if fact is None else fact.label
     if proof.is_missing:
-        wanted = "is missing"
+        wanted = " is missing"
     elif proof.at_most is not None:
-        where = "".join(f" of {_meant(name, text, params)}" for name, text in proof.where.items())
-        wanted = f"has none left{where}" if proof.at_most == 0 else f"is at most {proof.at_most:g}{where}"
+        where = ", ".join(_meant(name, text, params) for name, text in proof.where.items())
+        number = "none left" if proof.at_most == 0 else f"at most {proof.at_most:g}"
+        wanted = f": {number} ({where})" if where else f": {number}"
     else:
-        wanted = f"reads {' or '.join(_put(word, params) for word in proof.equals)}"
+        wanted = f" reads {' or '.join(_put(word, params) for word in proof.equals)}"
     anew = ", started anew" if proof.is_restarted else ""
     twice = f", {proof.reads} times" if proof.reads > 1 else ""
-    return f"{label} {wanted}{anew}{twice} within {proof.within:g} s"
+    return f"{label}{wanted}{anew}{twice} within {proof.within:g} s"
 
 
 def _meant(column: str, text: str, params: Mapping[str, str]) -> str:
@@ -282,9 +304,9 @@ def _undo(it: Question) -> str:
 
 
 def _put(template: str, params: Mapping[str, str]) -> str:
-    """Chosen values in place of their names; a row's own names become ``each symbol``."""
+    """Chosen values in place of their names; a row's own names become ``SYMBOL``, as in commands by hand."""
     names = names_in(template)
-    values = {name: params.get(name, f"each {name.replace('_', ' ')}") for name in names - RESERVED}
+    values = {name: params.get(name, name.replace("_", "-").upper()) for name in names - RESERVED}
     values |= {name: f"${name}" for name in names & RESERVED}
     return str(fill(template, values)) if names else template
 

@@ -96,7 +96,7 @@ def _against(stack: Stack, procedure: Procedure, board: Board, now: Instant) -> 
     failing = _checks(stack, procedure, board, now).failing
     if failing:
         more = f" (+{len(failing) - 1})" if len(failing) > 1 else ""
-        first = failing[0].condition.because.partition(".")[0].partition(":")[0]
+        first = failing[0].condition.because.partition(". ")[0].partition(": ")[0].rstrip(".")
         return f"{first}{more}", "state-warn"
     extra = "nothing now"
     if procedure.held_for > 0:

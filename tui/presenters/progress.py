@@ -20,6 +20,9 @@ from widgets.step_list import run_lines, step_lines
 NO_ANSWER = 5.0
 """Seconds after which a procedure the engine has not taken up counts as not done."""
 
+_HANGING = 5
+"""Cells before what goes on from the line above; a new text begins two cells to the left of it."""
+
 LONG = 10.0
 """Seconds of running after which the way by hand is shown beside it."""
 
@@ -44,7 +47,8 @@ def progress_lines(
     if run is None:
         lines.append(line(" Handed to the engine; it has not answered yet.", "state-unknown"))
     else:
-        lines += [*waiting_lines(procedure, run, width), *(_indented(it) for it in run_lines(run))]
+        lines += waiting_lines(procedure, run, width)
+        lines += [_indented(it) for it in run_lines(run, unneeded(procedure, run))]
     if waited >= LONG:
         lines += [(), *by_hand(procedure, width, phone)]
     return tuple(lines)
@@ -93,9 +97,9 @@ def verdict_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ..
         Span(SafeText(f"  {procedure.done or procedure.title}{rung}"), "strong"),
     )
     lines: list[Spans] = [head, line(f" {run.sentence}", "strong"), ()]
-    lines += [_indented(it) for it in step_lines(run.steps)]
+    lines += [_indented(it) for it in step_lines(run.steps, unneeded(procedure, run))]
     lines.append(())
-    lines += listing("Will NOT", procedure.will_not, width)
+    lines += listing(words.KNOW, procedure.will_not, width)
     if run.journal_degraded:
         lines += block("Journal", "could not be written: note this action by hand", width, "state-bad")
     return tuple(lines)
@@ -112,7 +116,7 @@ def failure_lines(procedure: Procedure, run: Run | None, width: int, phone: str 
         lines += block("Because", run.sentence or "no reason given", width, "strong")
     lines += [(), *by_hand(procedure, width, phone), ()]
     if run is not None:
-        lines += [_indented(it) for it in step_lines(run.steps)]
+        lines += [_indented(it) for it in step_lines(run.steps, unneeded(procedure, run))]
     return tuple(lines)
 
 
@@ -132,13 +136,34 @@ def failure_word(procedure: Procedure, run: Run | None) -> str:
 def by_hand(procedure: Procedure, width: int, phone: str) -> list[Spans]:
     """The fallback, whole, and whom to call. Leaving the room prints it once more, to be copied."""
     lines: list[Spans] = [line(" DO THIS BY HAND", "accent")]
-    texts = procedure.fallback.splitlines()
+    texts = procedure.fallback.removeprefix("By hand, ").removeprefix("By hand: ").splitlines()
     if procedure.risk in (RiskClass.STOP, RiskClass.MARKET):
         number = phone or "by the printed card; venue_phone in the configuration puts it here"
         texts.append(f"Phone the venue or broker: {number}")
     for text in texts:
-        lines += wrap(line(f"   {text}", "strong"), width - 1)
+        parts = wrap(line(text, "strong"), max(8, width - _HANGING - 1))
+        indents = (_HANGING - 2, *(_HANGING for _ in parts[1:]))
+        lines += [(*line(" " * cells), *part) for cells, part in zip(indents, parts, strict=True)]
     return lines
+
+
+def unneeded(procedure: Procedure, run: Run) -> dict[str, str]:
+    """Of a stop, by their ids: the steps that were left out because it was so already, and by what."""
+    if procedure.risk is not RiskClass.STOP:
+        return {}
+    facts = {step.id: {proof.fact for proof in step.proof} for step in procedure.steps}
+    proved = [
+        (number, facts.get(step.step, set()))
+        for number, step in enumerate(run.steps, 1)
+        if step.state is StepState.VERIFIED
+    ]
+    found = {}
+    for step in run.steps:
+        if step.state is StepState.SKIPPED:
+            ours = facts.get(step.step, set())
+            by = next((number for number, theirs in proved if ours & theirs), None)
+            found[step.step] = "not needed" if by is None else f"not needed: proved already by step {by}"
+    return found
 
 
 def notice_line(run: Run, width: int, now_is: Standing = Standing.HOLDS) -> Spans:

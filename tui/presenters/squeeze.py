@@ -17,13 +17,17 @@ class Section(Struct, frozen=True):
     lines: list[Spans]
     gives: int
     least: int = 1
+    keeps: int = 1
+    """Lines it has for as long as any other has one to give."""
 
 
 def squeeze(sections: Sequence[Section], width: int, height: int) -> list[Spans]:
-    """The sections in their order, shortened line by line until they fit, never below their least."""
+    """The sections in their order, shortened line by line until they fit, never below their least, and
+    below what they keep only when nothing else has a line to give."""
     lengths = [len(section.lines) for section in sections]
     while sum(lengths) > height:
-        spare = [n for n, section in enumerate(sections) if lengths[n] > section.least]
+        spare = [n for n, section in enumerate(sections) if lengths[n] > max(section.least, section.keeps)]
+        spare = spare or [n for n, section in enumerate(sections) if lengths[n] > section.least]
         if not spare:
             break
         lengths[max(spare, key=lambda n: (sections[n].gives, n))] -= 1
@@ -37,8 +41,8 @@ def squeeze(sections: Sequence[Section], width: int, height: int) -> list[Spans]
 
 
 def least(sections: Sequence[Section]) -> int:
-    """The lines below which they cannot be squeezed."""
-    return sum(min(section.least, len(section.lines)) for section in sections)
+    """The lines below which something is lost that should be kept."""
+    return sum(min(max(section.least, section.keeps), len(section.lines)) for section in sections)
 
 
 def _cut(spans: Spans, width: int) -> Spans:

@@ -17,6 +17,9 @@ NOTHING = "–"
 NOT_USED = "not used"
 """What may be absent, and is."""
 
+KNOW = "Know that"
+"""Before what a procedure leaves as it is, loses or does not do: whole sentences, for and against."""
+
 _UNITS = ("B", "K", "M", "G", "T")
 
 
@@ -99,7 +102,7 @@ def raw(value: Any) -> SafeText:
     if isinstance(value, bool):
         return SafeText("true" if value else "false")
     if isinstance(value, Table):
-        return SafeText(f"{value.total} rows")
+        return SafeText(f"{value.total} row{'' if value.total == 1 else 's'}")
     return SafeText(value) if str(value) else SafeText("(empty)")
 
 
