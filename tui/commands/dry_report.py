@@ -19,6 +19,7 @@ from backends.procedures.approval import VALID as APPROVAL_VALID
 from backends.procedures.dry_run import VALID
 from backends.procedures.preflight import Known, preflight
 from tui.presenters import words
+from tui.presenters.plan import fact_text
 
 PREFIX: Final = "DRY RUN  "
 
@@ -70,12 +71,13 @@ class DryReport(Struct, frozen=True):
         yield f"{procedure.title} [{procedure.risk.value}], {self.stack.title} [{environment}]"
         yield procedure.summary
         for text in procedure.will_not:
-            yield f"  It will not: {text}" if not text.startswith("It ") else f"  {text}"
+            yield f"  {words.KNOW}: {text}"
         for text in procedure.warnings:
             yield f"  WARNING: {text}"
         yield "Known now"
         for each in self._known:
-            yield f"  {each.label}: {each.text}{_old(each.age)}"
+            text, _ = fact_text(self.stack, self.board, self.now, each.fact)
+            yield f"  {each.label}: {text}"
         if self.weighed:
             yield "Preconditions"
         for weighed in self.weighed:

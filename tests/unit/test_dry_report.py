@@ -1,0 +1,29 @@
+"""A dry run in print says what the dialog says, in the same words."""
+
+from __future__ import annotations
+
+from backends.model.clock import Instant
+from backends.model.procedure import Run
+from tests.pilot import scenes, world
+from tui.commands.dry_report import PREFIX, DryReport
+
+NOW = Instant(1000.0, 1_790_000_000.0)
+
+
+def printed(scene: str = "fresh") -> list[str]:
+    run = Run("op-1", world.STACK.id, "halt", world.HALT.title, NOW, ())
+    report = DryReport(world.STACK, world.HALT, run, scenes.SCENES[scene](NOW), NOW, (), None, None)
+    return [line.removeprefix(PREFIX).strip() for line in report.text().splitlines()]
+
+
+def test_what_is_known_is_printed_with_its_unit_and_a_time_as_a_time() -> None:
+    assert "open orders: 14, read 0.3s ago" in printed()
+    assert "oldest open order: 14:00:46 (13m ago), read 0.3s ago" in printed()
+
+
+def test_what_is_not_known_is_unknown_and_says_why() -> None:
+    assert "open orders: UNKNOWN: FAILED 12s, connection refused; was 14 12s ago" in printed("failed")
+
+
+def test_what_it_leaves_is_said_as_what_it_is() -> None:
+    assert "Know that: Open orders stay." in printed()
