@@ -39,7 +39,8 @@ def stack_of(*actions):
     return replace(tiny_stack(procedure), sources=sources, facts={})
 
 def loaded(*names):
-    return sorted(name for name in sys.modules if name.split(".")[0] in names or name.startswith(names))
+    there = [name for name, module in sys.modules.items() if module is not None]
+    return sorted(name for name in there if name.split(".")[0] in names or name.startswith(names))
 """
 
 LIBRARIES = ("httpx", "docker", "requests", "psycopg", "jwt")
