@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -71,7 +72,7 @@ def _port(url: str) -> str:
 
 
 def test_a_calm_demo_can_be_read_whole_and_raises_no_alarm(eyes: Eyes) -> None:
-    def status() -> dict[str, object]:
+    def status() -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-m", "tui.cli", "--config", str(eyes.world.config), "status", "--json"],
             env=eyes.world.env, capture_output=True, timeout=40, check=False,
@@ -79,8 +80,14 @@ def test_a_calm_demo_can_be_read_whole_and_raises_no_alarm(eyes: Eyes) -> None:
         (stack,) = json.loads(done.stdout)["stacks"]
         return stack
 
+    def unread(seen: dict[str, Any]) -> list[str]:
+        return [fact["id"] for fact in seen["facts"] if fact["outcome"] not in ("ok", "missing")]
+
     seen = status()
-    assert [fact["id"] for fact in seen["facts"] if fact["outcome"] not in ("ok", "missing")] == []
+    for _ in range(3):
+        # On a machine that is busy with something else a source may be too slow, twice in a row.
+        seen = status() if unread(seen) else seen
+    assert unread(seen) == []
     assert [source["id"] for source in seen["sources"] if not source["up"]] == []
     assert [alarm["title"] for alarm in seen["alarms"]] == []
     assert seen["trading"]["state"] == "TRADING"

@@ -75,6 +75,27 @@ async def test_a_time_is_read_as_the_moment_it_was(systemd: Place, unit: str, sh
     assert systemd.began <= found.value <= systemd.ready
 
 
+async def test_a_start_is_told_to_the_fraction_of_a_second() -> None:
+    with place("real") as it:
+        found = await read(source(it), "bot.service", "ActiveEnterTimestamp", ValueType.TIME)
+    assert isinstance(found, Found)
+    assert found.value % 1 > 0
+
+
+async def test_a_systemd_too_old_for_fractions_is_read_all_the_same(tmp_path: Path) -> None:
+    program = tmp_path / "systemctl"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *--timestamp*) echo "systemctl: unrecognized option" >&2; exit 1;; esac\n'
+        'printf "Id=bot.service\\nLoadState=loaded\\nActiveState=active\\n"\n'
+    )
+    program.chmod(0o755)
+    asked = Source("systemd", SourceKind.SYSTEMD, "systemd", f"systemd://localhost{tmp_path}", 1.0, 5.0)
+    found = await read(asked, "bot.service", "ActiveState")
+    assert isinstance(found, Found)
+    assert found.value == "active"
+
+
 async def test_the_main_process_is_one_that_lives(systemd: Place) -> None:
     found = await read(source(systemd), "bot.service", "MainPID", ValueType.INT)
     assert isinstance(found, Found)
@@ -180,7 +201,7 @@ async def test_all_of_a_poll_is_one_call_that_only_shows(
     assert len(await SystemdFactReader(of(units, scope="user")).read(facts)) == 4
     ((argv, env),) = units.calls()
     assert argv[0] == "--user"
-    assert argv[3] == "show"
+    assert argv[3:5] == ["--timestamp=us", "show"]
     assert env["TZ"] == "UTC"
     assert "DESK_SECRET" not in env
 

@@ -11,10 +11,11 @@ import json
 import os
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
-KNOWN = ("--user", "--system", "--no-ask-password", "--no-pager")
+KNOWN = ("--user", "--system", "--no-ask-password", "--no-pager", "--timestamp=us")
 NOT_FOUND = {"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"}
 ALREADY = {"start": ("active",), "stop": ("inactive", "failed")}
 NO_JOB = {"masked": "is masked", "bad-setting": "has a bad unit file setting"}
@@ -87,7 +88,7 @@ def change(verb: str, unit: str) -> int:
     if state.get("ActiveState", "inactive") in ALREADY.get(verb, ()):
         return 0
     time.sleep(float(state.get("takes", "0")))
-    now = time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    now = datetime.now(UTC).strftime("%a %Y-%m-%d %H:%M:%S.%f UTC")
     if "breaks" in state and verb != "stop":
         write(unit, state | {"ActiveState": "failed", "SubState": "failed", "Result": "exit-code"})
         sys.stderr.write(f"Job for {unit} failed because the control process exited with error code.\n")
