@@ -223,7 +223,9 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.call_after_refresh(self.redraw)
 
     def put_on_top(self, screen: Screen[None]) -> None:
-        """Open a screen; what it covers is drawn anew when it closes."""
+        """Open a screen; what it covers is drawn anew when it closes. A dialog ends what was said before."""
+        if isinstance(screen, KeyedScreen):
+            self._message = None
         self.push_screen(screen, self._on_closed)
         self.call_after_refresh(self.redraw)
 

@@ -32,7 +32,7 @@ async def test_whoever_looks_up_after_it_closed_reads_that_nothing_was_sent() ->
         assert missed in room.text()
         await room.pass_time(50)
         assert missed in room.text()
-        await room.press("t", "f9", "escape")
+        await room.press("f9", "escape")
         await room.settle()
         assert missed not in room.text()
 
