@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-LIMIT: Final = 0.1
-"""Seconds of processor time that one callback may take."""
+LIMIT: Final = 0.25
+"""Seconds of processor time that one callback may take: twice the longest seen of one that does only what it
+should, on two processors that three test processes share."""
 
 _SLEEP: Final = "time.sleep"
 _WAITS: Final = (

@@ -159,8 +159,8 @@ for screen in [it for it in vars(screens).values() if isinstance(it, type)]:
     if hasattr(screen, "action_zoom"):
         screen.action_zoom = broken
 sys.argv = ["controlroom", *sys.argv[1:]]
-from tui.cli import main
-main()
+from tui.cli import program
+program()
 """
 
 

@@ -39,7 +39,7 @@ os.setgroups([])
 os.setgid(0)
 os.setuid(65534)
 sys.argv += ["--confirm", "resume"]
-tui.cli.main()
+tui.cli.program()
 """
 
 
