@@ -157,6 +157,8 @@ def _loki_facts(connections: Connections, _stack: Stack, source: Source, clock: 
 
 
 def _docker_services(source: Source, watch: Watch) -> ServiceReader:
+    import docker  # noqa: F401  # the first look would load it, and meanwhile others would load theirs
+
     from backends.readers.docker import DockerServiceReader
 
     streams = watch.poke is not None

@@ -161,16 +161,18 @@ class Room:
 
     async def observe(self) -> None:
         """Watch every source until cancelled."""
-        gates = {self.stack.facts[gate.fact].source for gate in self.stack.gates}
+        gates = list(dict.fromkeys(self.stack.facts[gate.fact].source for gate in self.stack.gates))
+        # What decides about trading and what runs are looked at first: the main switch, then what runs, for
+        # the first lines of a log wait for older ones, and the other switches meanwhile.
+        first = list(dict.fromkeys([*gates[:1], *(it.source for it in self.stack.services), *gates[1:]]))
         polled = [source for source in self.stack.sources.values() if source.kind is not SourceKind.ROOM]
-        # What decides about trading and what runs are looked at first.
-        first = gates | {service.source for service in self.stack.services}
+        polled.sort(key=lambda it: first.index(it.id) if it.id in first else len(first))
         loop = asyncio.get_running_loop()
         keep = self._supervisor.keep
         async with asyncio.TaskGroup() as group:
             group.create_task(keep("the clock", self._tick))
             group.create_task(keep("the journal's end", self._read_journal))
-            for source in sorted(polled, key=lambda source: source.id not in gates):
+            for source in polled:
                 longest = GATE_RETRY if source.id in gates else LONGEST
                 poller = Poller(source, self._maker(source, loop), self.store, self._clock, longest)
                 self._pollers[source.id] = poller
@@ -182,11 +184,14 @@ class Room:
         await poller.run()
 
     async def _wait_for_first_look(self, sources: Iterable[str]) -> None:
-        """Until each of these sources was asked once, but no longer than ``FIRST_LOOK``."""
+        """Until each of these sources was asked once and a log line can be shown, but no longer than
+        ``FIRST_LOOK``."""
         until = self._clock.now().mono + FIRST_LOOK
         wanted = [source for source in sources if source in self.store.board.sources]
+        is_quiet = not any(service.is_followed for service in self.stack.services)
         while self._clock.now().mono < until:
-            if all(self.store.board.sources[source].is_up is not None for source in wanted):
+            is_asked = all(self.store.board.sources[source].is_up is not None for source in wanted)
+            if is_asked and (is_quiet or self.ring.end):
                 return
             await asyncio.sleep(0.02)
 

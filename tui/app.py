@@ -142,7 +142,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def get_default_screen(self) -> Screen[Any]:
         frames = 4.0 if self._pulse else 0.0
         is_demo = self.stack.id in self._control
-        return MainScreen(self.moment(), is_watch=self.is_watch, is_demo=is_demo, frames=frames)
+        return MainScreen(self.moment(), self.size, is_watch=self.is_watch, is_demo=is_demo, frames=frames)
 
     def on_mount(self) -> None:
         self._bridge = Bridge(self.engine, self._on_change)

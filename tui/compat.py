@@ -70,6 +70,14 @@ class SteadyApp(App[None]):
             self._is_frame_owed = True
             self.set_timer(RETRY, self._repay_frame)
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """As the toolkit does; what it reads before there is a screen it would read again with the screen."""
+        if self.screen_stack or not self.stylesheet._require_parse:
+            super().refresh_css(animate=animate)
+            return
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.stylesheet.update(self, animate=animate)
+
     def drawn(self, screen: Screen[Any]) -> None:
         """A frame of this screen is on its way to the terminal. For the program to know of."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import repeat
+from math import inf
 from typing import Final
 
 from msgspec import Struct
@@ -15,6 +16,9 @@ Entry = tuple[bytes, int]
 
 PATIENCE: Final = 0.25
 """Seconds a line waits for older ones of other streams."""
+
+PAUSE: Final = 0.1
+"""Seconds without a line after which the first ones wait no longer: what was written before has come."""
 
 
 class _Run(Struct):
@@ -33,7 +37,8 @@ class Merger:
     """Holds lines back for a moment and gives them out by time.
 
     A line comes out when it has waited ``patience`` seconds; whatever waits and is older comes out before
-    it. Lines of the same time keep the order in which they came.
+    it. Lines of the same time keep the order in which they came. The very first come out earlier, when none
+    has come for ``PAUSE`` seconds.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
@@ -41,6 +46,7 @@ class Merger:
         self._runs: list[_Run] = []
         self.waiting = 0
         """How many lines are held back."""
+        self._begins = True
 
     def add(self, now: float, tag: int, lines: Sequence[bytes]) -> None:
         """Take lines of one stream at ``now`` (monotonic seconds)."""
@@ -50,9 +56,10 @@ class Merger:
 
     def due(self, now: float, everything: bool = False) -> list[Entry]:
         """The lines that need wait no longer, oldest first."""
-        ripe = [run for run in self._runs if everything or run.at + self._patience <= now]
+        ripe = [run for run in self._runs if everything or self._ready_at(run) <= now]
         if not ripe:
             return []
+        self._begins = False
         until = max(run.last for run in ripe)
         out: list[Entry] = []
         kept: list[_Run] = []
@@ -63,6 +70,14 @@ class Merger:
         self._runs = kept
         self.waiting -= len(out)
         return out
+
+    def next_due(self, now: float) -> float:
+        """Seconds until a line that waits need wait no longer; infinity when none waits."""
+        return min(map(self._ready_at, self._runs), default=inf) - now
+
+    def _ready_at(self, run: _Run) -> float:
+        at = run.at + self._patience
+        return min(at, self._runs[-1].at + PAUSE) if self._begins else at
 
     def _split(self, run: _Run, until: bytes, kept: list[_Run]) -> Iterator[Entry]:
         """The part of a run that is not younger than ``until``; the rest goes to ``kept``."""

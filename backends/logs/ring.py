@@ -114,13 +114,14 @@ class LogRing:
             self.dropped += count
             self._merger.add(self._clock.now().mono, tag, [line])
 
-    def settle(self) -> None:
+    def settle(self) -> float:
         """As ``LogSink.settle``."""
         now = self._clock.now().mono
         with self._lock:
             due = self._merger.due(now, everything=self._merger.waiting > self._rate)
             if due:
                 self._take(due, now)
+            return self._merger.next_due(now)
 
     @property
     def first(self) -> int:

@@ -89,5 +89,7 @@ class LogSink(Protocol):
     ) -> None:
         """Take a row that is not a line of the log, placed by its time like any other."""
 
-    def settle(self) -> None:
-        """Show what has waited long enough to be in order; to be called several times a second."""
+    def settle(self) -> float:
+        """Show what has waited long enough to be in order; to be called several times a second. Returns the
+        seconds until more will have: infinity when nothing waits.
+        """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from math import inf
 from typing import Final
 
 from backends.model.clock import Clock
@@ -61,5 +62,5 @@ class Streams:
         return DockerClient(self._source, self._source.deadline)
 
 
-def _nothing() -> None:
-    return None
+def _nothing() -> float:
+    return inf

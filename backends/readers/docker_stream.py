@@ -182,11 +182,12 @@ class Pump:
         name: str,
         connect: Callable[[], DockerClient],
         clock: Clock,
-        after: Callable[[], None],
+        after: Callable[[], float],
         lost: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``after`` is called on the thread after each round of reading, at least four times a second;
-        ``lost`` once when rounds begin to fail, with why: what was read last may be lost.
+        """``after`` is called on the thread after each round of reading, at least four times a second, and
+        again after the seconds that it returns; ``lost`` once when rounds begin to fail, with why: what was
+        read last may be lost.
         """
         self._connect = connect
         self._clock = clock
@@ -194,6 +195,8 @@ class Pump:
         self._lost = lost
         self._faults = 0
         """How many rounds in a row failed."""
+        self._rest = _IDLE
+        """Seconds the next round may wait for something to come."""
         self._untold: str | None = None
         """Why a round failed, until ``lost`` has heard it."""
         self._wanted: Mapping[str, Feed] = {}
@@ -258,14 +261,14 @@ class Pump:
         """Read what there is; the feeds that have more."""
         self._arrange()
         # What was left over is read again unasked: TLS may hold it where select cannot see it.
-        events = self._selector.select(0 if behind else _IDLE)
+        events = self._selector.select(0 if behind else self._rest)
         ready = {event.data for event, _ in events}
         if None in ready:
             self._hear()
         due = (ready | behind) & self._open.keys()
         behind = {key for key in due if self._read(key)}
         self._tell()
-        self._after()
+        self._rest = min(_IDLE, max(0.0, self._after()))
         if (ready or behind) and not self._stopping.is_set():
             sleep(NAP / 10 if behind else NAP)
         return behind

@@ -63,9 +63,9 @@ def start(peer: Peer, log: Path) -> Terminal:
 
 
 def first_frame(terminal: Terminal, seconds: float = 20.0) -> float:
-    """Milliseconds from start until three lines of the picture hold something."""
+    """Milliseconds from start until what makes three lines of the picture hold something had come."""
     terminal.wait_for(lambda text: sum(bool(line.strip()) for line in text.split("\n")) >= 3, seconds)
-    return 1000 * (time.monotonic() - terminal.started)
+    return 1000 * (terminal.came - terminal.started)
 
 
 def key_to_output(terminal: Terminal, key: bytes, presses: int = 15) -> list[float]:

@@ -7,9 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from textual._compositor import ChopsUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App
+from textual.color import Color
+from textual.css.stylesheet import Stylesheet
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -64,6 +67,28 @@ def test_a_frame_passes_through_display() -> None:
     assert "_driver.write" in inspect.getsource(App._display)
     assert "renderable.render_segments(console)" in inspect.getsource(App._display)
     assert list(inspect.signature(ChopsUpdate).parameters) == ["chops", "spans", "chop_ends"]
+
+
+async def test_the_styles_are_read_once_before_there_is_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    parse, reparse = Stylesheet._parse_rules, Stylesheet.reparse
+    assert "_parse_cache" in inspect.getsource(parse), "what was read is no longer kept: the override can go"
+
+    def again(it: Stylesheet) -> None:
+        read.append(len(it.source))
+        reparse(it)
+
+    monkeypatch.setattr(Stylesheet, "reparse", again)
+    app = SteadyApp()
+    app.theme = "nord"
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert not read
+        assert app.styles.background == Color.parse(app.theme_variables["background"])
+        app.theme = "textual-light"
+        await pilot.pause()
+        assert read
+        assert app.styles.background == Color.parse(app.theme_variables["background"])
 
 
 def test_the_driver_writes_through_a_queue_that_can_be_asked_for_its_length() -> None:

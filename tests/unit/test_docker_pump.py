@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import pairwise
+from math import inf
 from typing import Any, cast
 
 import pytest
@@ -70,7 +72,7 @@ class Words(Feed):
 
 @contextmanager
 def pump(
-    place: Place, after: Callable[[], None] = lambda: None, lost: Callable[[str], None] = lambda _: None
+    place: Place, after: Callable[[], float] = lambda: inf, lost: Callable[[str], None] = lambda _: None
 ) -> Iterator[Pump]:
     made = Pump("test", lambda: cast(DockerClient, place), SystemClock(), after, lost)
     made.start()
@@ -106,10 +108,11 @@ def test_a_round_that_fails_is_told_once_and_every_feed_comes_back() -> None:
     faults, told = [3], list[str]()
     place, feed = Place(), Words("feed")
 
-    def after() -> None:
+    def after() -> float:
         if feed.came and faults[0]:
             faults[0] -= 1
             raise RuntimeError("the ring is broken")
+        return inf
 
     with pump(place, after, told.append) as made:
         made.follow({"feed": feed})
@@ -131,13 +134,28 @@ def test_why_a_round_failed_is_told_when_it_can_be() -> None:
 
     rounds = iter([True])
 
-    def after() -> None:
+    def after() -> float:
         if next(rounds, False):
             raise RuntimeError("first")
+        return inf
 
     with pump(Place(), after, lost):
         until(lambda: told)
     assert told == ["a fault in this program: RuntimeError first"]
+
+
+def test_a_round_is_begun_when_what_follows_it_asks_for_one() -> None:
+    asked = [0.02] * 10
+    rounds: list[float] = []
+
+    def after() -> float:
+        rounds.append(time.monotonic())
+        return asked.pop() if asked else inf
+
+    with pump(Place(), after):
+        until(lambda: len(rounds) >= 11)
+    gaps = sorted(later - earlier for earlier, later in pairwise(rounds[:11]))
+    assert gaps[0] < 0.1, "a quarter of a second is how long it waits when nobody asks"
 
 
 async def test_a_cancel_that_comes_with_the_answer_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:

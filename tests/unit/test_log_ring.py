@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
+from math import inf
+
+import pytest
 
 from backends.journal.redact import Redactor
 from backends.logs.ring import LogRing
@@ -47,15 +50,48 @@ def test_lines_of_several_services_come_in_order_of_time(fake_clock: FakeClock) 
 
 def test_a_line_waits_a_quarter_of_a_second_for_older_ones(fake_clock: FakeClock) -> None:
     log = ring(fake_clock)
+    log.append(0, [at(0, "first")])
+    settle(log, fake_clock)
     log.append(0, [at(100, "young")])
     settle(log, fake_clock, 0.2)
-    assert log.end == 0
+    assert log.end == 1
     log.append(1, [at(50, "older"), at(500, "younger")])
     settle(log, fake_clock, 0.1)
-    assert texts(log) == ["older", "young"]
+    assert texts(log) == ["first", "older", "young"]
     settle(log, fake_clock, 0.3)
-    assert texts(log) == ["older", "young", "younger"]
+    assert texts(log) == ["first", "older", "young", "younger"]
     assert {row.marker for row in log.window(0, 9)} == {None}
+
+
+def test_the_first_lines_wait_only_until_no_more_come_at_once(fake_clock: FakeClock) -> None:
+    log = ring(fake_clock)
+    log.append(0, [at(100, "young")])
+    settle(log, fake_clock, 0.09)
+    log.append(1, [at(50, "older")])
+    settle(log, fake_clock, 0.09)
+    assert log.end == 0
+    settle(log, fake_clock, 0.02)
+    assert texts(log) == ["older", "young"]
+
+
+def test_first_lines_that_never_pause_wait_a_quarter_of_a_second(fake_clock: FakeClock) -> None:
+    log = ring(fake_clock)
+    for wave in range(6):
+        log.append(0, [at(wave)])
+        settle(log, fake_clock, 0.05)
+    assert log.end
+
+
+def test_it_says_when_it_has_to_be_looked_at_again(fake_clock: FakeClock) -> None:
+    log = ring(fake_clock)
+    assert log.settle() == inf
+    log.append(0, [at(0)])
+    assert log.settle() == pytest.approx(0.1)
+    fake_clock.advance(0.1)
+    assert log.settle() == inf
+    log.append(0, [at(1)])
+    fake_clock.advance(0.05)
+    assert log.settle() == pytest.approx(0.2)
 
 
 def test_a_line_that_comes_too_late_says_so(fake_clock: FakeClock) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
@@ -42,8 +43,11 @@ class MainScreen(Screen[None]):
     # The widgets draw it; the toolkit would paint the whole screen for it.
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
-    def __init__(self, moment: Moment, *, is_watch: bool, is_demo: bool, frames: float) -> None:
-        super().__init__()
+    def __init__(
+        self, moment: Moment, size: Size, *, is_watch: bool, is_demo: bool, frames: float
+    ) -> None:
+        """``size`` is the terminal's, so that nothing is laid out twice."""
+        super().__init__(classes=" ".join(name for name, fits in _fitting(size).items() if fits))
         self.moment = moment
         self.zoomed: str | None = None
         self.sort = containers.Sort.WORST
@@ -179,11 +183,8 @@ class MainScreen(Screen[None]):
         self._draw_footer()
 
     def _lay_out(self) -> None:
-        width, height = self.app.size
-        is_wide = width >= WIDE and height >= TALL
-        self.set_class(width < LEAST_WIDTH or height < LEAST_HEIGHT, "-small")
-        self.set_class(is_wide, "-wide")
-        self.set_class(not is_wide, "-compact")
+        for name, fits in _fitting(self.app.size).items():
+            self.set_class(fits, name)
         self.call_after_refresh(self._draw_panes)
 
     def _is_shown(self, name: str) -> bool:
@@ -224,3 +225,13 @@ class MainScreen(Screen[None]):
     def _draw_footer(self) -> None:
         labels = {"follow": self.log_pane.follow_word}
         self.query_one(Footer).show(hints(self._actions, is_watch=self._is_watch, labels=labels))
+
+
+def _fitting(size: Size) -> dict[str, bool]:
+    """The style classes of the screen, and whether they are for a terminal of this size."""
+    is_wide = size.width >= WIDE and size.height >= TALL
+    return {
+        "-small": size.width < LEAST_WIDTH or size.height < LEAST_HEIGHT,
+        "-wide": is_wide,
+        "-compact": not is_wide,
+    }
