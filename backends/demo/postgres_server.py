@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,7 +41,9 @@ _SETTINGS: Final = {
 class PostgresServer:
     """A cluster that trusts loopback; its superuser is ``postgres``."""
 
-    def __init__(self, folder: Path, note: Note) -> None:
+    def __init__(self, folder: Path, note: Note, passwords: Mapping[str, str] | None = None) -> None:
+        """``passwords`` are those of roles that are asked for one all the same."""
+        self.passwords = passwords or {}
         self.port = free_port()
         self._data = folder / "postgres"
         self._note = note
@@ -48,13 +51,17 @@ class PostgresServer:
         self._child: Child | None = None
 
     def dsn(self, user: str, database: str) -> str:
-        """A libpq URL."""
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+        """A libpq URL, with the role's password if it has one."""
+        password = f":{self.passwords[user]}" if user in self.passwords else ""
+        return f"postgresql://{user}{password}@127.0.0.1:{self.port}/{database}"
 
     async def start(self) -> None:
         """Start it and wait until it answers; the first time, make the cluster. Raises StartError."""
         if self._cluster is None:
             self._cluster = await asyncio.to_thread(_cluster, self._data)
+            rules = self._data / "pg_hba.conf"
+            asked = (f"host all {role} 127.0.0.1/32 scram-sha-256\n" for role in self.passwords)
+            rules.write_text("".join(asked) + rules.read_text())
         argv: list[str | Path] = [self._cluster.bin_path / "postgres", "-D", self._data, "-p", str(self.port)]
         for name, value in _SETTINGS.items():
             argv += ["-c", f"{name}={value}"]
@@ -81,9 +88,18 @@ class PostgresServer:
             self.dsn("postgres", "postgres"), autocommit=True
         ) as link:
             await link.execute(f'CREATE ROLE "{owner}" LOGIN'.encode())
+            if owner in self.passwords:
+                await self.let_in(owner, self.passwords[owner])
             await link.execute(f'CREATE DATABASE "{database}" OWNER "{owner}"'.encode())
         async with await psycopg.AsyncConnection.connect(self.dsn(owner, database)) as link:
             await link.execute(schema.encode())
+
+    async def let_in(self, role: str, password: str) -> None:
+        """With that password from now on; sessions that are open stay so."""
+        async with await psycopg.AsyncConnection.connect(
+            self.dsn("postgres", "postgres"), autocommit=True
+        ) as link:
+            await link.execute(f"ALTER ROLE \"{role}\" PASSWORD '{password}'".encode())
 
     def program(self, name: str) -> Path:
         """A program that comes with the server, such as ``pg_dump``."""

@@ -27,6 +27,14 @@ class SqlQuery(Struct, frozen=True):
     limit: int = 200
 
 
+class LoginQuery(Struct, frozen=True):
+    """Whether a new session of a client of this host is let into PostgreSQL, with the password in nothing but
+    the client's environment: ``let in``, or why not."""
+
+    client: str
+    """The program: ``psql``."""
+
+
 class HttpQuery(Struct, frozen=True):
     """One GET."""
 
@@ -167,6 +175,7 @@ class Derivation(Struct, frozen=True):
 Query = (
     RedisQuery
     | SqlQuery
+    | LoginQuery
     | HttpQuery
     | SystemdQuery
     | FileQuery
@@ -185,6 +194,8 @@ def asked(query: Query) -> str:
             text = f"{query.op.upper()} {query.key} {query.field or ''}"
         case SqlQuery():
             text = " ".join(query.text.split())
+        case LoginQuery():
+            text = f"{query.client} with the password in its environment"
         case HttpQuery():
             text = f"GET {query.path}"
         case SystemdQuery():

@@ -13,14 +13,14 @@ from typing import Any, Final
 import psycopg
 
 from backends.model.fact import Fact, Finding, SourceError
-from backends.model.query import SqlQuery
+from backends.model.query import LoginQuery, SqlQuery
 from backends.model.stack import Source
 from backends.readers.coerce import MisfitError
 from backends.readers.extract import broken, extract
 from backends.readers.failure import silence, where
-from backends.readers.postgres_answer import bounded, connection_reason, query_reason, rows_of
+from backends.readers.postgres_answer import PORT, bounded, connection_reason, query_reason, rows_of
+from backends.readers.postgres_login import login
 
-_PORT: Final = 5432
 _SHARE: Final = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
 
@@ -37,7 +37,7 @@ class PostgresFactReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._place = where(source.url, _PORT)
+        self._place = where(source.url, PORT)
         self._seconds = source.deadline * _SHARE
         self._patience = min(
             _seconds(source.options.get("statement_timeout")) or self._seconds / 2, self._seconds
@@ -48,6 +48,20 @@ class PostgresFactReader:
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
         """One finding a fact. Raises SourceError when there is no connection, or no query was answered."""
+        found = {
+            fact.id: await login(self._source, fact.query.client, self._seconds)
+            for fact in facts
+            if isinstance(fact.query, LoginQuery)
+        }
+        rest = [fact for fact in facts if fact.id not in found]
+        return found | (await self._rows(rest) if rest else {})
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _rows(self, facts: Sequence[Fact]) -> dict[str, Finding]:
         asked = dict.fromkeys(fact.query for fact in facts if isinstance(fact.query, SqlQuery))
         queries = sorted(asked, key=lambda query: query not in self._unread)
         answers: Answers = {}
@@ -56,11 +70,6 @@ class PostgresFactReader:
         if reason and not answers:
             raise SourceError(reason)
         return {fact.id: _finding(fact, answers, reason) for fact in facts}
-
-    async def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
 
     async def _bounded(self, queries: Sequence[SqlQuery], answers: Answers) -> str | None:
         """Ask within the reader's time, whatever the server does; the reason why something is missing.

@@ -13,6 +13,8 @@ from backends.readers.coerce import MisfitError, excerpt, parse_json
 from backends.readers.extract import Rows
 from backends.readers.failure import silence
 
+PORT: Final = 5432
+
 ROW_CHARS: Final = 64 * 1024
 """Characters of one row as JSON."""
 
@@ -97,14 +99,16 @@ def query_reason(error: psycopg.Error, patience: float) -> str:
 
 def connection_reason(error: psycopg.Error, place: str) -> str:
     """Why there is no connection, in plain words; of the message only a database's or user's name is kept."""
-    said = str(error).lower()
-    named = _NAME.search(str(error).partition("FATAL:")[2])
-    if named and "does not exist" in said:
-        what = "database" if 'database "' in said else "user"
-        return f"{place} has no {what} {named[1]}"
     if isinstance(error, psycopg.ProgrammingError):
         return "its address is not one of a PostgreSQL server"
-    found = next(
-        (words for sign, words in _CONNECTION_WORDS if sign in said), "does not let the room connect"
-    )
-    return f"{place} {found}"
+    return f"{place} {refusal(str(error))}"
+
+
+def refusal(message: str) -> str:
+    """What a server does instead of connecting, by what libpq says of it: ``refuses the password``."""
+    said = message.lower()
+    named = _NAME.search(message.partition("FATAL:")[2])
+    if named and "does not exist" in said:
+        what = "database" if 'database "' in said else "user"
+        return f"has no {what} {named[1]}"
+    return next((words for sign, words in _CONNECTION_WORDS if sign in said), "does not let the room connect")

@@ -9,6 +9,7 @@ from backends.model.query import (
     FileQuery,
     HostQuery,
     HttpQuery,
+    LoginQuery,
     LokiQuery,
     PrometheusQuery,
     Query,
@@ -31,6 +32,8 @@ def build_query(item: schema.FactSpec) -> Query:
         return HttpQuery(item.http.path, tuple(item.http.expect), item.http.body)
     if item.sql is not None:
         return SqlQuery(item.sql.strip().removesuffix(";"), item.limit)
+    if item.login is not None:
+        return LoginQuery(item.login)
     return _local(item) if item.docker is None else _docker(item.docker)
 
 

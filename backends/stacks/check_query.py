@@ -15,6 +15,7 @@ _WITH_FIELD: Final = ("hget", "info", "consumers", "each", "xlatest")
 _KINDS: Final = {
     "redis": ("redis",),
     "sql": ("postgres", "sqlite", "clickhouse"),
+    "login": ("postgres",),
     "http": ("http",),
     "systemd": ("systemd",),
     "file": ("files",),
@@ -120,6 +121,13 @@ def _sql(fact: schema.FactSpec) -> Iterator[Complaint]:
         yield (), why
 
 
+def _login(fact: schema.FactSpec) -> Iterator[Complaint]:
+    if fact.type != "text":
+        yield (), f"whether it is let in is a text, not {fact.type}"
+    if not fact.on_demand:
+        yield (), "needs on_demand: each look is a program and a session of its own"
+
+
 def _http(fact: schema.FactSpec) -> Iterator[Complaint]:
     read = fact.http or schema_read.HttpRead(path="/")
     if why := path_objection(read.path):
@@ -187,6 +195,7 @@ def _pattern(pattern: str | None, key: str = "pattern") -> Iterator[Complaint]:
 _RULES: Final = {
     "redis": _redis,
     "sql": _sql,
+    "login": _login,
     "http": _http,
     "file": _file,
     "host": _host,

@@ -101,6 +101,8 @@ class FactSpec(Strict):
     """Not for what is derived from other facts."""
     redis: RedisRead | None = None
     sql: str | None = None
+    login: Literal["psql"] | None = None
+    """Whether that client of this host is let into PostgreSQL with a new session of its own."""
     http: HttpRead | None = None
     systemd: SystemdRead | None = None
     file: FileRead | None = None

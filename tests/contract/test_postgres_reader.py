@@ -18,7 +18,6 @@ from backends.model.stack import Source, SourceKind
 from backends.readers.postgres import PostgresFactReader
 from tests.contract.faulty import Fault, Faulty
 from tests.servers.postgres import PostgresServer
-from tests.servers.process import wait_until
 
 TEXT, INT, FLOAT, BOOL = ValueType.TEXT, ValueType.INT, ValueType.FLOAT, ValueType.BOOL
 TIME, COUNT, TABLE = ValueType.TIME, ValueType.COUNT, ValueType.TABLE
@@ -274,32 +273,11 @@ async def test_each_way_not_to_get_in_has_its_own_words(dsn: str) -> None:
 
 
 async def test_a_refused_password_is_said_and_never_shown(dsn: str, postgres_server: PostgresServer) -> None:
-    rules = postgres_server.home / "data" / "pg_hba.conf"
-    before = rules.read_text()
     right, wrong = Secret("s3cret-canary"), Secret("wr0ng-canary-0123456789")
-    with psycopg.connect(dsn, autocommit=True) as link:
-        link.execute("CREATE ROLE guarded LOGIN PASSWORD 's3cret-canary'")
-        try:
-            rules.write_text("host all guarded 127.0.0.1/32 scram-sha-256\n" + before)
-            link.execute("SELECT pg_reload_conf()")
-            wait_until(lambda: not _gets_in(dsn, "guarded"), what="the password to be asked for")
-            refused = await failure(dsn, username="guarded", password=wrong)
-            assert refused == f"127.0.0.1:{port_of(dsn)} refuses the password"
-            assert (await failure(dsn, username="guarded")).endswith(
-                "wants a password and none is configured"
-            )
-            guarded = {"username": "guarded", "password": right}
-            assert await read_one(dsn, fact("SELECT 1 AS n"), **guarded) == Found(1)
-            assert await why(dsn, fact("SELECT id FROM audit"), **guarded) == "not permitted: table audit"
-        finally:
-            rules.write_text(before)
-            link.execute("SELECT pg_reload_conf()")
-            link.execute("DROP ROLE guarded")
-
-
-def _gets_in(dsn: str, user: str) -> bool:
-    try:
-        psycopg.connect(dsn, user=user).close()
-    except psycopg.OperationalError:
-        return False
-    return True
+    with postgres_server.guarded("guarded", "s3cret-canary"):
+        refused = await failure(dsn, username="guarded", password=wrong)
+        assert refused == f"127.0.0.1:{port_of(dsn)} refuses the password"
+        assert (await failure(dsn, username="guarded")).endswith("wants a password and none is configured")
+        guarded = {"username": "guarded", "password": right}
+        assert await read_one(dsn, fact("SELECT 1 AS n"), **guarded) == Found(1)
+        assert await why(dsn, fact("SELECT id FROM audit"), **guarded) == "not permitted: table audit"

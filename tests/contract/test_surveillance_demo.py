@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from backends.config import load
+from backends.demo.postgres_server import programs_folder
 from backends.engine import Engine, Mode
 from backends.journal.identity import identify
 from backends.model.examination import Answer
@@ -157,6 +158,21 @@ def test_alerts_that_three_places_disagree_on_are_told_apart_and_each_has_its_re
     assert all(document["resolved_at"].endswith("Z") for document in resolved)
     assert all(document["duration_seconds"] >= 5 * 3600 for document in resolved)
     assert store.keys("alerts:by_priority:P1") == []
+
+
+def test_a_password_that_was_changed_is_found_though_open_sessions_go_on(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{programs_folder()}{os.pathsep}{os.environ['PATH']}")
+    assert room.answer("database-password") is Answer.YES
+    switch(room.world, "password-changed", is_on=True)
+    try:
+        assert room.answer("database-password") is Answer.NO
+        assert room.answer("database-refuses-us") is Answer.YES
+        assert room.answer("data-flows") is Answer.YES
+    finally:
+        switch(room.world, "password-changed", is_on=False)
+    assert room.answer("database-refuses-us") is Answer.NO
 
 
 def test_what_deletes_the_volumes_knows_them_by_the_project_of_the_containers(room: Room) -> None:

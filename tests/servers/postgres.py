@@ -6,11 +6,12 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from backends.demo.process import free_port
-from tests.servers.process import Child, UnavailableError, drop_home, make_home
+from tests.servers.process import Child, UnavailableError, drop_home, make_home, wait_until
 
 
 @dataclass
@@ -33,6 +34,34 @@ class PostgresServer:
     def stop(self) -> None:
         self.child.stop()
         drop_home(self.home)
+
+    @contextlib.contextmanager
+    def guarded(self, role: str, password: str) -> Iterator[None]:
+        """A role for as long as this lasts, who alone is asked for a password."""
+        import psycopg
+
+        rules = self.home / "data" / "pg_hba.conf"
+        before = rules.read_text()
+        with psycopg.connect(self.dsn, autocommit=True) as link:
+            link.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'".encode())
+            try:
+                rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n" + before)
+                link.execute("SELECT pg_reload_conf()")
+                wait_until(lambda: not self._gets_in(role), 10, "the password to be asked for")
+                yield
+            finally:
+                rules.write_text(before)
+                link.execute("SELECT pg_reload_conf()")
+                link.execute(f"DROP ROLE {role}".encode())
+
+    def _gets_in(self, role: str) -> bool:
+        import psycopg
+
+        try:
+            psycopg.connect(self.dsn, user=role).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
 
 def start_postgres() -> PostgresServer:

@@ -21,6 +21,7 @@ FAULTS: Final[Catalogue] = {
     "redis-only": Fault("An alert reached Redis but not the database"),
     "second-detector": Fault("Somebody runs a second detector elsewhere: it listens and raises alerts"),
     "database-down": Fault("The database is stopped: nothing is stored"),
+    "password-changed": Fault("The database's password was changed: open sessions go on, nobody new gets in"),
     "redis-hang": Fault("Redis accepts connections from the room and never answers"),
     "redis-refuse": Fault("Redis refuses connections from the room; the workers still reach it"),
     "file-refused": Fault(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,7 @@ class DatabasePrograms:
     """``pg_dump`` and ``psql`` of the server's own wheel, against the demo's server."""
 
     def __init__(self, server: PostgresServer, user: str) -> None:
+        """``user`` is asked for no password there, as in a container whose socket is trusted."""
         self._server = server
         self._user = user
 
@@ -51,6 +53,7 @@ class DatabasePrograms:
         program = self._server.program(argv[0])
         process = await asyncio.create_subprocess_exec(
             program, *where, "--no-password", *given,
+            env={**os.environ, "PGPASSWORD": self._server.passwords[self._user]},
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await process.communicate()

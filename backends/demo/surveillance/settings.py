@@ -14,6 +14,9 @@ COMPOSE: Final = """\
 name: controlroom-demo
 services: {}
 """
+USER: Final = "trader"
+"""The role of every demo's database; here it also stands for the image's own superuser."""
+PASSWORD: Final = "of-the-demo"  # noqa: S105 # of a demo
 HERE: Final = Path(__file__).parent
 
 
@@ -64,4 +67,4 @@ def lay_out(project: Path, backups: Path) -> None:
     (project / "docker-compose.yml").write_text(COMPOSE)
     env = project / ".env"
     env.touch(mode=0o600)
-    env.write_text("DB_PASSWORD=of-the-demo\nLOG_LEVEL=INFO\nSLACK_WEBHOOK_URL=\n")
+    env.write_text(f"DB_PASSWORD={PASSWORD}\nLOG_LEVEL=INFO\nSLACK_WEBHOOK_URL=\n")

@@ -32,13 +32,11 @@ from backends.demo.surveillance.faults import FAULTS
 from backends.demo.surveillance.ingestion import Ingestion
 from backends.demo.surveillance.metrics import MetricsEngine
 from backends.demo.surveillance.programs import DatabasePrograms, WorkerPrograms
-from backends.demo.surveillance.settings import HERE, lay_out
+from backends.demo.surveillance.settings import HERE, PASSWORD, USER, lay_out
 from backends.demo.surveillance.troubles import Troubles
 from backends.demo.surveillance.worker import Worker
 from backends.demo.voice import Voice
 
-USER: Final = "trader"
-"""The role of every demo's database; here it also stands for the image's own superuser."""
 DATABASE: Final = "surveillance"
 _AGE: Final = 3 * 3600.0
 """Seconds the containers have been running when the demo begins."""
@@ -54,10 +52,13 @@ class System:
         self._dice = random.Random(f"{seed} market")  # noqa: S311 # as above
         self.logs = {service: LogStore() for service in SERVICES}
         self._redis_server = RedisServer(folder, lambda line: self.logs["redis"].write([line]))
-        self._postgres_server = PostgresServer(folder, lambda line: self.logs["timescaledb"].write([line]))
+        self._password = folder / "db_password"
+        self.postgres_server = PostgresServer(
+            folder, lambda line: self.logs["timescaledb"].write([line]), {USER: PASSWORD}
+        )
         self.front = RedisFront(self._redis_server.socket)
         self.redis = self._redis_server.client(0)
-        self.database = Database(self._postgres_server.dsn(USER, DATABASE))
+        self.database = Database(self.postgres_server.dsn(USER, DATABASE))
         config = self.project / "config"
         self.ingestion = Ingestion(self.redis, self.logs["data-ingestion"], config, self._dice)
         metrics = MetricsEngine(self.redis, self.logs["metrics-engine"], self.database)
@@ -79,7 +80,7 @@ class System:
         return {
             "docker": self._docker.url,
             "redis": f"redis://127.0.0.1:{self.front.port}/0",
-            "postgres": f"postgresql://127.0.0.1:{self._postgres_server.port}/{DATABASE}",
+            "postgres": f"postgresql://127.0.0.1:{self.postgres_server.port}/{DATABASE}",
             "dashboard": self._pages.port.url,
             "project": f"file://{self.project}",
             "backups": f"file://{self._backups}",
@@ -87,14 +88,16 @@ class System:
 
     @property
     def credentials(self) -> Mapping[str, Path]:
-        """Nothing here asks for any."""
-        return {}
+        """Redis asks for none."""
+        return {"postgres": self._password}
 
     async def start(self) -> None:
         """Stores first, then what is in them, then the services. Raises StartError."""
         lay_out(self.project, self._backups)
+        self._password.touch(mode=0o600)
+        self._password.write_text(PASSWORD)
         await self.engine.boot(("redis", "timescaledb"))
-        await self._postgres_server.create(DATABASE, USER, (HERE / "schema.sql").read_text())
+        await self.postgres_server.create(DATABASE, USER, (HERE / "schema.sql").read_text())
         await self.engine.boot(("data-ingestion",))
         await self.engine.boot(("metrics-engine", "anomaly-detector", "dashboard"))
         await self._docker.open()
@@ -119,7 +122,7 @@ class System:
         return HttpService(app, voice, on_start=pages.begin)
 
     def _containers(self) -> list[ContainerSpec]:
-        redis, database = self._redis_server, self._postgres_server
+        redis, database = self._redis_server, self.postgres_server
         workloads: dict[str, Workload] = {
             "redis": RedisWork(redis, self.front),
             "timescaledb": PostgresWork(database, database.dsn(USER, DATABASE)),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from backends.demo.course import end
 from backends.demo.faults import Switch
 from backends.demo.surveillance.detector import INSERT, Situation, alert_of, save
+from backends.demo.surveillance.settings import USER
 from backends.demo.surveillance.structlog import stamp
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Troubles:
             "redis-only": self._redis_only,
             "second-detector": self._second_detector,
             "database-down": self._database_down,
+            "password-changed": self._password_changed,
             "redis-hang": self._redis_hang,
             "redis-refuse": self._system.front.refuse,
             "file-refused": self._file_refused,
@@ -141,6 +143,10 @@ class Troubles:
             await container.start()
         elif container.state in ("running", "paused"):
             await container.kill(signal.SIGTERM)
+
+    async def _password_changed(self, is_on: bool) -> None:
+        server = self._system.postgres_server
+        await server.let_in(USER, "of-somebody-else" if is_on else server.passwords[USER])
 
     async def _redis_hang(self, is_on: bool) -> None:
         self._system.front.hang(is_on)
