@@ -34,7 +34,7 @@ def make_effectors(permit: Permit, stack: Stack, redact: Redact) -> dict[str, Ef
                 if name in stack.sources:
                     made[name] = _effector(permit, stack.sources[name], stack, redact)
                 elif commands:
-                    made[name] = _commander(permit, commands, redact)
+                    made[name] = _commander(permit, commands, redact, stack)
             except Exception as error:
                 made[name] = _Unmade(type(error).__name__)
     return made
@@ -130,11 +130,12 @@ def _files(_permit: Permit, source: Source, _stack: Stack) -> Effector:
     return FilesEffector(source)
 
 
-def _commander(_permit: Permit, allowed: Sequence[Command], redact: Redact) -> Effector:
+def _commander(_permit: Permit, allowed: Sequence[Command], redact: Redact, stack: Stack) -> Effector:
     """What runs this host's programs: those that the stack file lists, and no others."""
     from backends.writers.command import CommandEffector
 
-    return CommandEffector(allowed, redact)
+    held = {name: source.password for name, source in stack.sources.items() if source.password is not None}
+    return CommandEffector(allowed, redact, held)
 
 
 _EFFECTORS: Mapping[SourceKind, Callable[[Permit, Source, Stack], Effector]] = {

@@ -200,6 +200,10 @@ class Command(Struct, frozen=True):
     folder: str | None = None
     env: tuple[str, ...] = ()
     """Names of variables it may inherit besides ``PATH``, ``HOME`` and ``LANG``."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Variables with what they hold."""
+    secret: Mapping[str, str] = field(default_factory=dict)
+    """Variables that hold the password of the source named; left out where that has none."""
     ok: tuple[int, ...] = (0,)
     output: str | None = None
     """A file that takes what it prints: written beside it, and renamed when the program ended well."""
@@ -305,7 +309,8 @@ def aim(action: Action) -> str:  # noqa: PLR0912 (one case for each kind of step
         case SqlStatement():
             text = " ".join(action.text.split())
         case Command():
-            text = " ".join([*(f"{name}={value}" for name, value in action.engine.items()), *action.argv])
+            told = [f"{name}={value}" for name, value in (*action.engine.items(), *action.given.items())]
+            text = " ".join([*told, *(f"{name}=****" for name in action.secret), *action.argv])
         case FileEdit():
             what = "taken out" if action.is_removed else f"= {action.value}"
             text = f"{action.path}: {'.'.join(action.key)} {what}"

@@ -33,9 +33,9 @@ from backends.model.stack import Source
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.build_check import build_condition
-from backends.stacks.check_procedure import with_addresses, with_folders
 from backends.stacks.docker_env import docker_env, is_here
 from backends.stacks.naming import words_of
+from backends.stacks.places import SERVER, one_server, with_addresses, with_folders, with_servers
 
 
 def build_procedure(item: schema.ProcedureSpec, sources: Mapping[str, Source]) -> Procedure:
@@ -160,6 +160,7 @@ def _action(what: do.Do, sources: Mapping[str, Source]) -> Action:  # noqa: PLR0
 
 
 def _command(what: do.CommandSpec, sources: Mapping[str, Source]) -> Command:
+    given = {name: with_servers(with_folders(text, sources), sources) for name, text in what.given.items()}
     return Command(
         source=what.source,
         argv=tuple(with_addresses(with_folders(part, sources), sources) for part in what.argv),
@@ -168,13 +169,19 @@ def _command(what: do.CommandSpec, sources: Mapping[str, Source]) -> Command:
         env=tuple(what.env),
         ok=tuple(what.ok),
         output=None if what.output is None else with_folders(what.output, sources),
+        given=given,
+        secret=what.secret,
         engine={} if what.engine is None else docker_env(sources[what.engine]),
-        stays=None if what.here is None else _stays(sources[what.here]),
+        stays=_stays(what, sources),
     )
 
 
-def _stays(source: Source) -> str | None:
-    return None if is_here(source) else f"acts on this machine, but {source.title} is at {source.url}"
+def _stays(what: do.CommandSpec, sources: Mapping[str, Source]) -> str | None:
+    if what.here is not None and not is_here(here := sources[what.here]):
+        return f"acts on this machine, but {here.title} is at {here.url}"
+    told = (sources[name] for text in what.given.values() for name, _ in SERVER.findall(text))
+    several = next((source for source in told if not one_server(source)), None)
+    return f"takes one host and port, but {several.title} is at {several.url}" if several else None
 
 
 def _edit(what: do.FileEditSpec) -> FileEdit:

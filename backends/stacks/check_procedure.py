@@ -5,25 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import to_builtins
 from msgspec.structs import replace
 
 from backends.model.board import SERVICE
 from backends.model.condition import Param
-from backends.model.stack import Source
 from backends.model.substitution import RESERVED, fill, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.check_check import demanded, named_fact
-from backends.stacks.docker_env import ENGINE_VARIABLES
+from backends.stacks.check_command import command, places
 from backends.stacks.naming import Complaint, known, not_said_by, path_objection, source_of, word, words_of
+from backends.stacks.places import ADDRESS, FOLDER
 from backends.stacks.schema_check import RequireRow
 from backends.stacks.toml_lines import Place
 
-_ADDRESS = re.compile(r"\{([a-z0-9-]+)\.url\}")
-_FOLDER = re.compile(r"\{([a-z0-9-]+)\.path\}")
 _ANY = Param("", "").pattern
 """What a value must be when the stack file says nothing."""
 _COUNTED = ("int", "float", "count", "table")
@@ -65,7 +62,7 @@ def _whole(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[
         yield (), "expected at least one [[procedure.step]]"
     if procedure.risk != "routine" and not procedure.fallback.strip():
         yield (), "fallback is missing; expected what to do by hand when this cannot be proved"
-    for name in named_sources(procedure.fallback):
+    for name in ADDRESS.findall(procedure.fallback):
         if why := known(name, spec.source, "source"):
             yield ("fallback",), why
     if procedure.risk == "stop" and not procedure.will_not:
@@ -241,34 +238,7 @@ def _action(
     if isinstance(what, do.FileEditSpec):
         yield from _edit(what)
     if isinstance(what, do.CommandSpec):
-        yield from _engine(spec, what)
-        for key, text in (
-            ("folder", what.folder),
-            ("output", what.output),
-            *(("argv", part) for part in what.argv),
-        ):
-            yield from _folders(spec, key, text or "")
-
-
-def _engine(spec: schema.StackFile, what: do.CommandSpec) -> Iterator[Complaint]:
-    for key, name in (("engine", what.engine), ("here", what.here)):
-        if name is not None and (why := source_of(spec, name, "docker")):
-            yield (key,), why
-    if what.argv[0].rpartition("/")[2] == "docker" and what.engine is None:
-        yield ("engine",), "is missing; expected the docker source whose engine it acts on"
-    for name in what.env:
-        if name in ENGINE_VARIABLES:
-            yield ("env",), f"{name} may lead to another engine; expected engine, the one the room reads"
-
-
-def _folders(spec: schema.StackFile, key: str, text: str) -> Iterator[Complaint]:
-    """Folders that ``text`` names, ``{files.path}``, and addresses, ``{docker.url}``."""
-    for name in _FOLDER.findall(text):
-        if why := source_of(spec, name, "files"):
-            yield (key,), why
-    for name in named_sources(text):
-        if why := known(name, spec.source, "source"):
-            yield (key,), why
+        yield from command(spec, what)
 
 
 def _container(
@@ -290,8 +260,8 @@ def _container(
         if (what.verb == "signal") != (what.signal is not None):
             yield ("signal",), "goes with the verb signal, and that needs it"
     if isinstance(what, (do.DockerExecSpec, do.DockerCopySpec)) and what.output is not None:
-        yield from _folders(spec, "output", what.output)
-        if not what.output.startswith("/") and not _FOLDER.match(what.output):
+        yield from places(spec, "output", what.output)
+        if not what.output.startswith("/") and not FOLDER.match(what.output):
             yield ("output",), "expected a full path, or one below {SOURCE.path}"
 
 
@@ -374,18 +344,3 @@ def _transition(what: do.RedisTransitionSpec) -> Iterator[Complaint]:
             yield (key, what.state_field), f"{written!r} is not the target {what.target!r}"
     if what.create is not None and what.state_field not in what.create:
         yield ("create",), f"{what.state_field} is missing; expected the whole object"
-
-
-def named_sources(text: str) -> list[str]:
-    """The sources whose address ``text`` names: ``{orchestrator.url}``."""
-    return _ADDRESS.findall(text)
-
-
-def with_addresses(text: str, sources: Mapping[str, Source]) -> str:
-    """``text`` with ``{NAME.url}`` replaced by the address that is in use."""
-    return _ADDRESS.sub(lambda found: sources[found[1]].url.rstrip("/"), text)
-
-
-def with_folders(text: str, sources: Mapping[str, Source]) -> str:
-    """``text`` with ``{NAME.path}`` replaced by the folder of that source."""
-    return _FOLDER.sub(lambda found: urlsplit(sources[found[1]].url).path.rstrip("/"), text)

@@ -146,6 +146,11 @@ class CommandSpec(Strict, tag_field="kind", tag="command"):
     output: str | None = None
     """A file that takes what it prints. ``{NAME.path}``, here, in ``argv`` and ``folder``, is the folder of
     that files source."""
+    given: dict[str, str] = {}
+    """Variables of its environment with what they hold, such as ``{NAME.path}``, ``{NAME.host}`` or
+    ``{NAME.port}`` of a source."""
+    secret: dict[str, str] = {}
+    """Variables of its environment that hold the password of the source named."""
     engine: str | None = None
     """The docker source on whose engine it acts: it is told where that is, as the docker command reads it."""
     here: str | None = None

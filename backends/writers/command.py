@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from backends.model.action import Action, Command
 from backends.model.procedure import Receipt, Step
+from backends.model.secret import Secret
 from backends.model.substitution import fill, names_in
 from backends.program import Ended, NotStartedError, environment, run
 from backends.writers.answer import done, failed, unknown
@@ -26,10 +27,16 @@ class CommandEffector:
     because it may have done something before.
     """
 
-    def __init__(self, allowed: Iterable[Command], redact: Callable[[str], str]) -> None:
-        """``redact`` takes secrets out of what a program prints."""
+    def __init__(
+        self,
+        allowed: Iterable[Command],
+        redact: Callable[[str], str],
+        passwords: Mapping[str, Secret] | None = None,
+    ) -> None:
+        """``redact`` takes secrets out of what a program prints; ``passwords`` are those of the sources."""
         self._allowed = tuple(allowed)
         self._redact = redact
+        self._passwords = passwords or {}
 
     async def act(
         self,
@@ -46,7 +53,7 @@ class CommandEffector:
             return failed(f"{action.stays}; nothing was run")
         try:
             argv = arguments(action.argv, values)
-            env = environment((*action.env, *_CLIENT) if action.engine else action.env) | dict(action.engine)
+            env = self._environment(action)
             folder = _folder(action.folder or env.get("HOME", "/"), values)
             if action.output is None:
                 return self._receipt(action, await run(argv, action.timeout, folder, env))
@@ -59,6 +66,15 @@ class CommandEffector:
 
     async def close(self) -> None:
         """Nothing is kept open. A command that runs is ended by whoever waits for it."""
+
+    def _environment(self, action: Command) -> dict[str, str]:
+        held = {name: self._passwords[of] for name, of in action.secret.items() if of in self._passwords}
+        return (
+            environment((*action.env, *_CLIENT) if action.engine else action.env)
+            | dict(action.engine)
+            | dict(action.given)
+            | {name: password.reveal() for name, password in held.items()}
+        )
 
     async def _captured(
         self, action: Command, argv: list[str], folder: str, env: Mapping[str, str], output: str

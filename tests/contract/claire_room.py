@@ -40,13 +40,20 @@ class ClaireRoom:
         self.engine = Engine([self.stack], Mode.ARMED, folder, identify())
         self.engine.start()
         wait_until(lambda: self.engine.wait_asked(ID, 0.1), 30, "a first look at everything")
-        self.redis = redis.Redis.from_url(world["redis"], decode_responses=True)
+        passwords = {name: self._password(name) for name in ("redis", "postgres")}
+        self.redis = redis.Redis.from_url(world["redis"], password=passwords["redis"], decode_responses=True)
+        self.postgres = f"{world['postgres']}?password={passwords['postgres']}"
         self.docker = docker.APIClient(base_url=world["docker"], version="1.41", timeout=10)
 
     def close(self) -> None:
         self.docker.close()
         self.redis.close()
         self.engine.stop(grace=0.0)
+
+    def _password(self, source: str) -> str:
+        held = self.stack.sources[source].password
+        assert held is not None
+        return held.reveal()
 
     @property
     def board(self) -> Board:
@@ -58,8 +65,9 @@ class ClaireRoom:
         return None if reading.value is None else str(reading.value).lower()
 
     def answer(self, name: str) -> Answer:
-        """Of a diagnosis, on fresh readings."""
-        asked = self.engine.checks(ID).examine([self.stack.diagnoses[name]])
+        """Of a check or a diagnosis, on fresh readings."""
+        one = self.stack.checks.get(name) or self.stack.diagnoses[name]
+        asked = self.engine.checks(ID).examine([one])
         (result,) = asked.result(LONGEST).values()
         return result.answer
 

@@ -136,6 +136,34 @@ def test_a_routine_is_done_and_proved_by_what_is_read_back(room: ClaireRoom) -> 
     assert "PostgreSQL database dump complete" in file.read_text()
 
 
+def test_two_replays_of_a_range_are_the_same_and_a_run_that_wrote_nothing_is_none(room: ClaireRoom) -> None:
+    room.until(lambda: room.redis.xlen("stream.fills") > 3, "four fills")
+    for check in ("replay-hash", "replay-determinism"):
+        assert room.answer(check) is not Answer.YES, check
+    made = Path(room.stack.sources["repo"].url.removeprefix("file://")) / "artifacts" / "controlroom"
+    oldest = room.run("replay", count="2")
+    assert oldest.verdict is Verdict.VERIFIED, (oldest.sentence, oldest.steps)
+    ids = [ident for ident, _ in room.redis.xrange("stream.fills", count=4)]
+    assert replayed(made) == ids[:2]
+
+    middle = room.run("replay-range", first=ids[1], last=ids[3])
+    assert middle.verdict is Verdict.VERIFIED, (middle.sentence, middle.steps)
+    assert replayed(made) == ids[1:]
+    for check in ("replay-hash", "replay-determinism", "replay-format"):
+        assert room.answer(check) is Answer.YES, check
+    # Nothing lies there: the tool ends with exit 0 and leaves what an earlier run wrote.
+    nothing = room.run("replay-range", first="1-0", last="2-0")
+    assert nothing.verdict is not Verdict.VERIFIED
+    assert replayed(made) == ids[1:]
+
+
+def replayed(made: Path) -> list[str]:
+    """The ids in the two files, which are the same."""
+    first, second = ((made / f"replay_{number}.jsonl").read_text() for number in (1, 2))
+    assert first == second
+    return [json.loads(line)["stream_id"] for line in first.splitlines()]
+
+
 def test_a_backup_counts_when_it_was_read_back(room: ClaireRoom) -> None:
     assert "has no complete database dump" in room.refusal("drill", backup=BACKUP)
     run = room.run("backup", backup=BACKUP)
@@ -174,7 +202,7 @@ def test_what_is_loaded_is_the_backup_that_was_named_and_every_row_of_it(room: C
 def test_a_database_that_contradicts_itself_is_found_whatever_pg_isready_says(room: ClaireRoom) -> None:
     assert room.answer("corruption") is Answer.NO
     row = "INSERT INTO orders (symbol, side, size, filled_size) VALUES ('BTCUSDT', 'buy', 1, 2) RETURNING id"
-    with psycopg.connect(room.world["postgres"], autocommit=True) as link:
+    with psycopg.connect(room.postgres, autocommit=True) as link:
         (ident,) = link.execute(row).fetchone() or (None,)
         assert room.answer("corruption") is Answer.YES
         link.execute("DELETE FROM orders WHERE id = %s", [ident])
@@ -246,7 +274,7 @@ def test_what_brings_everything_up_wants_execution_stopped_and_a_backup(room: Cl
 
 
 def test_a_restore_replaces_the_database_and_ends_with_the_halt_standing(room: ClaireRoom) -> None:
-    with psycopg.connect(room.world["postgres"], autocommit=True) as link:
+    with psycopg.connect(room.postgres, autocommit=True) as link:
         link.execute("INSERT INTO schema_version VALUES ('of a bad migration')")
     # A dump that does not arrive in the container costs nothing.
     inside = room.world.config.parent / INSIDE
@@ -254,7 +282,7 @@ def test_a_restore_replaces_the_database_and_ends_with_the_halt_standing(room: C
     inside.touch()
     failed = room.run("restore", f"RESTORE {ID}", backup=BACKUP)
     assert failed.verdict not in (Verdict.VERIFIED, Verdict.ALREADY)
-    with psycopg.connect(room.world["postgres"]) as link:
+    with psycopg.connect(room.postgres) as link:
         assert link.execute("SELECT count(*) FROM schema_version").fetchone() == (3,)
     inside.unlink()
     kept.rename(inside)
@@ -275,6 +303,6 @@ def test_a_restore_replaces_the_database_and_ends_with_the_halt_standing(room: C
     assert done.verdict is Verdict.VERIFIED, (done.sentence, done.steps)
     for service in ("cdb_candles", "cdb_regime", "cdb_allocation"):
         assert room.docker.inspect_container(service)["State"]["Status"] == "exited", service
-    with psycopg.connect(room.world["postgres"]) as link:
+    with psycopg.connect(room.postgres) as link:
         assert link.execute("SELECT count(*) FROM schema_version").fetchone() == (2,)
     assert room.redis.xlen("stream.bot_shutdown") > 1

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from backends.journal.redact import Redactor
-from backends.model.action import Command, HttpCall
+from backends.model.action import Command, HttpCall, aim
 from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.secret import Secret
 from backends.writers.command import CommandEffector
@@ -32,7 +32,7 @@ def python(program: str, *argv: str, **more: Any) -> Command:
 
 
 async def act(command: Command, values: Mapping[str, Any] = VALUES) -> Receipt:
-    effector = CommandEffector([command], Redactor([Secret(CANARY)]).text)
+    effector = CommandEffector([command], Redactor([Secret(CANARY)]).text, {"redis": Secret(CANARY)})
     await effector.warm()
     return await effector.act(command, values, Step("s", "Run it", command, ()))
 
@@ -70,6 +70,22 @@ async def test_it_gets_its_arguments_a_folder_and_almost_no_environment(
     assert folder == str(tmp_path)
     assert env["DESK_REGION"] == "eu"
     assert set(env) <= {"PATH", "HOME", "LANG", "DESK_REGION", "LC_CTYPE"}
+
+
+async def test_a_password_goes_into_the_environment_of_the_program_that_is_to_have_it_and_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_PASSWORD", "of the shell")
+    kept = tmp_path / "kept"
+    keep = f"import json, os; open({str(kept)!r}, 'w').write(json.dumps(dict(os.environ))); {TELL}"
+    named = {"REDIS_PASSWORD": "redis", "DB_PASSWORD": "a source without one"}
+    command = python(keep, given={"REDIS_HOST": "10.0.0.5"}, secret=named)
+    receipt = await act(command)
+    env = json.loads(kept.read_text())
+    assert (env["REDIS_PASSWORD"], env["REDIS_HOST"]) == (CANARY, "10.0.0.5")
+    assert "DB_PASSWORD" not in env
+    assert CANARY not in str(receipt)
+    assert aim(command).startswith("REDIS_HOST=10.0.0.5 REDIS_PASSWORD=**** ")
 
 
 @pytest.mark.parametrize("value", ["$(id)", "; id", "a b", "*", "a\nb", "`id`", "| id", "$HOME", "'\""])

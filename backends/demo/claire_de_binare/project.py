@@ -21,6 +21,10 @@ _SECRETS: Final = (
 
 class Project:
     def __init__(self, folder: Path) -> None:
+        self.values = {name: secrets.token_urlsafe(24) for name in _SECRETS}
+        """What the secret files hold; the stores ask for two of them."""
+        self.credentials = {source: folder / f"{source}.password" for source in ("redis", "postgres")}
+        """Files of the room's own, by its source."""
         self.checkout = folder / "checkout"
         self.secrets = folder / "secrets"
         self.backups = self.checkout / "infrastructure" / "dr_backups"
@@ -40,18 +44,27 @@ class Project:
         jobs = [f"  - job_name: job_{number}" for number in range(9)]
         (monitoring / "prometheus.yml").write_text("scrape_configs:\n" + "\n".join(jobs) + "\n")
         (scripts / "stack_up.ps1").write_text("# simulated\n")
+        tools = self.checkout / "tools" / "replay"
+        tools.mkdir(parents=True)
+        shutil.copy(Path(__file__).with_name("replay.py"), tools)
         for name in _SECRETS:
             self.write_secret(name)
+        for source, path in self.credentials.items():
+            _write(path, self.values[f"{source.upper()}_PASSWORD"])
 
     def write_secret(self, name: str) -> None:
         """A secret file as it should be."""
         path = self.secrets / name
         if path.is_dir():
             shutil.rmtree(path)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(24))
+        _write(path, self.values[name])
 
     def break_secret(self, name: str) -> None:
         """What Docker makes of a missing file: a folder."""
         (self.secrets / name).unlink()
         (self.secrets / name).mkdir()
+
+
+def _write(path: Path, value: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(value)

@@ -54,8 +54,15 @@ class World:
         self._inside = folder / "inside"
         self.volume = VolumePrograms()
         self._logs = {service: LogStore() for service in SERVICES}
-        self._redis_server = RedisServer(folder, lambda line: self._logs["cdb_redis"].write([line]))
-        self._postgres = PostgresServer(folder, lambda line: self._logs["cdb_postgres"].write([line]))
+        asked = self.project.values
+        self._redis_server = RedisServer(
+            folder, lambda line: self._logs["cdb_redis"].write([line]), asked["REDIS_PASSWORD"]
+        )
+        self._postgres = PostgresServer(
+            folder,
+            lambda line: self._logs["cdb_postgres"].write([line]),
+            {_ROLE: asked["POSTGRES_PASSWORD"]},
+        )
         self.front = RedisFront(self._redis_server.socket)
         self.redis = self._redis_server.client()
         connect = self._redis_server.client
@@ -112,8 +119,8 @@ class World:
 
     @property
     def credentials(self) -> Mapping[str, Path]:
-        """None: what stands between the room and the stack here asks for none."""
-        return {}
+        """The stores ask for their passwords; nothing else here asks for any."""
+        return self.project.credentials
 
     def is_up(self, service: str) -> bool:
         return self.engine.service(service).state == "running"
