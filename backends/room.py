@@ -13,6 +13,7 @@ from typing import Any
 
 from backends.alarms.book import AlarmBook
 from backends.board.backoff import LONGEST
+from backends.board.first_look import FirstLook
 from backends.board.fresh import FreshReader
 from backends.board.poll import FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
@@ -63,10 +64,6 @@ HUSH = 0.25
 LAST_WORDS = 2.0
 """Seconds at the end for what was shown already to be written down."""
 
-FIRST_LOOK = 1.0
-"""Seconds the first look at a source may take before what is less urgent is begun. That loads more libraries,
-which would hold up the first values; a stop pressed meanwhile loads what it needs."""
-
 WARM = 20.0
 """Seconds between two looks whether the connections of the stop path still live."""
 
@@ -106,6 +103,7 @@ class Room:
         dated = Past(stack, Prompt(self._records), journal.host, boot_id()).dated
         self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed, dated)
         self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
+        self._first = FirstLook(stack, self.store, lambda: self.ring.end > 0, clock)
         self._pollers: dict[str, Poller] = {}
         self._verifier = FreshReader(
             stack,
@@ -151,7 +149,7 @@ class Room:
             )  # fmt: skip
             ready.set_result(procedures)
         if keep_warm:
-            await self._wait_for_first_look(self.stack.sources)
+            await self._first.over(self.stack.sources)
         while keep_warm and permit is not None:
             await ready.result().warm()
             await self._verifier.warm(
@@ -161,10 +159,8 @@ class Room:
 
     async def observe(self) -> None:
         """Watch every source until cancelled."""
-        gates = list(dict.fromkeys(self.stack.facts[gate.fact].source for gate in self.stack.gates))
-        # What decides about trading and what runs are looked at first: the main switch, then what runs, for
-        # the first lines of a log wait for older ones, and the other switches meanwhile.
-        first = list(dict.fromkeys([*gates[:1], *(it.source for it in self.stack.services), *gates[1:]]))
+        gates = {self.stack.facts[gate.fact].source for gate in self.stack.gates}
+        first = self._first.sources
         polled = [source for source in self.stack.sources.values() if source.kind is not SourceKind.ROOM]
         polled.sort(key=lambda it: first.index(it.id) if it.id in first else len(first))
         loop = asyncio.get_running_loop()
@@ -180,20 +176,8 @@ class Room:
                 group.create_task(keep(f"watching {source.id}", watch))
 
     async def _after_first_look(self, first: Iterable[str], poller: Poller) -> None:
-        await self._wait_for_first_look(first)
+        await self._first.over(first)
         await poller.run()
-
-    async def _wait_for_first_look(self, sources: Iterable[str]) -> None:
-        """Until each of these sources was asked once and a log line can be shown, but no longer than
-        ``FIRST_LOOK``."""
-        until = self._clock.now().mono + FIRST_LOOK
-        wanted = [source for source in sources if source in self.store.board.sources]
-        is_quiet = not any(service.is_followed for service in self.stack.services)
-        while self._clock.now().mono < until:
-            is_asked = all(self.store.board.sources[source].is_up is not None for source in wanted)
-            if is_asked and (is_quiet or self.ring.end):
-                return
-            await asyncio.sleep(0.02)
 
     async def reconcile(self, permit: Permit | None, journal: Journal) -> None:
         """Tell of runs that a former process left unfinished; only an armed room closes them."""

@@ -46,7 +46,7 @@ async def test_the_rest_is_begun_when_what_matters_was_asked_and_a_log_line_came
         return make
 
     monkeypatch.setattr(room, "_maker", maker)
-    monkeypatch.setattr("backends.room.FIRST_LOOK", 60.0)
+    monkeypatch.setattr("backends.board.first_look.LONGEST", 60.0)
     watching = asyncio.create_task(room.observe())
     try:
         async with asyncio.timeout(20):

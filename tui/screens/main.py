@@ -43,9 +43,7 @@ class MainScreen(Screen[None]):
     # The widgets draw it; the toolkit would paint the whole screen for it.
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
-    def __init__(
-        self, moment: Moment, size: Size, *, is_watch: bool, is_demo: bool, frames: float
-    ) -> None:
+    def __init__(self, moment: Moment, size: Size, *, is_watch: bool, is_demo: bool, frames: float) -> None:
         """``size`` is the terminal's, so that nothing is laid out twice."""
         super().__init__(classes=" ".join(name for name, fits in _fitting(size).items() if fits))
         self.moment = moment
