@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol
 
 from backends.journal.entry import Entry, Kind
@@ -19,6 +20,9 @@ REST: Final = 1.0
 
 SHOWN: Final = 600.0
 """Seconds for which a fault is told after it last happened."""
+
+KEPT: Final = 30.0
+"""Seconds an idle thread waits for its next job: to make one for each job costs more than most jobs."""
 
 
 class Book(Protocol):
@@ -98,7 +102,18 @@ class _Supervised:
 
 
 class DaemonThreads(ThreadPoolExecutor):
-    """One daemon thread a job. A name server that hangs holds up nobody else, not even the end."""
+    """A daemon thread for each job there is at once, kept a while for the next.
+
+    A name server that hangs holds up nobody else, not even the end.
+    """
+
+    def __init__(self, kept: float = KEPT) -> None:
+        """``kept``: seconds an idle thread waits for its next job before it ends."""
+        super().__init__()
+        self._kept = kept
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        """One for each idle thread that no job was given to yet."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -113,5 +128,20 @@ class DaemonThreads(ThreadPoolExecutor):
             else:
                 future.set_result(result)
 
-        threading.Thread(target=work, name="engine-job", daemon=True).start()
+        self._jobs.put(work)
+        if not self._idle.acquire(blocking=False):
+            threading.Thread(target=self._serve, name="engine-job", daemon=True).start()
         return future
+
+    def _serve(self) -> None:
+        """Do jobs until there is none for a while."""
+        while True:
+            try:
+                job = self._jobs.get(timeout=self._kept)
+            except Empty:
+                if self._idle.acquire(blocking=False):
+                    return
+                continue  # a job was given to this thread just now
+            job()
+            del job  # what it holds is not kept with the thread
+            self._idle.release()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from backends.alarms.rules import conditions
+from backends.alarms.rules import Conditions
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import SERVICE, Board
 from backends.model.clock import Instant
@@ -28,15 +28,14 @@ class AlarmBook:
     """Evaluates each board of one stack; remembers since when each alarm is active."""
 
     def __init__(self, stack: Stack, started: Instant) -> None:
-        self._stack = stack
-        self._started = started
+        self._conditions = Conditions(stack, started)
         self._rules = frozenset(rule.id for rule in stack.alarms)
         self._active: dict[str, Alarm] = {}
         self._restarts: dict[str, deque[tuple[float, int]]] = {}
 
     def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
         """The alarms active on ``board``, most urgent first, then oldest first."""
-        found = {alarm.id: alarm for alarm in conditions(self._stack, board, self._started, now)}
+        found = {alarm.id: alarm for alarm in self._conditions.on(board, now)}
         for alarm in self._crash_loops(board, now):
             found[alarm.id] = alarm
         found |= {ident: alarm for ident, alarm in self._held(board, now) if ident not in found}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from backends.model.alarm import Alarm, Priority
@@ -26,33 +26,61 @@ MISSING = "(missing)"
 OTHER = "(other)"
 """The word of a rule for any that its fact does not list."""
 
+ANEW = 0.5
+"""Seconds after which it is concluded anew what follows from readings that nothing replaced."""
+
 ON_DELAY = 2.0
 """Seconds a source or the trading state must be unknown to be an alarm; the screen shows it at once."""
 
 
-def conditions(stack: Stack, board: Board, started: Instant, now: Instant) -> Iterator[Alarm]:
-    """Every alarm condition true on ``board`` at ``now``; ``since`` is ``now`` for all of them."""
-    yield from _trading(board, started, now)
-    gate_sources = {stack.facts[gate.fact].source for gate in stack.gates}
-    for health in board.sources.values():
-        if health.is_up is False and now.since(health.since) > ON_DELAY:
-            yield _source_down(health, health.id in gate_sources, now)
-    for rule in stack.alarms:
-        reading = board.readings.get(rule.fact)
-        if reading is not None:
-            yield from _rule(rule, stack.facts[rule.fact], reading, now)
-    watched = {rule.fact for rule in stack.alarms} | {gate.fact for gate in stack.gates}
-    for fact in stack.facts.values():
-        reading = board.readings.get(fact.id)
-        if isinstance(fact.query, Derivation):
-            # What it is made of raises the alarm.
-            continue
-        if reading is not None and board.sources[fact.source].is_up:
-            yield from _unreadable(fact, reading, fact.id in watched, now)
-    for spec in stack.services:
-        reading = board.readings.get(SERVICE + spec.name)
-        if reading is not None:
-            yield from _service(spec, reading, now)
+class Conditions:
+    """What is wrong on the boards of one stack, without a memory of since when.
+
+    What follows from a reading is concluded when the reading is new, and of all of them anew twice a second,
+    for they grow old: several boards a second differ in few.
+    """
+
+    def __init__(self, stack: Stack, started: Instant) -> None:
+        self._stack = stack
+        self._started = started
+        self._gate_sources = {stack.facts[gate.fact].source for gate in stack.gates}
+        watched = {rule.fact for rule in stack.alarms} | {gate.fact for gate in stack.gates}
+        # What a derived fact is made of raises the alarm.
+        read = [fact for fact in stack.facts.values() if not isinstance(fact.query, Derivation)]
+        self._facts = [(fact, f"unreadable:{fact.id}", fact.id in watched) for fact in read]
+        self._known: dict[str, tuple[Reading[Any], tuple[Alarm, ...]]] = {}
+        self._concluded = float("-inf")
+
+    def on(self, board: Board, now: Instant) -> Iterator[Alarm]:
+        """Every alarm condition true on ``board`` at ``now``, as alarms that begin now or just before."""
+        if now.mono - self._concluded >= ANEW:
+            self._known.clear()
+            self._concluded = now.mono
+        yield from _trading(board, self._started, now)
+        for health in board.sources.values():
+            if health.is_up is False and now.since(health.since) > ON_DELAY:
+                yield _source_down(health, health.id in self._gate_sources, now)
+        for rule in self._stack.alarms:
+            reading = board.readings.get(rule.fact)
+            if reading is not None:
+                yield from self._of(rule.id, reading, _rule, rule, self._stack.facts[rule.fact], now)
+        for fact, key, is_watched in self._facts:
+            reading = board.readings.get(fact.id)
+            if reading is not None and board.sources[fact.source].is_up:
+                yield from self._of(key, reading, _unreadable, fact, is_watched, now)
+        for spec in self._stack.services:
+            key = SERVICE + spec.name
+            reading = board.readings.get(key)
+            if reading is not None:
+                yield from self._of(key, reading, _service, spec, now)
+
+    def _of(
+        self, key: str, reading: Reading[Any], conclude: Callable[..., Iterator[Alarm]], *about: Any
+    ) -> tuple[Alarm, ...]:
+        known = self._known.get(key)
+        if known is None or known[0] is not reading:
+            known = self._known[key] = (reading, tuple(conclude(reading, *about)))
+        return known[1]
 
 
 def _trading(board: Board, started: Instant, now: Instant) -> Iterator[Alarm]:
@@ -86,7 +114,7 @@ def _source_down(health: SourceHealth, decides: bool, now: Instant) -> Alarm:
     )  # fmt: skip
 
 
-def _rule(rule: AlarmRule, fact: Fact, reading: Reading[Any], now: Instant) -> Iterator[Alarm]:
+def _rule(reading: Reading[Any], rule: AlarmRule, fact: Fact, now: Instant) -> Iterator[Alarm]:
     level = judge(fact, reading, now)
     fires = level is rule.at or (level is Level.CRIT and rule.at is Level.WARN)
     if not fires and reading.quality(now) is Quality.STALE and reading.outcome is Outcome.OK:
@@ -110,7 +138,7 @@ def _is_for(rule: AlarmRule, fact: Fact, reading: Reading[Any]) -> bool:
     return not rule.words or word in rule.words or (OTHER in rule.words and is_other)
 
 
-def _unreadable(fact: Fact, reading: Reading[Any], is_watched: bool, now: Instant) -> Iterator[Alarm]:
+def _unreadable(reading: Reading[Any], fact: Fact, is_watched: bool, now: Instant) -> Iterator[Alarm]:
     """A fact that cannot be judged although its source answers."""
     priority = Priority.HIGH if is_watched else Priority.LOW
     if reading.outcome is Outcome.FAILED:
@@ -133,7 +161,7 @@ def _unreadable(fact: Fact, reading: Reading[Any], is_watched: bool, now: Instan
         )  # fmt: skip
 
 
-def _service(spec: ServiceSpec, reading: Reading[Any], now: Instant) -> Iterator[Alarm]:
+def _service(reading: Reading[Any], spec: ServiceSpec, now: Instant) -> Iterator[Alarm]:
     key = SERVICE + spec.name
     if reading.outcome is Outcome.MISSING and spec.is_required:
         yield _alarm(

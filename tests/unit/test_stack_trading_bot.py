@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backends.alarms.rules import conditions
+from backends.alarms.rules import Conditions
 from backends.board.derive import environment, trading
 from backends.board.ingest import never
 from backends.logs.level import LEVELS, LevelFinder
@@ -126,7 +126,7 @@ def test_a_mode_that_is_not_auto_is_one_alarm_that_names_who_likely_did_it(
     sources = {name: SourceHealth(name, SafeText(name), True, START) for name in stack.sources}
     known = trading(stack, readings, START, None)
     board = Board(stack.id, 1, START, stack.environment, readings, sources, known)
-    told = [each for each in conditions(stack, board, START, START) if each.subject == "mode"]
+    told = [each for each in Conditions(stack, START).on(board, START) if each.subject == "mode"]
     assert [each.id for each in told] == ([alarm] if alarm else [])
     assert all(cause in each.cause for each in told)
 

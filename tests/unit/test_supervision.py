@@ -74,6 +74,26 @@ def test_a_job_that_hangs_holds_up_no_other_job():
     hang.set()
 
 
+def test_a_thread_that_has_done_its_job_does_the_next_and_ends_when_there_is_none():
+    threads = DaemonThreads(kept=0.2)
+
+    def me() -> threading.Thread:
+        return threading.current_thread()
+
+    first = threads.submit(me).result(timeout=5)
+    assert any(threads.submit(me).result(timeout=5) is first for _ in range(100)), "it has to come to rest"
+    first.join(5)
+    assert not first.is_alive()
+    assert threads.submit(me).result(timeout=5) is not first
+
+
+def test_of_many_jobs_on_threads_that_come_and_go_none_is_lost():
+    threads = DaemonThreads(kept=0.0)
+    assert [threads.submit(pow, n, 2).result(timeout=5) for n in range(500)] == [n * n for n in range(500)]
+    jobs = [threads.submit(pow, n, 2) for n in range(500)]
+    assert [job.result(timeout=5) for job in jobs] == [n * n for n in range(500)]
+
+
 def test_a_job_that_fails_says_so_to_whoever_waits():
     with pytest.raises(ZeroDivisionError):
         DaemonThreads().submit(lambda: 1 // 0).result(timeout=5)
