@@ -17,7 +17,7 @@ from backends.procedures.permit import Permit
 from backends.veil import VeiledFacts, VeiledServices
 
 if TYPE_CHECKING:
-    import httpx
+    from backends.readers.http_page import Web
 
 
 class Watch(Struct, frozen=True):
@@ -32,7 +32,7 @@ class Watch(Struct, frozen=True):
 
 
 class Connections:
-    """Makers of readers and writers, and what several of them share: one HTTP client.
+    """Makers of readers and writers, and what several of them share: the connections over HTTP.
 
     ``redact`` takes secrets out of a text; what a reader made here says has been through it.
 
@@ -41,7 +41,7 @@ class Connections:
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
-        self._http: httpx.AsyncClient | None = None
+        self._web: Web | None = None
 
     def fact_reader(self, stack: Stack, source: Source, clock: Clock) -> FactReader:
         """A reader for a source of facts."""
@@ -66,17 +66,17 @@ class Connections:
         """The writers of an armed session."""
         return make_effectors(permit, stack, self._redact)
 
-    def http(self) -> httpx.AsyncClient:
-        """The client that all sources over HTTP share."""
-        from backends.readers.http_page import new_client
+    def web(self) -> Web:
+        """What all sources over HTTP share."""
+        from backends.readers.http_page import Web
 
-        self._http = self._http or new_client()
-        return self._http
+        self._web = self._web or Web()
+        return self._web
 
     async def close(self) -> None:
         """Close what is shared. Readers and writers are closed by who asked for them."""
-        if self._http is not None:
-            await self._http.aclose()
+        if self._web is not None:
+            await self._web.aclose()
 
 
 Maker = TypeVar("Maker")
@@ -105,7 +105,7 @@ def _postgres_facts(_connections: Connections, _stack: Stack, source: Source, _c
 def _http_facts(connections: Connections, _stack: Stack, source: Source, clock: Clock) -> FactReader:
     from backends.readers.http import HttpFactReader
 
-    return HttpFactReader(source, connections.http(), clock)
+    return HttpFactReader(source, connections.web(), clock)
 
 
 def _systemd_facts(_connections: Connections, _stack: Stack, source: Source, _clock: Clock) -> FactReader:
@@ -129,7 +129,7 @@ def _sqlite_facts(_connections: Connections, _stack: Stack, source: Source, _clo
 def _clickhouse_facts(connections: Connections, _stack: Stack, source: Source, _clock: Clock) -> FactReader:
     from backends.readers.clickhouse import ClickHouseFactReader
 
-    return ClickHouseFactReader(source, connections.http())
+    return ClickHouseFactReader(source, connections.web())
 
 
 def _files_facts(_connections: Connections, _stack: Stack, source: Source, clock: Clock) -> FactReader:
@@ -147,13 +147,13 @@ def _docker_facts(_connections: Connections, stack: Stack, source: Source, _cloc
 def _prometheus_facts(connections: Connections, _stack: Stack, source: Source, clock: Clock) -> FactReader:
     from backends.readers.prometheus import PrometheusFactReader
 
-    return PrometheusFactReader(source, connections.http(), clock)
+    return PrometheusFactReader(source, connections.web(), clock)
 
 
 def _loki_facts(connections: Connections, _stack: Stack, source: Source, clock: Clock) -> FactReader:
     from backends.readers.loki import LokiFactReader
 
-    return LokiFactReader(source, connections.http(), clock)
+    return LokiFactReader(source, connections.web(), clock)
 
 
 def _docker_services(source: Source, watch: Watch) -> ServiceReader:

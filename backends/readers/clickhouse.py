@@ -15,6 +15,7 @@ from backends.model.stack import Source
 from backends.readers.coerce import MisfitError, parse_json
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import network_reason, silence, where
+from backends.readers.http_page import Web
 
 PORT: Final = 8123
 BODY_LIMIT: Final = 1024 * 1024
@@ -34,11 +35,11 @@ class Silent(Struct, frozen=True):
 
 
 class ClickHouseFactReader:
-    """A FactReader over a client it shares and does not close. Option ``database`` names the database."""
+    """A FactReader over what it shares and does not close. Option ``database`` names the database."""
 
-    def __init__(self, source: Source, client: httpx.AsyncClient) -> None:
+    def __init__(self, source: Source, web: Web) -> None:
         self._source = source
-        self._client = client
+        self._web = web
         self._place = where(source.url, PORT)
         self._seconds = source.deadline * _SHARE
 
@@ -55,7 +56,7 @@ class ClickHouseFactReader:
         }
 
     async def close(self) -> None:
-        """Nothing to do: the client belongs to who made it."""
+        """Nothing to do: what is shared belongs to who made it."""
 
     async def _ask(self, fact: Fact, gate: asyncio.Semaphore) -> Finding | Silent:
         if not isinstance(fact.query, SqlQuery):
@@ -82,7 +83,7 @@ class ClickHouseFactReader:
         # The line break ends a comment the statement may end with.
         text = f"SELECT * FROM (\n{query.text}\n) LIMIT {query.limit + 1} FORMAT JSON"  # noqa: S608 # stack file
         url, seconds = f"{self._source.url.rstrip('/')}/", self._seconds
-        async with self._client.stream(
+        async with self._web.stream(
             "POST", url, params=params, headers=self._headers(), content=text.encode(), timeout=seconds
         ) as response:
             body = bytearray()

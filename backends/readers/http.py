@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import httpx
 from msgspec.structs import replace
 
 from backends.model.clock import Clock
@@ -15,17 +14,17 @@ from backends.model.stack import Source
 from backends.readers.coerce import MisfitError, parse_json
 from backends.readers.exposition import Sample, matching, samples
 from backends.readers.extract import broken, extract, one_series
-from backends.readers.http_page import NoAnswer, Page, Pages
+from backends.readers.http_page import NoAnswer, Page, Pages, Web
 
 Parsed = dict[tuple[str, str], Any]
 """Bodies by path and kind as they were understood once for all facts, or the MisfitError why not."""
 
 
 class HttpFactReader:
-    """A FactReader over a client it shares and does not close."""
+    """A FactReader over what it shares and does not close."""
 
-    def __init__(self, source: Source, client: httpx.AsyncClient, clock: Clock | None = None) -> None:
-        self._pages = Pages(source, client, clock)
+    def __init__(self, source: Source, web: Web, clock: Clock | None = None) -> None:
+        self._pages = Pages(source, web, clock)
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
         """One finding a fact. Raises SourceError when not one path was answered."""
@@ -36,7 +35,7 @@ class HttpFactReader:
         return {fact.id: self._finding(fact, answers, parsed) for fact in facts}
 
     async def close(self) -> None:
-        """Nothing to do: the client belongs to who made it."""
+        """Nothing to do: what is shared belongs to who made it."""
 
     def _finding(self, fact: Fact, answers: Mapping[str, Page | NoAnswer], parsed: Parsed) -> Finding:
         query = fact.query

@@ -6,7 +6,9 @@ import asyncio
 import math
 import ssl
 import uuid
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import lru_cache
 from importlib import import_module
 from typing import Final
 
@@ -28,32 +30,50 @@ AT_ONCE: Final = 8
 _SHARE: Final = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
 _REFUSED: Final = (401, 403)
+_HEADERS: Final = {"User-Agent": "controlroom", "Accept-Encoding": "identity", "Accept": "*/*"}
 
 
-def new_client() -> httpx.AsyncClient:
-    """The client every HTTP source shares: no proxies, cookies or redirects of its own, no retry.
+class Web(httpx.AsyncBaseTransport):
+    """What all HTTP sources share: connections, and nothing else. No proxies, cookies, redirects or retries:
+    what one source was given is sent to no other, and a whole client costs as much again as the connections.
 
-    Loads what httpx and its parts would load at the first request, on the loop: call it in a thread.
-    """
-    import_module("httpcore")
-    import_module("anyio._backends._asyncio")
-    return httpx.AsyncClient(
-        transport=_ByOrigin(),
-        trust_env=False,
-        follow_redirects=False,
-        headers={"User-Agent": "controlroom", "Accept-Encoding": "identity"},
-    )
-
-
-class _ByOrigin(httpx.AsyncBaseTransport):
-    """A pool of connections for each service: every request looks at every connection of its pool.
-
-    The pools share one TLS context, made when the first service wants it: that takes longer than all else.
+    There is a pool for each service, for every request looks at every connection of its pool. They share one
+    TLS context, made when the first service wants it: that takes longer than all else.
     """
 
     def __init__(self) -> None:
+        """Loads what httpx would load at the first request, on the loop: call it in a thread."""
+        import_module("httpcore")
+        import_module("anyio._backends._asyncio")
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
         self._pools: dict[tuple[str, str, int | None], httpx.AsyncHTTPTransport] = {}
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: httpx.URL | str,
+        *,
+        timeout: float,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """The answer to one request, of which only the head was read. ``timeout``: seconds for each of
+        connecting, sending and a piece of the answer. Raises httpx.HTTPError."""
+        request = httpx.Request(
+            method,
+            url,
+            params=params,
+            headers={**_HEADERS, **(headers or {})},
+            content=content,
+            extensions={"timeout": httpx.Timeout(timeout).as_dict()},
+        )
+        response = await self.handle_async_request(request)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         origin = _origin(request.url)
@@ -98,11 +118,11 @@ class NoAnswer(Struct, frozen=True):
 
 
 class Pages:
-    """What one service answers, over a client it shares and does not close."""
+    """What one service answers, over what it shares with others and does not close."""
 
-    def __init__(self, source: Source, client: httpx.AsyncClient, clock: Clock | None = None) -> None:
+    def __init__(self, source: Source, web: Web, clock: Clock | None = None) -> None:
         self._source = source
-        self._client = client
+        self._web = web
         self._clock = clock or SystemClock()
         self._base = source.url.rstrip("/")
         self._place = where(source.url, 443 if source.url.startswith("https:") else 80)
@@ -134,7 +154,7 @@ class Pages:
         async with gate:
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._follow(httpx.URL(self._base + path), seconds)
+                    return await self._follow(_url(self._base + path), seconds)
             except (TimeoutError, httpx.TimeoutException):
                 return NoAnswer(silence(seconds))
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -161,7 +181,7 @@ class Pages:
             timestamp=int(now.wall),
             nonce=uuid.uuid4().hex,
         )
-        async with self._client.stream("GET", url, headers=headers, timeout=seconds) as response:
+        async with self._web.stream("GET", url, headers=headers, timeout=seconds) as response:
             if response.is_redirect and "location" in response.headers:
                 return response.headers["location"]
             if response.headers.get("content-encoding", "identity").lower() != "identity":
@@ -179,6 +199,11 @@ class Pages:
         if isinstance(error, httpx.RemoteProtocolError) and "without sending" not in str(error):
             return f"{self._place} does not answer as an HTTP service"
         return network_reason(error, self._place) or f"{self._place} closed the connection"
+
+
+@lru_cache(maxsize=512)
+def _url(text: str) -> httpx.URL:
+    return httpx.URL(text)
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

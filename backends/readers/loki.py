@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import httpx
 from msgspec.structs import replace
 
 from backends.model.clock import Clock, SystemClock
@@ -19,7 +18,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Source
 from backends.readers.coerce import MisfitError, parse_json
 from backends.readers.extract import Rows, broken, extract, one_series
-from backends.readers.http_page import NoAnswer, Page, Pages
+from backends.readers.http_page import NoAnswer, Page, Pages, Web
 
 _SELECTOR: Final = re.compile(r'\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\}')
 _LINE: Final = 2000
@@ -28,10 +27,10 @@ _STEPS: Final = 4
 
 
 class LokiFactReader:
-    """A FactReader over the client it shares and does not close."""
+    """A FactReader over what it shares and does not close."""
 
-    def __init__(self, source: Source, client: httpx.AsyncClient, clock: Clock | None = None) -> None:
-        self._pages = Pages(source, client, clock)
+    def __init__(self, source: Source, web: Web, clock: Clock | None = None) -> None:
+        self._pages = Pages(source, web, clock)
         self._clock = clock or SystemClock()
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
@@ -56,7 +55,7 @@ class LokiFactReader:
         return await asyncio.to_thread(_findings, facts, found)
 
     async def close(self) -> None:
-        """Nothing to do: the client belongs to who made it."""
+        """Nothing to do: what is shared belongs to who made it."""
 
 
 def _query_path(query: LokiQuery, now: float) -> str:

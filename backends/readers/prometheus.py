@@ -9,8 +9,6 @@ from statistics import fmean
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
-
 from backends.model.clock import Clock, SystemClock
 from backends.model.fact import Fact, Finding, SourceError, ValueType
 from backends.model.query import PrometheusQuery
@@ -18,7 +16,7 @@ from backends.model.stack import Source
 from backends.readers.coerce import MisfitError, number_in, parse_json
 from backends.readers.extract import Rows, broken, extract, one_series
 from backends.readers.failure import network_reason, silence, where
-from backends.readers.http_page import NoAnswer, Page, Pages
+from backends.readers.http_page import NoAnswer, Page, Pages, Web
 from backends.readers.lane import Lane
 
 if TYPE_CHECKING:
@@ -44,10 +42,10 @@ _AGGREGATES: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
 class PrometheusFactReader:
     """A FactReader. Queries go through prometheus-api-client, which blocks, in a thread of their own."""
 
-    def __init__(self, source: Source, client: httpx.AsyncClient, clock: Clock | None = None) -> None:
+    def __init__(self, source: Source, web: Web, clock: Clock | None = None) -> None:
         self._source = source
         self._place = where(source.url, 9090)
-        self._pages = Pages(source, client, clock)
+        self._pages = Pages(source, web, clock)
         self._clock = clock or SystemClock()
         self._lane = Lane(source.title)
         self._connect: PrometheusConnect | None = None

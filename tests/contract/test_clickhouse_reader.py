@@ -19,7 +19,7 @@ from backends.model.query import SqlQuery
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
 from backends.readers.clickhouse import ClickHouseFactReader
-from backends.readers.http_page import new_client
+from backends.readers.http_page import Web
 
 COUNT = "SELECT count() AS n FROM event_store_raw_v1"
 
@@ -59,11 +59,11 @@ async def look(house: House, kind: ValueType = ValueType.INT, pick: str | None =
         username="reader", password=Secret("hunter2-hunter2"), options={"database": "hbot_events"},
     )  # fmt: skip
     fact = Fact("rows", "Rows", "Events", "events", SqlQuery(COUNT, 2), kind, pick)
-    client = new_client()
+    web = Web()
     try:
-        return (await ClickHouseFactReader(source, client).read([fact]))["rows"]
+        return (await ClickHouseFactReader(source, web).read([fact]))["rows"]
     finally:
-        await client.aclose()
+        await web.aclose()
 
 
 async def test_a_statement_is_sent_bounded_and_read_only(house: House) -> None:

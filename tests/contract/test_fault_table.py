@@ -25,7 +25,7 @@ from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
 from backends.readers.http import HttpFactReader
-from backends.readers.http_page import new_client
+from backends.readers.http_page import Web
 from backends.readers.postgres import PostgresFactReader
 from backends.readers.redis import RedisFactReader
 from backends.stacks.loader import built_in, load_stack
@@ -127,8 +127,8 @@ async def postgres_at(
 
 @asynccontextmanager
 async def http_at(port: int, deadline: float = PATIENCE) -> AsyncIterator[FactReader]:
-    async with new_client() as client:
-        yield HttpFactReader(source(SourceKind.HTTP, f"http://127.0.0.1:{port}", deadline), client)
+    async with Web() as web:
+        yield HttpFactReader(source(SourceKind.HTTP, f"http://127.0.0.1:{port}", deadline), web)
 
 
 async def board(reader: FactReader, facts: Sequence[Fact]) -> Readings:

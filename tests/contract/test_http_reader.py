@@ -18,7 +18,7 @@ from backends.model.query import HttpQuery
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
 from backends.readers.http import HttpFactReader
-from backends.readers.http_page import new_client
+from backends.readers.http_page import Web
 from tests.clock import FakeClock
 from tests.contract.faulty import Fault, Faulty
 from tests.contract.http_server import HANG, Answer, HttpServer
@@ -58,8 +58,8 @@ def source(url: str, deadline: float = 10.0, **more: Any) -> Source:
 
 @asynccontextmanager
 async def reading(url: str, **more: Any) -> AsyncIterator[HttpFactReader]:
-    async with new_client() as client:
-        yield HttpFactReader(source(url, **more), client, FakeClock(wall=1_700_000_000.5))
+    async with Web() as web:
+        yield HttpFactReader(source(url, **more), web, FakeClock(wall=1_700_000_000.5))
 
 
 async def read_one(url: str, asked: Fact, **more: Any) -> Finding:
@@ -298,3 +298,12 @@ async def test_the_shared_client_takes_no_proxy_from_the_environment(
     async with httpx.AsyncClient() as ordinary:
         with pytest.raises(httpx.ConnectError):
             await ordinary.get(f"{web.url}/config")
+
+
+async def test_a_cookie_of_one_answer_is_sent_with_no_other_request(web: HttpServer) -> None:
+    web.answers["/config"] = Answer(200, CONFIG, {"Set-Cookie": "session=canary"})
+    async with reading(web.url) as reader:
+        for _ in range(2):
+            await reader.read([fact("/config", BOOL, "dry_run")])
+    assert [request.headers.get("cookie") for request in web.requests] == [None, None]
+    assert {request.headers["user-agent"] for request in web.requests} == {"controlroom"}

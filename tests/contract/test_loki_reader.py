@@ -16,7 +16,7 @@ from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceErro
 from backends.model.query import LokiQuery
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
-from backends.readers.http_page import new_client
+from backends.readers.http_page import Web
 from backends.readers.loki import LokiFactReader
 
 COUNT, TABLE, TEXT, FLOAT = ValueType.COUNT, ValueType.TABLE, ValueType.TEXT, ValueType.FLOAT
@@ -70,8 +70,8 @@ async def loki() -> AsyncIterator[tuple[str, SmallLoki]]:
 
 async def ask(url: str, kind: ValueType, query: str, pick: str | None = None) -> Finding:
     source = Source("l", SourceKind.LOKI, "Loki", url, every=10.0, deadline=3.0)
-    async with new_client() as client:
-        reader = LokiFactReader(source, client)
+    async with Web() as web:
+        reader = LokiFactReader(source, web)
         return (await reader.read([Fact("f", "F", "G", "l", LokiQuery(query), kind, pick)]))["f"]
 
 

@@ -18,7 +18,7 @@ from backends.demo.process import free_port
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, Table, ValueType
 from backends.model.query import PrometheusQuery
 from backends.model.stack import Source, SourceKind
-from backends.readers.http_page import new_client
+from backends.readers.http_page import Web
 from backends.readers.prometheus import PrometheusFactReader
 from tests.servers.process import Child, drop_home, make_home
 
@@ -77,21 +77,21 @@ def prometheus() -> Iterator[str]:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with new_client() as made:
+async def web() -> AsyncIterator[Web]:
+    async with Web() as made:
         yield made
 
 
 async def ask(
     url: str,
-    client: httpx.AsyncClient,
+    web: Web,
     kind: ValueType,
     deadline: float = 5.0,
     pick: str | None = None,
     **query: Any,
 ) -> Finding:
     source = Source("p", SourceKind.PROMETHEUS, "Prometheus", url, every=10.0, deadline=deadline)
-    reader = PrometheusFactReader(source, client)
+    reader = PrometheusFactReader(source, web)
     asked = PrometheusQuery(**{"what": "query", **query})
     try:
         return (await reader.read([Fact("f", "F", "G", "p", asked, kind, pick)]))["f"]
@@ -99,54 +99,52 @@ async def ask(
         await reader.close()
 
 
-async def test_queries_give_one_number_a_count_or_a_table(prometheus: str, client: httpx.AsyncClient) -> None:
-    assert await ask(prometheus, client, FLOAT, query='up{job="itself"}') == Found(1.0)
-    assert await ask(prometheus, client, FLOAT, query="sum(up)") == Found(1.0)
-    assert await ask(prometheus, client, FLOAT, query="scalar(sum(up)) + 1") == Found(2.0)
-    assert await ask(prometheus, client, COUNT, query="up") == Found(2)
-    table = await ask(prometheus, client, TABLE, query="up == 0")
+async def test_queries_give_one_number_a_count_or_a_table(prometheus: str, web: Web) -> None:
+    assert await ask(prometheus, web, FLOAT, query='up{job="itself"}') == Found(1.0)
+    assert await ask(prometheus, web, FLOAT, query="sum(up)") == Found(1.0)
+    assert await ask(prometheus, web, FLOAT, query="scalar(sum(up)) + 1") == Found(2.0)
+    assert await ask(prometheus, web, COUNT, query="up") == Found(2)
+    table = await ask(prometheus, web, TABLE, query="up == 0")
     assert isinstance(table, Found)
     assert isinstance(table.value, Table)
     row = dict(zip(table.value.columns, table.value.rows[0], strict=True))
     assert (row["job"], row["value"]) == ("nobody", "0")
 
 
-async def test_what_is_no_single_number_is_never_made_one(prometheus: str, client: httpx.AsyncClient) -> None:
-    assert await ask(prometheus, client, FLOAT, query="no_such_metric") == Absent()
-    assert await ask(prometheus, client, FLOAT, query="up") == Broken("2 series, one expected")
+async def test_what_is_no_single_number_is_never_made_one(prometheus: str, web: Web) -> None:
+    assert await ask(prometheus, web, FLOAT, query="no_such_metric") == Absent()
+    assert await ask(prometheus, web, FLOAT, query="up") == Broken("2 series, one expected")
     for text in ("vector(0) / 0", "vector(1) / 0"):
-        assert isinstance(await ask(prometheus, client, FLOAT, query=text), Broken), text
-    wrong = await ask(prometheus, client, FLOAT, query="up{")
+        assert isinstance(await ask(prometheus, web, FLOAT, query=text), Broken), text
+    wrong = await ask(prometheus, web, FLOAT, query="up{")
     assert isinstance(wrong, Broken)
     assert "400" in wrong.why
 
 
-async def test_a_range_is_one_number(prometheus: str, client: httpx.AsyncClient) -> None:
+async def test_a_range_is_one_number(prometheus: str, web: Web) -> None:
     for agg in ("last", "min", "max", "mean"):
-        found = await ask(
-            prometheus, client, FLOAT, what="range", query='up{job="itself"}', minutes=1, agg=agg
-        )
+        found = await ask(prometheus, web, FLOAT, what="range", query='up{job="itself"}', minutes=1, agg=agg)
         assert found == Found(1.0), agg
-    assert await ask(prometheus, client, FLOAT, what="range", query="no_such_metric") == Absent()
+    assert await ask(prometheus, web, FLOAT, what="range", query="no_such_metric") == Absent()
 
 
-async def test_targets_rules_and_alerts_are_listed(prometheus: str, client: httpx.AsyncClient) -> None:
-    assert await ask(prometheus, client, COUNT, what="targets") == Found(2)
-    assert await ask(prometheus, client, COUNT, what="rules") == Found(1)
-    alerts = await ask(prometheus, client, TABLE, what="alerts")
+async def test_targets_rules_and_alerts_are_listed(prometheus: str, web: Web) -> None:
+    assert await ask(prometheus, web, COUNT, what="targets") == Found(2)
+    assert await ask(prometheus, web, COUNT, what="rules") == Found(1)
+    alerts = await ask(prometheus, web, TABLE, what="alerts")
     assert isinstance(alerts, Found)
     assert isinstance(alerts.value, Table)
     row = dict(zip(alerts.value.columns, alerts.value.rows[0], strict=True))
     assert (row["name"], row["state"], row["severity"]) == ("SomethingIsDown", "firing", "high")
 
 
-async def test_nobody_there_is_a_source_that_did_not_answer(client: httpx.AsyncClient) -> None:
+async def test_nobody_there_is_a_source_that_did_not_answer(web: Web) -> None:
     for what in ("query", "targets"):
         with pytest.raises(SourceError, match="nothing listens there"):
-            await ask("http://127.0.0.1:9", client, FLOAT, what=what, query="up" if what == "query" else "")
+            await ask("http://127.0.0.1:9", web, FLOAT, what=what, query="up" if what == "query" else "")
 
 
-async def test_an_answer_without_end_or_sense_is_no_value(client: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_an_answer_without_end_or_sense_is_no_value(web: Web, tmp_path: Path) -> None:
     async def query(request: Any) -> Response:
         if request.query_params["query"] == "huge":
             return Response(b" " * (5 << 20), media_type="application/json")
@@ -155,8 +153,8 @@ async def test_an_answer_without_end_or_sense_is_no_value(client: httpx.AsyncCli
     port = HttpPort(Starlette(routes=[Route("/api/v1/query", query)]))
     await port.open()
     try:
-        huge = await ask(port.url, client, FLOAT, query="huge")
+        huge = await ask(port.url, web, FLOAT, query="huge")
         assert huge == Broken("the answer is longer than 4 MiB")
-        assert await ask(port.url, client, FLOAT, query="odd") == Broken("its answer cannot be understood")
+        assert await ask(port.url, web, FLOAT, query="odd") == Broken("its answer cannot be understood")
     finally:
         await port.close()
