@@ -97,11 +97,10 @@ def named_fact(spec: schema.StackFile, name: str) -> Generator[Complaint, None, 
     if name.startswith(SERVICE):
         yield from _service(spec, name.removeprefix(SERVICE))
         return None
-    facts = {fact.id: fact for fact in spec.fact}
-    if why := known(name, facts, "fact"):
+    fact = next((fact for fact in spec.fact if fact.id == name), None)
+    if fact is None and (why := known(name, [fact.id for fact in spec.fact], "fact")):
         yield ("fact",), why
-        return None
-    return facts[name]
+    return fact
 
 
 def _service(spec: schema.StackFile, name: str) -> Iterator[Complaint]:
