@@ -18,14 +18,18 @@ EVERY: Final = 60.0
 LATEST: Final = 600.0
 """Seconds after which there is one all the same: what is dropped must not fill the memory."""
 
-_NEVER: Final = 1_000_000
-"""Of the small looks until Python takes a whole one by itself."""
+START: Final = 3.0
+"""Seconds from the first beat until the start-up is over: the panes are filled by then."""
+
+_SMALL: Final = (700, 10, 1_000_000)
+"""Python's own measure for the small looks, and never a whole one by itself."""
 
 
 class Tidy:
     """Looks through everything at fitting moments. Times are seconds of the room's monotonic clock."""
 
     def __init__(self) -> None:
+        self._opened: float | None = None
         self._looked: float | None = None
         self._keyed = float("-inf")
         self._is_settled = False
@@ -35,12 +39,14 @@ class Tidy:
         self._keyed = now
 
     def beat(self, now: float) -> None:
-        """Once a second: look if it is time for it. The first call ends the start-up."""
+        """Once a second: look if it is time for it."""
+        self._opened = now if self._opened is None else self._opened
         if self._looked is None:
-            self._keep()
-            self._looked = now
-            gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
-            gc.enable()
+            if now - self._opened >= START:
+                self._keep()
+                self._looked = now
+                gc.set_threshold(*_SMALL)
+                gc.enable()
         elif now - self._looked >= (EVERY if now - self._keyed >= QUIET else LATEST):
             self._looked = now
             if self._is_settled:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tui.tidy import EVERY, LATEST, QUIET, Tidy
+from tui.tidy import EVERY, LATEST, QUIET, START, Tidy
+
+FIRST = 1 + START
+"""When it looks for the first time, with the first beat at one second."""
 
 
 @pytest.fixture
@@ -40,15 +43,16 @@ def beaten(tidy: Tidy, looks: list[int], until: float, keys: float | None = None
 
 
 def test_with_nobody_there_it_looks_after_the_start_and_then_every_minute(looks: list[int]) -> None:
-    assert beaten(Tidy(), looks, 200) == [1.0, 1 + EVERY, 1 + 2 * EVERY, 1 + 3 * EVERY]
+    assert beaten(Tidy(), looks, 200) == [FIRST, FIRST + EVERY, FIRST + 2 * EVERY, FIRST + 3 * EVERY]
 
 
 def test_while_keys_are_pressed_it_waits_but_not_for_ever(looks: list[int]) -> None:
-    assert beaten(Tidy(), looks, LATEST + 50, keys=QUIET / 2) == [1.0, 1 + LATEST]
+    assert beaten(Tidy(), looks, LATEST + 50, keys=QUIET / 2) == [FIRST, FIRST + LATEST]
 
 
 def test_it_comes_as_soon_as_the_keys_are_left_alone(looks: list[int]) -> None:
     tidy = Tidy()
+    tidy.beat(-START)
     tidy.beat(0.0)
     tidy.keyed(EVERY)
     looks.clear()
@@ -60,6 +64,7 @@ def test_it_comes_as_soon_as_the_keys_are_left_alone(looks: list[int]) -> None:
 
 def test_python_takes_none_by_itself_however_much_is_made(looks: list[int]) -> None:
     tidy = Tidy()
+    tidy.beat(-START)
     tidy.beat(0.0)
     looks.clear()
     kept = []
