@@ -28,6 +28,7 @@ from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 
 from backends.model.safetext import SafeText
 from tui.keystream import ESC, KeyStream, Kind, Piece
@@ -97,6 +98,12 @@ class SteadyApp(App[None]):
         """Any panic is a failure to the shell, also one of the input thread."""
         self._return_code = 1
         super().panic(*renderables)
+
+
+def announce(widget: Widget) -> None:
+    """Tell the screen at once that this is to be painted, if it is: the toolkit waits until the widget's own
+    queue is empty, and then it often is too late for the next frame."""
+    widget._check_refresh()
 
 
 class TightUpdate(ChopsUpdate):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 from textual.command import CommandPalette
+from textual.message import Message
+from textual.messages import Update
 
 from backends.engine import Mode
 from backends.model.logline import LogLevel
@@ -23,6 +25,22 @@ async def test_the_four_panes_are_there_at_80x24_with_the_kill_key() -> None:
             assert title in text
         assert "TRADING" in text
         assert "F9  HALT" in text
+
+
+async def test_a_pane_that_takes_the_keyboard_is_painted_with_the_next_frame() -> None:
+    async with opened(make_room()) as room:
+        told: list[str | None] = []
+        screen = room.app.room
+        tell = screen.post_message
+
+        def post(message: Message) -> bool:
+            if isinstance(message, Update):
+                told.append(message.widget.id)
+            return tell(message)
+
+        screen.post_message = post  # type: ignore[method-assign]  # this one screen's
+        screen.set_focus(screen.pane("facts"))
+        assert sorted(filter(None, told)) == ["containers-pane", "facts-pane"], "before anything else runs"
 
 
 async def test_every_failure_is_a_word_and_nothing_is_blank_or_zero() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +17,7 @@ from textual.color import Color
 from textual.css.stylesheet import Stylesheet
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
+from textual.widget import Widget
 
 from tests.safety.on_a_pty import OnAPty
 from tui.compat import SteadyApp, SteadyDriver
@@ -89,6 +92,18 @@ async def test_the_styles_are_read_once_before_there_is_a_screen(monkeypatch: py
         await pilot.pause()
         assert read
         assert app.styles.background == Color.parse(app.theme_variables["background"])
+
+
+def test_a_widget_tells_its_screen_what_is_to_be_painted_when_it_is_idle() -> None:
+    assert "self._check_refresh()" in inspect.getsource(Widget._on_idle)
+    assert "screen.post_message(messages.Update(self))" in inspect.getsource(Widget._check_refresh)
+
+
+def test_the_toolkit_paints_as_often_as_the_room_asks_for() -> None:
+    asked = "import tui.app; from textual.screen import UPDATE_PERIOD; print(UPDATE_PERIOD)"
+    env = {name: value for name, value in os.environ.items() if name != "TEXTUAL_FPS"}
+    said = subprocess.run([sys.executable, "-c", asked], env=env, capture_output=True, text=True, check=True)
+    assert float(said.stdout) == pytest.approx(1 / 120)
 
 
 def test_the_driver_writes_through_a_queue_that_can_be_asked_for_its_length() -> None:

@@ -15,6 +15,7 @@ from textual.widget import Widget
 from backends.model.alarm import Priority
 from backends.model.safetext import SafeText
 from tui.actions import action, available, room_bindings
+from tui.compat import announce
 from tui.moment import Moment
 from tui.presenters import alerts, containers, facts
 from tui.screens.hints import hints
@@ -92,6 +93,13 @@ class MainScreen(Screen[None]):
         """The board key or alarm id under the cursor of the current pane."""
         pane = self.pane(self.current)
         return pane.cursor if isinstance(pane, Grid) else None
+
+    def set_focus(
+        self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False
+    ) -> None:
+        super().set_focus(widget, scroll_visible, from_app_focus)
+        for pane in self.query(Pane):
+            announce(pane)
 
     def go_to(self, name: str) -> None:
         """Put the keyboard into a pane, zoomed if another one is."""
