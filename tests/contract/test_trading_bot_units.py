@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 
 from backends.model.procedure import Run, Verdict
 from tests.conftest import started
-from tests.contract.armed_room import ArmedRoom
+from tests.contract.armed_room import ArmedRoom, looking_briefly
 from tests.servers.demo import DemoWorld, start_demo
 from tests.servers.process import wait_until
 from tests.servers.systemd import RUNTIME, Systemd, start_systemd
 from tests.terminal.planned import alone
 
-_SLEEPS = "[Service]\nExecStart=sleep infinity\n"
+_SLEEPS = """[Unit]
+StartLimitIntervalSec=0
+[Service]
+ExecStart=sh -c 'test -e /run/%n.ill && sleep 0.2 && exit 1; exec sleep infinity'
+Restart=on-failure
+"""
+"""Where it is ill, it ends soon after each start and is started again."""
 _STEP = """
 import socket, sys, time
 now = int(time.time())
@@ -40,12 +48,27 @@ class Desk:
 
     systemd: Systemd
     room: ArmedRoom
+    redis: str
 
     def verify(self, procedure: str) -> Run:
         run = self.room.perform(procedure)
         assert not run.blockers, run.blockers
         assert run.verdict is Verdict.VERIFIED, f"{run.sentence} {run.steps}"
         return run
+
+    def is_not_proved(self, procedure: str) -> str:
+        """What was read back instead."""
+        run = self.room.perform(procedure)
+        assert not run.blockers, run.blockers
+        assert run.verdict is not Verdict.VERIFIED, run.steps
+        return str(run.sentence)
+
+    @contextmanager
+    def ill(self, unit: str, *scope: str) -> Iterator[None]:
+        self.systemd.run("touch", f"/run/{unit}.ill")
+        yield
+        self.systemd.run("rm", f"/run/{unit}.ill")
+        self.systemd.run("systemctl", *scope, "restart", unit)
 
     def show(self, unit: str, name: str, *scope: str) -> str:
         return self.systemd.run(
@@ -70,9 +93,9 @@ def desk() -> Iterator[Desk]:
         config.chmod(0o600)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_RUNTIME_DIR", RUNTIME)
-            room = ArmedRoom(config, world.env, world.home / "journal")
+            room = ArmedRoom(config, world.env, world.home / "journal", looking_briefly)
             try:
-                yield Desk(systemd, room)
+                yield Desk(systemd, room, world["redis"])
             finally:
                 room.close()
     finally:
@@ -108,6 +131,34 @@ def test_a_switch_starts_one_unit_of_the_user_and_then_stops_the_other(desk: Des
     desk.verify("canary-green")
     assert desk.show("policy-green.service", "ActiveState", "--user") == "active"
     assert desk.show("policy-blue.service", "ActiveState", "--user") == "inactive"
+
+    with redis.Redis.from_url(desk.redis, decode_responses=True) as store:
+        assert store.mget("mode:active_color", "metrics:active_color") == ["green", "1"]
+
+
+def test_what_was_switched_is_switched_back(desk: Desk) -> None:
+    desk.verify("canary-blue")
+    assert desk.show("policy-blue.service", "ActiveState", "--user") == "active"
+    assert desk.show("policy-green.service", "ActiveState", "--user") == "inactive"
+    with redis.Redis.from_url(desk.redis, decode_responses=True) as store:
+        assert store.mget("mode:active_color", "metrics:active_color") == ["blue", "0"]
+        assert "'target': 'blue'" in store.lindex("deploy:history", 0)
+
+
+def test_a_deployment_that_is_started_again_and_again_is_no_switch(desk: Desk) -> None:
+    with desk.ill("policy-green.service", "--user"):
+        assert "policy-green" in desk.is_not_proved("canary-green")
+
+
+def test_the_bot_that_is_restarted_is_another_process_and_stays(desk: Desk) -> None:
+    before = desk.show("trading_bot.service", "MainPID")
+    desk.verify("restart-trading-bot")
+    assert desk.show("trading_bot.service", "MainPID") not in ("0", before)
+
+
+def test_a_bot_that_is_started_again_and_again_was_not_restarted(desk: Desk) -> None:
+    with desk.ill("trading_bot.service"):
+        assert "trading_bot restarts" in desk.is_not_proved("restart-trading-bot")
 
 
 def test_a_stopped_bot_stays_stopped(desk: Desk) -> None:
