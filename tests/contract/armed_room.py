@@ -12,7 +12,7 @@ from backends.config import load
 from backends.engine import Engine, Mode
 from backends.journal.identity import identify
 from backends.model.intent import Intent
-from backends.model.procedure import Run, Step
+from backends.model.procedure import Procedure, Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.confirm import phrase_of
@@ -90,15 +90,15 @@ class ArmedRoom:
 
 
 def looking_briefly(stack: Stack) -> Stack:
-    """The stack whose proofs that look for longest, up to a minute, are content with three looks."""
-    return replace(
-        stack,
-        procedures={
-            name: replace(procedure, steps=tuple(_briefly(step) for step in procedure.steps))
-            for name, procedure in stack.procedures.items()
-        },
-    )
+    """The stack whose procedures look three times where they would look for a minute, and want to have seen
+    all well for a second where it would be half a minute."""
+    briefly = {name: _briefly(procedure) for name, procedure in stack.procedures.items()}
+    return replace(stack, procedures=briefly)
 
 
-def _briefly(step: Step) -> Step:
-    return replace(step, proof=tuple(replace(proof, reads=min(proof.reads, _LOOKS)) for proof in step.proof))
+def _briefly(procedure: Procedure) -> Procedure:
+    steps = [
+        replace(step, proof=tuple(replace(each, reads=min(each.reads, _LOOKS)) for each in step.proof))
+        for step in procedure.steps
+    ]
+    return replace(procedure, steps=tuple(steps), held_for=min(procedure.held_for, 1.0))

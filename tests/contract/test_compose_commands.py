@@ -26,14 +26,15 @@ from tests.turns import DOCKER
 pytestmark = DOCKER
 
 FOLDERS = {"claire-de-binare": "repo", "hummingbot-desk": "files", "surveillance": "project"}
-"""Per stack the source that is the folder its commands run in. The platform's are run as whole procedures."""
+"""Per stack the source that is the folder its commands run in. Those of the platform and of the desk's R1 are
+run as whole procedures."""
 
 PROJECT = "composed"
 """The folder, which gives a project its name where the command does not."""
-FORMS = (*FOLDERS, "hummingbot-desk R0", "hummingbot-desk H")
+FORMS = ("claire-de-binare", "surveillance", "hummingbot-desk R0", "hummingbot-desk H")
 """A stack, and which of its generations where that is not the one that its file describes."""
 
-OWN_NAMES = {"hummingbot-desk": "hbot", "hummingbot-desk R0": "hbot", "hummingbot-desk H": "kzay-capital"}
+OWN_NAMES = {"hummingbot-desk R0": "hbot", "hummingbot-desk H": "kzay-capital"}
 VALUES = {"project": PROJECT, "service": "exchange-snapshot-service"}
 ONCE = ["sh", "-c", 'test "$$0" = python || exec "$$0" "$$@"']
 """Ends at once where a program of the service's own would run, which its image here lacks."""

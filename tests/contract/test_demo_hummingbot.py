@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 import redis
 
+from backends.model.action import Command
 from backends.model.examination import Answer
 from backends.model.procedure import Verdict
 from backends.model.trading import TradingState
@@ -82,6 +83,27 @@ def test_a_copied_controller_and_a_script_that_leads_nowhere_fail_their_checks(r
     assert answers() == [Answer.NO, Answer.NO]
     (conf / "controllers/controller_mm_v1_bot3_bitget_paper.yml").unlink()
     (conf / "scripts/script_mm_v1_bot3_bitget_paper.yml").unlink()
+
+
+SCRIPTS = (
+    "policy-check", "policy-and-gates", "gates", "secrets-check", "secrets-and-gates", "catalog-check",
+    "coordination-check", "bus-strict", "count-check", "day2-evaluate", "accounting-check", "replay",
+    "ml-check", "market-data-check", "notrade-check",
+)  # fmt: skip
+"""Procedures that run the desk's programs and do nothing else, but for those that move the event store's
+baseline and one that asks for a value."""
+
+
+def test_each_of_the_desk_s_scripts_is_run_and_its_report_is_the_proof(room: Room) -> None:
+    stack = room.engine.stacks[0]
+    only_run = {
+        name
+        for name, each in stack.procedures.items()
+        if all(isinstance(step.action, Command) and "python3" in step.action.argv for step in each.steps)
+    }
+    assert {*SCRIPTS} == only_run - {"upgrade-check", "baseline-preview", "baseline-move"}
+    verdicts = {name: room.run(name).verdict for name in SCRIPTS}
+    assert verdicts == dict.fromkeys(SCRIPTS, Verdict.VERIFIED)
 
 
 def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) -> None:

@@ -160,6 +160,20 @@ def test_a_script_is_proved_by_the_report_of_this_very_run(form: str) -> None:
         assert any(proof.is_newer for proof in step.proof), step.title
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_bot_made_anew_is_proved_by_what_it_wrote_since(form: str) -> None:
+    """Its log and its minutes still hold what it said before."""
+    written = re.compile(r".*\.(preflight_run|preflight_at|minute_at|orders)")
+    proofs = [
+        (procedure.id, proof)
+        for procedure, step in steps(FORMS[form])
+        for proof in step.proof
+        if written.fullmatch(proof.fact)
+    ]
+    assert len(proofs) >= 4
+    assert [name for name, proof in proofs if not proof.is_newer] == []
+
+
 def test_the_backup_is_proved_by_its_end_and_writes_over_none() -> None:
     (step,) = R1.procedures["opsdb-backup"].steps
     assert isinstance(step.action, DockerExec)
