@@ -15,6 +15,7 @@ from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
 from tests.servers.process import wait_until
 
@@ -71,10 +72,12 @@ class ArmedRoom:
         plan: str | None = None,
         phrase: str | None = None,
     ) -> Run:
-        seq, why = self.engine.board(self.stack.id).seq, SafeText("the quarterly exercise")
+        board, why = self.engine.board(self.stack.id), SafeText("the quarterly exercise")
+        seen = self.stack.procedures[procedure].seen
+        shown = {name: word_of(board.readings[fact].value) for name, fact in seen.items()}
         intent = Intent(
-            str(uuid.uuid4()), self.stack.id, procedure, self.engine.operator, why, seq, "cli", params,
-            is_dry=is_dry, plan=plan, phrase=phrase,
+            str(uuid.uuid4()), self.stack.id, procedure, self.engine.operator, why, board.seq, "cli", params,
+            is_dry=is_dry, plan=plan, phrase=phrase, shown=shown,
         )  # fmt: skip
         self.engine.submit(intent)
 

@@ -1,0 +1,155 @@
+"""Every procedure of the trading bots that ``test_trading_bot_units`` does not run on a real systemd, each to
+its verdict on the demo: Redis, processes and files are real.
+
+One operator's shift: each test goes on where the one before it ended.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from backends.model.action import SystemdVerb
+from backends.model.procedure import Verdict
+from backends.model.stack import SourceKind
+from backends.model.trading import TradingState
+from tests.contract.armed_room import ArmedRoom, looking_briefly
+from tests.servers.demo import DemoWorld, start_demo, switch
+from tests.servers.process import wait_until
+from tests.terminal.planned import alone
+
+ID = "trading-bot"
+
+
+@dataclass
+class Shift:
+    world: DemoWorld
+    room: ArmedRoom
+    store: Any
+    done: set[str] = field(default_factory=set)
+
+    def verify(self, procedure: str, **params: str) -> None:
+        run = self.room.perform(procedure, **params)
+        assert run.verdict is Verdict.VERIFIED, f"{procedure}: {run.sentence} {run.blockers}"
+        self.done.add(procedure)
+
+    def folder(self, source: str) -> Path:
+        assert self.room.stack.sources[source].kind is SourceKind.FILES
+        return Path(self.room.stack.sources[source].url.removeprefix("file://"))
+
+    def running(self) -> list[str]:
+        """The command lines of the demo's own programs, by ``pgrep``."""
+        asked = ["pgrep", "--full", "--list-full", f"{self.folder('app')}/scripts/"]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        return [line.partition(" ")[2] for line in done.stdout.splitlines()]
+
+    def is_state(self, state: TradingState) -> None:
+        board = self.room.engine.board
+        wait_until(lambda: board(ID).trading.state is state, 15, f"the state {state}")
+
+
+@pytest.fixture(scope="module")
+def shift() -> Iterator[Shift]:
+    world = start_demo(ID)
+    config = world.config.with_name("shift.toml")
+    config.write_text(alone(world.config.read_text()))
+    config.chmod(0o600)
+    room = ArmedRoom(config, world.env, world.home / "journal", looking_briefly)
+    with redis.Redis.from_url(world["redis"], decode_responses=True) as store:
+        yield Shift(world, room, store)
+    room.close()
+    world.stop()
+
+
+def test_a_chaos_monkey_is_switched_off(shift: Shift) -> None:
+    shift.store.delete("chaos:enabled")  # which means that it is on
+    shift.verify("chaos-off")
+    assert shift.store.get("chaos:enabled") == "false"
+
+
+def test_the_logs_are_packed_and_stay(shift: Shift) -> None:
+    before = {path.name for path in (shift.folder("app") / "logs").iterdir()}
+    shift.verify("archive-logs")
+    (archive,) = shift.folder("app").glob("logs-*.tgz")
+    with tarfile.open(archive) as packed:
+        assert {Path(name).name for name in packed.getnames()} == {"logs", *before}
+    assert {path.name for path in (shift.folder("app") / "logs").iterdir()} == before
+
+
+def test_a_stage_that_is_rejected_is_no_request_and_no_cap(shift: Shift) -> None:
+    cap = shift.store.get("risk:capital_cap_next_week")
+    shift.verify("capital-request", fraction="0.2")
+    assert shift.store.get("risk:capital_stage_request") == "0.2"
+    shift.verify("capital-reject")
+    assert shift.store.keys("risk:capital_stage_*") == []
+    assert shift.store.get("risk:capital_cap_next_week") == cap
+
+
+def test_a_program_that_erases_halts_is_ended(shift: Shift) -> None:
+    switch(shift.world, "halt-erased", is_on=True)
+    (command,) = [each for each in shift.running() if "feature_quality_gate.py" in each]
+    shift.verify("stop-eraser", command=command)
+    assert command not in shift.running()
+    switch(shift.world, "halt-erased", is_on=False)
+
+
+def test_one_order_process_is_ended_and_the_other_lives(shift: Shift) -> None:
+    before = shift.running()
+    switch(shift.world, "live-orders", is_on=True)
+    started = {each for each in shift.running() if each not in before}
+    (autopilot,) = [each for each in started if "autopilot_green.py" in each]
+    shift.verify("stop-order-process", command=autopilot)
+    assert started & {*shift.running()} == started - {autopilot}
+    switch(shift.world, "live-orders", is_on=False)
+
+
+def test_a_halt_that_starves_too_takes_the_capital_below_what_strategies_trade_with(shift: Shift) -> None:
+    shift.verify("halt-starve")
+    assert shift.store.mget("mode", "last_halt_reason") == ["halt", "operator"]
+    assert float(shift.store.get("risk:capital_effective")) < 0.1
+    shift.is_state(TradingState.HALTED)
+
+
+def test_that_a_halt_holds_is_proved_by_looking_on(shift: Shift) -> None:
+    shift.verify("prove-halt")
+
+
+@pytest.mark.parametrize(
+    ("procedure", "params", "word"),
+    [("resume-paper", {"word": "paper"}, "paper"), ("resume-auto", {}, "auto")],
+)
+def test_a_resume_is_refused_until_all_is_well_and_then_trades(
+    shift: Shift, procedure: str, params: dict[str, str], word: str
+) -> None:
+    if shift.store.get("mode") == "auto":
+        shift.verify("halt-starve")
+    shift.verify("snapshot")
+    shift.store.set("risk:capital_effective", "0.4")
+    shift.store.delete("slo:current_tier")
+    assert "weekly gate" in " ".join(shift.room.dry_run(procedure, **params).blockers)
+    shift.store.set("slo:current_tier", '{"tier": "tier_a"}')
+    wait_until(lambda: not shift.room.dry_run(procedure, **params).blockers, 15, "all to be well")
+    shift.verify(procedure, **params)
+    assert shift.store.get("mode") == word
+    assert shift.store.get("last_halt_reason") is None
+    shift.is_state(TradingState.TRADING)
+
+
+def test_each_that_starts_or_stops_no_unit_was_run_here_or_on_the_simulated_desk(shift: Shift) -> None:
+    by_systemd = {
+        name
+        for name, each in shift.room.stack.procedures.items()
+        if any(isinstance(step.action, SystemdVerb) for step in each.steps)
+    }
+    elsewhere = {
+        "halt", "zero-influence", "validate", "set-weight", "capital-approve", "stop-all-order-processes",
+    }  # fmt: skip
+    assert shift.room.stack.procedures.keys() - by_systemd - elsewhere == shift.done
+    assert not elsewhere & shift.done
