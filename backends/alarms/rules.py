@@ -202,7 +202,7 @@ def shown(fact: Fact, reading: Reading[Any]) -> str:
         return fact.missing_note or "missing"
     value = reading.value
     if isinstance(value, Table):
-        return f"{value.total} rows"
+        return "1 row" if value.total == 1 else f"{value.total} rows"
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return f"{text} {fact.unit}".strip()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from backends.alarms.book import AlarmBook
+from backends.alarms.rules import shown
 from backends.board.derive import trading
 from backends.model.alarm import Priority
 from backends.model.board import Board, SourceHealth
+from backends.model.fact import Table
 from backends.model.reading import Good, Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service
@@ -53,6 +56,12 @@ def test_a_crossed_threshold_is_an_alarm_with_its_value_and_keeps_since():
     assert again[0].since == START
     assert ids(book, board()) == []
     assert book.evaluate(board(loss=ok("loss", 150.0)), later(9))[0].since == later(9)
+
+
+@pytest.mark.parametrize(("rows", "said"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows")])
+def test_a_table_is_told_by_its_rows(rows, said):
+    listed = Table(("name",), (("x",),) * rows, rows)
+    assert shown(stack().facts["loss"], ok("loss", listed)) == said
 
 
 def test_a_breach_does_not_clear_by_growing_old():

@@ -11,7 +11,7 @@ from backends.model.board import Board
 from backends.model.clock import Instant
 from backends.model.condition import Each
 from backends.model.fact import Table
-from backends.model.procedure import Procedure, RiskClass, Verdict
+from backends.model.procedure import Procedure, RiskClass, StepState, Verdict
 from backends.model.trading import TradingState
 from tests.pilot import scenes, world
 from tests.pilot.world import HALT, STACK
@@ -144,3 +144,25 @@ def test_an_engine_that_never_takes_it_up_counts_as_lost() -> None:
     assert not is_lost(None, 4.9)
     assert is_lost(None, 5.0)
     assert not is_lost(scenes.run(NOW), 500.0)
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        ((StepState.FAILED, StepState.SKIPPED), "not begun: step 1 was not proved"),
+        ((StepState.UNKNOWN, StepState.SKIPPED), "not begun: step 1 was not proved"),
+        ((StepState.VERIFIED, StepState.SKIPPED), "not begun: the run was ended before it"),
+        ((StepState.SKIPPED, StepState.SKIPPED), "not begun: the run was ended before it"),
+    ],
+)
+def test_a_step_that_was_not_begun_says_after_what(states: tuple[StepState, ...], said: str) -> None:
+    resume = replace(HALT, risk=RiskClass.RESTORE)
+    told = text(failure_lines(resume, scenes.run(NOW, Verdict.FAILED, states=states), 110))
+    assert told.count(said) == states.count(StepState.SKIPPED)
+
+
+def test_a_dry_run_begins_nothing_and_says_so_of_no_single_step() -> None:
+    resume = replace(HALT, risk=RiskClass.RESTORE)
+    skipped = (StepState.SKIPPED, StepState.SKIPPED)
+    told = text(failure_lines(resume, scenes.run(NOW, Verdict.DRY_RUN, states=skipped), 110))
+    assert "not begun" not in told

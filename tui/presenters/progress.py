@@ -48,7 +48,7 @@ def progress_lines(
         lines.append(line(" Handed to the engine; it has not answered yet.", "state-unknown"))
     else:
         lines += waiting_lines(procedure, run, width)
-        lines += [_indented(it) for it in run_lines(run, unneeded(procedure, run))]
+        lines += [_indented(it) for it in run_lines(run, left_out(procedure, run))]
     if waited >= LONG:
         lines += [(), *by_hand(procedure, width, phone)]
     return tuple(lines)
@@ -97,7 +97,7 @@ def verdict_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ..
         Span(SafeText(f"  {procedure.done or procedure.title}{rung}"), "strong"),
     )
     lines: list[Spans] = [head, line(f" {run.sentence}", "strong"), ()]
-    lines += [_indented(it) for it in step_lines(run.steps, unneeded(procedure, run))]
+    lines += [_indented(it) for it in step_lines(run.steps, left_out(procedure, run))]
     lines.append(())
     lines += listing(words.KNOW, procedure.will_not, width)
     if run.journal_degraded:
@@ -116,7 +116,7 @@ def failure_lines(procedure: Procedure, run: Run | None, width: int, phone: str 
         lines += block("Because", run.sentence or "no reason given", width, "strong")
     lines += [(), *by_hand(procedure, width, phone), ()]
     if run is not None:
-        lines += [_indented(it) for it in step_lines(run.steps, unneeded(procedure, run))]
+        lines += [_indented(it) for it in step_lines(run.steps, left_out(procedure, run))]
     return tuple(lines)
 
 
@@ -147,10 +147,17 @@ def by_hand(procedure: Procedure, width: int, phone: str) -> list[Spans]:
     return lines
 
 
-def unneeded(procedure: Procedure, run: Run) -> dict[str, str]:
-    """Of a stop, by their ids: the steps that were left out because it was so already, and by what."""
-    if procedure.risk is not RiskClass.STOP:
+def left_out(procedure: Procedure, run: Run) -> dict[str, str]:
+    """Why steps were left out, by their ids: of a stop because it was so already, and by what; of others
+    after which step the run ended."""
+    if run.verdict is Verdict.DRY_RUN:
         return {}
+    skipped = [step for step in run.steps if step.state is StepState.SKIPPED]
+    if procedure.risk is not RiskClass.STOP:
+        first = next((number for number, step in enumerate(run.steps) if step in skipped), 0)
+        is_missed = first > 0 and run.steps[first - 1].state in (StepState.FAILED, StepState.UNKNOWN)
+        why = f"step {first} was not proved" if is_missed else "the run was ended before it"
+        return {step.step: f"not begun: {why}" for step in skipped}
     facts = {step.id: {proof.fact for proof in step.proof} for step in procedure.steps}
     proved = [
         (number, facts.get(step.step, set()))
@@ -158,11 +165,10 @@ def unneeded(procedure: Procedure, run: Run) -> dict[str, str]:
         if step.state is StepState.VERIFIED
     ]
     found = {}
-    for step in run.steps:
-        if step.state is StepState.SKIPPED:
-            ours = facts.get(step.step, set())
-            by = next((number for number, theirs in proved if ours & theirs), None)
-            found[step.step] = "not needed" if by is None else f"not needed: proved already by step {by}"
+    for step in skipped:
+        ours = facts.get(step.step, set())
+        by = next((number for number, theirs in proved if ours & theirs), None)
+        found[step.step] = "not needed" if by is None else f"not needed: proved already by step {by}"
     return found
 
 
