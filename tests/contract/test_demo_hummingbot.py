@@ -134,6 +134,7 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     assert room.run("pause-bot", bot="bot3").verdict in (Verdict.VERIFIED, Verdict.UNCONFIRMED)
     room.wait_for("bot3.state", "hard_stop")
     again = {"bot": "bot3", "controller": "epp_v2_4_bot3_paper_smoke"}
+    wait_until(lambda: room.engine.held(ID, "resume-bot") > 10.5, 30.0, "all to have been well for a while")
     resumed = room.run("resume-bot", phrase=f"RESUME {ID}", **again)
     assert resumed.verdict is Verdict.VERIFIED, (resumed.sentence, resumed.blockers)
     room.switch("portfolio-kill", is_on=True)
@@ -149,6 +150,13 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     told = room.folder / "data/bot1/conf/controllers/epp_v2_4_bot_a.yml"
     assert "manual_kill_switch: true" in told.read_text() and "# bot1: " in told.read_text()
     room.wait_for_state(TradingState.HALTED)
+    # Its alarm says whose it is and how it ends, and no other says that a limit was broken.
+    alarms = wait_until(
+        lambda: {alarm.id: alarm for alarm in room.engine.board(ID).alarms if "halted" in alarm.id},
+        20.0,
+        "the alarm of the halt",
+    )
+    assert "(3)" in alarms["halted"].title and "resume-bot" in alarms["halted"].response
     client = redis.Redis.from_url(room.world["redis"], decode_responses=True)
     sent = [
         json.loads(entry["payload"])

@@ -20,10 +20,12 @@ from backends.model.action import (
     RedisWrite,
 )
 from backends.model.fact import Level
+from backends.model.judge import judge
 from backends.model.procedure import Procedure, RiskClass, Step
 from backends.model.query import DockerQuery, FileQuery, RedisQuery
 from backends.model.stack import Environment, Stack
 from backends.stacks.loader import FOLDER, built_in, describe
+from tests.building import START, ok
 
 DESCRIBED = describe(built_in()["hummingbot-desk"])
 FORMS: Mapping[str, Stack] = {
@@ -213,6 +215,16 @@ def test_a_generation_is_known_by_its_containers(there: Mapping[str, str], expec
 def test_every_bot_that_may_trade_raises_its_hard_stop(form: str) -> None:
     bots = {gate.fact for gate in FORMS[form].gates} - {"bot2.state"}  # reserved: it is not there
     assert bots == {alarm.fact for alarm in FORMS[form].alarms if alarm.id.endswith("-hard-stop")}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_hard_stop_may_be_a_halt_and_a_halt_is_an_alarm_that_says_how_it_ends(form: str) -> None:
+    alarms = {alarm.id: alarm for alarm in FORMS[form].alarms}
+    causes = [alarm.cause for name, alarm in alarms.items() if name.endswith("-hard-stop")]
+    assert causes and all("a halt is in force" in cause for cause in causes)
+    assert alarms["halted"].fact == "halt.files"
+    assert judge(FORMS[form].facts["halt.files"], ok("halt.files", 1), START) is Level.WARN
+    assert judge(FORMS[form].facts["halt.files"], ok("halt.files", 0), START) is Level.OK
 
 
 def test_each_generation_has_its_own_names_and_only_what_it_has() -> None:
