@@ -46,12 +46,15 @@ class HttpQuery(Struct, frozen=True):
 
 
 class SystemdQuery(Struct, frozen=True):
-    """One property of one unit, as ``systemctl show`` tells it. A unit that is not loaded is MISSING."""
+    """One property of one unit, as ``systemctl show`` tells it, or lines of its journal. A unit that is not
+    loaded is MISSING."""
 
     unit: str
     show: str = "ActiveState"
     """``ActiveState``, ``SubState``, ``Result``, ``NRestarts``, ``ExecMainStatus``,
     ``NextElapseUSecRealtime`` …"""
+    pattern: str | None = None
+    """Instead of a property: a regular expression, whose lines among the unit's last ones in the journal."""
 
 
 class CsvWindow(Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
@@ -11,8 +10,7 @@ from urllib.parse import quote
 
 from backends.model.fact import Raw, SourceError
 from backends.model.query import DockerQuery
-from backends.model.safetext import SafeText
-from backends.model.stamp import STAMP, TEXT
+from backends.model.stamp import STAMP
 from backends.readers.coerce import MisfitError
 from backends.readers.docker_client import DockerClient
 from backends.readers.docker_frames import Frames
@@ -35,10 +33,8 @@ from backends.readers.docker_view import (
     top_rows,
     volume_rows,
 )
-from backends.readers.extract import ROW_LIMIT, Rows
-
-_LINE: Final = 2000
-"""Characters of one log line that are looked at and kept."""
+from backends.readers.extract import Rows
+from backends.readers.log_match import matching_lines
 
 _TOP: Final = "-eo pid,user,pcpu,rss,comm"
 """``comm`` is the program's name alone: a command line may hold a password."""
@@ -126,11 +122,8 @@ class Look:
             if not state["Running"]:
                 return None
             since = _began(state)
-        pattern = re.compile(query.pattern or "")
         kept = [line for line in self._log(query.service or "", str(entry["Id"])) if line[:STAMP] >= since]
-        found = [row for line in kept[-query.tail :] if (row := _matched(pattern, line)) is not None]
-        # The newest lines matter most.
-        return Rows(found[-ROW_LIMIT:], len(found))
+        return matching_lines(query.pattern or "", kept[-query.tail :])
 
     def _log(self, service: str, ident: str) -> list[bytes]:
         path = f"/containers/{ident}/logs"
@@ -153,14 +146,6 @@ class Look:
             return ask(left)
         except SourceError as error:
             return error
-
-
-def _matched(pattern: re.Pattern[str], line: bytes) -> dict[str, Any] | None:
-    text = SafeText.from_bytes(line[TEXT:], _LINE)
-    found = pattern.search(text)
-    if found is None:
-        return None
-    return {"time": line[:STAMP].decode("ascii"), "line": str(text), **found.groupdict()}
 
 
 def _began(state: Mapping[str, Any]) -> bytes:

@@ -151,6 +151,13 @@ class JournalFollower:
         self._sink.settle()
 
 
+def lines_of(printed: str) -> list[bytes]:
+    """The lines of what ``journalctl --output=json`` printed, stamped, as they were written; what is no whole
+    entry is left out."""
+    entries = (_entry(line) for line in printed.encode().splitlines())
+    return [line for entry in entries if entry is not None for line in _stamped(entry, b"")]
+
+
 def _entry(line: bytes) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
@@ -161,11 +168,15 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 
 def _lines(entry: Mapping[str, Any]) -> list[bytes]:
     """The entry's message, a line for each of its own, with time and priority."""
+    return _stamped(entry, _WORDS.get(str(entry.get("PRIORITY")).encode(), b""))
+
+
+def _stamped(entry: Mapping[str, Any], word: bytes) -> list[bytes]:
     try:
         stamp = to_stamp(int(entry["__REALTIME_TIMESTAMP"]) * 1000)
     except (KeyError, ValueError, TypeError, OverflowError, OSError):
         return []
-    head = stamp + b" " + _WORDS.get(str(entry.get("PRIORITY")).encode(), b"")
+    head = stamp + b" " + word
     return [head + line for line in _message(entry.get("MESSAGE")).splitlines() or [b""]]
 
 

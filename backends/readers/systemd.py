@@ -7,21 +7,28 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from backends.model.clock import Clock
-from backends.model.fact import Absent, Fact, Finding, Found, ValueType
+from backends.model.fact import Absent, Fact, Finding, Found, SourceError, ValueType
 from backends.model.port import LogSink
 from backends.model.query import SystemdQuery
 from backends.model.safetext import NAME_LIMIT, SafeText
 from backends.model.service import Health, RunState, Runtime, Service, Usage
 from backends.model.stack import ServiceSpec, Source
-from backends.program import program_at
+from backends.program import NotStartedError, program_at, run
 from backends.readers.extract import broken, extract
-from backends.readers.journal import JournalFollower
+from backends.readers.failure import silence
+from backends.readers.journal import JournalFollower, lines_of
+from backends.readers.log_match import matching_lines
 from backends.readers.systemctl import NOT_SET, Shown, Systemctl, to_number, to_time
 
 _PROPERTIES: Final = (
     "ActiveState", "SubState", "Result", "NRestarts", "ExecMainCode", "ExecMainStatus", "MemoryCurrent",
     "MemoryMax", "ActiveEnterTimestamp", "ExecMainExitTimestamp", "InactiveEnterTimestamp", "Description",
 )  # fmt: skip
+
+_PRINTED: Final = (
+    "--no-pager", "--quiet", "--output=json", "--output-fields=MESSAGE", "--lines=100",
+)  # fmt: skip
+"""Few lines: what a program prints is kept up to a limit."""
 
 _NEVER_ENDED: Final = "0"
 _BY_SIGNAL: Final = ("2", "3")
@@ -31,9 +38,10 @@ _ENDED: Final = {"inactive": RunState.EXITED, "failed": RunState.DEAD, "maintena
 
 
 class SystemdFactReader:
-    """A FactReader over ``systemctl show``: all of a poll in one call."""
+    """A FactReader over ``systemctl show``, all of a poll in one call, and over ``journalctl``."""
 
     def __init__(self, source: Source) -> None:
+        self._source = source
         self._systemctl = Systemctl(source)
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
@@ -41,10 +49,27 @@ class SystemdFactReader:
         queries = [fact.query for fact in facts if isinstance(fact.query, SystemdQuery)]
         units = list(dict.fromkeys(query.unit for query in queries))
         shown = await self._systemctl.show(units, [query.show for query in queries]) if units else {}
-        return {fact.id: _finding(fact, shown) for fact in facts}
+        logged = [query.unit for query in queries if query.pattern is not None and shown[query.unit]]
+        journal = {unit: await self._journal(unit) for unit in dict.fromkeys(logged)}
+        return {fact.id: _finding(fact, shown, journal) for fact in facts}
 
     async def close(self) -> None:
         """Nothing is kept open."""
+
+    async def _journal(self, unit: str) -> list[bytes]:
+        """The unit's newest lines, stamped."""
+        match = "--user-unit" if self._systemctl.is_users else "--unit"
+        argv = [program_at(self._source.url, "journalctl"), *_PRINTED, f"{match}={unit}"]
+        seconds = self._source.deadline
+        try:
+            ended = await run(argv, seconds, "/", self._systemctl.environment)
+        except NotStartedError as error:
+            raise SourceError(f"the journal cannot be asked: {error}") from None
+        if ended.code is None:
+            raise SourceError(silence(seconds))
+        if ended.code != 0:
+            raise SourceError(f"journalctl ended with {ended.code}: {' '.join(ended.output.split())[:120]}")
+        return lines_of(ended.output)
 
 
 class SystemdServiceReader:
@@ -92,15 +117,21 @@ class SystemdServiceReader:
         self._follower.start()
 
 
-def _finding(fact: Fact, shown: Mapping[str, Shown | None]) -> Finding:
+def _finding(fact: Fact, shown: Mapping[str, Shown | None], journal: Mapping[str, list[bytes]]) -> Finding:
     if not isinstance(fact.query, SystemdQuery):
         return broken("asks systemd something that is no property")
     unit = shown[fact.query.unit]
     if unit is None:
         return Absent()
-    value = unit.get(fact.query.show)
+    if fact.query.pattern is not None:
+        return extract(fact, matching_lines(fact.query.pattern, journal[fact.query.unit]))
+    return _property(fact, fact.query.show, unit)
+
+
+def _property(fact: Fact, name: str, unit: Shown) -> Finding:
+    value = unit.get(name)
     if value is None:
-        return broken(f"units of its kind have no {fact.query.show}")
+        return broken(f"units of its kind have no {name}")
     if value in NOT_SET:
         return Absent()
     if fact.type is ValueType.TIME:

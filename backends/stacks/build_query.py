@@ -39,7 +39,7 @@ def build_query(item: schema.FactSpec) -> Query:
 
 def _local(item: schema.FactSpec) -> Query:
     if item.systemd is not None:
-        return SystemdQuery(item.systemd.unit, item.systemd.show)
+        return SystemdQuery(item.systemd.unit, item.systemd.show, item.systemd.log)
     if item.file is not None:
         return _file(item.file)
     if item.host is not None:

@@ -160,6 +160,13 @@ def _host(fact: schema.FactSpec) -> Iterator[Complaint]:
     yield from _variable(read.what, read.name, read.value)
 
 
+def _systemd(fact: schema.FactSpec) -> Iterator[Complaint]:
+    read = fact.systemd or schema_read.SystemdRead(unit="none")
+    if read.log is not None and read.show != schema_read.SystemdRead(unit="none").show:
+        yield (), "show and log are two questions"
+    yield from _pattern(read.log, "log")
+
+
 def _prom(fact: schema.FactSpec) -> Iterator[Complaint]:
     read = fact.prom or schema_read.PromRead()
     if (read.what in ("query", "range")) != bool(read.query):
@@ -199,6 +206,7 @@ _RULES: Final = {
     "http": _http,
     "file": _file,
     "host": _host,
+    "systemd": _systemd,
     "prom": _prom,
     "docker": _docker,
 }

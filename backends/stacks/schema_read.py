@@ -75,6 +75,8 @@ class HttpRead(Strict):
 class SystemdRead(Strict):
     unit: Text
     show: Text = "ActiveState"
+    log: str | None = None
+    """Instead of a property: lines of its journal that match, with the groups that this pattern names."""
 
 
 class CsvRead(Strict):

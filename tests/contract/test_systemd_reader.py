@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -228,3 +230,28 @@ async def test_a_host_without_systemd_and_one_without_a_bus_say_so(units: Units,
     units.programs = tmp_path / "nowhere"
     with pytest.raises(SourceError, match="there is no systemd to ask"):
         await read(of(units), "bot.service", "ActiveState")
+
+
+async def test_the_newest_lines_of_a_unit_s_journal_are_searched(systemd: Place) -> None:
+    systemd.say("bot.service", "Traceback (most recent call last):\n  …\nModuleNotFoundError: first", 3)
+    systemd.say("bot.service", b"KeyError: '\x1b[2J'", 3)
+    systemd.say("bot.service", "all is well")
+    query = SystemdQuery("bot.service", pattern=r"^(?P<what>\w+Error): (?P<why>.*)")
+    rows = Fact("rows", "F", "g", "systemd", query, ValueType.COUNT)
+    last = Fact("last", "F", "g", "systemd", query, ValueType.TEXT, "-1.what")
+    none = Fact("none", "F", "g", "systemd", SystemdQuery("bot.service", pattern="no such"), ValueType.COUNT)
+    gone = Fact("gone", "F", "g", "systemd", SystemdQuery("gone.service", pattern="."), ValueType.COUNT)
+    reader = SystemdFactReader(source(systemd))
+    ends = monotonic() + 10
+    while (found := await reader.read([rows, last, none, gone]))["rows"] != Found(2):
+        assert monotonic() < ends, found
+        await asyncio.sleep(0.1)
+    assert found == {"rows": Found(2), "last": Found("KeyError"), "none": Found(0), "gone": Absent()}
+
+
+async def test_a_journal_that_cannot_be_asked_is_no_empty_one(units: Units) -> None:
+    units.started("bot.service", 0.0)
+    (units.programs / "journalctl").write_text("#!/bin/sh\necho no journal >&2; exit 1\n")
+    fact = Fact("f", "F", "g", "systemd", SystemdQuery("bot.service", pattern="x"), ValueType.COUNT)
+    with pytest.raises(SourceError, match="journalctl ended with 1: no journal"):
+        await SystemdFactReader(of(units)).read([fact])

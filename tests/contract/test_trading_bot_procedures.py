@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from backends.model.action import SystemdVerb
+from backends.model.examination import Answer, Examined
 from backends.model.procedure import Verdict
 from backends.model.stack import SourceKind
 from backends.model.trading import TradingState
@@ -50,6 +51,15 @@ class Shift:
         done = subprocess.run(asked, capture_output=True, text=True, check=False)
         return [line.partition(" ")[2] for line in done.stdout.splitlines()]
 
+    def found(self, *diagnoses: str) -> dict[str, Examined]:
+        """What of these the doctor finds, asked now."""
+        asked = [self.room.stack.diagnoses[name] for name in diagnoses]
+        return {
+            item.partition(":")[2]: result
+            for item, result in self.room.engine.checks(ID).examine(asked).result(30.0).items()
+            if result.answer is Answer.YES
+        }
+
     def is_state(self, state: TradingState) -> None:
         board = self.room.engine.board
         wait_until(lambda: board(ID).trading.state is state, 15, f"the state {state}")
@@ -72,6 +82,44 @@ def test_a_chaos_monkey_is_switched_off(shift: Shift) -> None:
     shift.store.delete("chaos:enabled")  # which means that it is on
     shift.verify("chaos-off")
     assert shift.store.get("chaos:enabled") == "false"
+
+
+def test_the_doctor_says_why_a_bot_is_started_again_and_again(shift: Shift) -> None:
+    loops = ("bot-loops", "bot-loops-silent", "bot-down", "bot-not-installed")
+    assert shift.found(*loops) == {}
+    switch(shift.world, "bot-crash-loop", is_on=True)
+    found = wait_until(lambda: shift.found(*loops), 15, "the loop")
+    switch(shift.world, "bot-crash-loop", is_on=False)
+    assert found.keys() == {"bot-loops"}
+    assert "ModuleNotFoundError: No module named 'ccxt'" in str(found["bot-loops"])
+
+
+KNOWN = {
+    "chaos-on": [("DEL", "chaos:enabled")],
+    "drift-floor": [("SET", "drift:flag", "0")],
+    "capital-in-dollars": [("SET", "risk:capital_effective", "20000.0")],
+    "heartbeat-forged-elsewhere": [("SET", "policy:last_update", "1768212000.53")],
+    "stats-of-another-type": [("DEL", "risk:stats"), ("SET", "risk:stats", "0.01")],
+    "influence-for-ever": [("SET", "policy:allowed_influence_pct", "5")],
+    "colour-blue-as-green": [("SET", "mode:active_color", "blue"), ("SET", "metrics:active_color", "1")],
+}
+"""What is written into Redis, and the failure that the doctor then knows it for."""
+
+
+def test_each_failure_is_known_by_what_it_leaves_in_redis_and_none_is_seen_without(shift: Shift) -> None:
+    assert shift.found(*KNOWN) == {}
+    raw = redis.Redis.from_url(shift.world["redis"])
+    kept = {key: raw.dump(key) for commands in KNOWN.values() for _, key, *_ in commands}
+    for commands in KNOWN.values():
+        for command in commands:
+            shift.store.execute_command(*command)
+    wait_until(lambda: shift.found(*KNOWN).keys() == KNOWN.keys(), 20, "all of them")
+    for key, value in kept.items():
+        raw.delete(key)
+        if value is not None:
+            raw.restore(key, 0, value)
+    raw.close()
+    wait_until(lambda: not shift.found(*KNOWN), 20, "none of them")
 
 
 def test_the_logs_are_packed_and_stay(shift: Shift) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TRADERS: Final = ("autopilot_green.py", "full_trading_bot.py")
 _VENUE: Final = "deribit"
+_LAST_WORDS: Final = ("Traceback (most recent call last):", "ModuleNotFoundError: No module named 'ccxt'")
 
 
 class Troubles:
@@ -86,6 +87,8 @@ class Troubles:
     async def _crash_loop(self, is_on: bool) -> None:
         unit = "trading_bot.service"
         if is_on:
+            for line in _LAST_WORDS:
+                self._desk.units.say(unit, line, 3)
             self._desk.units.change(
                 unit, ActiveState="activating", SubState="auto-restart", NRestarts="17", Result="exit-code",
                 ExecMainCode="1", ExecMainStatus="1", ExecMainExitTimestamp=stamp(time.time()), breaks="yes",
