@@ -255,9 +255,9 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         open_runbook(self, section_under(self))
 
     def action_help(self) -> None:
-        lines = help_lines(self.actions, is_watch=self.is_watch)
-        title, moment = SafeText("Keys"), self.moment()
-        self.put_on_top(TextScreen(title, moment, lambda *_: lines, is_watch=self.is_watch))
+        keys, title = partial(help_lines, self.actions, is_watch=self.is_watch), SafeText("Keys")
+        screen = TextScreen(title, self.moment(), lambda _, width: keys(width), is_watch=self.is_watch)
+        self.put_on_top(screen)
 
     def action_faults(self) -> None:
         control = self._control.get(self.stack.id)

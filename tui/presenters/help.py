@@ -6,7 +6,7 @@ from backends.model.safetext import SafeText
 from tui.actions import Action, Where, key_text, keys_text
 from tui.presenters.block import line
 from widgets.glyphs import HEALTH, LEVEL, PRIORITY, QUALITY, TRADING
-from widgets.span import Span, Spans
+from widgets.span import Span, Spans, wrap
 
 _KEY = 16
 _MOVING = (
@@ -17,8 +17,8 @@ _MOVING = (
 )
 
 
-def help_lines(actions: tuple[Action, ...], *, is_watch: bool) -> tuple[Spans, ...]:
-    """Emergency keys first, then the others by where they work, then the signs."""
+def help_lines(actions: tuple[Action, ...], width: int, *, is_watch: bool) -> tuple[Spans, ...]:
+    """Emergency keys first, then the others by where they work, then the signs; at most ``width`` cells."""
     lines: list[Spans] = []
     if is_watch:
         lines += [
@@ -34,10 +34,10 @@ def help_lines(actions: tuple[Action, ...], *, is_watch: bool) -> tuple[Spans, .
         found = [it for it in actions if it.where in wheres]
         if found:
             lines.append(line(f" {title}", "accent"))
-            lines += [_action(it) for it in found]
+            lines += [part for it in found for part in _action(it, width)]
             lines.append(())
     lines.append(line(" Moving about", "accent"))
-    lines += [_entry(key, text) for key, text in _MOVING]
+    lines += [part for key, text in _MOVING for part in _entry(key, text, width)]
     lines += [(), line(" Signs", "accent")]
     for table in (TRADING, LEVEL, QUALITY, HEALTH, PRIORITY):
         spans: list[Span] = [Span(SafeText("   "))]
@@ -52,13 +52,15 @@ def help_lines(actions: tuple[Action, ...], *, is_watch: bool) -> tuple[Spans, .
     return tuple(lines)
 
 
-def _action(it: Action) -> Spans:
-    key = keys_text(it)
+def _action(it: Action, width: int) -> list[Spans]:
     text = it.description
     if it.confirm is not None:
         text += f" ({key_text(it.confirm.upper())})"
-    return _entry(key, text)
+    return _entry(keys_text(it), text, width)
 
 
-def _entry(key: str, text: str) -> Spans:
-    return (Span(SafeText(f"   {key:<{_KEY}}"), "strong"), Span(SafeText(text)))
+def _entry(key: str, text: str, width: int) -> list[Spans]:
+    indent = 3 + _KEY
+    lines = wrap((Span(SafeText(text)),), max(8, width - indent))
+    first, rest = Span(SafeText(f"   {key:<{_KEY}}"), "strong"), Span(SafeText(" " * indent))
+    return [((rest if number else first), *spans) for number, spans in enumerate(lines)]
