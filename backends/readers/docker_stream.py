@@ -268,9 +268,11 @@ class Pump:
         due = (ready | behind) & self._open.keys()
         behind = {key for key in due if self._read(key)}
         self._tell()
-        self._rest = min(_IDLE, max(0.0, self._after()))
-        if (ready or behind) and not self._stopping.is_set():
-            sleep(NAP / 10 if behind else NAP)
+        rest = self._after()
+        nap = (NAP / 10 if behind else NAP) if ready or behind else 0.0
+        if nap and not self._stopping.is_set():
+            sleep(nap)
+        self._rest = min(_IDLE, max(0.0, rest - nap))
         return behind
 
     def _tell(self) -> None:
