@@ -12,9 +12,8 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,9 +24,8 @@ from tests.servers.demo import DemoWorld, start_demo
 from tests.servers.docker import DockerEngine
 from tests.servers.platform_project import DEV, INFRASTRUCTURE, WORKERS, Platform, platform
 from tests.servers.process import Child, listens, wait_until
-from tests.terminal.left import BY_PROGRAMS, FACES, assert_alike, left_by
-from tests.terminal.on_screen import Seat, seat_before
-from tests.terminal.planned import Operator, alone
+from tests.terminal.hands import Hands, hands_on
+from tests.terminal.left import BY_PROGRAMS, FACES
 from tests.turns import DOCKER
 
 pytestmark = DOCKER
@@ -37,46 +35,16 @@ WHOLE = "-- PostgreSQL database cluster dump complete"
 
 
 @dataclass
-class Hands:
-    """An operator's two faces of the room on one config; each writes a journal of its own."""
-
-    seat: Seat
-    operator: Operator
-    journals: dict[str, Path]
-
-    def perform(
-        self, face: str, name: str, values: tuple[str, ...], params: dict[str, str]
-    ) -> dict[str, Any]:
-        """Plan it and run it: nothing may stand against it, and its effect must have been read back. What it
-        left in the journal."""
-        if face == "screen":
-            self.seat.perform(name, *values)
-        else:
-            report, done = self.operator.perform(name, *_options(params))
-            assert report["blockers"] == [], name
-            assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
-        left = left_by(name, self.journals[face])
-        assert left["rows"]["outcome"][0] == "VERIFIED", f"{name}: {left}"
-        return left
-
-
-@dataclass
 class Shift:
     """The platform, and an operator who works on it."""
 
     platform: Platform
     demo: DemoWorld
     hands: Hands
-    left: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    """What each procedure left in the journal, by face."""
 
     @property
     def folder(self) -> Path:
         return self.platform.project.folder
-
-    def is_refused(self, name: str, *because: str, **params: str) -> None:
-        said = " ".join(map(str, self.hands.operator.dry_run(name, *_options(params))["blockers"]))
-        assert all(each in said for each in because), said
 
 
 @dataclass
@@ -95,13 +63,9 @@ class Turn:
         return self.shift.folder
 
     def verify(self, name: str, *, typed: str = "", hands: Hands | None = None, **params: str) -> None:
-        """It is proved, and leaves what it left when the other face ran it. ``typed`` is what a person types
-        for the one value there is, to find it in its list."""
-        values = (typed,) if typed else tuple(params.values())
-        left = self.shift.left.setdefault(name, {})
-        left[self.face] = (hands or self.shift.hands).perform(self.face, name, values, params)
-        for other in left.values():
-            assert_alike(name, left[self.face], other)
+        """``Hands.verify``; ``typed`` is what a person types for the one value there is, to find it in its
+        list."""
+        (hands or self.shift.hands).verify(self.face, name, (typed,) if typed else (), **params)
 
     @contextmanager
     def makes(self, pattern: str) -> Iterator[set[Path]]:
@@ -125,7 +89,7 @@ def shift(docker_engine: DockerEngine) -> Iterator[Shift]:
     started("docker compose", need_compose)
     demo = start_demo()
     try:
-        with platform(docker_engine, demo) as it, _hands(demo, "host", it.config(demo)) as hands:
+        with platform(docker_engine, demo) as it, hands_on(demo, STACK, "host", it.config(demo)) as hands:
             yield Shift(it, demo, hands)
     finally:
         demo.stop()
@@ -136,29 +100,12 @@ def turn(shift: Shift, request: pytest.FixtureRequest) -> Turn:
     return Turn(shift, request.param)
 
 
-@contextmanager
-def _hands(demo: DemoWorld, name: str, text: str) -> Iterator[Hands]:
-    configs = {}
-    for face in FACES:
-        state = demo.state.with_name(f"{name}-{face}")
-        configs[face] = state.with_suffix(".toml")
-        configs[face].write_text(alone(text.replace(f'"{demo.state}"', f'"{state}"')))
-        configs[face].chmod(0o600)
-    operator = Operator(STACK, configs["command"], demo.env)
-    with seat_before(configs["screen"]) as seat:
-        yield Hands(seat, operator, {face: config.with_suffix("") for face, config in configs.items()})
-
-
-def _options(params: dict[str, str]) -> list[str]:
-    return [word for name, value in params.items() for word in ("--param", f"{name}={value}")]
-
-
 def test_before_there_is_a_backup_nothing_that_needs_one_can_begin(shift: Shift) -> None:
     dump, copy = (
         "The last database dump is older than an hour",
         "The last copy of Redis is older than an hour",
     )
-    shift.is_refused("compose-down-volumes", dump, copy)
+    shift.hands.is_refused("compose-down-volumes", dump, copy)
 
 
 def test_a_dump_of_the_database_is_whole_and_its_owners_alone(turn: Turn) -> None:
@@ -260,7 +207,7 @@ def test_a_leftover_service_is_ended_and_its_port_is_free(turn: Turn, tmp_path: 
 
 
 def test_no_dump_is_restored_under_a_gateway_that_runs(shift: Shift) -> None:
-    shift.is_refused("restore-database", "The gateway still runs", file=str(_a_dump(shift)))
+    shift.hands.is_refused("restore-database", "The gateway still runs", file=str(_a_dump(shift)))
 
 
 def test_a_database_comes_back_from_its_dump_with_all_its_rows(turn: Turn) -> None:
@@ -297,7 +244,7 @@ def test_compose_down_with_volumes_leaves_neither_containers_nor_data(turn: Turn
 def trading(shift: Shift) -> Iterator[Hands]:
     """In the demo itself, which is not halted, from the checkout that has the script."""
     text = shift.demo.config.read_text().replace(f"{shift.demo.config.parent}/checkout", str(shift.folder))
-    with _hands(shift.demo, "paper", text) as hands:
+    with hands_on(shift.demo, STACK, "paper", text) as hands:
         yield hands
 
 
@@ -309,10 +256,11 @@ def test_the_paper_run_of_the_script_is_found_among_the_runs(turn: Turn, trading
     assert "run completed" in (turn.folder / "logs/paper-run.log").read_text()
 
 
-def test_each_that_runs_programs_was_run_by_both_faces_and_left_the_same(shift: Shift) -> None:
-    assert {(name, face) for name, left in shift.left.items() for face in left} == {
-        (name, face) for name in BY_PROGRAMS for face in FACES
-    }
+def test_each_that_runs_programs_was_run_by_both_faces_and_left_the_same(
+    shift: Shift, trading: Hands
+) -> None:
+    every = {(name, face) for name in BY_PROGRAMS for face in FACES}
+    assert shift.hands.ran() | trading.ran() == every
 
 
 def _a_dump(shift: Shift) -> Path:

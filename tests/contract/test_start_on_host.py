@@ -1,7 +1,8 @@
 """``start-on-host`` of trading-platform on a real systemd of the user: three services out of the checkout.
 
-The platform's code is not here: in the place of its ``uvicorn`` a small program answers what the demo's
-service of that port did, on a port that is free here.
+It is run on the screen and again, from the same beginning, by command: it leaves the same. The platform's
+code is not here: in the place of its ``uvicorn`` a small program answers what the demo's service of that port
+did, on a port that is free here.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ import pytest
 import redis
 
 from backends.demo.process import free_port
-from backends.model.procedure import Verdict
-from tests.conftest import started
-from tests.contract.armed_room import ArmedRoom
-from tests.servers.demo import DemoWorld, start_demo
-from tests.servers.process import listens
-from tests.servers.systemd import RUNTIME, Systemd, start_systemd
-from tests.terminal.planned import alone
+from tests.contract.systemd_demo import demo_with_systemd
+from tests.servers.demo import DemoWorld
+from tests.servers.process import listens, wait_until
+from tests.servers.systemd import Systemd, start_systemd
+from tests.terminal.hands import Hands, hands_on
+from tests.terminal.left import BY_UNITS, FACES
 
+STACK, NAME = "trading-platform", "start-on-host"
 SERVICES = {
     "signal": (8001, "/health"),
     "gateway": (8002, "/health"),
@@ -35,6 +36,7 @@ SERVICES = {
 """The port of each, and what it is asked for to prove that it was started."""
 CONTAINERS = ("signal_service", "execution_gateway", "orchestrator")
 UNITS = ("trading-signal", "trading-gateway", "trading-orchestrator")
+SAYS = "serving apps.execution_gateway.main:app for the desk\n"
 
 _UVICORN = """#!{python} -IS
 import functools, http.server, os, sys
@@ -47,13 +49,13 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["INSTEAD_OF_" + por
 
 @dataclass
 class Host:
-    """The checkout on a host whose user has a systemd, and a room that can start what is in it."""
+    """The checkout on a host whose user has a systemd, and an operator who can start what is in it."""
 
     checkout: Path
     ports: dict[str, int]
     docker: str
     systemd: Systemd
-    room: ArmedRoom
+    hands: Hands
 
     def units(self) -> str:
         """Whether each of the three is active, in order."""
@@ -64,35 +66,28 @@ class Host:
         show = ("systemctl", "--user", "show", "--property=MainPID")
         return [self.systemd.run(*show, each).stdout for each in UNITS]
 
+    def end(self) -> None:
+        """All three are stopped, and forgotten."""
+        self.systemd.run("systemctl", "--user", "stop", *UNITS)
+        wait_until(lambda: not any(map(listens, self.ports.values())), 20, "the end of the three")
+
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
-    world = start_demo()
-    checkout = world.config.parent / "checkout"
-    systemd = None
-    try:
+    with demo_with_systemd(STACK, _start) as (world, systemd):
+        checkout = world.config.parent / "checkout"
         ports = _prepare(world, checkout)
-        shown = [Path(sys.base_prefix)]
-        systemd = started("systemd", lambda: start_systemd({}, {}, shown=shown, shared=[checkout]))
-        config = world.config.with_name("host.toml")
         text = world.config.read_text()
         for name, port in ports.items():
             assert world["http"][name] in text
             text = text.replace(world["http"][name], f"http://127.0.0.1:{port}")
-        config.write_text(alone(text))
-        config.chmod(0o600)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PATH", str(systemd.programs), prepend=":")
-            patch.setenv("XDG_RUNTIME_DIR", RUNTIME)
-            room = ArmedRoom(config, world.env, world.home / "journal")
-            try:
-                yield Host(checkout, ports, world["docker"], systemd, room)
-            finally:
-                room.close()
-    finally:
-        if systemd is not None:
-            systemd.stop()
-        world.stop()
+        with hands_on(world, STACK, "host", text) as hands:
+            yield Host(checkout, ports, world["docker"], systemd, hands)
+
+
+def _start(world: DemoWorld) -> Systemd:
+    checkout = world.config.parent / "checkout"
+    return start_systemd({}, {}, shown=[Path(sys.base_prefix)], shared=[checkout])
 
 
 def _prepare(world: DemoWorld, checkout: Path) -> dict[str, int]:
@@ -119,28 +114,28 @@ def _prepare(world: DemoWorld, checkout: Path) -> dict[str, int]:
 
 def test_while_containers_hold_the_ports_nothing_is_started(host: Host) -> None:
     """Their answers would prove what was started for what was not."""
-    said = " ".join(map(str, host.room.dry_run("start-on-host").blockers))
-    assert all(f"The container {each} holds port" in said for each in CONTAINERS), said
+    host.hands.is_refused(NAME, *(f"The container {each} holds port" for each in CONTAINERS))
     with contextlib.closing(docker.DockerClient(base_url=host.docker)) as engine:
         for each in CONTAINERS:
             engine.containers.get(f"trading_platform_{each}").stop()
 
 
-def test_the_three_services_are_started_as_units_of_the_user(host: Host) -> None:
-    assert not any(map(listens, host.ports.values()))
-    run = host.room.perform("start-on-host")
-    assert not run.blockers, run.blockers
-    assert run.verdict is Verdict.VERIFIED, f"{run.sentence} {run.steps}"
+@pytest.mark.parametrize("face", FACES)
+def test_the_three_services_are_started_as_units_of_the_user(host: Host, face: str) -> None:
+    host.end()
+    host.hands.verify(face, NAME)
     assert host.units() == "active\nactive\nactive\n"
     assert all(map(listens, host.ports.values()))
     log = (host.checkout / "logs/execution_gateway.log").read_text()
-    assert "serving apps.execution_gateway.main:app for the desk" in log
+    assert log.count(SAYS) == 1 + FACES.index(face)
 
 
-def test_what_runs_already_goes_on_as_it_was(host: Host) -> None:
+@pytest.mark.parametrize("face", FACES)
+def test_what_runs_already_goes_on_as_it_was(host: Host, face: str) -> None:
     before = host.processes()
-    run = host.room.perform("start-on-host")
-    told = [step.receipt.text for step in run.steps if step.receipt is not None]
-    assert len(told) == len(UNITS)
-    assert all("was already loaded" in each for each in told)
+    host.hands.verify(face, NAME)
     assert host.processes() == before
+
+
+def test_each_that_starts_units_was_run_by_both_faces_and_left_the_same(host: Host) -> None:
+    assert host.hands.ran() == {(name, face) for name in BY_UNITS for face in FACES}

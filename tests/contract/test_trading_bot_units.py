@@ -17,11 +17,11 @@ import pytest
 import redis
 
 from backends.model.procedure import Run, Verdict
-from tests.conftest import started
 from tests.contract.armed_room import ArmedRoom, looking_briefly
-from tests.servers.demo import DemoWorld, start_demo
+from tests.contract.systemd_demo import demo_with_systemd
+from tests.servers.demo import DemoWorld
 from tests.servers.process import wait_until
-from tests.servers.systemd import RUNTIME, Systemd, start_systemd
+from tests.servers.systemd import Systemd, start_systemd
 from tests.terminal.planned import alone
 
 _SLEEPS = """[Unit]
@@ -78,10 +78,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    world = start_demo("trading-bot")
-    systemd = None
-    try:
-        systemd = started("systemd", lambda: _start(world))
+    with demo_with_systemd("trading-bot", _start) as (world, systemd):
         systemd.run("systemctl", "--user", "start", "policy-blue.service")
         text = world.config.read_text()
         for folder in ("systemd", "user-systemd"):
@@ -91,17 +88,11 @@ def desk() -> Iterator[Desk]:
         config = world.config.with_name("units.toml")
         config.write_text(alone(text))
         config.chmod(0o600)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("XDG_RUNTIME_DIR", RUNTIME)
-            room = ArmedRoom(config, world.env, world.home / "journal", looking_briefly)
-            try:
-                yield Desk(systemd, room, world["redis"])
-            finally:
-                room.close()
-    finally:
-        if systemd is not None:
-            systemd.stop()
-        world.stop()
+        room = ArmedRoom(config, world.env, world.home / "journal", looking_briefly)
+        try:
+            yield Desk(systemd, room, world["redis"])
+        finally:
+            room.close()
 
 
 def _start(world: DemoWorld) -> Systemd:

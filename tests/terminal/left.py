@@ -17,6 +17,9 @@ BY_PROGRAMS: Final = {
 """Procedures of trading-platform that change containers, files or processes which its demo only shows:
 ``test_platform_programs.py`` runs each by both faces on a real engine and a real host."""
 
+BY_UNITS: Final = {"start-on-host"}
+"""Those that start units of systemd: ``test_start_on_host.py`` runs each by both faces on a real one."""
+
 
 def left_by(name: str, folder: Path) -> dict[str, Any]:
     """What the newest real run of that procedure left in the journal below ``folder``, without what differs

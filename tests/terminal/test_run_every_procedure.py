@@ -22,7 +22,7 @@ import redis
 from backends.stacks.loader import built_in
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.earlier import a_room_was_open
-from tests.terminal.left import BY_PROGRAMS, assert_alike, left_by
+from tests.terminal.left import BY_PROGRAMS, BY_UNITS, assert_alike, left_by
 from tests.terminal.on_screen import opened_on
 from tests.terminal.planned import Operator, alone
 from tests.turns import groups
@@ -38,9 +38,6 @@ CLOSING = (
     "recover-safety", "cancel-all", "flatten-mfa", "restart-storage", "restart", "shutdown",
     "restart-redis", "start-applications",
 )  # fmt: skip
-
-BY_SYSTEMD = {"start-on-host"}
-"""``test_start_on_host.py`` runs it on a real systemd of the user."""
 
 MAY_BE_DONE = {"cancel-all"}
 """The order that its dry run saw open may have been filled by then."""
@@ -88,8 +85,8 @@ def by_command(story: str) -> list[Told]:
 def test_these_are_all_the_procedures_there_are() -> None:
     described = tomllib.loads(built_in()["trading-platform"].read_text())
     ours = {*SELLING, *RETURNING, *CLOSING}
-    assert ours | BY_PROGRAMS | BY_SYSTEMD == {one["id"] for one in described["procedure"]}
-    assert not ours & (BY_PROGRAMS | BY_SYSTEMD)
+    assert ours | BY_PROGRAMS | BY_UNITS == {one["id"] for one in described["procedure"]}
+    assert not ours & (BY_PROGRAMS | BY_UNITS)
 
 
 def test_one_after_the_other_each_is_planned_and_then_verified(by_command: list[Told]) -> None:
