@@ -38,12 +38,16 @@ from backends.model.reading import Outcome
 from backends.model.stack import Stack
 from backends.procedures.approval import ApprovalBook
 from backends.procedures.permit import arm
+from backends.procedures.running import LONGEST
 from backends.room import Room
 from backends.rotation import keep_renewed
 from backends.supervision import DaemonThreads, Supervisor
 
 GRACE = 12.0
-"""Seconds a procedure may go on after the screen is gone: longer than any stop takes to its verdict."""
+"""Seconds a stop may go on after the screen is gone: longer than any takes to its verdict."""
+
+TIDY = 3.0
+"""Seconds it may take besides to close what is open."""
 
 AGAIN = 4.0
 """Seconds for a second look at what failed at the first."""
@@ -138,12 +142,17 @@ class Engine:
         self._thread.start()
 
     def stop(self, grace: float = GRACE) -> None:
-        """Let running procedures reach their verdict (at most ``grace`` seconds), close everything, join."""
+        """Let a stop reach its verdict (at most ``grace`` seconds) and what else was confirmed its end, not
+        a restore; without ``grace`` nothing. Then close everything and join. Called again it goes on waiting.
+        """
         if self._thread is None:
             return
         self._grace = grace
         self._call(self._stopping.set)
-        self._thread.join(grace + 3.0)
+        self._thread.join(grace + TIDY)
+        until = time.monotonic() + LONGEST
+        while grace > 0 and self._thread.is_alive() and self.at_work() and time.monotonic() < until:
+            self._thread.join(1.0)
         self._journal.close()
         self._custody.close()
 
@@ -190,6 +199,11 @@ class Engine:
                 if run.operation == operation:
                     return run
         return None
+
+    def at_work(self) -> tuple[Run, ...]:
+        """The runs of this process that have no verdict yet, over all stacks."""
+        runs = (run for room in self._rooms.values() for run in room.store.board.runs)
+        return tuple(run for run in runs if run.verdict is None and not run.room)
 
     def record(self, event: str, stack: str, procedure: str, detail: str) -> None:
         """Journal something that is not a run: ``abandoned`` (a dialog), ``refused`` (a key)."""

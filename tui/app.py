@@ -23,7 +23,7 @@ from themes.loader import BASE_TCSS, DEFAULT, defaults, shelf
 from tui.actions import Action, action, available, emergency_bindings, emergency_of, key_text
 from tui.bridge import Bridge
 from tui.compat import SteadyApp
-from tui.desk import Desk, running
+from tui.desk import Desk, fate, running
 from tui.dialogs.keyed_screen import KeyedScreen
 from tui.dialogs.procedure_dialog import ProcedureDialog
 from tui.emergency import Emergencies
@@ -328,14 +328,14 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.say(f"theme {self.theme}")
 
     async def action_quit(self) -> None:
-        """Leave; with a procedure under way only when pressed twice, and it goes on all the same."""
+        """Leave; with a procedure under way only when pressed twice, being told what becomes of it."""
         now = self.clock.now().mono
         runs = [run for it in self.engine.stacks if (run := running(self.engine.board(it.id))) is not None]
         if not runs or now < self._leaves_at:
             self.exit(return_code=0)
             return
         self._leaves_at = now + SAID_FOR
-        self.say(f"{runs[0].title} is running and goes on to its end; q again leaves", "state-warn")
+        self.say(f"{runs[0].title} is running and {fate(runs[0])}; q again leaves", "state-warn")
 
     def _on_change(self) -> None:
         """At most four times a second: draw at once what cannot wait for the next beat."""

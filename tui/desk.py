@@ -133,6 +133,15 @@ class Desk:
         self._raised.add(operation)
 
 
+def fate(run: Run) -> str:
+    """What becomes of a run under way when the operator leaves."""
+    if run.room:
+        return "goes on to its end"
+    if run.risk is RiskClass.RESTORE:
+        return "sends nothing more once you leave"
+    return "ends when you leave, for it waits for you" if run.awaits else "goes on to its end"
+
+
 def running(board: Board, procedure: str | None = None) -> Run | None:
     """The run under way, another room's too; of that procedure, and this room's own, when one is named."""
     under_way = [run for run in board.runs if run.verdict is None]

@@ -13,11 +13,10 @@ import select
 import signal
 import threading
 from collections.abc import Callable
+from types import FrameType
 
 PATIENCE = 5.0
 """Seconds the screen has to leave in good order; a terminal that reads nothing would hold it for ever."""
-
-SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def exit_code(number: int) -> int:
@@ -42,8 +41,10 @@ class Hangup:
         self._loop = asyncio.get_running_loop()
         self._poll = select.poll()
         self._poll.register(fd, select.POLLHUP | select.POLLERR)
-        for number in SIGNALS:
-            self._loop.add_signal_handler(number, self._go, int(number))
+        self._loop.add_signal_handler(signal.SIGTERM, self._go, int(signal.SIGTERM))
+        # Not the loop's own: it would be taken away with the loop, and the shell tells of a lost line again
+        # while what was confirmed goes on to its end.
+        signal.signal(signal.SIGHUP, self._on_hangup)
 
     def check(self) -> None:
         """Look whether the terminal is still there; called once a second."""
@@ -51,6 +52,10 @@ class Hangup:
             event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in self._poll.poll(0)
         ):
             self._go(int(signal.SIGHUP))
+
+    def _on_hangup(self, number: int, _frame: FrameType | None) -> None:
+        if not self._has_left and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._go, number)
 
     def ended(self) -> None:
         """The screen has left; nobody has to insist any more."""

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-
-from msgspec import Struct
+from typing import Final
 
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import Recorder
@@ -33,19 +32,14 @@ from backends.procedures.permit import Permit
 from backends.procedures.plan import make_plan
 from backends.procedures.preflight import preflight
 from backends.procedures.resumes import Record
+from backends.procedures.running import Running, let_end
 from backends.procedures.sequence_runner import SequenceRunner
 from backends.procedures.stop_runner import StopRunner
 
+CLOSED: Final = "the room was closed"
+
 _Asked = tuple[str, tuple[tuple[str, str], ...]]
 """A procedure and the values chosen for it: two orders to cancel are two things to do."""
-
-
-class _Running(Struct, frozen=True):
-    """A procedure on its way to its verdict."""
-
-    operation: str
-    risk: RiskClass
-    task: asyncio.Task[Run]
 
 
 class Procedures:
@@ -83,11 +77,12 @@ class Procedures:
         self._clock = clock
         self._show = on_change
         self._jitter = jitter
-        self._running: dict[_Asked, _Running] = {}
+        self._running: dict[_Asked, Running] = {}
         self._decided: set[str] = set()
         """Operations that have a verdict while their task is still running."""
         self._ended_early: dict[str, str] = {}
         """Why an operation may send nothing more; kept from before its runner is made."""
+        self._is_left = False
         self._sequences: dict[str, SequenceRunner] = {}
         self._settling: dict[_Asked, tuple[StopRunner, asyncio.Task[None]]] = {}
         self._holding = Holding()
@@ -146,7 +141,7 @@ class Procedures:
             self._halt_others(procedure)
         what = self._stop(intent, procedure, board) if is_stop else self._sequence(intent, procedure, board)
         task = asyncio.create_task(what)
-        self._running[_asked(intent)] = _Running(intent.id, procedure.risk, task)
+        self._running[_asked(intent)] = Running(intent.id, procedure.risk, task)
         task.add_done_callback(lambda _: self._end(intent))
         return await asyncio.shield(task)
 
@@ -191,26 +186,27 @@ class Procedures:
         return self._holding.held(procedure, self._clock.now())
 
     async def close(self, grace: float = 2.0) -> None:
-        """Let running procedures reach their verdict, at most ``grace`` seconds; then end everything."""
-        self._interrupt_all("the room was closed")
-        running = [each.task for each in self._running.values()]
-        if running:
-            await asyncio.wait(running, timeout=grace)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        """Let a stop reach its verdict, at most ``grace`` seconds, and what else was confirmed go on to its
+        end, which its steps' own times bound. But a restore sends nothing more, nor does what waits for a
+        person, nor anything without ``grace``. Then end everything.
+        """
+        self._is_left = True
+        running = tuple(self._running.values())
+        for each in running:
+            if each.ends_with_room(grace):
+                self._interrupt(each.operation, CLOSED)
+        for runner in self._sequences.values():
+            runner.leave(CLOSED)
+        await let_end(running, grace)
         for asked in tuple(self._settling):
             await self._end_settling(asked)
         await asyncio.gather(*(each.close() for each in self._effectors.values()), return_exceptions=True)
 
     def _halt_others(self, stop: Procedure) -> None:
         """A stop wins: nothing that could start trading or move the market goes a step further."""
-        self._interrupt_all(f"{stop.title} was pressed meanwhile")
-
-    def _interrupt_all(self, why: str) -> None:
         for each in self._running.values():
             if each.risk is not RiskClass.STOP:
-                self._interrupt(each.operation, why)
+                self._interrupt(each.operation, f"{stop.title} was pressed meanwhile")
 
     def _interrupt(self, operation: str, why: str) -> None:
         """Also while it is still asked whether it may start: then nothing is sent at all."""
@@ -319,6 +315,8 @@ class Procedures:
         )
         if plan.intent.id in self._ended_early:
             runner.interrupt(self._ended_early[plan.intent.id])
+        if self._is_left:
+            runner.leave(CLOSED)
         known = preflight(self._stack, plan.procedure, board, self._clock.now())
         before = [*(each.as_record() for each in known), *(each.as_record() for each in admission.weighed)]
         self._sequences[plan.intent.id] = runner

@@ -92,6 +92,7 @@ class SequenceRunner:
         self._steps = {step.id: StepResult(step.id, step.title, StepState.PENDING) for step in plan.steps}
         self._evidence: dict[str, tuple[Evidence, ...]] = {}
         self._interrupted: str | None = None
+        self._left: str | None = None
         self._is_on_record = True
         self._attested: dict[str, str] = {}
         self._sent: dict[str, Instant] = {}
@@ -118,6 +119,12 @@ class SequenceRunner:
         """Send nothing more; what was sent is still read back."""
         self._interrupted = self._interrupted or why
         self._nudge.set()
+
+    def leave(self, why: str) -> None:
+        """Nobody is there any more who could confirm a step: what comes to one ends there."""
+        self._left = why
+        if self._run.awaits is not None:
+            self.interrupt(why)
 
     async def heed(self) -> None:
         """End it if a stop was ordered in another room meanwhile; it need not wait for a step's end."""
@@ -238,6 +245,8 @@ class SequenceRunner:
         return StepState.FAILED if self._is_contrary(step) else StepState.UNKNOWN
 
     async def _wait_for_person(self, step: Step) -> StepState:
+        if self._left is not None:
+            self.interrupt(self._left)
         self._publish(replace(self._run, awaits=step.id))
         ends = self._clock.now().mono + step.deadline
         while step.id not in self._attested and self._interrupted is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from textual.command import CommandPalette
@@ -243,11 +245,28 @@ async def test_quit_asks_nothing_unless_a_procedure_runs() -> None:
         await room.press("q")
         await room.settle()
         assert room.app.return_code is None
+        assert "goes on to its end" in room.text()
         await room.press("q")
         assert room.app.return_code == 0
     async with opened(make_room()) as room:
         await room.press("q")
         assert room.app.return_code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"risk": RiskClass.RESTORE}, "sends nothing more once you leave"),
+        ({"risk": RiskClass.RESTORE, "room": "lee on /dev/pts/9"}, "goes on to its end"),
+        ({"risk": RiskClass.DEGRADE, "awaits": "told"}, "ends when you leave, for it waits for you"),
+    ],
+)
+async def test_who_leaves_is_told_what_becomes_of_the_run(changes: dict[str, Any], says: str) -> None:
+    async with opened(make_room(), (120, 40)) as room:
+        room.engine.put_run(replace(scenes.run(room.clock.now()), **changes))
+        await room.press("q")
+        await room.settle()
+        assert says in room.text()
 
 
 async def test_neither_ctrl_c_nor_ctrl_q_leaves_by_reflex() -> None:

@@ -63,6 +63,26 @@ def test_a_signal_ends_it_in_good_order(number: signal.Signals) -> None:
         assert program.is_restored()
 
 
+GOES_ON = """
+from pathlib import Path
+import time
+print("still at work", flush=True)
+while not Path(FOLDER, "done").exists():
+    time.sleep(0.01)
+"""
+
+
+def test_a_lost_line_told_again_does_not_end_what_goes_on_after_the_screen(tmp_path: Path) -> None:
+    more = GOES_ON.replace("FOLDER", repr(str(tmp_path)))
+    with OnAPty(PROGRAM.replace("app.run()\n", f"app.run()\n{more}")) as program:
+        _ready(program)
+        program.process.send_signal(signal.SIGHUP)
+        program.read_until(lambda: program.saw("still at work"))
+        program.process.send_signal(signal.SIGHUP)
+        (tmp_path / "done").touch()
+        assert program.ends() == 128 + signal.SIGHUP
+
+
 def test_a_terminal_that_goes_away_ends_it_although_no_signal_came() -> None:
     with OnAPty(PROGRAM) as program:
         _ready(program)

@@ -70,9 +70,7 @@ def run_planned(config: Config, stack: Stack, procedure: Procedure, options: Run
     params = params_of(procedure, options)
     _complete(stack, procedure, options, params)
     leave = threading.Event()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: leave.set())
+    heed_signals(procedure.risk, leave)
     engine, changed = begun(config, stack, observe=not config.watch)
     intent: Intent | None = None
     final: Run | None = None
@@ -89,7 +87,9 @@ def run_planned(config: Config, stack: Stack, procedure: Procedure, options: Run
             attend = Attendant(engine, stack, procedure, options.attests, leave)
             final = follow(engine, intent.id, changed, LONGEST, quiet=options.as_json, look=attend)
     finally:
-        # Sends nothing more, and reads back what was sent.
+        if intent is not None and (final is None or final.verdict is None):
+            # Sends nothing more, and reads back what was sent.
+            engine.interrupt(stack.id, intent.id)
         engine.stop()
     if intent is None:
         say("Interrupted before anything was sent.")
@@ -99,6 +99,19 @@ def run_planned(config: Config, stack: Stack, procedure: Procedure, options: Run
     if final is not None and final.verdict is Verdict.REFUSED and engine.mode is Mode.ARMED:
         return ExitCode.CONFLICT if _drifted(final, options) else ExitCode.PRECONDITION
     return of_run(final, engine.mode)
+
+
+def heed_signals(risk: RiskClass, leave: threading.Event) -> None:
+    """Set ``leave`` when this process is told to end. A lost line ends a restore alone, and not even that for
+    whoever asked to be spared it, as nohup does.
+    """
+    ends = [signal.SIGINT, signal.SIGTERM]
+    if risk is RiskClass.RESTORE and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ends.append(signal.SIGHUP)
+    else:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in ends:
+        signal.signal(number, lambda _number, _frame: leave.set())
 
 
 class Attendant:

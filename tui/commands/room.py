@@ -9,7 +9,9 @@ import sys
 from backends.engine import Engine
 from backends.model.procedure import RiskClass, Verdict
 from tui.commands.exitcode import ExitCode, UsageError
+from tui.commands.progress import say
 from tui.commands.session import Session, choose, engine_of
+from tui.desk import fate
 
 SWITCH = 0.001
 """Seconds a busy thread may keep the others waiting. Between a key and its effect three threads take turns,
@@ -52,10 +54,26 @@ def open_room(session: Session, wanted: str | None = None) -> int:
     try:
         app.run()
     finally:
-        engine.stop()
-        for text in left_undone(engine):
-            sys.stdout.write(f"{text}\n")
+        for text in (*let_end(engine), *left_undone(engine)):
+            say(text)
     return ExitCode.FAULT if app.return_code is None else app.return_code
+
+
+def let_end(engine: Engine) -> list[str]:
+    """Stop the engine, which waits for what is under way and was confirmed; the verdicts of that, in words.
+    Whoever waits for it at a prompt is told so, and may end with Ctrl+C what is no stop."""
+    waited = engine.at_work()
+    for run in waited:
+        ends = "" if run.risk is RiskClass.STOP else " (Ctrl+C: send nothing more)"
+        say(f"{run.stack}: {run.title} is running and {fate(run)}{ends}")
+    try:
+        engine.stop()
+    except KeyboardInterrupt:
+        for run in waited:
+            engine.interrupt(run.stack, run.operation)
+        engine.stop()
+    ended = (engine.run(run.operation) or run for run in waited)
+    return [f"{run.stack}: {run.title}: {run.sentence or 'no verdict'}" for run in ended]
 
 
 def left_undone(engine: Engine) -> list[str]:
