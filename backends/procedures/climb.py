@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from backends.model.procedure import Proof, ReceiptKind, Verdict
+from backends.model.procedure import Proof, ReceiptKind, StepState, Verdict
 from backends.procedures.evidence import Evidence, Sight
 from backends.procedures.rung import Rung
 
@@ -23,7 +23,8 @@ SETTLE: Final = 0.25
 
 class Climb:
     """Runs the rungs of one target. A rung starts at its ``after`` unless the target is reached by then,
-    and earlier when every rung before it has certainly done nothing. None is ever undone or cut short.
+    and earlier when every rung before it has certainly done nothing. None is ever undone or cut short. Those
+    left out are gone one at a time, by ``go_on``, when the target was not reached after all.
 
     A climb with ``unless`` stands in for another one: none of its rungs starts once that target is reached.
     """
@@ -63,6 +64,20 @@ class Climb:
         """Wait like ``settle``, but return True as soon as the target is reached after all."""
         await _first(self._held.wait(), self.settle(), limit=None)
         return self._held.is_set()
+
+    @property
+    def left_out(self) -> Rung | None:
+        """The first way that was not tried because the target seemed to be reached."""
+        return next((each for each in self.rungs if each.state is StepState.SKIPPED), None)
+
+    async def go_on(self) -> None:
+        """Go the way that was left out; returns when that is proved, or given up for now."""
+        rung = self.left_out
+        if rung is None:
+            return
+        rung.recall()
+        self._tasks.append(asyncio.create_task(self._go(rung)))
+        await rung.over()
 
     async def held(self) -> None:
         """Wait until the target is reached, however long."""
@@ -111,6 +126,11 @@ class Climb:
         if self._held.is_set() or (self.unless is not None and self.unless.is_held):
             rung.skip()
             return
+        await rung.run()
+
+    async def _go(self, rung: Rung) -> None:
+        if rung.step.waits_for in self.before:
+            await _first(self.before[rung.step.waits_for].over(), limit=WAITS)
         await rung.run()
 
     async def _exhausted(self) -> None:

@@ -129,6 +129,10 @@ class Rung:
         self._set(StepState.SKIPPED)
         self.spent.set()
 
+    def recall(self) -> None:
+        """It is needed after all."""
+        self.spent.clear()
+
     async def over(self) -> None:
         """Wait until it is proved, or has been given up for now."""
         spent, matched = (asyncio.ensure_future(each.wait()) for each in (self.spent, self.matched))

@@ -6,6 +6,7 @@ import asyncio
 import random
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -198,6 +199,9 @@ class Procedures:
         for runner in self._sequences.values():
             runner.leave(CLOSED)
         await let_end(running, grace)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await asyncio.gather(*(runner.rest() for runner, _ in self._settling.values()))
         for asked in tuple(self._settling):
             await self._end_settling(asked)
         await asyncio.gather(*(each.close() for each in self._effectors.values()), return_exceptions=True)

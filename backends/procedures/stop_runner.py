@@ -61,6 +61,8 @@ class StopRunner:
         self._climbs: list[Climb] = []
         self._rungs: dict[str, Rung] = {}
         self._is_contradicted = False
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self._stand_ins: list[asyncio.Task[None]] = []
         for ladder in plan.ladders:
             rungs = []
@@ -101,8 +103,15 @@ class StopRunner:
 
     async def settle(self) -> None:
         """Wait until no path is tried any more. A target reached only now changes the verdict."""
-        await asyncio.gather(self._watch_quiet(), *(self._watch_climb(climb) for climb in self._main))
+        try:
+            await asyncio.gather(self._watch_quiet(), *(self._watch_climb(climb) for climb in self._main))
+        finally:
+            self._at_rest.set()
         await asyncio.gather(*(climb.settle() for climb in self._climbs))
+
+    async def rest(self) -> None:
+        """Wait while ways are gone that were left out: whoever leaves now would end that half-way."""
+        await self._at_rest.wait()
 
     async def stop(self) -> None:
         """End everything where it is, without a word to any service."""
@@ -125,35 +134,52 @@ class StopRunner:
             climb.before = self._rungs
 
     async def _watch_quiet(self) -> None:
-        """After a proved stop: what must not grow any more is counted for ``QUIET`` seconds."""
+        """After a proved stop: what must not grow any more does not, or the next ways are gone in turn."""
         fact = self._plan.procedure.quiet
         if fact is None or self._run.verdict not in PROVED:
             return
+        while (text := await self._grown(fact)) is not None:
+            if not await self._contradict(text, self._climbs):
+                return
+
+    async def _grown(self, fact: str) -> str | None:
+        """That it has grown within ``QUIET`` seconds, in words."""
         first = await self._count(fact)
         for _ in range(int(QUIET)):
             await asyncio.sleep(1.0)
             count = await self._count(fact)
             if first is not None and count is not None and count > first:
-                text = f"{self._eyes.label(fact)} went from {first:g} to {count:g} after it was proved"
-                await self._contradict(text)
-                return
+                return f"{self._eyes.label(fact)} went from {first:g} to {count:g} after it was proved"
             first = count if first is None else first
+        return None
 
     async def _watch_undone(self, climb: Climb) -> None:
         """After a proof: whether it still stands. One good look may be a moment before it was undone."""
+        ties = [each for each in self._climbs if each is climb or each.unless is climb]
+        while (undone := await self._undone(climb)) is not None:
+            if not await self._contradict(f"it was proved, and is undone: {undone}", ties):
+                return
+
+    async def _undone(self, climb: Climb) -> str | None:
         for _ in range(int(QUIET)):
             await asyncio.sleep(1.0)
             seen = await self._eyes.look(climb.proofs(), RELOOK)
             undone = [str(each.text) for each in seen if each.sight is Sight.CONTRARY]
             if undone:
-                await self._contradict(f"it was proved, and is undone: {'; '.join(undone)}")
-                return
+                return "; ".join(undone)
+        return None
 
-    async def _contradict(self, text: str) -> None:
+    async def _contradict(self, text: str, climbs: Sequence[Climb]) -> bool:
+        """Take the verdict back, and go the next way that was left out to each of these targets, side by
+        side. Whether there was any."""
         self._is_contradicted = True
-        words = f"LATE: {opening(self._plan.procedure, Verdict.CONTRADICTED)}. {text}"
+        ways = [rung.step.title for climb in climbs if (rung := climb.left_out) is not None]
+        now_done = f". Now: {'; '.join(ways)}" if ways else ""
+        words = f"LATE: {opening(self._plan.procedure, Verdict.CONTRADICTED)}. {text}{now_done}"
+        self._at_rest.clear()
         self._publish(replace(self._run, verdict=Verdict.CONTRADICTED, sentence=SafeText(words, LIMIT)))
-        await self._record_outcome()
+        await asyncio.gather(self._record_outcome(), *(climb.go_on() for climb in climbs))
+        return bool(ways)
 
     async def _count(self, fact: str) -> float | None:
         return counted((await self._eyes.read(fact, RELOOK)).value, {})[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,10 +11,13 @@ from msgspec.structs import replace
 
 from backends.journal.entry import Kind
 from backends.model.fact import Fact, ValueType
-from backends.model.procedure import Run, Verdict
+from backends.model.procedure import Run, StepState, Verdict
 from backends.model.query import SqlQuery
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
+from backends.model.service import RunState
+from tests.sim.rungs import HALT as LADDER
+from tests.sim.rungs import Platform, site
 from tests.sim.virtual import VirtualClock, simulate
 from tests.sim.world import HALT, Reader, Room, intent, room
 
@@ -106,6 +110,13 @@ def test_a_halt_that_does_not_stand_is_taken_back_within_five_seconds_and_journa
     assert outcomes == ["VERIFIED", "CONTRADICTED"]
 
 
+def test_what_is_undone_is_done_again_by_the_next_way_there_is() -> None:
+    made, _ = watched(kill_reads=["ENGAGED", "ENGAGED", "ENGAGED", "ENGAGED", "ACTIVE"])
+    _, last = pressed(made, then=6.0)
+    assert str(last.sentence).endswith("reads ACTIVE. Now: Engage by the orchestrator")
+    assert [source for _, source, _ in made.world.calls][:2] == ["redis", "orchestrator"]
+
+
 def test_orders_accepted_after_a_proved_halt_contradict_it() -> None:
     made, _ = watched(accepted_grows=True)
     first, last = pressed(made, then=6.0)
@@ -114,7 +125,58 @@ def test_orders_accepted_after_a_proved_halt_contradict_it() -> None:
     assert "after it was proved" in last.sentence
 
 
-def test_a_halt_that_stands_stays_proved() -> None:
+def test_a_halt_that_stands_stays_proved_and_nothing_more_is_tried() -> None:
     made, _ = watched()
     first, last = pressed(made, then=10.0)
     assert first.verdict is last.verdict is Verdict.VERIFIED
+    assert [source for _, source, _ in made.world.calls] == ["redis"]
+
+
+class Ignored(Platform):
+    """Whatever the switch says, orders are accepted until the gateway is stopped."""
+
+    def value(self, fact: str) -> Any:
+        is_accepting = fact == "orders.accepted" and self.gateway is RunState.RUNNING
+        self.accepted = getattr(self, "accepted", 0) + is_accepting
+        return self.accepted if fact == "orders.accepted" else super().value(fact)
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["the room stays", "the room is left"])
+def test_while_orders_are_accepted_the_ways_left_out_are_gone_one_after_the_other(stays: bool) -> None:
+    made = site({}, platform=Ignored(Random(1)), halt=replace(LADDER, quiet="orders.accepted"))
+
+    async def press() -> list[Run]:
+        first, _ = await made.press()
+        await asyncio.sleep(1.5)
+        assert made.runs[-1].verdict is Verdict.CONTRADICTED
+        if not stays:
+            await made.procedures.close(grace=12.0)
+        await asyncio.sleep(20.0)
+        await made.procedures.close()
+        return [first, made.runs[-1]]
+
+    first, last = simulate(press())
+    calls = [way for _, way in made.platform.calls]
+    assert (first.verdict, last.verdict) == (Verdict.VERIFIED, Verdict.CONTRADICTED)
+    assert calls[0] == "redis"
+    assert sorted(calls[1:3]) == ["http", "venue"], "its orders are cancelled before the gateway is stopped"
+    assert calls[3:] == ["docker"]
+    assert made.platform.gateway is RunState.EXITED
+    assert "Now: Stop the gateway" in last.sentence
+    states = {step.step: step.state for step in last.steps}
+    assert states == dict.fromkeys(("redis", "http", "venue", "docker"), StepState.VERIFIED)
+
+
+def test_a_gateway_that_is_the_next_way_waits_for_the_cancelling_there_too() -> None:
+    steps = tuple(step for step in LADDER.steps if step.id != "http")
+    made = site({}, platform=Ignored(Random(1)), halt=replace(LADDER, quiet="orders.accepted", steps=steps))
+
+    async def press() -> None:
+        await made.press()
+        await asyncio.sleep(20.0)
+        await made.procedures.close()
+
+    simulate(press())
+    assert [way for _, way in made.platform.calls] == ["redis", "venue", "docker"]
+    cancelled, stopped = (made.platform.first(way) or 0.0 for way in ("venue", "docker"))
+    assert stopped - cancelled >= 1.0, "none is open at two looks a second apart"

@@ -142,7 +142,7 @@ class Eyes:
         self.looks: list[tuple[str, Any]] = []
 
     async def look(self, fact: str, within: float) -> Reading[Any]:
-        fault = self.faults.get(SOURCES[fact], "ok")
+        fault = self.faults.get(SOURCES.get(fact, ""), "ok")
         await asyncio.sleep(self.platform.delay(self.platform.random))
         if fault in ("hang", "slow"):
             await asyncio.sleep(within)
@@ -166,7 +166,7 @@ def platform_stack(halt: Procedure) -> Stack:
     plain = tiny_stack()
     facts = {
         name: replace(plain.facts["kill.state"], id=name, label=name)
-        for name in ("kill.state", "http.kill", "venue.open")
+        for name in ("kill.state", "http.kill", "venue.open", "orders.accepted")
     }
     return replace(plain, facts=facts, procedures={halt.id: halt})
 

@@ -84,5 +84,9 @@ def test_seven_when_a_proved_halt_is_undone_while_it_is_watched(
         assert "HALTED" in told
         resume(world)
         rest, _ = process.communicate(timeout=30)
+        if status == 7:
+            assert "Now: Engage the kill switch through the orchestrator" in rest
+            assert "  verified     Engage the kill switch through the orchestrator: " in rest
+            assert "ENGAGED" in str(client.get(KEY)), "halted again by the next way there is"
     assert process.returncode == status
     assert ("LATE: NOT HALTED" in rest) is (status == 7)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from backends.engine import Engine
-from backends.model.procedure import Procedure, Run, StepState
+from backends.model.procedure import Procedure, Run, StepResult, StepState
 from backends.model.stack import Stack
 from tui.commands.verdict import is_proved
 from tui.crash import SECRETS
@@ -38,9 +38,7 @@ def follow(
             for result in current.steps:
                 if shown.get(result.step, StepState.PENDING) is not result.state:
                     shown[result.step] = result.state
-                    receipt = "" if result.receipt is None else str(result.receipt.text)
-                    detail = str(result.evidence or receipt)
-                    say(f"  {result.state.value:<13}{result.title}{f': {detail}' if detail else ''}")
+                    tell_step(result)
         if current is not None and (current.verdict is not None or not look(current)):
             return current
         left = deadline - time.monotonic()
@@ -48,6 +46,12 @@ def follow(
             return current
         changed.wait(min(left, 0.1))
         changed.clear()
+
+
+def tell_step(result: StepResult) -> None:
+    """How far a step has come, and by what it is known."""
+    detail = str(result.evidence or ("" if result.receipt is None else result.receipt.text))
+    say(f"  {result.state.value:<13}{result.title}{f': {detail}' if detail else ''}")
 
 
 def watch(engine: Engine, run: Run, changed: threading.Event, seconds: float) -> Run:

@@ -16,7 +16,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.stop_runner import QUIET
 from tui.commands.exitcode import ExitCode, UsageError
-from tui.commands.progress import conclude, follow, say, watch
+from tui.commands.progress import conclude, follow, say, tell_step, watch
 from tui.commands.run_options import RunOptions, params_of
 from tui.commands.session import Session, choose, engine_of
 from tui.commands.verdict import is_proved, of_run
@@ -73,10 +73,21 @@ def run(session: Session, procedure: str | None, wanted: str | None, options: Ru
         final = watch(engine, first, changed, WATCHED)
         if not options.as_json:
             _tell_end(first, final, what, stack)
+    # A verdict that was taken back is followed by the ways that were left out; that is waited for.
     engine.stop()
+    last = engine.run(intent.id) or final
     if options.as_json:
-        conclude(final, what, stack, LONGEST, as_json=True)
+        conclude(last, what, stack, LONGEST, as_json=True)
+    elif final is not None and last is not None:
+        _tell_more(final, last)
     return of_run(final, engine.mode)
+
+
+def _tell_more(known: Run, last: Run) -> None:
+    """The steps that have come further since."""
+    for was, result in zip(known.steps, last.steps, strict=True):
+        if result.state is not was.state:
+            tell_step(result)
 
 
 def _tell_end(first: Run, final: Run, what: Procedure, stack: Stack) -> None:
