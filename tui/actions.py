@@ -152,9 +152,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("palette", ("colon", "ctrl+p"), "commands", "Find a command by name; starts no emergency action"),
     Action("help", ("question_mark", "f1"), "help", "This list", in_footer=True),
     Action("back", ("escape",), "back", "Leave zoom, filter, or the screen on top", is_view=True),
-    Action(
-        "quit", ("q",), "quit", "Leave the room; what runs goes on, but no resume", in_footer=True
-    ),
+    Action("quit", ("q",), "quit", "Leave the room; what runs goes on, but no resume", in_footer=True),
 )
 
 

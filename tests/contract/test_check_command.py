@@ -160,8 +160,11 @@ def test_an_item_is_confirmed_by_whom_the_system_names_and_stands_in_the_journal
     assert desk.says("morning")[0] == 5
 
 
-def test_who_only_watches_confirms_nothing(desk: Desk) -> None:
+def test_who_only_watches_confirms_nothing_and_is_on_record_once(desk: Desk, tmp_path: Path) -> None:
     assert desk.says("morning", "calendar", watch=True)[0] == 6
+    (record,) = read(tmp_path / "state" / "journal")
+    assert (record["kind"], record["mode"]) == ("refused", "watch")
+    assert record["text"] == "confirming morning refused: this room only watches"
     assert desk.says("morning")[0] == 5
 
 

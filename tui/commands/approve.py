@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from backends.engine import Mode
 from backends.model.clock import SystemClock
+from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.approval import VALID, ApprovalError, Request
 from tui.commands.exitcode import ExitCode
 from tui.commands.progress import say
 from tui.commands.run import NO_REASON, only
-from tui.commands.session import Session, choose, engine_of
+from tui.commands.session import Session, choose, engine_of, journal_refusal
 
 
 def approve(session: Session, code: str, wanted: str | None, confirm: str | None) -> ExitCode:
@@ -20,12 +21,15 @@ def approve(session: Session, code: str, wanted: str | None, confirm: str | None
     config = session.config()
     stack = only(choose(config, wanted))
     engine = engine_of(config, (stack,), observe=False)
-    if engine.mode is Mode.WATCH:
-        say("REFUSED: this room only watches")
-        return ExitCode.FORBIDDEN
     book = engine.approvals()
     asked = next((each for each in book.pending() if each.code == code), None)
+    what = f"approval of {SafeText(code, 40)}"
+    if engine.mode is Mode.WATCH:
+        journal_refusal(config, stack, what, "this room only watches")
+        say("REFUSED: this room only watches")
+        return ExitCode.FORBIDDEN
     if asked is None or asked.stack != stack.id:
+        journal_refusal(config, stack, what, "nobody waits for it")
         say(
             f"REFUSED: nobody waits for {code} on {stack.id}; a request holds for {VALID / 60:.0f} minutes,"
             f" and is approved once. Requests are looked for in {config.state_dir / 'approvals'}"
@@ -33,6 +37,8 @@ def approve(session: Session, code: str, wanted: str | None, confirm: str | None
         return ExitCode.PRECONDITION
     _describe(asked, stack)
     if confirm != asked.procedure:
+        if confirm is not None:
+            journal_refusal(config, stack, what, f"{asked.procedure} was not named", asked.procedure)
         say(f"NOT APPROVED. To approve exactly this: --confirm {asked.procedure}")
         return ExitCode.PRECONDITION
     engine.start()
@@ -40,8 +46,8 @@ def approve(session: Session, code: str, wanted: str | None, confirm: str | None
         book.approve(code, engine.operator)
         engine.record("approved", stack.id, asked.procedure, _story(asked, "approved", engine.operator.user))
     except (ApprovalError, OSError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        engine.record("refused", stack.id, asked.procedure, f"approval of {code} refused: {why}")
+        why = str(error.strerror if isinstance(error, OSError) else error)
+        engine.record("refused", stack.id, asked.procedure, f"{what} refused: {why}")
         say(f"REFUSED: {why}")
         return ExitCode.PRECONDITION
     finally:

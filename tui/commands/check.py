@@ -31,7 +31,7 @@ from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.grid import grid
 from tui.commands.progress import say
 from tui.commands.run import only
-from tui.commands.session import Session, choose, engine_of, wait_answered
+from tui.commands.session import Session, choose, engine_of, journal_refusal, wait_answered
 from tui.presenters.examination import FOUND, PASSED, kept
 
 ALL: Final = "all"
@@ -84,6 +84,7 @@ def check(session: Session, name: str | None, wanted: str | None, options: Check
     if is_writing and not asked.checklists:
         raise UsageError(f"{name} is no checklist: only items of a checklist are confirmed")
     if is_writing and config.watch:
+        journal_refusal(config, stack, f"confirming {name}", "this room only watches")
         say("refused: this configuration only watches; confirm it where you may act")
         return ExitCode.FORBIDDEN
     seconds = looked_back(stack, asked.examined)

@@ -91,6 +91,14 @@ def engine_of(
     )
 
 
+def journal_refusal(config: Config, stack: Stack, what: str, why: str, procedure: str = "") -> None:
+    """Put on record what was asked for here and not done."""
+    engine = engine_of(config, (stack,), observe=False)
+    engine.start()
+    engine.record("refused", stack.id, procedure, f"{what} refused: {why}")
+    engine.stop(grace=0.0)
+
+
 def wait_answered(engine: Engine, seconds: float) -> None:
     """Return when every source of every stack answered or failed twice, or after ``seconds``."""
     deadline = time.monotonic() + seconds

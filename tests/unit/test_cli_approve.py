@@ -1,0 +1,79 @@
+"""Whoever wants to consent by command and may not is told so, and is on record once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from backends.journal.identity import identify
+from backends.journal.verify import read
+from backends.model.clock import SystemClock
+from backends.model.intent import Identity
+from backends.procedures.approval import ApprovalBook
+from tests.sim.desk import asked
+from tui.commands.approve import approve
+from tui.commands.exitcode import ExitCode
+from tui.commands.session import Session
+
+STACK = "trading-platform"
+PLAN = "a" * 64
+ME = identify()
+OTHER = Identity("kim", os.getuid() + 1, "ops1")
+REFUSED, FORBIDDEN = ExitCode.PRECONDITION, ExitCode.FORBIDDEN
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(f'[room]\nstate_dir = "{tmp_path}/state"\n[stack.{STACK}]\n')
+    path.chmod(0o600)
+    return path
+
+
+def requested(config: Path, by: Identity) -> str:
+    """The code of a request of theirs."""
+    book = ApprovalBook(config.parent / "state" / "approvals", SystemClock())
+    return book.request(replace(asked("resume"), stack=STACK, operator=by), PLAN).code
+
+
+def records(config: Path) -> list[dict[str, Any]]:
+    return list(read(config.parent / "state" / "journal"))
+
+
+@pytest.mark.parametrize(
+    ("by", "confirm", "is_watch", "status", "why"),
+    [
+        (ME, "resume", False, REFUSED, "another person must approve"),
+        (OTHER, "halt", False, REFUSED, "resume was not named"),
+        (OTHER, "resume", True, FORBIDDEN, "this room only watches"),
+        (None, "resume", False, REFUSED, "nobody waits for it"),
+    ],
+    ids=["their own", "another procedure", "while watching", "no such request"],
+)
+def test_a_consent_that_is_refused_is_on_record_once(
+    config: Path, by: Identity | None, confirm: str, is_watch: bool, status: ExitCode, why: str
+) -> None:
+    code = "0badc0de" if by is None else requested(config, by)
+    assert approve(Session(config, is_watch), code, STACK, confirm) is status
+    (record,) = records(config)
+    assert (record["kind"], record["stack"], record["operator"]["user"]) == ("refused", STACK, ME.user)
+    assert record["text"].startswith(f"approval of {code} refused: ")
+    assert why in record["text"]
+    assert record["mode"] == ("watch" if is_watch else "live")
+
+
+def test_who_only_reads_what_is_asked_for_is_on_no_record(config: Path) -> None:
+    assert approve(Session(config), requested(config, OTHER), STACK, None) is REFUSED
+    assert not (config.parent / "state" / "journal").exists()
+
+
+def test_a_consent_is_on_record_once(config: Path) -> None:
+    code = requested(config, OTHER)
+    assert approve(Session(config), code, STACK, "resume") is ExitCode.VERIFIED
+    (record,) = records(config)
+    assert (record["kind"], record["procedure"]) == ("note", "resume")
+    assert f"request {code}, plan {PLAN}" in record["text"]
