@@ -36,7 +36,7 @@ from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Environment, Source, SourceKind, Stack
 from backends.procedures.disk import free
-from backends.procedures.elsewhere import room_of, run_of
+from backends.procedures.elsewhere import run_of, under_way
 from backends.procedures.evidence import Eyes
 from backends.procedures.latch import Latch, halts_trading
 from backends.procedures.past import Past
@@ -144,8 +144,8 @@ class Room:
                 effectors = await asyncio.to_thread(self._connections.effectors, permit, self.stack)
             procedures = Procedures(
                 self.stack, permit, effectors, self._verifier, journal, self._clock, self._show,
-                state=self._state_dir, elsewhere=lambda: self._elsewhere(journal), recent=self._records,
-                free=partial(free, journal.folder),
+                state=self._state_dir, recent=self._records,
+                elsewhere=partial(under_way, journal, self.stack.id), free=partial(free, journal.folder),
             )  # fmt: skip
             ready.set_result(procedures)
         if keep_warm:
@@ -315,18 +315,6 @@ class Room:
         if self._procedures is None:
             self._procedures = asyncio.get_running_loop().create_future()
         return self._procedures
-
-    def _elsewhere(self, journal: Journal) -> list[str]:
-        """What other rooms run on this stack now, in words. A journal that cannot be read names nothing:
-        then nothing but a stop can be journalled, and so begin, either.
-        """
-        others = Neighbours(journal.folder, journal.host)
-        try:
-            others.look()
-        except OSError:
-            return []
-        mine = [each for each in others.under_way if each.stack == self.stack.id]
-        return [f"{each.procedure} by {room_of(each)}" for each in mine]
 
     def _proofs(self) -> list[Proof]:
         return [

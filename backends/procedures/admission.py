@@ -26,7 +26,7 @@ from backends.procedures.disk import answered
 from backends.procedures.dry_run import PlanBook
 from backends.procedures.evidence import Eyes
 from backends.procedures.plan import Plan, make_plan
-from backends.procedures.resumes import Record
+from backends.procedures.resumes import Record, number_of
 from backends.procedures.sequence_runner import TRIES
 
 READ: Final = 2.0
@@ -56,8 +56,9 @@ class Admission(Struct, frozen=True):
 class Gatekeeper:
     """Reads what an intent rests on, and says what keeps it from starting.
 
-    ``recent`` gives the newest records of the journal, oldest first, and ``free`` the bytes its disk has
-    left; both may block.
+    ``recent`` gives the newest records of the journal, oldest first, ``free`` the bytes its disk has left,
+    and ``elsewhere`` what other rooms run on this stack, with a number only what began before that record;
+    each may block.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Gatekeeper:
         plans: PlanBook | None,
         recent: Callable[[], Iterable[Record]],
         free: Callable[[], int],
+        elsewhere: Callable[[int | None], Iterable[str]],
     ) -> None:
         self._stack = stack
         self._eyes = eyes
@@ -79,6 +81,7 @@ class Gatekeeper:
         self._plans = plans
         self._recent = recent
         self._free = free
+        self._elsewhere = elsewhere
 
     async def admit(
         self, intent: Intent, procedure: Procedure, board: Board | None, against: Iterable[str]
@@ -104,6 +107,7 @@ class Gatekeeper:
         blockers += demands.unlike(readings, self._stack)
         blockers += self._held(procedure)
         blockers += against
+        blockers += await self._busy(None)
         blockers += self._unread(procedure, tables)
         blockers += await self._crowded(plan)
         told = tuple(demands.notes(readings, self._stack))
@@ -122,10 +126,11 @@ class Gatekeeper:
 
     async def against_now(self, intent: Intent, procedure: Procedure, approver: str | None) -> list[str]:
         """What stands against the first step once the intent is in the journal: the preconditions, read once
-        more, and an approval that was used before."""
+        more, another room whose intent came first, and an approval that was used before."""
         readings = await self._gather(self._conditions(intent, procedure), READ)
         weighed = self.weigh(intent, procedure, readings)
         against = [str(each.sentence) for each in weighed if not each.holds]
+        against += await self._busy(intent)
         if approver is None:
             return against
         try:
@@ -196,6 +201,20 @@ class Gatekeeper:
             if held < procedure.held_for:
                 yield (f"{HELD} {procedure.held_for:.0f} s without a break and has been for {held:.0f} s")
 
+    async def _busy(self, intent: Intent | None) -> list[str]:
+        """The other rooms at work; with an intent that is in the journal, those that were there first: of
+        two that began at the same moment one goes on."""
+
+        def others() -> list[str]:
+            records = () if intent is None else self._recent()
+            own = [each for each in records if intent and each.get("operation") == intent.id]
+            return list(self._elsewhere(number_of(own[0]) if own else None))
+
+        try:
+            return list(map(busy, await answered(others)))
+        except OSError as error:
+            return [unknown(error)]
+
     async def _crowded(self, plan: Plan) -> list[str]:
         """That the journal's disk has no room for all that this run may record: it would end half-way."""
         needed = RECORD * (4 + len(plan.steps) * (TRIES + 1))
@@ -225,6 +244,16 @@ class Gatekeeper:
         if self._approvals is None or intent.approval is None:
             raise ApprovalError("ask for it, and have somebody else run: controlroom approve")
         return self._approvals.approver(intent.approval, intent, plan.hash)
+
+
+def busy(other: str) -> str:
+    """That it keeps anything but a stop from starting."""
+    return f"{other} is running; wait for its end"
+
+
+def unknown(error: OSError) -> str:
+    """That nobody can say whether anything keeps it from starting."""
+    return f"what other rooms are running is not known: {error.strerror or error}"
 
 
 def in_one(blockers: Iterable[str]) -> SafeText:

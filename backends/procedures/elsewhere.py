@@ -5,13 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backends.journal.neighbours import Neighbour
+from backends.journal.journal import Journal
+from backends.journal.neighbours import Neighbour, Neighbours
 from backends.journal.unfinished import CutOff
 from backends.model.clock import Instant
 from backends.model.procedure import Procedure, Run, StepResult, StepState, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.restart import moment_of, risk_of
+from backends.procedures.resumes import number_of
+
+
+def under_way(journal: Journal, stack: str, before: int | None) -> list[str]:
+    """What other rooms run on that stack now, in words; with a number, only what began before that record.
+
+    A journal that cannot be read names nothing: then nothing but a stop can be journalled, and so begin,
+    either.
+    """
+    others = Neighbours(journal.folder, journal.host)
+    try:
+        others.look()
+    except OSError:
+        return []
+    here = [each for each in others.under_way if each.stack == stack]
+    earlier = [each for each in here if before is None or number_of(each.intent) < before]
+    return [f"{each.procedure} by {room_of(each)}" for each in earlier]
 
 
 def run_of(neighbour: Neighbour, stack: Stack, now: Instant) -> Run:

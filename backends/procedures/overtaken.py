@@ -13,7 +13,7 @@ from backends.model.stack import Stack
 from backends.procedures.disk import answered
 from backends.procedures.elsewhere import room_of
 from backends.procedures.evidence import Eyes
-from backends.procedures.resumes import Record
+from backends.procedures.resumes import Record, number_of
 
 LOOK: Final = 1.0
 """Seconds the switches may take to be read before each step."""
@@ -46,7 +46,7 @@ class StopWatch:
 
     async def begin(self) -> None:
         """Only what is journalled from now on overtakes it. Raises OSError."""
-        self._since = max((_number(each) for each in await self._records()), default=0)
+        self._since = max((number_of(each) for each in await self._records()), default=0)
 
     def passed(self, step: Step) -> None:
         """A step was proved: what it opened is open, what it closed was closed by this run."""
@@ -63,7 +63,7 @@ class StopWatch:
         for record in await self._records():
             is_stop = record.get("kind") == Kind.INTENT.value and record.get("class") == RiskClass.STOP.value
             is_live = record.get("mode") == "live" and record.get("stack") == self._stack.id
-            if is_stop and is_live and _number(record) > self._since:
+            if is_stop and is_live and number_of(record) > self._since:
                 known = self._stack.procedures.get(str(record.get("procedure")))
                 title = known.title if known is not None else str(record.get("procedure"))
                 return f"{title} was pressed meanwhile by {room_of(CutOff(record, (), record))}"
@@ -88,8 +88,3 @@ class StopWatch:
 
     async def _records(self) -> list[Record]:
         return await answered(lambda: list(self._recent()))
-
-
-def _number(record: Record) -> int:
-    number = record.get("seq")
-    return number if isinstance(number, int) else 0

@@ -83,6 +83,12 @@ class Resumes:
         return (r for r in records if r.get("stack") == self._stack and r.get("mode") == "live")
 
 
+def number_of(record: Record) -> int:
+    """Its place in the journal; 0 for what has none."""
+    number = record.get("seq")
+    return number if isinstance(number, int) else 0
+
+
 def resumes(board: Board) -> Iterator[Run]:
     """Those of this room, real ones only."""
     return (run for run in board.runs if run.risk is RiskClass.RESTORE and not run.is_dry)

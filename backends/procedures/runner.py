@@ -21,7 +21,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.substitution import names_in
 from backends.model.weigh import weigh
-from backends.procedures.admission import Admission, Gatekeeper, in_one
+from backends.procedures.admission import Admission, Gatekeeper, busy, in_one, unknown
 from backends.procedures.approval import ApprovalBook
 from backends.procedures.conditions import Holding
 from backends.procedures.confirm import params_wrong
@@ -48,9 +48,8 @@ class Procedures:
 
     ``effectors`` are the writers by source id: none without a permit. ``verifier`` reads back over its own
     connections. ``on_change`` gets every change of every run and must return at once. ``state`` is the
-    folder of dry runs and approvals; without it neither is known. ``elsewhere`` names what other rooms are
-    running on this stack now, ``recent`` gives the newest records of the journal, ``free`` the bytes that its
-    disk has left; each may block.
+    folder of dry runs and approvals; without it neither is known. ``elsewhere``, ``recent`` and ``free`` are
+    as the ``Gatekeeper`` has them.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class Procedures:
         on_change: Callable[[Run], None],
         jitter: Callable[[], float] = random.random,
         state: Path | None = None,
-        elsewhere: Callable[[], Iterable[str]] = tuple,
+        elsewhere: Callable[[int | None], Iterable[str]] = lambda _before: (),
         recent: Callable[[], Iterable[Record]] = tuple,
         free: Callable[[], int] = lambda: sys.maxsize,
     ) -> None:
@@ -87,13 +86,12 @@ class Procedures:
         self._sequences: dict[str, SequenceRunner] = {}
         self._settling: dict[_Asked, tuple[StopRunner, asyncio.Task[None]]] = {}
         self._holding = Holding()
-        self._elsewhere = elsewhere
         self._recent = recent
         self._plans = None if state is None else PlanBook(state / "plans", clock)
         self.approvals = None if state is None else ApprovalBook(state / "approvals", clock)
         """Where a second person's consent is asked for and kept; None without a folder."""
         self._gate = Gatekeeper(
-            stack, self._eyes, clock, self._holding, self.approvals, self._plans, recent, free
+            stack, self._eyes, clock, self._holding, self.approvals, self._plans, recent, free, elsewhere
         )  # fmt: skip
 
     def running(self, procedure: str) -> str | None:
@@ -271,7 +269,7 @@ class Procedures:
         try:
             await stops.begin()
         except OSError as error:
-            return await self._refuse(intent, procedure, _unknown(error))
+            return await self._refuse(intent, procedure, unknown(error))
         admission = await self._admit(intent, procedure, board)
         if admission.blockers:
             return await self._refuse(intent, procedure, in_one(admission.blockers), admission)
@@ -293,14 +291,7 @@ class Procedures:
 
     async def _admit(self, intent: Intent, procedure: Procedure, board: Board | None) -> Admission:
         others = [name for name, values in self._running if (name, values) != _asked(intent)]
-        against: list[str] = []
-        if procedure.risk is not RiskClass.STOP:
-            try:
-                others += await answered(lambda: list(self._elsewhere()))
-            except OSError as error:
-                against = [_unknown(error)]
-        against += [f"{other} is running; wait for its end" for other in others]
-        return await self._gate.admit(intent, procedure, board, against)
+        return await self._gate.admit(intent, procedure, board, map(busy, others))
 
     async def _run_sequence(self, admission: Admission, board: Board | None, stops: StopWatch) -> Run:
         plan = admission.plan
@@ -383,7 +374,3 @@ class Procedures:
 
 def _asked(intent: Intent) -> _Asked:
     return intent.procedure, tuple(sorted(intent.params.items()))
-
-
-def _unknown(error: OSError) -> str:
-    return f"what other rooms are running is not known: {error.strerror or error}"

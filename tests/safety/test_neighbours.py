@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -17,10 +18,14 @@ import pytest
 from backends.engine import Engine, Mode
 from backends.journal.chain_file import ChainFile
 from backends.journal.entry import Kind, Session, body
+from backends.journal.journal import Journal
 from backends.journal.neighbours import Neighbour, Neighbours
+from backends.journal.redact import Redactor
 from backends.journal.verify import read
+from backends.model.clock import SystemClock
 from backends.model.intent import Identity
 from backends.model.procedure import Run, Verdict
+from backends.procedures.elsewhere import under_way
 from tests.building import later
 from tests.records import STEP, whole
 from tests.safety.dying_room import redis_stack
@@ -28,7 +33,7 @@ from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
 from tests.sim.desk import asked, office
 from tests.sim.virtual import simulate
-from tests.sim.world import KIM
+from tests.sim.world import KIM, Paper
 
 ROOT = Path(__file__).parents[2]
 LEE = Identity("lee", 1001, "ops1", "/dev/pts/9")
@@ -122,10 +127,46 @@ def test_what_had_ended_before_dry_runs_and_the_dead_are_no_news(tmp_path: Path)
 def test_a_resume_waits_for_what_another_room_does_and_a_stop_waits_for_nobody() -> None:
     for procedure, verdict in (("resume", Verdict.REFUSED), ("halt", Verdict.VERIFIED)):
         made = office()
-        made.procedures._elsewhere = lambda: ["halt by lee on /dev/pts/9"]
+        made.procedures._gate._elsewhere = lambda _before: ["halt by lee on /dev/pts/9"]
         run = simulate(made.procedures.execute(asked(procedure)))
         assert run.verdict is verdict, procedure
         if verdict is Verdict.REFUSED:
             assert [str(each) for each in run.blockers] == [
                 "halt by lee on /dev/pts/9 is running; wait for its end"
             ]
+
+
+@pytest.mark.parametrize("procedure", ["resume", "flatten", "restart"])
+def test_of_two_rooms_that_begin_at_the_same_moment_the_one_whose_intent_came_first_goes_on(
+    procedure: str,
+) -> None:
+    """Neither is there yet when the other looks first; what moves the market twice would turn positions."""
+    paper, asked_for = Paper(), []
+
+    def recent() -> list[dict[str, Any]]:
+        return [{"seq": number, **each} for number, each in enumerate(paper.records(), 7)]
+
+    def elsewhere(before: int | None) -> list[str]:
+        asked_for.append(before)
+        return [] if before is None else [f"{procedure} by lee on /dev/pts/9"]
+
+    made = office(paper=paper, recent=recent)
+    made.procedures._gate._elsewhere = elsewhere
+    run = simulate(made.procedures.execute(asked(procedure)))
+    assert run.verdict is Verdict.REFUSED
+    assert f"{procedure} by lee on /dev/pts/9 is running; wait for its end" in run.sentence
+    assert made.desk.sent == []
+    assert asked_for == [None, 7]
+
+
+def test_what_other_rooms_run_is_told_whole_or_as_far_as_it_began_before(tmp_path: Path) -> None:
+    chain, session = ChainFile(tmp_path), Session(LEE, "0.1", pid=os.getppid())
+    for kind in (Kind.NOTE, Kind.INTENT):
+        entry = whole(kind, stack="tiny", procedure="halt", operation="op-1")
+        chain.append(body(entry, session, SystemClock().now()), is_synced=False)
+    journal = Journal(tmp_path, Session(KIM, "0.1"), SystemClock(), Redactor())
+    lee = ["halt by lee on /dev/pts/9"]
+    told = {before: under_way(journal, "tiny", before) for before in (None, 3, 2)}
+    journal.close()
+    assert told == {None: lee, 3: lee, 2: []}
+    assert under_way(journal, "another", None) == []

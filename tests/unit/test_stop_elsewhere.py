@@ -118,9 +118,10 @@ def test_what_is_no_stop_of_this_stack_since_then_ends_nothing(other: dict[str, 
     ("good", "verdict", "says"),
     [
         (0, Verdict.REFUSED, "what other rooms are running is not known: gone"),
-        (1, Verdict.FAILED, "the journal cannot be read, and so no stop of another room: gone"),
+        (1, Verdict.REFUSED, "what other rooms are running is not known: gone"),
+        (2, Verdict.FAILED, "the journal cannot be read, and so no stop of another room: gone"),
     ],
-    ids=["from the first", "later"],
+    ids=["from the first", "from its own intent on", "later"],
 )
 def test_while_the_journal_cannot_be_read_nothing_more_is_done(
     good: int, verdict: Verdict, says: str
