@@ -75,6 +75,9 @@ class Witness:
         state = {"state": "ENGAGED", "engaged_at": since, "engaged_by": "max", "engagement_reason": "before"}
         await self._link.set(KEY, json.dumps(state))
 
+    async def released(self) -> None:
+        await self._link.set(KEY, json.dumps({"state": "ACTIVE", "engagement_count_today": 0}))
+
     async def stored(self) -> Any:
         return json.loads(await self._link.get(KEY) or "")
 
@@ -115,6 +118,23 @@ async def test_after_any_race_with_a_kill_trading_is_off_and_the_newest_kill_sta
     # The races were races: each of these orders came up.
     kinds = {(kill, "done" in resumes) for *resumes, kill in met}
     assert kinds == {("done", True), ("already", False)}, met
+
+
+async def test_of_two_kills_at_once_one_does_it_and_neither_fails(
+    redis_db: RedisServer, witness: Witness
+) -> None:
+    random = Random(4711)
+    async with two_rooms(redis_db) as rooms:
+        for race in range(RACES):
+            await witness.released()
+            times = [f"2026-11-21T01:00:00.{race:06d}+00:00", f"2026-11-21T02:00:00.{race:06d}+00:00"]
+            moves = [room.kill(at) for room, at in zip(rooms, times, strict=True)]
+            order = random.sample(range(2), 2)
+            done = await asyncio.gather(*(late(random, moves[which]) for which in order))
+            assert {each.kind for each in done} == {ReceiptKind.DONE, ReceiptKind.ALREADY}, (race, done)
+            now = await witness.stored()
+            assert (now["state"], now["engagement_count_today"]) == ("ENGAGED", 1)
+            assert {now["engaged_by"]} == {str(each.by) for each in done}
 
 
 async def test_without_a_kill_one_of_two_resumes_does_it(redis_db: RedisServer, witness: Witness) -> None:

@@ -76,7 +76,7 @@ def test_what_is_not_freshly_known_counts_as_not_so(condition: object, fault: st
     [
         ({"phrase": "resume desk"}, "RESUME desk was not typed exactly"),
         ({"phrase": None}, "RESUME desk was not typed exactly"),
-        ({"reason": SafeText("ok")}, "reason needs at least 10"),
+        ({"reason": SafeText(" all well. ")}, "reason needs at least 10"),
         ({"shown": {"epoch": "0"}}, "kill.epoch has changed since it was shown: 1, was 0"),
         ({"shown": {}}, "kill.epoch was not shown"),
         ({"plan": "0" * 64}, "has changed since this plan was shown"),

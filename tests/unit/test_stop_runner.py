@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -89,6 +90,17 @@ def test_a_second_press_joins_the_first() -> None:
     assert kinds.count((Kind.INTENT, "op-1")) == 1
     assert (Kind.NOTE, "op-2") in kinds
     assert (Kind.INTENT, "op-2") not in kinds
+
+
+def test_what_is_refused_is_tried_three_times_more_each_time_later_and_none_in_step_with_others() -> None:
+    made = room("refuse", "stuck")
+    halted(made)
+    tries = [at for at, source, _ in made.world.calls if source == "redis"]
+    # What a refusal takes to come is more than nothing and less than 20 ms.
+    pauses = [later - at for at, later in pairwise(tries[:4])]
+    for pause, least in zip(pauses, (0.1, 0.2, 0.4), strict=True):
+        assert least < pause < 1.5 * least + 0.02
+        assert pause > 1.02 * least + 0.02, "it is lengthened at random"
 
 
 def test_a_caller_who_leaves_does_not_take_the_stop_along() -> None:

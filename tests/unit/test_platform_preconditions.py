@@ -1,0 +1,110 @@
+"""What trading-platform's own file demands before trading is resumed or the market is moved, each alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from backends.model.board import CLOCK
+from backends.model.fact import Table
+from backends.model.procedure import RiskClass, Run
+from backends.model.reading import Outcome, Reading
+from backends.model.safetext import SafeText
+from backends.procedures.permit import arm
+from backends.procedures.runner import Procedures
+from backends.stacks.loader import built_in, load_stack
+from tests.sim.desk import KIM, asked
+from tests.sim.virtual import EPOCH, VirtualClock, simulate
+from tests.sim.world import Paper
+
+STACK = load_stack(built_in()["trading-platform"])
+
+AAPL, MSFT = (
+    Table(("symbol", "client_order_id"), ((SafeText(name), SafeText("o-1")),), 1) for name in ("AAPL", "MSFT")
+)
+WELL: dict[str, Any] = {
+    "kill.state": "ENGAGED", "kill.at": EPOCH - 61, "kill.epoch": "t0", "orchestrator.kill": "ENGAGED",
+    "breaker.state": "OPEN", "breaker.at": EPOCH - 61, "breaker.epoch": "t0", "breaker.reason": "drawdown",
+    "gateway.health": "healthy", "gateway.database": True, "gateway.broker": True, "gateway.dry_run": False,
+    "signal.health": "healthy", "orchestrator.health": "healthy", "recon.complete": True,
+    "quarantine.keys": 0, "orphans.open": 0, "orders.stuck": 0, "orders.unsent": 0, "orders.open": 0,
+    "orders.ids": MSFT, "positions.open": 1, "positions.list": AAPL, "limits.flatten": 0,
+    "backup.whole": "PostgreSQL database cluster dump complete", "backup.at": EPOCH - 86_000,
+}  # fmt: skip
+
+HALTED = ("halted", {"kill.state": "ACTIVE"})
+NO_ORDERS = ("cancelled", {"orders.open": 1})
+BROKER = ("broker", {"gateway.broker": False})
+REAL = ("no-dry-run", {"gateway.dry_run": True})
+WRONG: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
+    "resume": (
+        HALTED, ("long-enough", {"kill.at": EPOCH - 59}), ("breaker", {"breaker.state": "TRIPPED"}),
+        ("agreed", {"orchestrator.kill": "ACTIVE"}), ("gateway", {"gateway.health": "degraded"}),
+        ("database", {"gateway.database": False}), BROKER, ("reconciled", {"recon.complete": False}),
+        ("signal", {"signal.health": "unhealthy"}), ("orchestrator", {"orchestrator.health": "unhealthy"}),
+        ("quarantine", {"quarantine.keys": 1}), ("orphans", {"orphans.open": 1}),
+        ("stuck", {"orders.stuck": 1}), ("unsent", {"orders.unsent": 1}),
+    ),
+    "breaker-reset": (
+        HALTED, ("tripped", {"breaker.state": "QUIET_PERIOD"}), ("long-enough", {"breaker.at": EPOCH - 59}),
+    ),
+    "flatten-all": (HALTED, NO_ORDERS, BROKER, REAL),
+    "flatten-symbol": (HALTED, ("cancelled", {"orders.ids": AAPL}), BROKER, REAL),
+    "flatten-mfa": (HALTED, NO_ORDERS, ("unlocked", {"limits.flatten": 1}), REAL),
+    "shutdown": (
+        HALTED, NO_ORDERS, ("whole", {"backup.whole": "cut off"}), ("new", {"backup.at": EPOCH - 86_500}),
+    ),
+}  # fmt: skip
+PARAMS = {"flatten-symbol": {"symbol": "AAPL"}, "flatten-mfa": {"id_token": "a.b.c"}}
+BESIDES = {"breaker-reset": {"breaker.state": "TRIPPED"}}
+CALM = "everything must have been well for 30 s without a break and has been for 0 s"
+CASES = [(name, *case) for name, cases in WRONG.items() for case in cases]
+
+
+class Looker:
+    """Everything is well but what is said to be wrong; None is missing."""
+
+    def __init__(self, wrong: Mapping[str, Any]) -> None:
+        self._known = {**WELL, **wrong}
+
+    async def look(self, fact: str, within: float) -> Reading[Any]:
+        at = VirtualClock().now()
+        value = 0.01 if fact.startswith(CLOCK) else self._known[fact]
+        if value is None:
+            return Reading(fact, "x", Outcome.MISSING, at, 1.0)
+        value = SafeText(value) if isinstance(value, str) else value
+        return Reading(fact, "x", Outcome.OK, at, 1.0, value=value, past_at_least=at.wall - EPOCH + 3600)
+
+
+def against(name: str, wrong: Mapping[str, Any]) -> list[str]:
+    """What a dry run names: the id of each condition, and in words whatever is none."""
+    runs: list[Run] = []
+    looker = Looker({**BESIDES.get(name, {}), **wrong})
+    room = Procedures(STACK, arm(KIM, is_watch=False), {}, looker, Paper(), VirtualClock(), runs.append)
+    wanted = asked(name, stack=STACK.id, is_dry=True, params=PARAMS.get(name, {}))
+    ids = {each.because.replace("$symbol", "AAPL"): each.id for each in STACK.procedures[name].requires}
+    blockers = map(str, simulate(room.execute(wanted)).blockers)
+    return [next((ids[why] for why in ids if each.startswith(why)), each) for each in blockers]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_these_are_its_preconditions_and_when_all_is_well_none_stands_against_it(name: str) -> None:
+    assert [each.id for each in STACK.procedures[name].requires] == [ident for ident, _ in WRONG[name]]
+    assert against(name, {}) == ([CALM] if name == "resume" else [])
+
+
+@pytest.mark.parametrize(("name", "ident", "wrong"), CASES, ids=lambda it: it if isinstance(it, str) else "")
+@pytest.mark.parametrize("is_gone", [False, True], ids=["wrong", "missing"])
+def test_each_alone_keeps_it_from_starting_and_is_named(
+    name: str, ident: str, wrong: dict[str, Any], is_gone: bool
+) -> None:
+    found = against(name, dict.fromkeys(wrong) if is_gone else wrong)
+    assert [each for each in found if each in dict(WRONG[name])] == [ident]
+
+
+def test_a_resume_takes_a_second_person_half_a_minute_of_calm_and_the_halt_that_was_seen() -> None:
+    resume = STACK.procedures["resume"]
+    assert (resume.risk, resume.needs_approval, resume.held_for) == (RiskClass.RESTORE, True, 30.0)
+    assert resume.seen == {"epoch": "kill.epoch"}
