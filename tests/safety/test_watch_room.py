@@ -15,7 +15,10 @@ from tests.servers.demo import DemoWorld
 from tests.terminal.program import key_bytes, panes_are_filled
 from tests.terminal.screen import Terminal
 from tui.actions import ACTIONS
+from tui.cli import app
+from tui.commands.exitcode import ExitCode
 
+STACK = ("--stack", "trading-platform")
 PROBE = """
 import atexit, json, pathlib, sys
 out = pathlib.Path(sys.argv[1])
@@ -95,7 +98,24 @@ VERBS = {
     "keys": ("keys",),
     "faults": ("faults",),
     "schema": ("schema",),
-}
+    "run restart": (
+        "run", "restart", *STACK, "--param", "service=signal_service", "--plan", "0" * 64,
+        "--confirm", "signal_service",
+    ),
+    "approve": ("approve", "0badc0de", *STACK, "--confirm", "resume"),
+    "check": ("check", "pre-market", *STACK, "--attest", "intended"),
+    "drill": ("drill", "halt"),
+    "audit retire": ("audit", "retire"),
+}  # fmt: skip
+ACTING = {"run halt", "run restart", "approve", "check", "drill"}
+SCREENS = {"demo", "watch"}
+"""The first brings a world of its own, the second is pressed all over above."""
+
+
+def test_every_verb_there_is_was_tried() -> None:
+    named = {each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands}
+    groups = {group.name for group in app.registered_groups}
+    assert named | groups == {words[0] for words in VERBS.values()} | SCREENS
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -105,7 +125,7 @@ def test_no_verb_of_a_watching_command_line_writes_anything(
     out = tmp_path / "modules.json"
     terminal = probed(wire, world, out, "--watch", *VERBS[verb])
     try:
-        terminal.wait_end(40)
+        assert (terminal.wait_end(40) == ExitCode.FORBIDDEN) is (verb in ACTING)
     finally:
         terminal.close()
     assert wire.writes == []
