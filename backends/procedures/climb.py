@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+from backends.model.action import Observe
 from backends.model.procedure import Proof, ReceiptKind, StepState, Verdict
 from backends.procedures.evidence import Evidence, Sight
 from backends.procedures.rung import Rung
@@ -93,6 +94,11 @@ class Climb:
     def is_held(self) -> bool:
         """Whether a read-back showed the target reached."""
         return self._held.is_set()
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether nothing is done on the way to it: it is a look over what the others do."""
+        return all(isinstance(rung.step.action, Observe) for rung in self.rungs)
 
     @property
     def rung(self) -> int | None:

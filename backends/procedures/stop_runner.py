@@ -195,7 +195,7 @@ class StopRunner:
 
     def _conclude(self, is_late: bool = False) -> None:
         now = self._clock.now()
-        verdict = combined([climb.verdict() for climb in self._main])
+        verdict = combined(self._verdicts())
         took = now.since(self._run.started)
         text = sentence(self._plan.procedure, verdict, self._climbs, self._stack.sources, took)
         rungs = [climb.rung for climb in self._main if climb.rung is not None]
@@ -208,6 +208,19 @@ class StopRunner:
                 rung=max(rungs, default=None),
             )
         )
+
+    def _verdicts(self) -> list[Verdict]:
+        """Of each target. A look over all that finds something left contradicts nobody where one of the rest
+        certainly failed: it sees what that has left.
+        """
+        verdicts = [climb.verdict() for climb in self._main]
+        acting = [each for climb, each in zip(self._main, verdicts, strict=True) if not climb.only_looks]
+        if Verdict.FAILED not in acting:
+            return verdicts
+        return [
+            Verdict.FAILED if climb.only_looks and each is Verdict.CONTRADICTED else each
+            for climb, each in zip(self._main, verdicts, strict=True)
+        ]
 
     async def _record_outcome(self) -> None:
         run = self._run

@@ -1,0 +1,117 @@
+"""Cancelling all orders of trading-platform, by its own file: what is left is named, two looks prove none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from backends.engine import Mode
+from backends.model.action import Action, HttpCall
+from backends.model.fact import Table
+from backends.model.procedure import Receipt, ReceiptKind, Run, Step, Verdict
+from backends.model.reading import Outcome, Reading
+from backends.model.safetext import SafeText
+from backends.model.substitution import fill
+from backends.procedures.permit import arm
+from backends.procedures.runner import Procedures
+from backends.stacks.loader import built_in, load_stack
+from tests.sim.desk import KIM, asked
+from tests.sim.virtual import VirtualClock, simulate
+from tests.sim.world import Paper, now
+from tui.commands.exitcode import ExitCode
+from tui.commands.verdict import of_run
+
+STACK = load_stack(built_in()["trading-platform"])
+
+
+@dataclass
+class Gateway:
+    """Open orders by their id, each with its symbol. What is ``stuck`` cannot be cancelled."""
+
+    orders: dict[str, str] = field(default_factory=lambda: {"a-1": "AAPL", "a-2": "AAPL", "m-1": "MSFT"})
+    stuck: frozenset[str] = frozenset()
+    answer: ReceiptKind = ReceiptKind.FAILED
+    """To a request to cancel what is stuck."""
+    looks: list[float] = field(default_factory=list)
+
+    async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
+        assert isinstance(action, HttpCall)
+        symbol = str(values["symbol"])
+        wanted = [each for each, of in self.orders.items() if of == symbol]
+        if "client_order_id" in values:
+            wanted = [str(fill("$client_order_id", values))]
+        await asyncio.sleep(0.01)
+        for each in set(wanted) - self.stuck:
+            self.orders.pop(each, None)
+        is_done = not set(wanted) & self.stuck
+        return Receipt(ReceiptKind.DONE if is_done else self.answer, SafeText("answered"))
+
+    async def look(self, fact: str, within: float) -> Reading[Any]:
+        await asyncio.sleep(0.001)
+        self.looks += [now()] if fact == "orders.open" else []
+        symbols = dict.fromkeys(self.orders.values())
+        tables = {
+            "orders.ids": (("client_order_id", "symbol"), list(self.orders.items())),
+            "orders.symbols": (("symbol",), [(each,) for each in symbols]),
+        }
+        value: Any = len(self.orders)
+        if fact in tables:
+            columns, rows = tables[fact]
+            value = Table(columns, tuple(tuple(map(SafeText, row)) for row in rows), len(rows))
+        return Reading(fact, "x", Outcome.OK, VirtualClock().now(), 1.0, value=value)
+
+    async def warm(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+def cancelled(gateway: Gateway) -> Run:
+    effectors = dict.fromkeys(("gateway", "gateway-account"), gateway)
+
+    async def press() -> Run:
+        room = Procedures(
+            STACK, arm(KIM, is_watch=False), effectors, gateway, Paper(), VirtualClock(), lambda run: None
+        )
+        run = await room.execute(asked("cancel-all", stack=STACK.id))
+        await room.close()
+        return run
+
+    return simulate(press())
+
+
+def test_none_is_open_at_two_looks_a_second_apart() -> None:
+    gateway = Gateway()
+    run = cancelled(gateway)
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+    assert gateway.looks[-1] - gateway.looks[0] >= 1.0
+
+
+def test_one_that_is_left_makes_it_partial_and_is_named() -> None:
+    run = cancelled(Gateway(stuck=frozenset({"m-1"})))
+    assert run.verdict is Verdict.PARTIAL, run.sentence
+    assert of_run(run, Mode.ARMED) == ExitCode.PARTIAL
+    assert str(run.sentence).startswith("PARTLY ALL ORDERS CANCELLED")
+    assert "reads 1: m-1" in run.sentence
+    assert "a-1" not in run.sentence
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [(ReceiptKind.DONE, Verdict.CONTRADICTED), (ReceiptKind.FAILED, Verdict.FAILED)],
+)
+def test_when_all_are_left_it_is_never_partial(answer: ReceiptKind, verdict: Verdict) -> None:
+    stuck = frozenset(Gateway().orders)
+    run = cancelled(Gateway(stuck=stuck, answer=answer))
+    assert run.verdict is verdict, run.sentence
+
+
+def test_what_is_called_cancelled_and_is_open_is_a_contradiction() -> None:
+    run = cancelled(Gateway(stuck=frozenset({"m-1"}), answer=ReceiptKind.DONE))
+    assert run.verdict is Verdict.CONTRADICTED
+    assert "m-1" in run.sentence
