@@ -89,6 +89,26 @@ def test_a_damaged_journal_is_an_alarm_that_names_the_place(tmp_path: Path, redi
         assert alarm(made, "journal-damaged").since == found.since
 
 
+def test_a_journal_that_is_damaged_later_is_an_alarm_after_the_next_check(
+    tmp_path: Path, redis_db: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, whole = Custody._look, []
+
+    def noting(self: Custody) -> str | None:
+        found = look(self)
+        whole.append(found is None)
+        return found
+
+    monkeypatch.setattr(custody, "DAILY", 0.2)
+    monkeypatch.setattr(Custody, "_look", noting)
+    with engine(tmp_path, redis_db.url) as made:
+        made.record("abandoned", "tiny", "halt", "left alone")
+        wait_until(lambda: records(tmp_path, "abandoned") and whole, 5)
+        (path,) = files_of(tmp_path / "journal")
+        path.write_bytes(path.read_bytes().replace(b"left alone", b"left above"))
+        assert "record 1 was changed" in alarm(made, "journal-damaged").title
+
+
 def test_a_journal_that_cannot_be_written_is_an_alarm_until_it_can(
     tmp_path: Path, redis_db: RedisServer
 ) -> None:
