@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 
 import pytest
+from msgspec.structs import replace
 
 from backends.demo.process import free_port
 from backends.logs.ring import LogRing
 from backends.model.action import DockerVerb
-from backends.model.fact import SourceError
+from backends.model.fact import Fact, Found, SourceError, Table, ValueType
 from backends.model.procedure import Receipt, ReceiptKind, Step
+from backends.model.query import DockerQuery
 from backends.model.service import Health, RunState, Service
 from backends.model.stack import LogGrammar, ServiceSpec, Source, SourceKind
+from backends.readers.docker_fact import DockerFactReader
 from backends.readers.docker_swarm import SwarmServiceReader
 from backends.writers.swarm import SwarmEffector
 from tests.servers.demo import DemoWorld
@@ -123,6 +126,29 @@ async def until(reader: SwarmServiceReader, is_so: Callable[[], bool]) -> None:
         assert monotonic() < ends
         await reader.services()
         await asyncio.sleep(0.2)
+
+
+async def test_tasks_and_nodes_of_the_swarm_are_read(manager: Source) -> None:
+    await seen(manager, "web", lambda it: str(it.health_output) == "2 of 2 tasks run")
+    await seen(manager, "bad", lambda it: it.exit_code is not None)
+    tasks, nodes = (
+        Fact(what, "F", "G", "docker", DockerQuery(what, name=name), ValueType.TABLE)
+        for what, name in (("tasks", "desk_"), ("nodes", ""))
+    )
+    found = await DockerFactReader(replace(manager, kind=SourceKind.DOCKER), SPECS).read([tasks, nodes])
+    rows = {name: _rows(each) for name, each in found.items()}
+    running = [row["slot"] for row in rows["tasks"] if (row["name"], row["state"]) == ("desk_web", "running")]
+    assert sorted(running) == ["1", "2"]
+    ended = [row["error"] for row in rows["tasks"] if (row["name"], row["state"]) == ("desk_bad", "failed")]
+    assert ended and all("non-zero exit (3)" in each for each in ended)
+    assert [(row["state"], row["role"], row["leader"]) for row in rows["nodes"]] == [
+        ("ready", "manager", "yes")
+    ]
+
+
+def _rows(found: object) -> list[dict[str, str]]:
+    assert isinstance(found, Found) and isinstance(found.value, Table)
+    return [dict(zip(found.value.columns, map(str, row), strict=True)) for row in found.value.rows]
 
 
 async def test_a_restart_replaces_the_tasks(manager: Source) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from backends.model.action import RedisWrite
-from backends.model.fact import Broken, Fact, Finding, Found, SourceError, ValueType
+from backends.model.action import RedisUnit, RedisWrite
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, ValueType
 from backends.model.procedure import ReceiptKind, Step
 from backends.model.query import RedisQuery
 from backends.model.safetext import SafeText
@@ -123,6 +124,22 @@ async def test_every_key_of_a_cluster_is_found_on_its_node(cluster: list[RedisSe
     assert found == [Found(SafeText(key.upper())) for key in KEYS]
     sizes = [int(server.command("DBSIZE")[1:]) for server in cluster]
     assert all(sizes), "the keys should lie on both nodes"
+    await reader.close()
+    await effector.close()
+
+
+async def test_writes_that_belong_together_and_lie_on_several_nodes_are_made_by_none(
+    cluster: list[RedisServer],
+) -> None:
+    url = f"redis+cluster://127.0.0.1:{cluster[0].port}"
+    effector, reader = RedisEffector(source(url)), RedisFactReader(source(url))
+    writes = tuple(RedisWrite("redis", "set", f"apart:{key}", "1") for key in KEYS)
+    step = Step("set", "Set them", RedisUnit("redis", writes), (), 1.0, 1.0)
+    receipt = await effector.act(step.action, {}, step)
+    assert receipt.kind is ReceiptKind.FAILED
+    assert await seen(reader, *(fact("get", f"apart:{key}") for key in KEYS)) == [Absent()] * len(KEYS)
+    together = RedisUnit("redis", tuple(replace(each, key=f"{{one}}{each.key}") for each in writes))
+    assert (await effector.act(together, {}, step)).kind is ReceiptKind.DONE
     await reader.close()
     await effector.close()
 

@@ -238,3 +238,24 @@ def test_loading_needs_no_client_library(home: Path) -> None:
 def test_whom_to_call_is_said_by_the_local_configuration(loaded: Loader) -> None:
     assert loaded(ON).stacks[0].venue_phone == ""
     assert loaded(ON + "venue_phone = '+1 555 0100'\n").stacks[0].venue_phone == "+1 555 0100"
+
+
+@pytest.mark.parametrize(
+    ("source", "url"),
+    [
+        ("redis", "redis+sentinel://one:26379,two:26379/desk/0"),
+        ("redis", "redis+cluster://one:6379,two:6379"),
+        ("redis", "rediss+cluster://one:6379"),
+        ("postgres", "postgresql://one:5432,two:5433/trader?target_session_attrs=primary"),
+        ("docker", "ssh://trader@far.example"),
+        ("docker", "context://far"),
+        ("docker", "tcp://far.example:2376"),
+    ],
+)
+def test_a_source_may_be_on_several_machines_or_a_far_one(loaded: Loader, source: str, url: str) -> None:
+    config = loaded(f'{ON}[stack.trading-platform.source.{source}]\nurl = "{url}"\n')
+    assert config.stacks[0].sources[source].url == url.replace("trader@far", "far")
+
+
+def test_sentinels_need_the_name_of_what_they_guard(loaded: Loader) -> None:
+    assert "expected the master's name" in refusal(loaded, f'{REDIS}url = "redis+sentinel://one,two"\n')
