@@ -21,6 +21,7 @@ from backends.demo.hummingbot_desk.generations import GENERATIONS
 from backends.engine import Engine, Mode
 from backends.generation import settle
 from backends.journal.identity import identify
+from backends.model.examination import Answer
 from backends.model.fact import Level
 from backends.model.intent import Intent
 from backends.model.procedure import Run
@@ -78,6 +79,12 @@ class Room:
 
     def value(self, fact: str) -> Any:
         return self.engine.board(ID).readings[fact].value
+
+    def finds(self, diagnosis: str) -> str | None:
+        """What mends the failure, if the doctor finds it now."""
+        known = self.engine.stacks[0].diagnoses[diagnosis]
+        (result,) = self.engine.checks(ID).examine([known]).result(LONGEST).values()
+        return known.procedure if result.answer is Answer.YES else None
 
     def wait_for_state(self, state: TradingState) -> None:
         wait_until(lambda: self.engine.board(ID).trading.state is state, 20.0, f"the desk to be {state}")

@@ -60,6 +60,9 @@ class Each:
         room.switch("postgres-down", is_on=True)
         room.wait_for(*self.seen_without_database)
 
+        if room.generation == "R0":
+            wait_until(lambda: room.finds("writer-loops") == "opsdb-start", 20.0, "the loop to be found")
+
     def test_what_is_no_stop_comes_to_its_verdict_here_too(self, room: Room) -> None:
         room.by_hand = lambda _step: room.type_again("bot3")
         room.wait_for("bot3.state", "running")

@@ -40,6 +40,9 @@ def test_deaf_bots_a_flood_and_a_critical_report_raise_their_alarms(room: Room) 
         room.switch(fault, is_on=True)
     wanted = {"bots-deaf", "reconciliation", "bot1-hard-stop", "daily-loss"}
     wait_until(lambda: wanted <= {alarm.id for alarm in room.engine.board(ID).alarms}, 25.0, "the alarms")
+    assert room.finds("bots-deaf") == "recreate-bot1"
+    room.switch("bots-deaf", is_on=False)
+    assert room.finds("bots-deaf") is None
 
 
 def test_going_live_is_ready_on_the_screen_once_everything_has_held_for_its_time(room: Room) -> None:
