@@ -13,6 +13,8 @@ from backends.model.action import Command
 from backends.model.examination import Answer
 from backends.model.procedure import Verdict
 from backends.model.trading import TradingState
+from backends.model.weigh import word_of
+from backends.procedures.confirm import phrase_of
 from tests.contract.desk_room import ID, LONGEST, Room, desk_room
 from tests.servers.process import wait_until
 
@@ -198,6 +200,47 @@ def test_the_kill_switch_obeys_an_intent_for_bot_1_however_old_and_none_for_anot
     assert (said["trigger"], said["trading_pair"], said["dry_run"]) == ("execution_intent", "", False)
     assert said["result"]["status"] == "executed"
     room.wait_for("kill.status", "executed")
+
+
+def test_one_bot_is_stopped_with_its_orders_or_it_is_said_that_they_may_be_open(room: Room) -> None:
+    room.switch("kill-no-keys", is_on=True)
+    stopped = room.run("stop-bot1")
+    assert stopped.verdict is not Verdict.VERIFIED
+    assert "Last kill reads error" in stopped.sentence and "bot1: " in stopped.sentence
+    room.begin_anew()
+    stopped = room.run("stop-bot1")
+    assert stopped.verdict is Verdict.VERIFIED, stopped.sentence
+    other = room.run("stop-bot", bot="bot3")
+    assert other.verdict is Verdict.VERIFIED, other.sentence
+    assert word_of(room.value("bot4.state")) == "running"
+
+
+def test_the_watchdog_is_started_last_and_a_bot_of_paper_by_hand(room: Room) -> None:
+    room.run("stop-bot", bot="bot4")
+    room.wait_for("service:bot-watchdog", "exited")
+    room.begin_anew()
+    room.wait_for("service:bot1", "healthy")
+    phrase = phrase_of(room.engine.stacks[0].procedures["start-watchdog"], room.engine.stacks[0], {})
+    wait_until(lambda: room.run("start-watchdog", phrase).verdict is Verdict.VERIFIED, 40.0, "its start")
+    room.by_hand = lambda _step: room.type_again("bot3")
+    script = "v2_epp_v2_4_bot3_paper_smoke.yml"
+    run = room.run("bot3-scenario", "bot3", script=script)
+    assert run.verdict is Verdict.VERIFIED, (run.sentence, run.blockers)
+
+
+def test_an_intent_that_another_bot_took_is_a_dead_letter_and_nothing_else(room: Room) -> None:
+    """In this generation all bots share one group and one consumer."""
+    for bot in ("bot1", "bot3", "bot4"):
+        room.wait_for(f"{bot}.state", "running")
+    intent = {"instance_name": "bot3", "controller_id": "epp_v2_4_bot3_paper_smoke", "action": "soft_pause"}
+
+    def is_refused() -> bool:
+        bus.xadd("hb.execution_intent.v1", {"payload": json.dumps(intent)})
+        letters = bus.xrevrange("hb.dead_letter.v1", count=10)
+        return any("controller_not_found" in json.dumps(letter) for letter in letters)
+
+    with closing(redis.Redis.from_url(room.world["redis"], decode_responses=True)) as bus:
+        wait_until(is_refused, 20.0, "one that reached another bot", every=0.3)
 
 
 def test_a_kill_that_was_a_dry_run_and_a_bot_that_comes_back_are_not_green(room: Room) -> None:

@@ -128,6 +128,23 @@ async def test_a_report_says_only_what_its_own_words_say(
     assert level(ident, await look(tmp_path, ident)) == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [
+        ("reports/bus_recovery/bus_recovery_pre_restart_20260227T090000Z.json", 1),
+        ("C:\\hbot\\reports\\bus_recovery_pre_restart_20260227T090000Z.json", 1),
+        ("reports/bus_recovery/bus_recovery_strict_cycle_20260227T090000Z.json", 0),
+        ("reports/bus_recovery/bus_recovery_post_restart_20260227T090000Z.json", 0),
+        (None, 0),
+    ],
+)
+async def test_a_bus_check_counts_when_it_was_compared_with_what_was_before(
+    tmp_path: Path, path: str | None, count: int
+) -> None:
+    put(tmp_path, "reports/bus_recovery/latest.json", {"previous_checkpoint_path": path})
+    assert await look(tmp_path, "bus.compared") == Found(count)
+
+
 async def test_a_gate_is_found_by_its_name_and_one_that_is_not_there_is_no_pass(tmp_path: Path) -> None:
     checks = [
         {"name": "smoke_checks", "pass": True},

@@ -274,6 +274,17 @@ def test_each_generation_has_its_own_names_and_only_what_it_has() -> None:
     assert H.facts["intents.pending"].pick == "[name=hb_group_bot1].pending"
 
 
+def test_what_a_search_for_secrets_found_is_counted_and_never_shown() -> None:
+    """Its report holds the leaked text."""
+    read = {
+        (fact.query.what, fact.pick)
+        for fact in R1.facts.values()
+        if isinstance(fact.query, FileQuery) and fact.query.path.startswith("reports/security")
+    }
+    assert {pick for what, pick in read if what == "json"} == {"status", "finding_count", "include_logs"}
+    assert {what for what, _ in read} <= {"json", "age", "exists"}
+
+
 def test_secrets_are_neither_asked_for_nor_compared() -> None:
     for fact in R1.facts.values():
         if isinstance(fact.query, DockerQuery) and fact.query.what == "env_is":
