@@ -210,6 +210,21 @@ def test_a_halt_by_command_is_proved_and_leaves_its_reason_and_history(room: Roo
     room.until(lambda: not store.keys("strategy:basis:*:pos"))
 
 
+def test_quotes_that_an_ended_maker_left_are_none_and_those_of_one_that_goes_on_are(room: Room) -> None:
+    """After SIGTERM the market maker leaves its quotes in Redis: their own time tells them apart."""
+    quote = {"quote_id": "q", "symbol": "LEFT", "side": "bid", "price": 1, "timestamp": time.time() - 3600}
+    room.store.set("mm:quote:LEFT:bid", json.dumps(quote))
+    halted = room.run("halt")
+    room.until(lambda: room.verdict(halted.operation) is Verdict.VERIFIED)
+    room.store.set("mode", "auto")
+    switch(room.world, "halt-ignored", is_on=True)
+    ignored = room.run("halt")
+    switch(room.world, "halt-ignored", is_on=False)
+    room.store.delete("mm:quote:LEFT:bid")
+    assert ignored.verdict is not Verdict.VERIFIED
+    assert "quotes: " in ignored.sentence
+
+
 def test_a_halt_that_is_erased_is_taken_back_and_told(room: Room) -> None:
     """The quality gate deletes the mode whoever set it."""
     switch(room.world, "halt-erased", is_on=True)

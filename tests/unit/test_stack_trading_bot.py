@@ -29,6 +29,7 @@ ORDERS = (
     "run_stocks_session.py",
 )  # fmt: skip
 NONE = ok("orders.live", 0)
+WATCHED = ("mode.writers", "halt.erasers", "halt.eraser_processes")
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +98,28 @@ def test_every_program_that_can_send_orders_is_looked_for(stack: Stack) -> None:
         assert set(getattr(stack.facts[fact].query, "target", "").split("|")) == set(ORDERS)
 
 
+def test_whatever_writes_the_mode_is_watched_and_what_erases_a_halt_can_be_ended(stack: Stack) -> None:
+    writers = {
+        "ops_bot/bot.py", "panic_button.py", "slack_panic_webhook.py", "dashboard_server.py",
+        "incident_sop.py", "pilot_governance", "cutover_canary.py", "recon_daemon.py",
+        "market_hours_guard_daemon.py",
+    }  # fmt: skip
+    erasers = {
+        "feature_quality_gate.py", "production_rl_health_checker.py", "simple_working_dashboard.py",
+        "enable_equities_safe.sh", "final_system_validation.py", "test_replay_acceptance.py",
+    }  # fmt: skip
+    looked = {fact: set(getattr(stack.facts[fact].query, "target", "").split("|")) for fact in WATCHED}
+    assert looked == {WATCHED[0]: writers | erasers, WATCHED[1]: erasers, WATCHED[2]: erasers}
+    (chosen,) = stack.procedures["stop-eraser"].params
+    assert chosen.fact == WATCHED[2]
+
+
 def test_what_sends_real_orders_makes_the_environment_live(stack: Stack) -> None:
     assert environment(stack, {"orders.live": NONE}, Environment.PAPER) is Environment.PAPER
-    assert environment(stack, {"orders.live": ok("orders.live", 1)}, Environment.PAPER) is Environment.LIVE
+    for count in range(1, 17):
+        reading = {"orders.live": ok("orders.live", count)}
+        assert environment(stack, reading, Environment.PAPER) is Environment.LIVE
+        assert state(stack, ok("mode", SafeText("halt")), reading["orders.live"])[0] is TradingState.TRADING
     assert (
         environment(stack, {"env.exec_live": ok("env.exec_live", True)}, Environment.DEMO) is Environment.LIVE
     )
@@ -162,6 +182,7 @@ def test_values_mean_what_the_contract_says(stack: Stack, fact: str, value: Any,
         ("mode", Level.CRIT),
         ("influence.pct", Level.OK),
         ("slo.current", Level.WARN),
+        ("policy.collapse", Level.WARN),
     ],
 )
 def test_what_is_missing_is_never_upstreams_default(stack: Stack, fact: str, level: Level) -> None:
