@@ -153,6 +153,9 @@ class Engine:
         until = time.monotonic() + LONGEST
         while grace > 0 and self._thread.is_alive() and self.at_work() and time.monotonic() < until:
             self._thread.join(1.0)
+        if grace > 0:
+            # A verdict is shown before it is written down, and what acted is closed after that.
+            self._thread.join(TIDY)
         self._journal.close()
         self._custody.close()
 

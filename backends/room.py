@@ -27,6 +27,7 @@ from backends.journal.journal import Journal
 from backends.journal.neighbours import Neighbours
 from backends.journal.redact import Redactor
 from backends.journal.tail import Prompt, Tail
+from backends.logs.merge import PATIENCE, PAUSE
 from backends.logs.ring import LogRing
 from backends.model.alarm import Alarm
 from backends.model.board import Board
@@ -102,7 +103,8 @@ class Room:
         self._supervisor = supervisor
         dated = Past(stack, Prompt(self._records), journal.host, boot_id()).dated
         self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed, dated)
-        self.ring = LogRing(stack.logs, redact=redactor.text, clock=clock)
+        pause = PAUSE if _follows_one_engine(stack) else PATIENCE
+        self.ring = LogRing(stack.logs, pause=pause, redact=redactor.text, clock=clock)
         self._first = FirstLook(stack, self.store, lambda: self.ring.end > 0, clock)
         self._pollers: dict[str, Poller] = {}
         self._verifier = FreshReader(
@@ -149,7 +151,7 @@ class Room:
             )  # fmt: skip
             ready.set_result(procedures)
         if keep_warm:
-            await self._first.over(self.stack.sources)
+            await self._first.asked(self.stack.sources)
         while keep_warm and permit is not None:
             await ready.result().warm()
             await self._verifier.warm(
@@ -172,11 +174,11 @@ class Room:
                 longest = GATE_RETRY if source.id in gates else LONGEST
                 poller = Poller(source, self._maker(source, loop), self.store, self._clock, longest)
                 self._pollers[source.id] = poller
-                watch = poller.run if source.id in first else partial(self._after_first_look, first, poller)
+                watch = poller.run if source.id in first else partial(self._after_first_look, poller)
                 group.create_task(keep(f"watching {source.id}", watch))
 
-    async def _after_first_look(self, first: Iterable[str], poller: Poller) -> None:
-        await self._first.over(first)
+    async def _after_first_look(self, poller: Poller) -> None:
+        await self._first.over()
         await poller.run()
 
     async def reconcile(self, permit: Permit | None, journal: Journal) -> None:
@@ -372,3 +374,10 @@ class _WithLatch:
         self._keeper.see(board, now)
         first = () if self._latch.alarm is None else (self._latch.alarm,)
         return (*first, *self._keeper.alarms, *self._book.evaluate(board, now), *self._more(now))
+
+
+def _follows_one_engine(stack: Stack) -> bool:
+    """Whether all logs come over one socket of this machine, and so begin together."""
+    followed = {service.source for service in stack.services if service.is_followed}
+    sources = [stack.sources[source] for source in followed]
+    return [it.kind for it in sources] == [SourceKind.DOCKER] and sources[0].url.startswith("unix:")

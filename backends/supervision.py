@@ -128,20 +128,24 @@ class DaemonThreads(ThreadPoolExecutor):
             else:
                 future.set_result(result)
 
-        self._jobs.put(work)
-        if not self._idle.acquire(blocking=False):
-            threading.Thread(target=self._serve, name="engine-job", daemon=True).start()
+        if self._idle.acquire(blocking=False):
+            self._jobs.put(work)
+        else:
+            # Given to it and not to the queue: where no thread can be started, nothing is done later either.
+            threading.Thread(target=self._serve, args=(work,), name="engine-job", daemon=True).start()
         return future
 
-    def _serve(self) -> None:
-        """Do jobs until there is none for a while."""
+    def _serve(self, job: Callable[[], None]) -> None:
+        """Do this job, and others until there is none for a while."""
         while True:
-            try:
-                job = self._jobs.get(timeout=self._kept)
-            except Empty:
-                if self._idle.acquire(blocking=False):
-                    return
-                continue  # a job was given to this thread just now
             job()
             del job  # what it holds is not kept with the thread
             self._idle.release()
+            while True:
+                try:
+                    job = self._jobs.get(timeout=self._kept)
+                    break
+                except Empty:
+                    if self._idle.acquire(blocking=False):
+                        return
+                    # A job was given to this thread just now.

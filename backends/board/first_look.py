@@ -28,16 +28,25 @@ class FirstLook:
         """Their ids: the main switch, what runs, the other switches."""
         self._store = store
         self._has_lines = has_lines
-        self._is_quiet = not any(service.is_followed for service in stack.services)
+        self._followed = {service.source for service in stack.services if service.is_followed}
         self._clock = clock
 
-    async def over(self, sources: Iterable[str]) -> None:
-        """Wait until each of these was asked once and a log line can be shown, ``LONGEST`` at most."""
+    async def over(self) -> None:
+        """Wait until each of them was asked once and a log line can be shown, ``LONGEST`` at most."""
+        await self.asked(self.sources, self._has_said_all)
+
+    async def asked(self, sources: Iterable[str], and_is: Callable[[], bool] = lambda: True) -> None:
+        """Wait until each of these was asked once and that is so, ``LONGEST`` at most."""
         until = self._clock.now().mono + LONGEST
         wanted = [source for source in sources if source in self._store.board.sources]
         while self._clock.now().mono < until:
             health = self._store.board.sources
             is_asked = all(health[source].is_up is not None for source in wanted)
-            if is_asked and (self._is_quiet or self._has_lines()):
+            if is_asked and and_is():
                 return
             await asyncio.sleep(0.02)
+
+    def _has_said_all(self) -> bool:
+        """Whether there is a line, or nobody is up who could write one."""
+        health = self._store.board.sources
+        return self._has_lines() or not any(health[source].is_up for source in self._followed)

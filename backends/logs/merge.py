@@ -18,7 +18,7 @@ PATIENCE: Final = 0.25
 """Seconds a line waits for older ones of other streams."""
 
 PAUSE: Final = 0.1
-"""Seconds without a line after which the first ones wait no longer: what was written before has come."""
+"""Seconds without a line after which the first ones need wait no longer, where all streams begin together."""
 
 
 class _Run(Struct):
@@ -38,11 +38,12 @@ class Merger:
 
     A line comes out when it has waited ``patience`` seconds; whatever waits and is older comes out before
     it. Lines of the same time keep the order in which they came. The very first come out earlier, when none
-    has come for ``PAUSE`` seconds.
+    has come for ``pause`` seconds.
     """
 
-    def __init__(self, patience: float = PATIENCE) -> None:
+    def __init__(self, patience: float = PATIENCE, pause: float = PATIENCE) -> None:
         self._patience = patience
+        self._pause = pause
         self._runs: list[_Run] = []
         self.waiting = 0
         """How many lines are held back."""
@@ -77,7 +78,7 @@ class Merger:
 
     def _ready_at(self, run: _Run) -> float:
         at = run.at + self._patience
-        return min(at, self._runs[-1].at + PAUSE) if self._begins else at
+        return min(at, self._runs[-1].at + self._pause) if self._begins else at
 
     def _split(self, run: _Run, until: bytes, kept: list[_Run]) -> Iterator[Entry]:
         """The part of a run that is not younger than ``until``; the rest goes to ``kept``."""

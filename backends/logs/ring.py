@@ -47,8 +47,8 @@ class Redact(Protocol):
 class LogRing:
     """A ``LogSink`` on one side, a ``LogSource`` on the other. Safe from any thread.
 
-    Lines are merged by time: each waits ``patience`` seconds for older ones. One that comes later still is
-    placed at the end and marked LATE.
+    Lines are merged by time: each waits ``patience`` seconds for older ones, the first ones only until none
+    has come for ``pause`` seconds. One that comes later still is placed at the end and marked LATE.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class LogRing:
         capacity: int = CAPACITY,
         rate: int = RATE,
         patience: float = PATIENCE,
+        pause: float = PATIENCE,
         redact: Redact | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -74,7 +75,7 @@ class LogRing:
         self._rate = rate
         self._patience_ns = int(patience * 1e9)
         self._lock = threading.Lock()
-        self._merger = Merger(patience)
+        self._merger = Merger(patience, pause)
         self._lines: deque[bytes] = deque(maxlen=capacity)
         self._tags: deque[int] = deque(maxlen=capacity)
         self._end = 0

@@ -30,7 +30,7 @@ AT_ONCE: Final = 8
 _SHARE: Final = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
 _REFUSED: Final = (401, 403)
-_HEADERS: Final = {"User-Agent": "controlroom", "Accept-Encoding": "identity", "Accept": "*/*"}
+_HEADERS: Final = (("User-Agent", "controlroom"), ("Accept-Encoding", "identity"), ("Accept", "*/*"))
 
 
 class Web(httpx.AsyncBaseTransport):
@@ -65,7 +65,7 @@ class Web(httpx.AsyncBaseTransport):
             method,
             url,
             params=params,
-            headers={**_HEADERS, **(headers or {})},
+            headers=[*_HEADERS, *(headers or {}).items()],
             content=content,
             extensions={"timeout": httpx.Timeout(timeout).as_dict()},
         )

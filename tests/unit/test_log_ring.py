@@ -64,7 +64,7 @@ def test_a_line_waits_a_quarter_of_a_second_for_older_ones(fake_clock: FakeClock
 
 
 def test_the_first_lines_wait_only_until_no_more_come_at_once(fake_clock: FakeClock) -> None:
-    log = ring(fake_clock)
+    log = ring(fake_clock, pause=0.1)
     log.append(0, [at(100, "young")])
     settle(log, fake_clock, 0.09)
     log.append(1, [at(50, "older")])
@@ -74,8 +74,18 @@ def test_the_first_lines_wait_only_until_no_more_come_at_once(fake_clock: FakeCl
     assert texts(log) == ["older", "young"]
 
 
-def test_first_lines_that_never_pause_wait_a_quarter_of_a_second(fake_clock: FakeClock) -> None:
+def test_where_streams_begin_apart_the_first_lines_wait_as_long_as_others(fake_clock: FakeClock) -> None:
     log = ring(fake_clock)
+    log.append(0, [at(100, "young")])
+    settle(log, fake_clock, 0.2)
+    log.append(1, [at(50, "older")])
+    settle(log, fake_clock, 0.06)
+    assert texts(log) == ["older", "young"]
+    assert {row.marker for row in log.window(0, 9)} == {None}
+
+
+def test_first_lines_that_never_pause_wait_a_quarter_of_a_second(fake_clock: FakeClock) -> None:
+    log = ring(fake_clock, pause=0.1)
     for wave in range(6):
         log.append(0, [at(wave)])
         settle(log, fake_clock, 0.05)
@@ -83,7 +93,7 @@ def test_first_lines_that_never_pause_wait_a_quarter_of_a_second(fake_clock: Fak
 
 
 def test_it_says_when_it_has_to_be_looked_at_again(fake_clock: FakeClock) -> None:
-    log = ring(fake_clock)
+    log = ring(fake_clock, pause=0.1)
     assert log.settle() == inf
     log.append(0, [at(0)])
     assert log.settle() == pytest.approx(0.1)

@@ -94,6 +94,19 @@ def test_of_many_jobs_on_threads_that_come_and_go_none_is_lost():
     assert [job.result(timeout=5) for job in jobs] == [n * n for n in range(500)]
 
 
+def test_a_job_that_was_refused_is_not_done_later(monkeypatch: pytest.MonkeyPatch):
+    threads, done = DaemonThreads(), list[int]()
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full, pytest.raises(RuntimeError):
+        full.setattr(threading.Thread, "start", no_thread)
+        threads.submit(done.append, 1)
+    assert threads.submit(lambda: 7).result(timeout=5) == 7
+    assert not done
+
+
 def test_a_job_that_fails_says_so_to_whoever_waits():
     with pytest.raises(ZeroDivisionError):
         DaemonThreads().submit(lambda: 1 // 0).result(timeout=5)
