@@ -8,10 +8,12 @@ from msgspec.structs import replace
 
 from backends.model.alarm import Priority
 from backends.model.clock import Instant
+from backends.model.examination import Answer, answer_of
 from backends.model.fact import Fact, Level, ValueType
 from backends.model.query import RedisQuery
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
+from backends.model.service import Health, RunState, Runtime, Service
 from backends.model.stack import (
     AlarmRule,
     EchoSpec,
@@ -24,6 +26,7 @@ from backends.model.stack import (
     Stack,
 )
 from backends.model.trading import TradingState
+from backends.model.weigh import weigh
 
 START = Instant(mono=1000.0, wall=1_790_000_000.0)
 
@@ -98,3 +101,17 @@ def missing(key: str, at: Instant = START) -> Reading[Any]:
 
 def failed(key: str, at: Instant = START, why: str = "timed out", **more: Any) -> Reading[Any]:
     return Reading(key, "redis", Outcome.FAILED, at, period=1.0, error=SafeText(why), **more)
+
+
+def running(name: str, state: RunState = RunState.RUNNING, health: Health = Health.NO_CHECK) -> Reading[Any]:
+    """A service in that state, read now."""
+    value = Service(name, Runtime.DOCKER, name, SafeText(name), state, health)
+    return ok(f"service:{name}", value)
+
+
+def is_found(stack: Stack, diagnosis: str, *readings: Reading[Any]) -> bool:
+    """Whether these readings are that known failure."""
+    found = {each.key: each for each in readings}
+    demands = stack.diagnoses[diagnosis].demands
+    weighed = [weigh(each, stack.facts.get(each.fact), found[each.fact], START) for each in demands]
+    return answer_of(weighed) is Answer.YES

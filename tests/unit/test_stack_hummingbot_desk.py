@@ -19,18 +19,14 @@ from backends.model.action import (
     HttpCall,
     RedisWrite,
 )
-from backends.model.examination import Answer, answer_of
 from backends.model.fact import Level
 from backends.model.judge import judge
 from backends.model.procedure import Procedure, RiskClass, Step
 from backends.model.query import DockerQuery, FileQuery, RedisQuery
-from backends.model.reading import Outcome, Reading
-from backends.model.safetext import SafeText
-from backends.model.service import Health, RunState, Runtime, Service
+from backends.model.service import Health, RunState
 from backends.model.stack import Environment, Stack
-from backends.model.weigh import weigh
 from backends.stacks.loader import FOLDER, built_in, describe
-from tests.building import START, missing, ok
+from tests.building import START, is_found, missing, ok, running
 
 DESCRIBED = describe(built_in()["hummingbot-desk"])
 FORMS: Mapping[str, Stack] = {
@@ -40,11 +36,6 @@ FORMS: Mapping[str, Stack] = {
 }
 R1, R0, H = FORMS["R1"], FORMS["R0"], FORMS["H"]
 ACTIONS = ("soft_pause", "resume", "kill_switch", "set_target_base_pct")
-
-
-def container(name: str, state: RunState, health: Health = Health.NO_CHECK) -> Reading[Service]:
-    value = Service(name, Runtime.DOCKER, name, SafeText(name), state, health)
-    return Reading(f"service:{name}", "docker", Outcome.OK, START, 10.0, value=value)
 
 
 def steps(stack: Stack) -> Iterator[tuple[Procedure, Step]]:
@@ -238,24 +229,29 @@ def test_a_hard_stop_may_be_a_halt_and_a_halt_is_an_alarm_that_says_how_it_ends(
 
 
 @pytest.mark.parametrize(
-    ("diagnosis", "readings", "is_found"),
+    ("diagnosis", "readings", "is_it"),
     [
         ("kill-dry", [missing("kill.dry_run")], True),
         ("kill-dry", [ok("kill.dry_run", False)], True),
         ("kill-dry", [ok("kill.dry_run", True)], False),
         ("store-stands", [ok("store.age", 900.0)], True),
         ("store-stands", [ok("store.age", 30.0)], False),
-        ("bot1-stands", [container("bot1", RunState.RUNNING, Health.UNHEALTHY)], True),
-        ("bot1-stands", [container("bot1", RunState.RUNNING, Health.STARTING)], False),
-        ("bot1-loops", [container("bot1", RunState.RESTARTING), ok("bot1.last_error", "KeyError: x")], True),
-        ("bot1-loops", [container("bot1", RunState.RUNNING), ok("bot1.last_error", "KeyError: x")], False),
+        ("bot1-stands", [running("bot1", RunState.RUNNING, Health.UNHEALTHY)], True),
+        ("bot1-stands", [running("bot1", RunState.RUNNING, Health.STARTING)], False),
+        ("bot1-loops", [running("bot1", RunState.RESTARTING), ok("bot1.last_error", "KeyError: x")], True),
+        ("bot1-loops", [running("bot1", RunState.RUNNING), ok("bot1.last_error", "KeyError: x")], False),
     ],
 )
-def test_a_failure_is_known_by_its_readings(diagnosis: str, readings: list[Any], is_found: bool) -> None:
-    known, found = R1.diagnoses[diagnosis], {each.key: each for each in readings}
-    weighed = [weigh(each, R1.facts.get(each.fact), found[each.fact], START) for each in known.demands]
-    assert (answer_of(weighed) is Answer.YES) is is_found
-    assert known.procedure in R1.procedures
+def test_a_failure_is_known_by_its_readings(diagnosis: str, readings: list[Any], is_it: bool) -> None:
+    assert is_found(R1, diagnosis, *readings) is is_it
+    assert R1.diagnoses[diagnosis].procedure in R1.procedures
+
+
+@pytest.mark.parametrize(("flow", "level"), [(2.0, Level.OK), (11.0, Level.WARN), (60.0, Level.CRIT)])
+def test_a_bot_that_repeats_its_intent_every_second_is_a_flood(flow: float, level: Level) -> None:
+    (alarm,) = [alarm for alarm in R1.alarms if alarm.id == "intent-flood"]
+    assert alarm.at is Level.CRIT
+    assert judge(R1.facts[alarm.fact], ok(alarm.fact, flow), START) is level
 
 
 def test_each_generation_has_its_own_names_and_only_what_it_has() -> None:

@@ -17,11 +17,12 @@ from backends.model.judge import judge
 from backends.model.logline import LogLevel
 from backends.model.procedure import RiskClass
 from backends.model.safetext import SafeText
+from backends.model.service import RunState
 from backends.model.stack import Environment, Stack
 from backends.model.stamp import to_stamp
 from backends.model.trading import TradingState
 from backends.stacks.loader import built_in, load_stack
-from tests.building import START, failed, missing, ok
+from tests.building import START, failed, is_found, missing, ok, running
 
 ORDERS = (
     "full_trading_bot.py", "momentum_trader.py", "rebalancer.py", "coinbase_trading_bot.py",
@@ -29,6 +30,7 @@ ORDERS = (
     "run_stocks_session.py",
 )  # fmt: skip
 NONE = ok("orders.live", 0)
+LOOPS = running("trading_bot", RunState.RESTARTING)
 WATCHED = ("mode.writers", "halt.erasers", "halt.eraser_processes")
 
 
@@ -187,6 +189,29 @@ def test_values_mean_what_the_contract_says(stack: Stack, fact: str, value: Any,
 )
 def test_what_is_missing_is_never_upstreams_default(stack: Stack, fact: str, level: Level) -> None:
     assert judge(stack.facts[fact], missing(fact), START) is level
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "readings", "is_it"),
+    [
+        ("luld-loops", [running("halts_luld", RunState.RESTARTING)], True),
+        ("luld-loops", [running("halts_luld")], False),
+        ("hours-guard-idle", [running("market_hours_guard"), missing("guard.hours_looked")], True),
+        ("hours-guard-idle", [running("market_hours_guard"), ok("guard.hours_looked", "09:30")], False),
+        ("hours-guard-idle", [missing("service:market_hours_guard"), missing("guard.hours_looked")], False),
+        ("bot-loops", [LOOPS, ok("unit.bot_error", "KeyError: 'mode'")], True),
+        ("bot-loops", [LOOPS, missing("unit.bot_error")], False),
+        ("bot-loops-silent", [LOOPS, missing("unit.bot_error")], True),
+        ("bot-loops-silent", [LOOPS, ok("unit.bot_error", "KeyError: 'mode'")], False),
+        ("gate-report-old", [ok("gate.age", 172800.0)], True),
+        ("gate-report-old", [ok("gate.age", 3600.0)], False),
+        ("gate-report-old", [missing("gate.age")], False),
+    ],
+)
+def test_a_failure_is_known_by_its_readings(
+    stack: Stack, diagnosis: str, readings: list[Any], is_it: bool
+) -> None:
+    assert is_found(stack, diagnosis, *readings) is is_it
 
 
 def test_nothing_is_offered_that_only_pretends(stack: Stack) -> None:
