@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import BUDGET, Recorder
 from backends.model.clock import Clock
-from backends.model.procedure import Effector, Run, StepResult, StepState, Verdict
+from backends.model.procedure import Effector, Proof, Run, StepResult, StepState, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.weigh import counted
@@ -163,11 +163,19 @@ class StopRunner:
     async def _undone(self, climb: Climb) -> str | None:
         for _ in range(int(QUIET)):
             await asyncio.sleep(1.0)
-            seen = await self._eyes.look(climb.proofs(), RELOOK)
+            proofs = climb.proofs()
+            seen = await self._eyes.look((*proofs, *self._echoes(proofs)), RELOOK)
             undone = [str(each.text) for each in seen if each.sight is Sight.CONTRARY]
             if undone:
                 return "; ".join(undone)
         return None
+
+    def _echoes(self, proofs: Sequence[Proof]) -> Iterator[Proof]:
+        """The same, as the services say it that are asked about a switch: whoever denies it does not obey."""
+        words = {proof.fact: proof.equals for proof in proofs}
+        for echo in self._stack.echoes:
+            if words.get(echo.gate) and echo.fact not in words:
+                yield Proof(echo.fact, words[echo.gate])
 
     async def _contradict(self, text: str, climbs: Sequence[Climb]) -> bool:
         """Take the verdict back, and go the next way that was left out to each of these targets, side by

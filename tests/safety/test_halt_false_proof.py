@@ -16,6 +16,7 @@ from backends.model.query import SqlQuery
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import RunState
+from backends.model.stack import EchoSpec
 from tests.sim.rungs import HALT as LADDER
 from tests.sim.rungs import Platform, site
 from tests.sim.virtual import VirtualClock, simulate
@@ -38,6 +39,8 @@ class Eyes(Reader):
         if fact == "orchestrator.kill" and self.faults.get(fact) == "rosy":
             await asyncio.sleep(0.001)
             return Reading(fact, "redis", Outcome.OK, VirtualClock().now(), 1.0, value=SafeText("ENGAGED"))
+        if fact == "orchestrator.kill" and self.faults.get(fact) == "denies":
+            return Reading(fact, "redis", Outcome.OK, VirtualClock().now(), 1.0, value=SafeText("ACTIVE"))
         if fact == "kill.state" and self.kill_takes > within:
             await asyncio.sleep(within)
             late = SafeText(f"no answer in {within:g} s")
@@ -123,6 +126,24 @@ def test_orders_accepted_after_a_proved_halt_contradict_it() -> None:
     assert first.verdict is Verdict.VERIFIED
     assert last.verdict is Verdict.CONTRADICTED
     assert "after it was proved" in last.sentence
+
+
+@pytest.mark.parametrize("says", ["denies", "hang", "rosy"])
+def test_a_service_that_is_asked_about_the_switch_and_denies_it_does_not_obey(says: str) -> None:
+    made, seeing = watched()
+    seeing.faults["orchestrator.kill"] = says
+    stack = made.procedures._stack
+    echo = EchoSpec("kill.state", "orchestrator.kill", "the orchestrator")
+    made.procedures._stack = replace(stack, echoes=(echo,))
+    first, last = pressed(made, then=10.0)
+    assert first.verdict is Verdict.VERIFIED
+    if says != "denies":
+        assert last.verdict is Verdict.VERIFIED
+        return
+    assert last.verdict is Verdict.CONTRADICTED
+    said = [str(run.sentence) for run in made.runs]
+    assert any("Orchestrator reads ACTIVE. Now: Engage by the orchestrator" in each for each in said)
+    assert "orchestrator" in [source for _, source, _ in made.world.calls]
 
 
 def test_a_halt_that_stands_stays_proved_and_nothing_more_is_tried() -> None:
