@@ -76,8 +76,9 @@ def cancelled(gateway: Gateway) -> Run:
 
     async def press() -> Run:
         room = Procedures(
-            STACK, arm(KIM, is_watch=False), effectors, gateway, Paper(), VirtualClock(), lambda run: None
-        )
+            STACK, arm(KIM, is_watch=False), effectors, gateway, Paper(), VirtualClock(), lambda run: None,
+            jitter=lambda: 0.5,
+        )  # fmt: skip
         run = await room.execute(asked("cancel-all", stack=STACK.id))
         await room.close()
         return run
