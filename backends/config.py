@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from backends.anchor_setting import anchor_place
+from backends.docker_variables import CERTIFICATES, CONTEXT, HOST, certificates, context
 from backends.journal_setting import keep_days
 from backends.model.anchor import AnchorPlace
 from backends.model.board import SERVICE
@@ -255,7 +256,7 @@ class _Loading:
             origin=origin,
             username=str(username.value) if username else address.username or plain.username,
             password=password.value if password else None,
-            options=self._options(plain),
+            options=self._options(plain, address.url, origin),
             every=every,
             deadline=deadline,
         )
@@ -268,10 +269,15 @@ class _Loading:
             self._note(f"{place}.password", password.value.mask(), password.origin)
         return source
 
-    def _options(self, plain: Source) -> Mapping[str, str]:
+    def _options(self, plain: Source, url: str, origin: str) -> Mapping[str, str]:
         setting = self._setting("source", plain.id, "cert_path")
         if setting is None:
-            return plain.options
+            # Certificates go with the address: those of the environment are for the environment's own.
+            theirs = certificates(self._env, url) if origin == f"environment {HOST}" else None
+            if theirs is None:
+                return plain.options
+            self._note(f"source.{plain.id}.cert_path", theirs, f"environment {CERTIFICATES}")
+            return {**plain.options, "cert_path": theirs}
         if plain.kind not in _ENGINES:
             raise setting.error("goes with a docker or swarm source")
         folder = str(setting.path())
@@ -292,6 +298,8 @@ class _Loading:
             found = self._credential(setting)
         elif default_name is not None:
             found = self._optional(default_name)
+        if found is None and default_name == HOST and (named := context(self._env)):
+            return Address(f"context://{named}", None, None), f"environment {CONTEXT}"
         if found is None:
             return Address(plain.url, None, None), STACK_FILE
         try:

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from backends.config import load
 from backends.logs.ring import LogRing
 from backends.model.fact import SourceError
 from backends.model.procedure import ReceiptKind
@@ -82,6 +84,64 @@ async def test_list_statistics_and_logs_come_over_tls(
         await poll_until(reader, lambda found: found["cr-chatty"].usage.cpu is not None and ring.end > 5)
     finally:
         await reader.close()
+
+
+def configured(folder: Path, text: str, **more: str) -> Source:
+    """The engine of a room with that configuration and those variables of docker's."""
+    config = folder / "config.toml"
+    config.write_text(f"[stack.claire-de-binare.source.docker]\n{text}\n")
+    (stack,) = load(config, env={"HOME": str(folder), **more}).stacks
+    assert stack.sources["docker-facts"].options == stack.sources["docker"].options
+    return replace(stack.sources["docker"], deadline=3.0)
+
+
+@pytest.mark.parametrize("of_its_own", [False, True])
+async def test_an_engine_of_the_environment_is_reached_with_the_certificates_of_the_environment(
+    address: str, tmp_path: Path, of_its_own: bool
+) -> None:
+    told = {"DOCKER_CERT_PATH": str(tmp_path)} if of_its_own else {"DOCKER_CONFIG": str(tmp_path)}
+    found = configured(tmp_path, "", DOCKER_HOST=address, DOCKER_TLS_VERIFY="1", **told)
+    reader = DockerServiceReader(found, [spec("cr-chatty")])
+    try:
+        assert (await reader.services())["cr-chatty"] is not None
+    finally:
+        await reader.close()
+
+
+async def test_an_engine_that_the_configuration_names_gets_no_certificates_of_the_environment(
+    address: str, tmp_path: Path
+) -> None:
+    told = {"DOCKER_HOST": "tcp://10.0.0.1:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
+    found = configured(tmp_path, f'url = "{address}"', **told)
+    assert (found.url, found.options) == (address, {})
+    reader = DockerServiceReader(found, [spec("cr-chatty")])
+    with pytest.raises(SourceError):
+        await reader.services()
+    await reader.close()
+
+
+@pytest.mark.parametrize(
+    ("told", "url", "folder"),
+    [
+        ({}, "unix:///var/run/docker.sock", None),
+        ({"DOCKER_CONTEXT": "desk"}, "context://desk", None),
+        ({"DOCKER_CONTEXT": "default"}, "unix:///var/run/docker.sock", None),
+        ({"DOCKER_CONTEXT": "desk", "DOCKER_HOST": "tcp://far:2375"}, "tcp://far:2375", None),
+        ({"DOCKER_HOST": "tcp://far:2376", "DOCKER_CERT_PATH": "/tls"}, "tcp://far:2376", None),
+        ({"DOCKER_HOST": "tcp://far:2376", "DOCKER_TLS_VERIFY": "", "DOCKER_TLS": "1"}, "tcp://far:2376", ""),
+        (
+            {"DOCKER_HOST": "ssh://far", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/tls"},
+            "ssh://far",
+            None,
+        ),
+    ],
+)
+def test_the_variables_of_the_docker_command_mean_what_they_mean_to_it(
+    told: dict[str, str], url: str, folder: str | None, tmp_path: Path
+) -> None:
+    found = configured(tmp_path, "", **told)
+    assert found.url == url
+    assert found.options.get("cert_path") == (None if folder is None else f"{tmp_path}/.docker")
 
 
 async def test_an_engine_that_another_ca_signed_is_refused(address: str, tmp_path: Path) -> None:
