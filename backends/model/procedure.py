@@ -151,6 +151,8 @@ class Procedure(Struct, frozen=True):
     """Name to fact: values that must still be what the operator saw; ``$name`` in the steps."""
     quiet: str | None = None
     """A count that must not grow for five seconds after a verified stop: orders accepted."""
+    starts: tuple[str, ...] = ()
+    """Stores that it starts itself: one that does not answer before is no reason to refuse."""
 
 
 class ReceiptKind(Enum):

@@ -147,6 +147,7 @@ class Gatekeeper:
         return tuple(
             weigh(each, self._stack.facts.get(each.fact), readings.get(each.fact), now)
             for each in self._demanded(intent, procedure)
+            if not demands.may_be_down(each, procedure, self._stack, readings)
         )
 
     def _demanded(self, intent: Intent, procedure: Procedure) -> Iterator[Condition]:

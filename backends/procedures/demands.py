@@ -11,7 +11,7 @@ from backends.model.condition import Condition
 from backends.model.procedure import Procedure, RiskClass
 from backends.model.reading import Outcome, Reading
 from backends.model.service import RunState, Service
-from backends.model.stack import SourceKind, Stack
+from backends.model.stack import Source, SourceKind, Stack
 
 APART: Final = 1.0
 """Seconds by which a clock may differ from this host's."""
@@ -23,7 +23,9 @@ _CLOCKS: Final = (SourceKind.REDIS, SourceKind.POSTGRES, SourceKind.DOCKER)
 
 
 def clocks(procedure: Procedure, stack: Stack) -> tuple[Condition, ...]:
-    """For a restore: that no clock it rests on differs too much; one condition for each server."""
+    """For a restore: that no clock it rests on differs too much; one condition for each server. One that it
+    starts itself ``may_be_down``.
+    """
     if procedure.risk is not RiskClass.RESTORE:
         return ()
     wanted = {
@@ -35,9 +37,19 @@ def clocks(procedure: Procedure, stack: Stack) -> tuple[Condition, ...]:
     servers: dict[tuple[SourceKind, str], str] = {}
     for name, source in stack.sources.items():
         if name in wanted and source.kind in _CLOCKS:
-            parts = urlsplit(source.url)
-            servers.setdefault((source.kind, parts.netloc or parts.path), name)
+            servers.setdefault(_server(source), name)
     return tuple(_clock(name, stack.sources[name].title) for name in servers.values())
+
+
+def may_be_down(
+    condition: Condition, procedure: Procedure, stack: Stack, readings: Mapping[str, Reading[Any]]
+) -> bool:
+    """Whether it is about the clock of a server that does not answer and that the procedure itself starts."""
+    reading = readings.get(condition.fact)
+    if not condition.fact.startswith(CLOCK) or reading is None or reading.outcome is not Outcome.FAILED:
+        return False
+    asked = _server(stack.sources[condition.fact.removeprefix(CLOCK)])
+    return any(_server(stack.sources[name]) == asked for name in procedure.starts)
 
 
 def notes(readings: Mapping[str, Reading[Any]], stack: Stack) -> Iterator[str]:
@@ -74,6 +86,11 @@ def unlike(readings: Mapping[str, Reading[Any]], stack: Stack) -> Iterator[str]:
         elif len(set(running.values())) > 1:
             told = ", ".join(f"{name} {str(digest)[-12:]}" for name, digest in running.items())
             yield f"The instances of {group} run different versions: {told}"
+
+
+def _server(source: Source) -> tuple[SourceKind, str]:
+    parts = urlsplit(source.url)
+    return source.kind, parts.netloc or parts.path
 
 
 def _clock(source: str, title: str) -> Condition:

@@ -64,6 +64,7 @@ def build_procedure(item: schema.ProcedureSpec, sources: Mapping[str, Source]) -
         warnings=tuple(item.warnings),
         seen=item.seen,
         quiet=item.quiet,
+        starts=tuple(item.starts),
     )
 
 

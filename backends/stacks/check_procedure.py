@@ -67,6 +67,9 @@ def _whole(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[
             yield ("fallback",), why
     if procedure.risk == "stop" and not procedure.will_not:
         yield (), "will_not is missing; expected what a stop leaves as it is"
+    for name in procedure.starts:
+        if why := source_of(spec, name, "redis", "postgres"):
+            yield ("starts",), why
     for number, name in enumerate(procedure.shows):
         if why := known(name, facts, "fact"):
             yield ("shows", number), why
@@ -88,6 +91,8 @@ def _class(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
         yield ("challenge",), f"goes with risk market, but this is {procedure.risk}"
     if procedure.phrase and procedure.risk not in ("restore", "degrade"):
         yield ("phrase",), f"goes with risk restore or degrade, but this is {procedure.risk}"
+    if procedure.starts and procedure.risk != "restore":
+        yield ("starts",), "goes with a restore: nothing else wants to know what time its stores have"
     if procedure.risk == "stop" and (procedure.require or procedure.needs_approval):
         yield (), "a stop waits for nothing; expected neither require nor needs_approval"
     if procedure.quiet is not None and procedure.risk != "stop":

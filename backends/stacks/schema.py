@@ -289,6 +289,8 @@ class ProcedureSpec(Strict):
     warnings: list[Text] = []
     seen: dict[str, str] = {}
     quiet: str | None = None
+    starts: list[str] = []
+    """Of a restore: stores it starts itself, which may be down before."""
 
 
 Overlay = list[dict[str, Any]]

@@ -136,10 +136,12 @@ class ClaireRoom:
             return run if run is not None and run.verdict is not None else None
 
         with suppress(TimeoutError):
-            wait_until(ended, 60, f"{procedure} to end", every=0.05)
+            wait_until(ended, 120, f"{procedure} to end", every=0.05)
         found = self.engine.run(intent.id)
         assert found is not None, procedure
-        assert found.verdict is not None, found.steps
+        assert found.verdict is not None, [
+            (step.step, step.state, str(step.evidence)) for step in found.steps
+        ]
         return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from backends.model.procedure import Verdict
 from tests.conftest import started
 from tests.contract.claire_room import ID, ClaireRoom
+from tests.servers.claire_project import BASE, DEV, options, write_files
 from tests.servers.compose import Project, need_compose, service
 from tests.servers.demo import start_demo
 from tests.servers.docker import DockerEngine
@@ -20,17 +20,12 @@ from tests.turns import DOCKER
 
 pytestmark = DOCKER
 
-BASE = ("cdb_redis", "cdb_postgres", "cdb_prometheus", "cdb_grafana", "cdb_postgres_exporter",
-        "cdb_redis_exporter")  # fmt: skip
-DEV = ("cdb_ws", "cdb_signal", "cdb_candles", "cdb_regime", "cdb_allocation", "cdb_risk", "cdb_execution",
-       "cdb_db_writer", "cdb_paper_runner", "cdb_reports")  # fmt: skip
 UP = ("cdb_redis", "cdb_ws", "cdb_signal")
 PRINTS = (
     "echo begun; i=0; test -e /said/$$0 && i=500; "
     "while test $$i -lt 500; do i=$$((i+1)); echo line $$i; done; : > /said/$$0; sleep 600"
 )
 """Much when it runs for the first time, and a line whenever it begins."""
-FILES = "infrastructure/compose"
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +33,7 @@ def project(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactor
     """Three containers of the stack, two of which have printed something."""
     started("docker compose", need_compose)
     folder = tmp_path_factory.mktemp("checkout")
-    files = tuple(word for name in ("base", "dev", "logging") for word in ("-f", f"{FILES}/{name}.yml"))
-    it = Project("cdb-logs", folder, docker_engine, files)
+    it = Project("cdb-logs", folder, docker_engine, options())
     write(it)
     try:
         it.compose("up", "--detach", *UP)
@@ -74,10 +68,8 @@ def write(it: Project) -> None:
         return service(name=name) | (talks if name in DEV else {})
 
     contents = {"base": BASE, "dev": DEV, "logging": ()}
-    for name, names in contents.items():
-        path = it.folder / FILES / f"{name}.yml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"services": {each: described(each) for each in names}}))
+    services = {name: {each: described(each) for each in names} for name, names in contents.items()}
+    write_files(it.folder, {name: {"services": those} for name, those in services.items()})
 
 
 def log_of(it: Project, name: str) -> Path:

@@ -169,8 +169,9 @@ def test_a_backup_counts_when_it_was_read_back(room: ClaireRoom) -> None:
     run = room.run("backup", backup=BACKUP)
     assert run.verdict is Verdict.VERIFIED, run.sentence
     assert sorted(path.name for path in (backups(room) / BACKUP).iterdir()) == [
-        "SHA256SUMS", "VERIFIED", "grafana_data.list", "grafana_data.tar", "postgres_dump.sql",
-        "redis_dump.rdb", "validation_data.list", "validation_data.tar",
+        "SHA256SUMS", "STREAMS-after", "STREAMS-before", "VERIFIED", "grafana_data.list",
+        "grafana_data.tar", "postgres_dump.sql", "redis_dump.rdb",
+        "validation_data.list", "validation_data.tar",
     ]  # fmt: skip
     room.until(lambda: room.refusal("drill", backup=BACKUP) == "", "the drill may run")
     again = room.run("backup", backup=BACKUP).steps[0].receipt

@@ -198,6 +198,45 @@ def test_faults_of_the_feeds_raise_their_own_alarms_and_are_diagnosed(room: Room
             switch(room.world, fault, is_on=False)
 
 
+@pytest.mark.parametrize(
+    ("fault", "alarm"),
+    [
+        ("degraded", "zscores-wiped"),
+        ("lag", "binance-lag"),
+        ("thin-books", "p1-active"),
+    ],
+)
+def test_what_goes_wrong_raises_its_alarm_until_it_is_over(room: Room, fault: str, alarm: str) -> None:
+    wait_until(lambda: alarm not in room.alarms(), 30, "nothing of the kind before")
+    switch(room.world, fault, is_on=True)
+    try:
+        wait_until(lambda: alarm in room.alarms(), 30, f"the alarm of {fault}")
+    finally:
+        switch(room.world, fault, is_on=False)
+
+
+def test_a_socket_that_died_is_seen_in_its_book_though_its_exchange_says_that_it_is_connected(
+    room: Room,
+) -> None:
+    switch(room.world, "spot-dead", is_on=True)
+    try:
+        wait_until(lambda: room.level("binance-spot.ttl") is Level.WARN, 30, "a book that grows old")
+        assert (room.level("binance.ttl"), room.value("binance.status")) == (Level.OK, "connected")
+    finally:
+        switch(room.world, "spot-dead", is_on=False)
+
+
+def test_an_address_that_is_not_reached_from_the_container_fails_its_check(room: Room) -> None:
+    assert room.run("reach").verdict is Verdict.VERIFIED
+    assert room.answer("exchanges-reached") is Answer.YES
+    switch(room.world, "unreachable", is_on=True)
+    try:
+        room.run("reach")
+        assert room.answer("exchanges-reached") is Answer.NO
+    finally:
+        switch(room.world, "unreachable", is_on=False)
+
+
 def test_alerting_is_off_only_when_nobody_listens_and_comes_back_when_the_detector_does(
     room: Room, store: redis.Redis
 ) -> None:

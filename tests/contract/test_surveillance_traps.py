@@ -122,3 +122,15 @@ async def test_an_active_alert_is_one_that_exists_and_is_not_resolved(
 
 async def test_nobody_who_listens_is_a_true_zero(redis_db: RedisServer, stack: Stack) -> None:
     assert await find(redis_db, stack, "detector.subscribed", "books.count") == [Found(0), Found(0)]
+
+
+async def test_a_key_of_a_type_that_nobody_writes_is_named_by_its_type(
+    redis_db: RedisServer, stack: Stack
+) -> None:
+    redis_db.command("HSET", "health:okx", "status", "connected")
+    redis_db.command("SET", "health:binance", json.dumps(HEALTH), "EX", "60")
+    okx, binance = await find(redis_db, stack, "okx.type", "binance.type")
+    assert (okx, binance) == (Found(SafeText("hash")), Found(SafeText("string")))
+    for name in ("okx", "binance"):
+        (demand,) = stack.diagnoses[f"{name}-key-type"].demands
+        assert (demand.fact, demand.differs) == (f"{name}.type", ("string",))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 from tests.servers.docker import IMAGE, DockerEngine
-from tests.servers.process import UnavailableError
+from tests.servers.process import UnavailableError, wait_until
 
 SLEEP = ["sh", "-c", "while :; do sleep 1; done"]
 """What a service does that only has to be there."""
@@ -32,7 +35,7 @@ class Project:
         """What ``docker compose`` prints; RuntimeError with its words when it fails."""
         argv = ["docker", "--host", self.engine.url, "compose", "-p", self.name, *self.options, *arguments]
         done = subprocess.run(
-            argv, cwd=self.folder, env=dict(self.env) or None, capture_output=True, text=True, timeout=120,
+            argv, cwd=self.folder, env=dict(self.env) or None, capture_output=True, text=True, timeout=300,
             check=False,
         )  # fmt: skip
         if done.returncode:
@@ -66,7 +69,20 @@ class Project:
         for name in self.volumes():
             self.engine.client.volumes.get(name).remove(force=True)
         for name in self.networks():
-            self.engine.client.networks.get(name).remove()
+            wait_until(partial(self._without, name), 20, f"the end of network {name}", every=0.5)
+
+    def _without(self, network: str) -> bool:
+        """Whether the network is gone: the engine may take a while to let go of a container's end in it."""
+        from docker import errors
+
+        with suppress(errors.NotFound):
+            try:
+                self.engine.client.networks.get(network).remove()
+            except errors.APIError as error:
+                if error.status_code != HTTPStatus.FORBIDDEN:
+                    raise
+                return False
+        return True
 
     @property
     def _label(self) -> str:

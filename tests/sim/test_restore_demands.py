@@ -58,13 +58,17 @@ def resumed(
     versions: tuple[str | None, ...] = ("a", "a"),
     unread: str = "",
     takes: float | None = 0.001,
+    starts: tuple[str, ...] = (),
     **changes: Any,
 ) -> Run:
     """The verdict of a resume against which nothing else stands."""
     desk = Desk()
     spec = desk_stack()
     source = replace(spec.sources["desk"], kind=SourceKind.REDIS, url="redis://desk:6379/0")
-    made = office(desk, state=state, takes=takes, sources={"desk": source}, services=(ONE, TWO))
+    procedures = spec.procedures | {"resume": replace(spec.procedures["resume"], starts=starts)}
+    made = office(
+        desk, state=state, takes=takes, sources={"desk": source}, services=(ONE, TWO), procedures=procedures
+    )
     made.procedures._eyes._verifier = Site(desk, apart, versions)
     made.procedures._eyes._verifier.faults[unread] = "failed"
     for key, value in changes.items():
@@ -103,6 +107,15 @@ def test_each_thing_alone_refuses_it_and_is_the_only_one_named(
     assert run.verdict is Verdict.REFUSED
     assert len(run.blockers) == 1
     assert run.blockers[0].startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("apart", "verdict"), [(None, Verdict.VERIFIED), (1.2, Verdict.REFUSED), (0.01, Verdict.VERIFIED)]
+)
+def test_a_store_that_it_starts_itself_may_be_down_but_not_have_another_time(
+    tmp_path: Path, apart: float | None, verdict: Verdict
+) -> None:
+    assert resumed(tmp_path, apart, starts=("desk",)).verdict is verdict
 
 
 def test_a_stopped_instance_of_another_version_is_no_matter(tmp_path: Path) -> None:

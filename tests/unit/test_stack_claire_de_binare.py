@@ -172,6 +172,16 @@ def test_what_is_done_with_execution_stopped_asks_its_settings_and_not_its_answe
         assert wanted["env.mock"].is_missing, name
 
 
+def test_nothing_goes_down_that_compose_could_not_make_anew_for_want_of_a_secret(stack: Stack) -> None:
+    for name, procedure in stack.procedures.items():
+        steps = [step.action.argv for step in procedure.steps if isinstance(step.action, Command)]
+        if not any("up" in argv for argv in steps):
+            continue
+        looked_at = {each.fact for each in procedure.requires}
+        looked_at |= {proof.fact for step in procedure.steps for proof in step.proof}
+        assert "secrets.wrong" in looked_at, name
+
+
 def test_what_may_start_trading_is_a_restore(stack: Stack) -> None:
     for name in ("resume", "unpause", "stack-start", "restart-execution", "restart-allocation",
                  "network-restart", "stack-recover", "complete-failure", "docker-daemon"):  # fmt: skip
