@@ -11,7 +11,7 @@ import uuid
 from difflib import get_close_matches
 
 from backends.model.intent import Intent
-from backends.model.procedure import Procedure, RiskClass, Run, Verdict
+from backends.model.procedure import Procedure, RiskClass, Run, StepState, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.stop_runner import QUIET
@@ -78,15 +78,18 @@ def run(session: Session, procedure: str | None, wanted: str | None, options: Ru
     last = engine.run(intent.id) or final
     if options.as_json:
         conclude(last, what, stack, LONGEST, as_json=True)
-    elif final is not None and last is not None:
+    elif last is not None:
         _tell_more(final, last)
-    return of_run(final, engine.mode)
+        if final is None or last.verdict is not final.verdict:
+            conclude(last, what, stack, LONGEST, as_json=False)
+    return of_run(last, engine.mode)
 
 
-def _tell_more(known: Run, last: Run) -> None:
+def _tell_more(known: Run | None, last: Run) -> None:
     """The steps that have come further since."""
-    for was, result in zip(known.steps, last.steps, strict=True):
-        if result.state is not was.state:
+    states = {} if known is None else {was.step: was.state for was in known.steps}
+    for result in last.steps:
+        if result.state is not states.get(result.step, StepState.PENDING):
             tell_step(result)
 
 
