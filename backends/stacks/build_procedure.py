@@ -149,7 +149,7 @@ def _action(what: do.Do, sources: Mapping[str, Source]) -> Action:  # noqa: PLR0
         case do.SqlStatementSpec():
             return SqlStatement(what.source, what.text.strip(), what.params, what.rows)
         case do.CommandSpec():
-            return _command(what, sources)
+            return command_of(what, sources)
         case do.FileEditSpec():
             return _edit(what)
         case do.WaitSpec():
@@ -160,8 +160,12 @@ def _action(what: do.Do, sources: Mapping[str, Source]) -> Action:  # noqa: PLR0
             return Observe()
 
 
-def _command(what: do.CommandSpec, sources: Mapping[str, Source]) -> Command:
-    given = {name: with_servers(with_folders(text, sources), sources) for name, text in what.given.items()}
+def command_of(what: do.CommandSpec, sources: Mapping[str, Source]) -> Command:
+    """The program with every place in its texts filled in; ``$names`` of arguments and paths stay."""
+    given = {
+        name: with_servers(with_addresses(with_folders(text, sources), sources), sources)
+        for name, text in what.given.items()
+    }
     return Command(
         source=what.source,
         argv=tuple(with_addresses(with_folders(part, sources), sources) for part in what.argv),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
+from backends.model.substitution import names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.docker_env import ENGINE_VARIABLES
 from backends.stacks.naming import Complaint, known, source_of
 from backends.stacks.places import ADDRESS, FOLDER, SERVER, SERVERS
+
+_PATHS: Final = ("folder", "output")
 
 
 def command(spec: schema.StackFile, what: do.CommandSpec) -> Iterator[Complaint]:
@@ -19,6 +23,8 @@ def command(spec: schema.StackFile, what: do.CommandSpec) -> Iterator[Complaint]
     if what.argv[0].rpartition("/")[2] == "docker" and what.engine is None:
         yield ("engine",), "is missing; expected the docker source whose engine it acts on"
     yield from _variables(spec, what)
+    for name in sorted(names_in(what.given)):
+        yield ("given",), f"${name} is never filled in here; what is chosen is told as an argument"
     for key, text in (
         ("folder", what.folder),
         ("output", what.output),
@@ -36,6 +42,8 @@ def places(spec: schema.StackFile, key: str, text: str) -> Iterator[Complaint]:
     for name in ADDRESS.findall(text):
         if why := known(name, spec.source, "source"):
             yield (key,), why
+        if key in _PATHS:
+            yield (key,), "an address is no path; expected {SOURCE.path}"
     for name, _ in SERVER.findall(text):
         if why := source_of(spec, name, *(kind.value for kind in SERVERS)):
             yield (key,), why

@@ -6,6 +6,8 @@ import pytest
 
 from backends.config import load
 from backends.model.action import Command
+from backends.stacks import schema_do
+from backends.stacks.build_procedure import command_of
 from backends.stacks.places import one_server, with_servers
 from tests.building import redis_source
 
@@ -38,3 +40,11 @@ def test_a_program_that_takes_one_server_is_not_run_where_there_is_none(
     assert isinstance(program, Command)
     assert program.stays == f"takes one host and port, but Redis is at {url}"
     assert not one_server(stack.sources["redis"])
+
+
+def test_an_address_is_told_in_a_variable_as_in_an_argument() -> None:
+    url = "redis://10.0.0.5:6380/0"
+    what = schema_do.CommandSpec(argv=["tool", "{redis.url}"], given={"PLACE": "at {redis.url}"})
+    made = command_of(what, {"redis": redis_source(url=url)})
+    assert made.argv == ("tool", url)
+    assert made.given == {"PLACE": f"at {url}"}
