@@ -54,7 +54,8 @@ class SystemdQuery(Struct, frozen=True):
     """``ActiveState``, ``SubState``, ``Result``, ``NRestarts``, ``ExecMainStatus``,
     ``NextElapseUSecRealtime`` …"""
     pattern: str | None = None
-    """Instead of a property: a regular expression, whose lines among the unit's last ones in the journal."""
+    """Instead of a property: a regular expression, whose lines among the unit's last ones in the journal,
+    since shortly before its last start."""
 
 
 class CsvWindow(Struct, frozen=True):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from backends.model.clock import Clock
-from backends.model.fact import Absent, Fact, Finding, Found, SourceError, ValueType
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, ValueType
 from backends.model.port import LogSink
 from backends.model.query import SystemdQuery
 from backends.model.safetext import NAME_LIMIT, SafeText
@@ -30,6 +31,16 @@ _PRINTED: Final = (
 )  # fmt: skip
 """Few lines: what a program prints is kept up to a limit."""
 
+_STARTS: Final = ("InactiveExitTimestamp", "ActiveEnterTimestamp")
+"""When it began to start the last time, which a start that failed has too; and when it had started."""
+
+_BEFORE: Final = 600.0
+"""Seconds before the last start from which lines are looked at: a unit that keeps crashing tells why in the
+runs before its present one."""
+
+_SHARE: Final = 0.9
+"""Of the source's deadline, for all of a read."""
+
 _NEVER_ENDED: Final = "0"
 _BY_SIGNAL: Final = ("2", "3")
 """How the main process ended, as waitid(2) numbers it: killed, or with a core dumped."""
@@ -38,38 +49,57 @@ _ENDED: Final = {"inactive": RunState.EXITED, "failed": RunState.DEAD, "maintena
 
 
 class SystemdFactReader:
-    """A FactReader over ``systemctl show``, all of a poll in one call, and over ``journalctl``."""
+    """A FactReader over ``systemctl show``, all of a poll in one call, and over ``journalctl``.
+
+    Of a unit's journal the last 100 lines are looked at, as far as they are no older than ten minutes before
+    its last start: what an earlier run said explains nothing now.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._systemctl = Systemctl(source)
+        self._seconds = source.deadline * _SHARE
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
-        """One finding a fact. Raises SourceError when systemd did not answer."""
+        """One finding a fact, within the source's deadline. Raises SourceError when systemd did not answer; a
+        journal that did not breaks the facts that ask for its lines alone.
+        """
+        until = asyncio.get_running_loop().time() + self._seconds
         queries = [fact.query for fact in facts if isinstance(fact.query, SystemdQuery)]
         units = list(dict.fromkeys(query.unit for query in queries))
-        shown = await self._systemctl.show(units, [query.show for query in queries]) if units else {}
-        logged = [query.unit for query in queries if query.pattern is not None and shown[query.unit]]
-        journal = {unit: await self._journal(unit) for unit in dict.fromkeys(logged)}
+        logged = dict.fromkeys(query.unit for query in queries if query.pattern is not None)
+        properties = [*(query.show for query in queries), *(_STARTS if logged else ())]
+        shown = await self._systemctl.show(units, properties) if units else {}
+        journal = {
+            name: await self._journal(name, _first_time(unit, *_STARTS), until)
+            for name in logged
+            if (unit := shown[name]) is not None
+        }
         return {fact.id: _finding(fact, shown, journal) for fact in facts}
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def _journal(self, unit: str) -> list[bytes]:
-        """The unit's newest lines, stamped."""
+    async def _journal(self, unit: str, started: float | None, until: float) -> list[bytes] | Broken:
+        """The unit's newest lines since shortly before it started, stamped."""
         match = "--user-unit" if self._systemctl.is_users else "--unit"
-        argv = [program_at(self._source.url, "journalctl"), *_PRINTED, f"{match}={unit}"]
-        seconds = self._source.deadline
+        since = "--boot" if started is None else f"--since=@{int(started - _BEFORE)}"
+        argv = [program_at(self._source.url, "journalctl"), *_PRINTED, since, f"{match}={unit}"]
         try:
-            ended = await run(argv, seconds, "/", self._systemctl.environment)
+            async with asyncio.timeout_at(until):
+                ended = await run(argv, self._seconds, "/", self._systemctl.environment)
         except NotStartedError as error:
-            raise SourceError(f"the journal cannot be asked: {error}") from None
-        if ended.code is None:
-            raise SourceError(silence(seconds))
+            return broken(f"the journal cannot be asked: {error}")
+        except TimeoutError:
+            # Of the whole read: what was answered before counts, and the others must not wait for this one.
+            return broken(f"the journal gave {silence(self._seconds)}")
         if ended.code != 0:
-            raise SourceError(f"journalctl ended with {ended.code}: {' '.join(ended.output.split())[:120]}")
-        return lines_of(ended.output)
+            return broken(f"journalctl ended with {ended.code}: {' '.join(ended.output.split())[:120]}")
+        lines = lines_of(ended.output)
+        if not lines and started is not None:
+            # systemd itself logs each start, but journalctl ends well for who may read no line of it.
+            return broken("its journal shows this user no line since its last start")
+        return lines
 
 
 class SystemdServiceReader:
@@ -117,14 +147,19 @@ class SystemdServiceReader:
         self._follower.start()
 
 
-def _finding(fact: Fact, shown: Mapping[str, Shown | None], journal: Mapping[str, list[bytes]]) -> Finding:
+def _finding(
+    fact: Fact, shown: Mapping[str, Shown | None], journal: Mapping[str, list[bytes] | Broken]
+) -> Finding:
     if not isinstance(fact.query, SystemdQuery):
         return broken("asks systemd something that is no property")
     unit = shown[fact.query.unit]
     if unit is None:
         return Absent()
     if fact.query.pattern is not None:
-        return extract(fact, matching_lines(fact.query.pattern, journal[fact.query.unit]))
+        lines = journal[fact.query.unit]
+        return (
+            lines if isinstance(lines, Broken) else extract(fact, matching_lines(fact.query.pattern, lines))
+        )
     return _property(fact, fact.query.show, unit)
 
 

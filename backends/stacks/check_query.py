@@ -164,6 +164,8 @@ def _systemd(fact: schema.FactSpec) -> Iterator[Complaint]:
     read = fact.systemd or schema_read.SystemdRead(unit="none")
     if read.log is not None and read.show != schema_read.SystemdRead(unit="none").show:
         yield (), "show and log are two questions"
+    if read.log is not None and not fact.on_demand:
+        yield (), "log needs on_demand: each look is a program of its own"
     yield from _pattern(read.log, "log")
 
 

@@ -142,7 +142,7 @@ class StandIn:
     """The demo's programs."""
 
     def __init__(self, home: Path) -> None:
-        self.began = self.ready = 1_790_000_000.0
+        self.began = self.ready = 1_700_000_000.0
         self.units = Units(home / "system")
         self._users = Units(home / "user", are_users=True)
         running = {"MemoryCurrent": "1048576"}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from backends.demo.systemd.units import Units
+from backends.demo.systemd.units import Units, stamp
 from backends.model.clock import SystemClock
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, ValueType
 from backends.model.query import SystemdQuery
@@ -249,9 +251,52 @@ async def test_the_newest_lines_of_a_unit_s_journal_are_searched(systemd: Place)
     assert found == {"rows": Found(2), "last": Found("KeyError"), "none": Found(0), "gone": Absent()}
 
 
-async def test_a_journal_that_cannot_be_asked_is_no_empty_one(units: Units) -> None:
+LINES = Fact("lines", "F", "g", "systemd", SystemdQuery("bot.service", pattern="Error"), ValueType.COUNT)
+STATE = Fact("state", "F", "g", "systemd", SystemdQuery("bot.service"), ValueType.TEXT)
+
+
+async def lines(units: Units) -> Finding:
+    return (await SystemdFactReader(of(units)).read([LINES]))["lines"]
+
+
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        ("echo no journal >&2; exit 1", "journalctl ended with 1: no journal"),
+        ("exit 0", "its journal shows this user no line since its last start"),
+        ("exec sleep 60", "the journal gave no answer within 0.9 s"),
+        (None, "the journal cannot be asked: "),
+    ],
+)
+async def test_a_journal_that_cannot_be_read_is_no_quiet_one_and_hides_nothing_else(
+    units: Units, does: str | None, why: str
+) -> None:
     units.started("bot.service", 0.0)
-    (units.programs / "journalctl").write_text("#!/bin/sh\necho no journal >&2; exit 1\n")
-    fact = Fact("f", "F", "g", "systemd", SystemdQuery("bot.service", pattern="x"), ValueType.COUNT)
-    with pytest.raises(SourceError, match="journalctl ended with 1: no journal"):
-        await SystemdFactReader(of(units)).read([fact])
+    program = units.programs / "journalctl"
+    if does is None:
+        program.unlink()
+    else:
+        program.write_text(f"#!/bin/sh\n{does}\n")
+    hasty = replace(of(units), deadline=1.0) if does and "sleep" in does else of(units)
+    async with asyncio.timeout(30):
+        found = await SystemdFactReader(hasty).read([LINES, STATE])
+    broken = found["lines"]
+    assert isinstance(broken, Broken)
+    assert broken.why.startswith(why)
+    assert found["state"] == Found("active")
+
+
+async def test_a_unit_that_never_started_may_have_said_nothing(systemd: Place) -> None:
+    never = replace(LINES, query=SystemdQuery("never.service", pattern="Error"))
+    assert await SystemdFactReader(source(systemd)).read([never]) == {"lines": Found(0)}
+
+
+async def test_what_a_run_of_last_week_said_is_no_cause_of_today(units: Units) -> None:
+    units.started("bot.service", time.time())
+    units.say("bot.service", "KeyError: 'x'")
+    assert await lines(units) == Found(1)
+    units.change("bot.service", ActiveEnterTimestamp=stamp(time.time() + 300))
+    assert await lines(units) == Found(1), "of the run before, in a loop of crashes"
+    week = stamp(time.time() + 7 * 86_400)
+    units.change("bot.service", ActiveEnterTimestamp=week, InactiveExitTimestamp=week)
+    assert isinstance(await lines(units), Broken)

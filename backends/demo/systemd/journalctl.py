@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
-PLAIN = ("--no-pager", "--quiet", "--follow", "--output=json", "--no-tail")
-VALUED = ("--output-fields", "--after-cursor", "--lines", "--unit", "--user-unit")
+PLAIN = ("--no-pager", "--quiet", "--follow", "--output=json", "--no-tail", "--boot")
+VALUED = ("--output-fields", "--after-cursor", "--lines", "--unit", "--user-unit", "--since")
 FIELDS = {"--unit": ("_SYSTEMD_UNIT", "UNIT"), "--user-unit": ("_SYSTEMD_USER_UNIT", "USER_UNIT")}
 EVERY = 0.1
 
@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> int:
     after = values.get("--after-cursor", ["s=demo;i=0"])[0]
     place = int(after.rpartition("=")[2])
     lines = (HOME / "journal").read_bytes().splitlines()
+    since = float(values.get("--since", ["@0"])[0].removeprefix("@")) * 1e6
     entries = matching(lines[place:], place, wanted)
+    entries = [entry for entry in entries if int(str(entry["__REALTIME_TIMESTAMP"])) >= since]
     if "--lines" in values:
         entries = entries[-int(values["--lines"][0]) :]
     place = len(lines)

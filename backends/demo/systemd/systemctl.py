@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
         names = asked[0].partition("=")[2].split(",")
         sys.stdout.write("\n\n".join(shown(unit, names) for unit in words[2:]) + "\n")
         return 0
-    return change(words[0], words[2])
+    return change(words[0], words[2], is_users="--user" in options)
 
 
 def shown(unit: str, names: list[str]) -> str:
@@ -72,7 +72,7 @@ def shown(unit: str, names: list[str]) -> str:
     return "\n".join(f"{name}={properties[name]}" for name in names if name in properties)
 
 
-def change(verb: str, unit: str) -> int:
+def change(verb: str, unit: str, *, is_users: bool) -> int:
     """Start, stop or restart."""
     state = read(unit)
     if state is None:
@@ -99,11 +99,19 @@ def change(verb: str, unit: str) -> int:
     else:
         sub = state.get("runs", "running")
         changed = {"ActiveState": "active", "SubState": sub, "ActiveEnterTimestamp": now}
+        told(unit, f"Started {unit}.", "USER_UNIT" if is_users else "UNIT")
         process = {"MainPID": str(os.getpid()), "ExecMainCode": "0", "ExecMainStatus": "0", "NRestarts": "0"}
     if unit.endswith(".service"):
         changed |= process
     write(unit, state | changed | {"Result": "success", "job": f"{verb} {time.time_ns()}"})
     return 0
+
+
+def told(unit: str, message: str, field: str) -> None:
+    """A line of systemd's own in the journal."""
+    entry = {"__REALTIME_TIMESTAMP": str(time.time_ns() // 1000), "PRIORITY": "6", field: unit}
+    with (HOME / "journal").open("a") as journal:
+        journal.write(json.dumps(entry | {"MESSAGE": message}) + "\n")
 
 
 def read(unit: str) -> dict[str, str] | None:

@@ -48,9 +48,10 @@ class Units:
         beside.replace(self.home / "units" / unit)
 
     def started(self, unit: str, at: float, **state: str) -> None:
-        """A unit that has been active since ``at``."""
+        """A unit that has been active since ``at``, with the line that systemd writes at a start."""
         since = {"ActiveState": "active", "SubState": "running", "ActiveEnterTimestamp": stamp(at)}
         self.add(unit, **since | {"MainPID": str(os.getpid())} | state)
+        self.say(unit, f"Started {unit}.")
 
     def remove(self, unit: str) -> None:
         """As if it had never been installed."""
