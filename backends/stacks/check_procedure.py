@@ -25,6 +25,7 @@ _ANY = Param("", "").pattern
 """What a value must be when the stack file says nothing."""
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
+_PERSON = 60.0
 _ENDING = (do.DockerVerbSpec, do.SystemdVerbSpec)
 _KINDS: Mapping[type, tuple[str, ...]] = {
     do.RedisTransitionSpec: ("redis",),
@@ -180,8 +181,7 @@ def _step(
         yield (), "proof is missing; expected a fact that is read back, such as {fact = …, equals = …}"
     if step.once and procedure.risk != "stop":
         yield ("once",), f"goes with risk stop, but this is {procedure.risk}"
-    if isinstance(step.do, _UNPROVED) and procedure.risk == "stop":
-        yield ("do",), "a stop waits for nobody"
+    yield from _waiting(procedure, step)
     for number, proof in enumerate(step.proof):
         for chosen in _each_choice(procedure, proof):
             for key, text in _proof(spec, chosen, procedure.risk == "stop"):
@@ -201,6 +201,13 @@ def _step(
     yield from _names(procedure, step.each, step.target, ("target",))
     for key, text in _action(spec, procedure, step):
         yield ("do", *key), text
+
+
+def _waiting(procedure: schema.ProcedureSpec, step: schema.StepSpec) -> Iterator[Complaint]:
+    if isinstance(step.do, _UNPROVED) and procedure.risk == "stop":
+        yield ("do",), "a stop waits for nobody"
+    if isinstance(step.do, do.AttestSpec) and step.deadline < _PERSON:
+        yield (), f"deadline is missing or short; a person needs {_PERSON:g} s or more to confirm"
 
 
 def _kept(procedure: schema.ProcedureSpec, at: int) -> Iterator[Complaint]:

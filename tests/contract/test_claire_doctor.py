@@ -1,0 +1,44 @@
+"""Known failures of Claire de Binare, made by its demo: the doctor finds each, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from backends.model.examination import Answer
+from tests.contract.claire_room import ID, ClaireRoom
+from tests.servers.demo import start_demo
+
+KNOWN = {
+    "execution-deaf": ("orders-subscriber", "restart-execution"),
+    "writer-down": ("results-subscriber", "restart-subscriber"),
+    "cooldown": ("cooldown", "restart-allocation"),
+    "saturated": ("saturated", None),
+    # The last one: all services end and begin anew with their Redis.
+    "secret-directory": ("secret-directory", "stack-start"),
+}
+"""Fault of the demo: what the doctor finds, and the procedure it names."""
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaireRoom]:
+    world = start_demo(ID)
+    made = ClaireRoom(world, tmp_path_factory.mktemp("state"))
+    yield made
+    made.close()
+    world.stop()
+
+
+@pytest.mark.parametrize("fault", KNOWN)
+def test_the_doctor_finds_it_and_names_what_mends_it(room: ClaireRoom, fault: str) -> None:
+    found, procedure = KNOWN[fault]
+    room.until(lambda: room.answer(found) is Answer.NO, "nothing is wrong", 30)
+    assert room.stack.diagnoses[found].procedure == procedure
+    room.fault(fault, is_on=True)
+    try:
+        room.until(lambda: room.answer(found) is Answer.YES, f"the doctor finds {found}", 30)
+        if fault == "writer-down":  # it hears orders too: that execution does, this count alone does not say
+            assert room.answer("orders-subscriber") is Answer.NO
+    finally:
+        room.fault(fault, is_on=False)
