@@ -14,7 +14,7 @@ from backends.model.port import FactReader, LogSink, ServiceReader
 from backends.model.procedure import Effector
 from backends.model.stack import ServiceSpec, Source, SourceKind, Stack
 from backends.procedures.permit import Permit
-from backends.veil import VeiledFacts, VeiledServices
+from backends.veil import Redact, VeiledFacts, VeiledServices
 
 if TYPE_CHECKING:
     from backends.readers.http_page import Web
@@ -39,7 +39,7 @@ class Connections:
     Everything here loads client libraries: call it in a thread.
     """
 
-    def __init__(self, redact: Callable[[str], str]) -> None:
+    def __init__(self, redact: Redact) -> None:
         self._redact = redact
         self._web: Web | None = None
 

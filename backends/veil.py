@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from msgspec.structs import replace
 
 from backends.journal.shapes import MASK, is_secret_name
 from backends.model.fact import Broken, Fact, Finding, Found, SourceError, Table
 from backends.model.port import FactReader, ServiceReader
-from backends.model.safetext import SafeText
+from backends.model.safetext import NAME_LIMIT, SafeText, parted
 from backends.model.service import Service
 
-Redact = Callable[[str], str]
+
+class Redact(Protocol):
+    """Takes secrets out of a text."""
+
+    def __call__(self, text: str, limit: int | None = None, *, is_cut: bool = False) -> str:
+        """As ``Redactor.text``."""
+
 
 _MASKED = SafeText(MASK)
 _PAIR = ("field", "value")
@@ -48,7 +55,7 @@ class VeiledFacts:
         if isinstance(found, Broken):
             return Broken(_safe(found.why, self._redact))
         if isinstance(found, Found) and isinstance(found.value, SafeText):
-            return replace(found, value=_safe(found.value, self._redact))
+            return replace(found, value=_whole(found.value, self._redact))
         if isinstance(found, Found) and isinstance(found.value, Table):
             return replace(found, value=self._table(found.value))
         return found
@@ -59,7 +66,7 @@ class VeiledFacts:
         rows = []
         for row in table.rows:
             cells = [
-                _MASKED if is_hidden and cell else _safe(cell, self._redact)
+                _MASKED if is_hidden and cell else _whole(cell, self._redact)
                 for cell, is_hidden in zip(row, hidden, strict=True)
             ]
             if is_pairs and _holds_secret(row[0]) and row[1]:
@@ -104,6 +111,14 @@ def _cells(found: Mapping[str, Finding]) -> int:
 def _holds_secret(name: str) -> bool:
     """By the name of a column or member alone. What trades are made in is called a token too."""
     return is_secret_name(name) and not name.casefold().endswith("token")
+
+
+def _whole(text: SafeText, redact: Redact) -> SafeText:
+    """As ``_safe``; where the reader has cut the text, without what could be half a secret before the cut."""
+    head, mark = parted(text)
+    if not mark or len(head) <= NAME_LIMIT:  # of a name nothing would be left
+        return _safe(text, redact)
+    return SafeText(redact(head, len(head), is_cut=True) + mark, len(text) + len(MASK))
 
 
 def _safe(text: SafeText, redact: Redact) -> SafeText:

@@ -7,6 +7,7 @@ character that could act on a terminal, and caps the length. Widgets accept only
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -17,6 +18,7 @@ NAME_LIMIT: Final = 64
 """Characters of a name (container, key, unit) in a row; the whole name is in the detail view."""
 
 _TAB: Final = "    "
+_MARK: Final = re.compile(r"… \+\d+ (?:chars|bytes)\Z")
 _MAX_MARKS: Final = 4
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -48,6 +50,14 @@ class SafeText(str):
             text = f"{text[:limit]}… +{len(raw) - len(head)} bytes"
             return cls(text, limit + 32)
         return cls(text, limit)
+
+
+def parted(text: str) -> tuple[str, str]:
+    """``text`` before the mark by which a SafeText says how much was cut off, and that mark; no mark where
+    it is whole.
+    """
+    mark = _MARK.search(text, max(0, len(text) - 40))
+    return (text, "") if mark is None else (text[: mark.start()], mark[0])
 
 
 def _clean(text: str, limit: int) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from backends.model.safetext import SafeText
+from backends.model.safetext import SafeText, parted
 from backends.model.stamp import STAMP, TEXT
 from backends.readers.extract import ROW_LIMIT, Rows
 
@@ -23,8 +23,13 @@ def matching_lines(pattern: str, lines: Iterable[bytes]) -> Rows:
 
 
 def _matched(pattern: re.Pattern[str], line: bytes) -> dict[str, Any] | None:
-    text = SafeText.from_bytes(line[TEXT:], _LINE)
+    text, mark = parted(SafeText.from_bytes(line[TEXT:], _LINE))
     found = pattern.search(text)
     if found is None:
         return None
-    return {"time": line[:STAMP].decode("ascii"), "line": str(text), **found.groupdict()}
+    # What reaches to the cut says that it was cut: it may end in half a secret.
+    groups = {
+        name: group + mark if group and found.end(name) == len(text) else group
+        for name, group in found.groupdict().items()
+    }
+    return {"time": line[:STAMP].decode("ascii"), "line": text + mark, **groups}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -16,10 +18,15 @@ from backends.journal.entry import Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import MASK, Redactor, is_secret_name
 from backends.logs.ring import LogRing
+from backends.model.fact import Fact, Finding, ValueType
+from backends.model.query import SystemdQuery
 from backends.model.safetext import LINE_LIMIT, SafeText
 from backends.model.secret import Secret
 from backends.model.stack import LogGrammar
 from backends.model.stamp import to_stamp
+from backends.readers.extract import extract
+from backends.readers.log_match import matching_lines
+from backends.veil import VeiledFacts
 from tests.clock import FakeClock
 from tests.records import STEP, whole
 from tests.sim.world import KIM
@@ -162,3 +169,30 @@ def test_no_part_of_a_secret_is_left_where_a_line_is_cut(size: int, filler: str)
     rows = rows_of(lines, Redactor([Secret(secret)])).window(0, 9)
     assert [row.text for row in rows if "q7" in row.text] == []
     assert all("… +" in row.text for row in rows)
+
+
+class Cut:
+    """A reader of the lines of a log that hold a word."""
+
+    def __init__(self, line: str) -> None:
+        self._line = to_stamp(0) + b" " + line.encode()
+
+    async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
+        rows = matching_lines(r"(?P<what>Error.*)", [self._line])
+        return {fact.id: extract(fact, rows) for fact in facts}
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("length", [490, 505, 1975, 1995, 2010, 7990])
+async def test_a_line_that_is_cut_shows_no_half_of_a_secret(length: int) -> None:
+    secret = "hunter2-hunter2-hunter2"
+    facts = [
+        Fact("rows", "F", "g", "log", SystemdQuery("a.service", pattern="Error"), ValueType.TABLE),
+        Fact("last", "F", "g", "log", SystemdQuery("a.service", pattern="Error"), ValueType.TEXT, "-1.what"),
+    ]
+    line = "Error ".ljust(length, "x") + secret + " and more" * 900
+    found = await VeiledFacts(Cut(line), Redactor([Secret(secret)]).text).read(facts)
+    assert "Error xxxx" in repr(found["last"])
+    assert re.search(r"… \+\d+ bytes", repr(found["last"]))
+    assert "hunt" not in repr(found)
