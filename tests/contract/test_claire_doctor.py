@@ -30,6 +30,36 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaireRoom]:
     world.stop()
 
 
+ALARMS = {"feed-stale": "feed-stale", "inert-switch": "inert-file", "writer-down": "orders-unheard"}
+CHECKS = {"logs-not-shipped": "loki", "postgres-down": "stack-up"}
+"""Fault of the demo, and what does not pass then though it passed before."""
+
+
+@pytest.mark.parametrize("fault", ALARMS)
+def test_what_nobody_would_see_in_healthy_containers_raises_an_alarm_of_its_own(
+    room: ClaireRoom, fault: str
+) -> None:
+    def alarms() -> set[str]:
+        return {alarm.id for alarm in room.board.alarms}
+
+    room.until(lambda: ALARMS[fault] not in alarms(), "nothing is wrong", 30)
+    room.fault(fault, is_on=True)
+    try:
+        room.until(lambda: ALARMS[fault] in alarms(), f"the alarm of {fault}", 40)
+    finally:
+        room.fault(fault, is_on=False)
+
+
+@pytest.mark.parametrize("fault", CHECKS)
+def test_a_check_that_passed_fails_with_what_it_is_about(room: ClaireRoom, fault: str) -> None:
+    room.until(lambda: room.answer(CHECKS[fault]) is Answer.YES, "it passes", 40)
+    room.fault(fault, is_on=True)
+    try:
+        room.until(lambda: room.answer(CHECKS[fault]) is Answer.NO, f"the end of {CHECKS[fault]}", 30)
+    finally:
+        room.fault(fault, is_on=False)
+
+
 @pytest.mark.parametrize("fault", KNOWN)
 def test_the_doctor_finds_it_and_names_what_mends_it(room: ClaireRoom, fault: str) -> None:
     found, procedure = KNOWN[fault]

@@ -263,3 +263,19 @@ def test_redis_is_emptied_only_after_the_workers_were_stopped(room: Room, store:
     started = room.run("workers-start")
     assert started.verdict is Verdict.VERIFIED, started.sentence
     wait_until(lambda: store.dbsize() == 6, 10, "two health records and four books")
+
+
+def test_feeds_that_fall_silent_end_the_workers_again_and_again_behind_green_containers(
+    room: Room, store: redis.Redis
+) -> None:
+    def restarts() -> int:
+        return sum(room.value(name) or 0 for name in ("metrics.restarts", "detector.restarts"))
+
+    before = restarts()
+    switch(room.world, "feeds-silent", is_on=True)
+    try:
+        wait_until(lambda: "metrics-old" in room.alarms(), 30, "the alarm")
+        wait_until(lambda: restarts() > before, 30, "a worker that was started again")
+    finally:
+        switch(room.world, "feeds-silent", is_on=False)
+    wait_until(lambda: store.pubsub_numsub("updates:metrics")[0][1] == 1, 30, "the detector's return")
