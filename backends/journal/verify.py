@@ -170,9 +170,10 @@ def _records(lines: Iterable[tuple[Path, int, bytes]]) -> Iterator[dict[str, Any
 
 
 def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return files_of(path)
-    return [path] if path.exists() else []
+    # In this order: a folder may be made meanwhile.
+    if not path.exists():
+        return []
+    return files_of(path) if path.is_dir() else [path]
 
 
 def _lines(files: Iterable[Path]) -> Iterator[tuple[Path, int, bytes]]:

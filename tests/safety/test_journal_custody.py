@@ -103,7 +103,7 @@ def test_a_journal_that_is_damaged_later_is_an_alarm_after_the_next_check(
     monkeypatch.setattr(Custody, "_look", noting)
     with engine(tmp_path, redis_db.url) as made:
         made.record("abandoned", "tiny", "halt", "left alone")
-        wait_until(lambda: records(tmp_path, "abandoned") and whole, 5)
+        wait_until(lambda: whole and records(tmp_path, "abandoned"), 20)
         (path,) = files_of(tmp_path / "journal")
         path.write_bytes(path.read_bytes().replace(b"left alone", b"left above"))
         assert "record 1 was changed" in alarm(made, "journal-damaged").title
