@@ -102,8 +102,16 @@ class TestBefore(Each):
         room.switch("bots-at-prompt", is_on=True)
         room.wait_for("service:bot1", "running")
         room.by_hand = lambda _step: room.switch("bots-at-prompt", is_on=False)
-        run = room.run("start-strategy", phrase=f"RESUME {ID}", bot="bot1", script="v2_epp_v2_4_bot_a.yml")
-        assert run.verdict is Verdict.VERIFIED, (run.sentence, run.blockers)
+        runs = []
+
+        def is_begun() -> bool:
+            """It is refused while the bot's container is on its way to the prompt."""
+            bot, script = "bot1", "v2_epp_v2_4_bot_a.yml"
+            runs.append(room.run("start-strategy", phrase=f"RESUME {ID}", bot=bot, script=script))
+            return runs[-1].verdict is not Verdict.REFUSED
+
+        wait_until(is_begun, 20.0, "the bot to be at its prompt", every=0.5)
+        assert runs[-1].verdict is Verdict.VERIFIED, (runs[-1].sentence, runs[-1].blockers)
 
     def test_a_dry_run_of_the_ingest_loses_rows_and_its_cursor_is_kept_aside(self, room: Room) -> None:
         events, ingest = room.folder / "reports/event_store", room.folder / "reports/clickhouse_ingest"
