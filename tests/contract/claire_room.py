@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from tests.servers.demo import DemoWorld, switch
+from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.process import wait_until
 
 ID = "claire-de-binare"
@@ -174,3 +174,15 @@ def _patient(procedure: Procedure) -> Procedure:
         for step in procedure.steps
     )
     return replace(procedure, steps=steps)
+
+
+@contextmanager
+def on_demo(state: Path) -> Iterator[ClaireRoom]:
+    """A room on a demo of its own."""
+    world = start_demo(ID)
+    made = ClaireRoom(world, state)
+    try:
+        yield made
+    finally:
+        made.close()
+        world.stop()

@@ -14,8 +14,7 @@ from backends.model.examination import Answer
 from backends.model.procedure import StepState, Verdict
 from backends.model.stack import Environment
 from backends.model.trading import TradingState
-from tests.contract.claire_room import ID, ClaireRoom
-from tests.servers.demo import start_demo
+from tests.contract.claire_room import ID, ClaireRoom, on_demo
 
 BACKUP = "cdb_backup_20260117_101500"
 OTHER = "cdb_backup_20260101_040000"
@@ -26,11 +25,8 @@ TRADING, HALTED, UNKNOWN = TradingState.TRADING, TradingState.HALTED, TradingSta
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaireRoom]:
-    world = start_demo(ID)
-    made = ClaireRoom(world, tmp_path_factory.mktemp("state"))
-    yield made
-    made.close()
-    world.stop()
+    with on_demo(tmp_path_factory.mktemp("state")) as made:
+        yield made
 
 
 def backups(room: ClaireRoom) -> Path:

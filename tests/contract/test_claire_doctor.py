@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from backends.model.examination import Answer
-from tests.contract.claire_room import ID, ClaireRoom
-from tests.servers.demo import start_demo
+from tests.contract.claire_room import ClaireRoom, on_demo
 
 KNOWN = {
     "execution-deaf": ("orders-subscriber", "restart-execution"),
@@ -23,11 +22,8 @@ KNOWN = {
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaireRoom]:
-    world = start_demo(ID)
-    made = ClaireRoom(world, tmp_path_factory.mktemp("state"))
-    yield made
-    made.close()
-    world.stop()
+    with on_demo(tmp_path_factory.mktemp("state")) as made:
+        yield made
 
 
 ALARMS = {"feed-stale": "feed-stale", "inert-switch": "inert-file", "writer-down": "orders-unheard"}
