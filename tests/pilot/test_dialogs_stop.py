@@ -102,12 +102,15 @@ async def test_what_was_typed_ahead_confirms_nothing() -> None:
 
 async def test_a_key_that_waited_in_the_queue_is_judged_by_when_it_was_read() -> None:
     async with opened(make_room()) as room:
-        await room.press("f9")
-        early = events.Key("h", "h")
-        await room.until(lambda: room.dialog.is_listening)
+        await room.open_dialog()
+        early, timely = events.Key("h", "h"), events.Key("h", "h")
+        early.time = (room.dialog._arming._seen_at or 0.0) + 0.2
         room.dialog.post_message(early)
         await room.settle()
         assert room.engine.submitted == []
+        room.dialog.post_message(timely)
+        await room.settle()
+        assert len(room.engine.submitted) == 1
 
 
 async def test_d_shows_every_word_and_confirms_nothing() -> None:

@@ -52,6 +52,16 @@ class Face:
         self, name: str, values: Sequence[str], ends: Stage = Stage.PROVED, says: str = ""
     ) -> None:
         """Run one procedure from the list to its verdict, see that it ``says`` so, and take note of that."""
+        with self.scene.app._context():  # a pause may draw a frame, and what follows one asks for its app
+            await self._perform(name, values, ends, says)
+
+    async def see(self, fact: str, words: str) -> None:
+        """Ask every source anew, and wait until that fact has these words in it."""
+        with self.scene.app._context():
+            await self.scene.press("r")
+            await self.scene.until(lambda: words in str(self.board.readings[fact].value), PATIENCE)
+
+    async def _perform(self, name: str, values: Sequence[str], ends: Stage, says: str) -> None:
         scene, procedure = self.scene, self.stack.procedures[name]
         await scene.choose(name, *values)
         await self._confirm(procedure)
@@ -65,11 +75,6 @@ class Face:
         assert scene.dialog.stage is ends, scene.text()
         assert says in " ".join(scene.text().split()), scene.text()
         await scene.press("a", "escape", "escape")
-
-    async def see(self, fact: str, words: str) -> None:
-        """Ask every source anew, and wait until that fact has these words in it."""
-        await self.scene.press("r")
-        await self.scene.until(lambda: words in str(self.board.readings[fact].value), PATIENCE)
 
     async def _confirm(self, procedure: Procedure) -> None:
         scene, dialog = self.scene, self.scene.dialog
