@@ -49,20 +49,20 @@ class Room:
     by_hand: Callable[[str], object] = print
     """What is done when a step waits for a person."""
 
-    def run(self, procedure: str, phrase: str | None = None, **params: str) -> Run:
+    def run(self, procedure: str, phrase: str | None = None, *, is_dry: bool = False, **params: str) -> Run:
         """The run at its verdict; the one before may still be at its last words."""
         while True:
-            run = self._once(procedure, phrase, params)
+            run = self._once(procedure, phrase, params, is_dry)
             if not any("is running; wait" in text for text in run.blockers):
                 return run
             time.sleep(0.2)
 
-    def _once(self, procedure: str, phrase: str | None, params: Mapping[str, str]) -> Run:
+    def _once(self, procedure: str, phrase: str | None, params: Mapping[str, str], is_dry: bool) -> Run:
         ident = str(uuid.uuid4())
         self.engine.submit(
             Intent(
                 ident, ID, procedure, self.engine.operator, SafeText("practice on the demo"), 0, "screen",
-                params=params, phrase=phrase,
+                params=params, phrase=phrase, is_dry=is_dry,
             )
         )  # fmt: skip
         ends = time.monotonic() + LONGEST
@@ -131,8 +131,9 @@ class Room:
             client.restart(f"{GENERATIONS[self.generation].prefix}{bot}")
 
     def begin_anew(self) -> None:
-        """Every bot trades, with no fault and no switch set. A halt that is proved may still be at its last
-        rungs, so it is asked for until it is so."""
+        """Every bot trades, with no fault and no switch set, once a halt that was proved before is at its end:
+        its last rungs stop containers."""
+        self.run("secrets-check", is_dry=True)
         for name in FAULTS[self.generation]:
             self.switch(name, is_on=False)
         wait_until(self._all_begun, 30.0, "every bot to trade again", every=0.5)
