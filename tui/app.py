@@ -149,7 +149,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if self._pulse:
             self.set_interval(self._pulse, self._on_pulse)
             if sys.stdin.isatty() and not self.is_headless:
-                self._hangup = Hangup(self._hang_up, self.engine.stop, sys.stdin.fileno())
+                self._hangup = Hangup(partial(self.exit, None), self.engine.stop, sys.stdin.fileno())
         if self.theme != self._wanted_theme:
             self.say(f"there is no theme {self._wanted_theme!r}; this is {self.theme}")
         for problem in self._shelf.problems:
@@ -170,11 +170,9 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
                 self._hangup.ended()
 
     async def on_event(self, event: events.Event) -> None:
-        """Emergency keys and those of their dialogs act here, in the order they were read.
-
-        On the way through focus and bindings a key can be overtaken by the next, lost with a widget that
-        is being removed, or reach a dialog that has closed.
-        """
+        """Emergency keys and those of their dialogs act here, in the order they were read. On the way through
+        focus and bindings a key can be overtaken by the next, lost with a widget that is being removed, or
+        reach a dialog that has closed."""
         if not (isinstance(event, events.Key) and not event.is_forwarded and self._take(event)):
             await super().on_event(event)
 
@@ -204,13 +202,17 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         moment = self.moment()
         screen = self.screen
         if isinstance(screen, KeyedScreen):
-            of_dialog = self.moment(screen.stack_id)
-            of_dialog = looked_up(of_dialog, screen.procedure, self.engine.checks(screen.stack_id))
-            screen.show(of_dialog, self._headline(of_dialog))
+            self._show_dialog(screen)
         elif isinstance(screen, Overlay):
             screen.show(moment, self._headline(moment), self._said(moment))
         elif isinstance(screen, MainScreen):
             screen.show(moment, self._headline(moment), self._notice(moment))
+
+    def _show_dialog(self, screen: KeyedScreen) -> None:
+        """The newest moment of the stack that it was opened on."""
+        moment = self.moment(screen.stack_id)
+        moment = looked_up(moment, screen.procedure, self.engine.checks(screen.stack_id))
+        screen.show(moment, self._headline(moment))
 
     def say(self, text: str, role: Role = "strong", seconds: float = SAID_FOR) -> None:
         """Show a message about the stack on screen for so many seconds, before whatever stands in its line;
@@ -223,9 +225,11 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.call_after_refresh(self.redraw)
 
     def put_on_top(self, screen: Screen[None]) -> None:
-        """Open a screen; what it covers is drawn anew when it closes. A dialog ends what was said before."""
+        """Open a screen; what it covers is drawn anew when it closes. A dialog ends what was said before, and
+        knows the newest moment when it is laid out."""
         if isinstance(screen, KeyedScreen):
             self._message = None
+            self._show_dialog(screen)
         self.push_screen(screen, self._on_closed)
         self.call_after_refresh(self.redraw)
 
@@ -352,9 +356,6 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if self._hangup is not None:
             self._hangup.check()
         self.redraw()
-
-    def _hang_up(self, status: int) -> None:
-        self.exit(return_code=status)
 
     def _settle_in(self) -> None:
         """After the first frame: the logs, and what was to wait for it."""

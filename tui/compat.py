@@ -52,6 +52,11 @@ class SteadyApp(App[None]):
 
     _is_frame_owed = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        # Nothing here uses them, and each screen would be given both when it opens.
+        self._disable_tooltips = self._disable_notifications = True
+
     def get_driver_class(self) -> type[Driver]:
         chosen = super().get_driver_class()
         return SteadyDriver if chosen is LinuxDriver else chosen

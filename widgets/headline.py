@@ -14,9 +14,11 @@ class Headline(LineWidget):
     Headline { dock: top; width: 1fr; height: 2; background: $surface; }
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self, view: HeadlineView | None = None, *, id: str | None = None, classes: str | None = None
+    ) -> None:
         super().__init__(id=id, classes=classes)
-        self._view: HeadlineView | None = None
+        self._view = view
         self._band: tuple[Spans, ...] = ()
 
     def show(self, view: HeadlineView) -> None:

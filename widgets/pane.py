@@ -7,9 +7,11 @@ from typing import Final, Self
 from textual.containers import Container
 from textual.content import Content
 from textual.geometry import Region
+from textual.strip import Strip
 from textual.widget import Widget
 
 from backends.model.safetext import NO_TEXT, SafeText
+from widgets.alike import repeated
 from widgets.cells import as_ascii, tame, width_of
 from widgets.glyphs import is_ascii
 
@@ -64,6 +66,10 @@ class Pane(Container):
             edges = self._frame() if self._edge is None else (self._edge,)
             regions = tuple(edge.translate((-gutter.left, -gutter.top)) for edge in edges)
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """As the toolkit's; between the edges there is only the frame on both sides."""
+        return repeated(super().render_lines, crop, range(1, self.outer_size.height - 1))
 
     def _frame(self) -> tuple[Region, ...]:
         """All that a pane paints itself: what lies within belongs to its children."""

@@ -131,8 +131,8 @@ class Room:
             client.restart(f"{GENERATIONS[self.generation].prefix}{bot}")
 
     def begin_anew(self) -> None:
-        """Every bot trades, with no fault and no switch set, once a halt that was proved before is at its end:
-        its last rungs stop containers."""
+        """Every bot trades, with no fault and no switch set, once the halt before is at its end: also when it
+        is proved its last rungs stop containers."""
         self.run("secrets-check", is_dry=True)
         for name in FAULTS[self.generation]:
             self.switch(name, is_on=False)

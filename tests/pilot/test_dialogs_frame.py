@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from msgspec.structs import replace
+from textual.geometry import Size
 
 from backends.model.procedure import Verdict
 from tests.pilot import scenes, world
 from tests.pilot.rooms import make_room, opened
-from tui.dialogs.procedure_dialog import Stage
+from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
 from tui.screens.main import MainScreen
+from widgets.text_panel import TextPanel
 
 
 async def test_thirty_seconds_without_a_key_close_it_and_the_journal_knows() -> None:
@@ -77,3 +82,25 @@ async def test_a_large_terminal_is_used_for_the_whole_text() -> None:
         assert "command 30" in room.text()
         assert command in room.text()
         assert room.dialog.query_one("#box").size.width == 138
+
+
+async def test_the_first_frame_of_a_dialog_has_everything_in_it() -> None:
+    app = make_room()
+    async with opened(app, (120, 40)) as room:
+        laid_out: list[tuple[Size, ...]] = []
+        reflow = ProcedureDialog._refresh_layout
+
+        def watched(screen: ProcedureDialog, *size: Any, **options: Any) -> None:
+            reflow(screen, *size, **options)
+            if screen.is_attached:
+                texts.append(room.text())
+                laid_out.append(tuple(panel.size for panel in screen.query(TextPanel)))
+
+        texts: list[str] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ProcedureDialog, "_refresh_layout", watched)
+            await room.open_dialog()
+        assert texts[0].splitlines()[:-3] == room.text().splitlines()[:-3]
+        assert "TRADING" in texts[0].splitlines()[0]
+        assert "Know that" in texts[0]
+        assert set(laid_out) == {laid_out[0]}

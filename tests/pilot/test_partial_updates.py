@@ -9,14 +9,18 @@ import pyte
 import pytest
 from rich.segment import Segment
 from textual._compositor import ChopsUpdate, CompositorUpdate
+from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
+from textual.widget import Widget
 
 from tests.pilot import scenes
 from tests.pilot.fake_engine import FakeEngine
 from tests.pilot.rooms import make_room, opened
 from tui.app import ControlRoom
 from tui.compat import TightUpdate
+from widgets.alike import Background
+from widgets.pane import Pane
 from widgets.strip_change import changed_cells
 
 KEYS = ("tab", "1", "2", "3", "4", "down", "up", "end", "z", "space", "l", "w", "c", "f9", "escape", "d",
@@ -84,3 +88,18 @@ def test_only_what_differs_is_named() -> None:
     assert changed_cells(wide, other) == (0, 6)
     assert changed_cells(line(("aaa", "a")), line(("aab", "a"))) == (2, 3)
     assert changed_cells(line(("aa", "a"), ("a", "b")), line(("aaa", "a"))) == (2, 3)
+
+
+@pytest.mark.parametrize("key", [None, "f9"], ids=["main", "dialog"])
+async def test_lines_that_are_alike_are_those_of_the_toolkit(key: str | None) -> None:
+    async with opened(make_room("fresh"), (120, 34)) as room:
+        if key is not None:
+            await room.press(key)
+        screen = room.app.screen
+        found = [screen, *screen.query(Background), *screen.query(Pane)]
+        assert len(found) > 1
+        for widget in found:
+            size = widget.outer_size
+            for crop in (size.region, Region(1, 2, size.width - 3, size.height - 3)):
+                ours, theirs = widget.render_lines(crop), Widget.render_lines(widget, crop)
+                assert [list(strip) for strip in ours] == [list(strip) for strip in theirs], (widget, crop)

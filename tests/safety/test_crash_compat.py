@@ -94,6 +94,13 @@ async def test_the_styles_are_read_once_before_there_is_a_screen(monkeypatch: py
         assert app.styles.background == Color.parse(app.theme_variables["background"])
 
 
+async def test_no_screen_is_given_what_nothing_here_uses() -> None:
+    app = SteadyApp()
+    as_it_is = {"tooltips": not app._disable_tooltips, "notifications": not app._disable_notifications}
+    async with app.run_test(**as_it_is):
+        assert not app.screen.query("Tooltip, ToastRack")
+
+
 def test_a_widget_tells_its_screen_what_is_to_be_painted_when_it_is_idle() -> None:
     assert "self._check_refresh()" in inspect.getsource(Widget._on_idle)
     assert "screen.post_message(messages.Update(self))" in inspect.getsource(Widget._check_refresh)

@@ -13,7 +13,6 @@ from typing import ClassVar, Final
 
 from textual import events
 from textual.app import ComposeResult
-from textual.widget import Widget
 
 from backends.model.clock import Instant
 from backends.model.procedure import Procedure, RiskClass, Run
@@ -138,19 +137,18 @@ class ProcedureDialog(KeyedScreen):
         return self._arming.left(self._moment.now)
 
     def compose(self) -> ComposeResult:
-        it = self._moment
-        title = f"{it.board.environment.value} · {self.procedure.title} · {it.stack.id}"
-        yield Headline(id="headline")
-        parts: list[Widget] = [TextPanel(id="text"), _still("form"), _still("prompt")]
-        yield Pane(SafeText(title), *parts, subtitle=self._drilled, id="box")
-
-    def on_mount(self) -> None:
-        self.show(self._moment, self._headline)
+        """With everything in it already: what comes in later costs a second layout and a second frame."""
+        self._classify()
+        form, text = self._body()
+        title = f"{self._moment.board.environment.value} · {self.procedure.title} · {self.stack_id}"
+        typed, prompt = _still("form", form), _still("prompt", [self._prompt()])
+        typed.display = bool(form)
+        yield Headline(self._headline, id="headline")
+        yield Pane(
+            SafeText(title), TextPanel(text, id="text"), typed, prompt, subtitle=self._drilled, id="box"
+        )
 
     def on_resize(self) -> None:
-        width, height = self.app.size
-        self.set_class(width < _LEAST[0] or height < _LEAST[1], "-small")
-        self.set_class(height < _ROOMY, "-low")
         self.show(self._moment, self._headline)
 
     def show(self, moment: Moment, headline: HeadlineView | None) -> None:
@@ -173,7 +171,6 @@ class ProcedureDialog(KeyedScreen):
             return
         if headline is not None:
             self.query_one(Headline).show(headline)
-        self.set_class(self.stage is Stage.NOT_PROVED, "-failed")
         self.redraw()
 
     def _attached(self, moment: Moment) -> Run | None:
@@ -188,11 +185,11 @@ class ProcedureDialog(KeyedScreen):
         """Draw what is known already, after a key."""
         if not self.stands:
             return
-        width, height = self._room()
-        form = self.form_lines(width) if self.stage is Stage.QUESTION else []
+        self._classify()
+        form, text = self._body()
         self.query_one("#form").display = bool(form)
         self.query_one("#form", TextPanel).show(form)
-        self.query_one("#text", TextPanel).show(self._lines(width, max(1, height - len(form))))
+        self.query_one("#text", TextPanel).show(text)
         self.show_prompt()
 
     def pressed_again(self) -> None:
@@ -300,6 +297,19 @@ class ProcedureDialog(KeyedScreen):
         verdict = None if self._run is None else self._run.verdict
         return "no answer of the engine" if verdict is None else verdict.value
 
+    def _classify(self) -> None:
+        """The style by the terminal's size and by how the run ended."""
+        width, height = self.app.size
+        self.set_class(width < _LEAST[0] or height < _LEAST[1], "-small")
+        self.set_class(height < _ROOMY, "-low")
+        self.set_class(self.stage is Stage.NOT_PROVED, "-failed")
+
+    def _body(self) -> tuple[list[Spans], Sequence[Spans]]:
+        """What is typed, and the text above it."""
+        width, height = self._room()
+        form = self.form_lines(width) if self.stage is Stage.QUESTION else []
+        return form, self._lines(width, max(1, height - len(form)))
+
     def _room(self) -> tuple[int, int]:
         """Cells for text: what the terminal has, less header, frame and prompt."""
         width, height = self.app.size
@@ -332,6 +342,9 @@ class ProcedureDialog(KeyedScreen):
         if not self.stands:
             return
         self.set_class(bool(self._remark), "-remark")
+        self.query_one("#prompt", TextPanel).show([self._prompt()])
+
+    def _prompt(self) -> Spans:
         width = self._room()[0]
         said = (Span(SafeText(f" {self._remark}"), "state-warn"),) if self._remark else ()
         left = max(0, width - spans_width(said))
@@ -339,7 +352,7 @@ class ProcedureDialog(KeyedScreen):
         keys = self.question_prompt(self.idle_left(), left) if is_question else self._after_prompt(left)
         if (is_question or self._is_waiting) and not self.is_listening:
             keys = tuple(Span(span.text, "muted") for span in keys)
-        self.query_one("#prompt", TextPanel).show([(*keys, *said)])
+        return (*keys, *said)
 
     def _after_prompt(self, width: int) -> Spans:
         if self.stage is Stage.PROVED:
@@ -365,8 +378,8 @@ class ProcedureDialog(KeyedScreen):
         self._engine.record(event, self._moment.stack.id, self.procedure.id, detail)
 
 
-def _still(ident: str) -> TextPanel:
+def _still(ident: str, lines: Sequence[Spans]) -> TextPanel:
     """A panel the keyboard never goes to."""
-    panel = TextPanel(id=ident)
+    panel = TextPanel(lines, id=ident)
     panel.can_focus = False
     return panel

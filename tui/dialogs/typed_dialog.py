@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 from textual import events
+from textual.app import ComposeResult
 
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, RiskClass
@@ -39,12 +40,12 @@ class TypedDialog(ProcedureDialog):
     _said = ""
     """Why the last key had no effect, until the next one."""
 
-    def on_mount(self) -> None:
+    def compose(self) -> ComposeResult:
         stack, procedure = self._moment.stack, self.procedure
         self._form = Form(_entries(procedure, stack, self._params))
         if procedure.needs_approval and not stack.is_single_operator:
             self._second = SecondPerson(self._engine.approvals(), stack, procedure)
-        super().on_mount()
+        return super().compose()
 
     def takes(self, event: events.Key) -> bool:
         if not self.hears(event):

@@ -7,13 +7,15 @@ from textual.reactive import Reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
+from widgets.alike import Background
+
 
 def is_on_top(screen: Screen[None]) -> bool:
     """Whether it is the screen that keys go to."""
     return screen.app.screen is screen
 
 
-class CoveringScreen(ModalScreen[None]):
+class CoveringScreen(ModalScreen[None], Background):
     """Closes itself and never another screen; the focus is drawn by the widgets that have it.
 
     Textual closes whatever is on top. A key that was on its way to this screen while it was closed, or

@@ -20,6 +20,7 @@ from tui.moment import Moment
 from tui.presenters import alerts, containers, facts
 from tui.screens.hints import hints
 from tui.screens.logs import LogPane
+from widgets.alike import Background
 from widgets.band import LEAST_HEIGHT, LEAST_WIDTH, HeadlineView
 from widgets.footer import Footer
 from widgets.grid import Grid
@@ -36,7 +37,11 @@ TALL = 32
 """Cells from which there are two columns with the logs below; less is the compact layout."""
 
 
-class MainScreen(Screen[None]):
+class _Panes(Container, Background):
+    """The four of them."""
+
+
+class MainScreen(Screen[None], Background):
     """Draws a moment into its panes. It decides nothing and remembers only the view."""
 
     BINDINGS: ClassVar[list[BindingType]] = list(room_bindings())
@@ -61,7 +66,7 @@ class MainScreen(Screen[None]):
         notice = TextPanel(id="notice")
         notice.can_focus = False
         yield notice
-        yield Container(
+        yield _Panes(
             Pane(SafeText(""), Grid(containers.columns(), id="containers"), id="containers-pane"),
             Pane(SafeText(""), Grid(facts.columns(0), id="facts"), id="facts-pane"),
             Pane(SafeText(""), Grid(alerts.columns(), id="alerts"), id="alerts-pane"),
