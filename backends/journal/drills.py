@@ -20,6 +20,9 @@ DUE: Final = 31 * 86_400.0
 RECORDS: Final = "drills.jsonl"
 """The file in the state folder, one JSON object a line, oldest first."""
 
+PRACTICE: Final = "drills"
+"""What an alarm about a missing drill is about: nothing that runs."""
+
 _PROVED: Final = ("VERIFIED", "ALREADY")
 _TAIL: Final = 256 * 1024
 """Bytes of its end that are read."""
@@ -86,13 +89,13 @@ def overdue(title: str, procedure: str, rungs: list[int], since: Instant) -> Ala
     ways = ", ".join(map(str, rungs))
     return Alarm(
         f"undrilled-{procedure}",
-        Priority.LOW,
+        Priority.HIGH,
         SafeText(f"Not drilled for a month: {title}, way {ways}", 300),
         SafeText("no drill of it that was proved by this way is on record on this host"),
         SafeText("whether this way works is only found out when it is needed"),
         SafeText(f"Practise it: `controlroom drill {procedure}`; with `--fault` for the later ways."),
         since,
-        "drills",
+        PRACTICE,
     )
 
 

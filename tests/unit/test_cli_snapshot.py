@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backends.journal.drills import overdue
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import Board, SourceHealth
 from backends.model.clock import Instant
@@ -101,6 +102,7 @@ def board(state: TradingState = TradingState.TRADING, *, up: bool = True, **more
 ALARM = Alarm(
     "a", Priority.HIGH, SafeText("Drawdown 9 %"), SafeText("c"), SafeText("k"), SafeText("r"), THEN, "word"
 )
+UNDRILLED = overdue("Halt", "halt", [1], THEN)
 
 
 def found(rows: list[dict[str, Any]], **what: Any) -> dict[str, Any]:
@@ -153,9 +155,14 @@ def test_a_missing_service_is_critical_only_when_it_is_required() -> None:
         (board(TradingState.CONFLICT), ExitCode.CONFLICT),
         (board(up=False), ExitCode.PARTIAL),
         (board(alarms=(ALARM,)), ExitCode.PARTIAL),
+        (board(alarms=(UNDRILLED,)), ExitCode.VERIFIED),
+        (board(alarms=(UNDRILLED, ALARM)), ExitCode.PARTIAL),
     ],
-    ids=["trading", "halted", "unknown", "conflict", "a source is down", "an urgent alarm"],
-)
+    ids=[
+        "trading", "halted", "unknown", "conflict", "a source is down", "an urgent alarm",
+        "a drill is overdue", "a drill, and an urgent alarm",
+    ],
+)  # fmt: skip
 def test_the_exit_status_reflects_the_state(it: Board, code: ExitCode) -> None:
     assert exit_code(it) is code
 

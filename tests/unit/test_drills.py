@@ -44,6 +44,6 @@ def test_each_way_has_a_month(tmp_path: Path, records: list[dict[str, Any]], und
 
 def test_the_alarm_names_the_ways_and_what_to_do() -> None:
     alarm = overdue("Halt trading", "halt", [1, 2], NOW)
-    assert alarm.priority is Priority.LOW
+    assert alarm.priority is Priority.HIGH  # the middle one of three
     assert str(alarm.title) == "Not drilled for a month: Halt trading, way 1, 2"
     assert "controlroom drill halt" in alarm.response
