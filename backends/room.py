@@ -15,6 +15,7 @@ from backends.alarms.book import AlarmBook
 from backends.board.backoff import LONGEST
 from backends.board.first_look import FirstLook
 from backends.board.fresh import FreshReader
+from backends.board.ingest import Readings
 from backends.board.poll import FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
 from backends.checks.desk import CheckDesk
@@ -45,6 +46,7 @@ from backends.procedures.permit import Permit
 from backends.procedures.reassert import HaltKeeper
 from backends.procedures.restart import reconcile
 from backends.procedures.runner import Procedures
+from backends.procedures.unchanged import Unchanged
 from backends.supervision import Supervisor
 
 NEIGHBOURS = 0.5
@@ -101,7 +103,12 @@ class Room:
         self._drills = DrillBook(state_dir)
         book = _WithLatch(AlarmBook(stack, clock.now()), self._latch, self._keeper, self._undrilled)
         self._supervisor = supervisor
-        dated = Past(stack, Prompt(self._records), journal.host, boot_id()).dated
+        past = Past(stack, Prompt(self._records), journal.host, boot_id())
+        unchanged = Unchanged(stack, lambda: self.store.board.runs)
+
+        def dated(readings: Readings) -> Readings:
+            return unchanged.dated(past.dated(readings))
+
         self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed, dated)
         pause = PAUSE if _follows_one_engine(stack) else PATIENCE
         self.ring = LogRing(stack.logs, pause=pause, redact=redactor.text, clock=clock)

@@ -57,7 +57,7 @@ class FreshReader:
         dated: Callable[[Readings], Readings] = dict,
     ) -> None:
         """``deriver`` is who remembers readings already; without one only these looks are remembered.
-        ``dated`` adds to readings of times how long ago they certainly are."""
+        ``dated`` adds to readings how long ago or unchanged they certainly are."""
         self._stack = stack
         self._make = make
         self._make_services = make_services
@@ -188,7 +188,7 @@ class FreshReader:
     async def _look_at_service(self, key: str, within: float) -> Reading[Any]:
         return (await self._inspect(self._source_of(key), [key], within))[key]
 
-    async def _inspect(self, source: Source, keys: list[str], within: float) -> dict[str, Reading[Any]]:
+    async def _inspect(self, source: Source, keys: list[str], within: float) -> Readings:
         before = never([(key, source, source.every) for key in keys], self._clock.now())
         try:
             reader = await self._service_reader(source)
@@ -197,7 +197,8 @@ class FreshReader:
         except (SourceError, TimeoutError) as failure:
             return ingest_failure(keys, source, _why(failure, within), self._clock.now(), before)
         names = (key.removeprefix(SERVICE) for key in keys)
-        return ingest_services({name: found.get(name) for name in names}, source, self._clock.now(), before)
+        seen = {name: found.get(name) for name in names}
+        return self._dated(ingest_services(seen, source, self._clock.now(), before))
 
     async def _look_at_clock(self, key: str, within: float) -> Reading[Any]:
         source = self._stack.sources[key.removeprefix(CLOCK)]

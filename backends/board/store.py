@@ -47,7 +47,7 @@ class Store:
         changed: Callable[[], None],
         dated: Callable[[Readings], Readings] = dict,
     ) -> None:
-        """``dated`` adds to readings of times how long ago they certainly are."""
+        """``dated`` adds to readings how long ago or unchanged they certainly are."""
         self._stack = stack
         self._clock = clock
         self._alarms = alarms

@@ -26,7 +26,8 @@ class Condition(Struct, frozen=True):
     is_ok: bool = False
     """Its level must be ok or info; missing will do only where its stack file calls that ok."""
     is_missing: bool = False
-    """Its source must say: no such thing. Beside ``equals`` that will do as well."""
+    """Its source must say: no such thing. Beside ``equals``, ``min_age`` or ``unchanged_for`` that will do as
+    well."""
     at_most: float | None = None
     """The number, or the rows of a table; 0 for none at all."""
     at_least: float | None = None
@@ -35,6 +36,9 @@ class Condition(Struct, frozen=True):
     """Seconds since the answer's own timestamp, or since the time it says when it is a time."""
     min_age: float | None = None
     """Seconds a time must be past: how long trading must have been halted."""
+    unchanged_for: float | None = None
+    """Seconds it must have read the same, and no stop been ordered: how long trading must have been halted
+    where nothing says since when it is."""
     where: Mapping[str, str] = field(default_factory=dict)
     """For a table: only rows whose columns read this are counted by ``at_most`` and ``at_least``."""
 

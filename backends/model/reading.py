@@ -86,6 +86,9 @@ class Reading(Struct, Generic[T_co], frozen=True):
     past_at_least: float | None = None
     """For a time: seconds it certainly lay back when this was received, by a clock that nobody can set. None
     where nobody keeps that: then the host's clock decides."""
+    unchanged_at_least: float | None = None
+    """Seconds for which it had certainly read so when this was received, and no stop was ordered. None where
+    nobody watches that."""
     changed: Instant | None = None
     """When the answer (value or outcome) was first other than the one before; None for the first one."""
 

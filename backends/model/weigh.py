@@ -44,10 +44,17 @@ class Weighed(Struct, frozen=True):
     text: SafeText
     """What was read: ``reads ACTIVE``, ``not read yet``."""
     age: float | None = None
+    lacks: float | None = None
+    """Seconds until it holds, when it fails for want of time alone."""
 
     @property
     def holds(self) -> bool:
         return self.standing is Standing.HOLDS
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it holds, or will by waiting alone: nothing is wrong with it."""
+        return self.holds or self.lacks is not None
 
     @property
     def sentence(self) -> SafeText:
@@ -70,14 +77,23 @@ def weigh(condition: Condition, fact: Fact | None, reading: Reading[Any] | None,
         return Weighed(condition, Standing.UNKNOWN, SafeText(f"not readable{said}", 300), age)
     if age > reading.stale_after or age < 0:
         return Weighed(condition, Standing.STALE, SafeText(f"last read {age:.0f} s ago"), age)
-    if reading.outcome is Outcome.MISSING:
-        standing = Standing.HOLDS if _may_be_missing(condition, fact) else Standing.FAILS
-        return Weighed(condition, standing, SafeText("missing"), age)
-    if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
+    is_usable = reading.outcome is Outcome.MISSING or reading.quality(now) in (Quality.FRESH, Quality.AGEING)
+    if not is_usable:
         return Weighed(condition, Standing.STALE, SafeText("its own time is old or in the future"), age)
-    standing = Standing.HOLDS if _is_met(condition, fact, reading, now) else Standing.FAILS
-    text = _unwatched(condition, reading, now) or f"reads {_shown(condition, reading, now)}"
-    return Weighed(condition, standing, SafeText(text, 300), age)
+    return _answered(condition, fact, reading, now)
+
+
+def _answered(condition: Condition, fact: Fact | None, reading: Reading[Any], now: Instant) -> Weighed:
+    """For a fresh answer: a value, or that there is no such thing."""
+    age, is_missing = reading.age(now), reading.outcome is Outcome.MISSING
+    shown = "missing" if is_missing else f"reads {_shown(condition, reading, now)}"
+    if not (_may_be_missing(condition, fact) if is_missing else _is_so(condition, fact, reading, now)):
+        return Weighed(condition, Standing.FAILS, SafeText(shown, 300), age)
+    lacks = _lacks(condition, reading, now)
+    text = _unwatched(condition, reading, now) or f"{shown}{_watched(condition, reading)}"
+    if lacks == 0:
+        return Weighed(condition, Standing.HOLDS, SafeText(text, 300), age)
+    return Weighed(condition, Standing.FAILS, SafeText(text, 300), age, lacks)
 
 
 def word_of(value: Any) -> str:
@@ -119,21 +135,33 @@ def _may_be_missing(condition: Condition, fact: Fact | None) -> bool:
     return condition.is_missing or (is_ok_so and condition == only_ok)
 
 
-def _is_met(condition: Condition, fact: Fact | None, reading: Reading[Any], now: Instant) -> bool:
+def _is_so(condition: Condition, fact: Fact | None, reading: Reading[Any], now: Instant) -> bool:
+    """Whether it is met but for what needs time."""
     value = reading.value
     if condition.equals and word_of(value) not in condition.equals:
         return False
-    if (condition.is_missing and not condition.equals) or word_of(value) in condition.differs:
+    is_either = condition.equals or condition.min_age is not None or condition.unchanged_for is not None
+    if (condition.is_missing and not is_either) or word_of(value) in condition.differs:
         return False
     if condition.is_ok and _level(fact, reading, now) not in _GOOD:
         return False
     if not _is_within(condition, value):
         return False
     past = _past(fact, reading, now)
-    if condition.max_age is not None and (past is None or not 0 <= past <= condition.max_age):
-        return False
-    back = lies_back(reading, now)
-    return condition.min_age is None or (back is not None and back >= condition.min_age)
+    return condition.max_age is None or (past is not None and 0 <= past <= condition.max_age)
+
+
+def _lacks(condition: Condition, reading: Reading[Any], now: Instant) -> float | None:
+    """Seconds until its time is long enough past and it has stood for long enough; None when nobody knows."""
+    spans = list[tuple[float | None, float]]()
+    if condition.min_age is not None and reading.outcome is Outcome.OK:
+        spans.append((_lies_back(reading, now), condition.min_age))
+    if condition.unchanged_for is not None:
+        # What came since the last answer nobody has seen.
+        spans.append((reading.unchanged_at_least, condition.unchanged_for))
+    if any(span is None or span < 0 for span, _ in spans):
+        return None
+    return max((least - span for span, least in spans if span is not None and span < least), default=0)
 
 
 def _is_within(condition: Condition, value: Any) -> bool:
@@ -153,7 +181,7 @@ def _level(fact: Fact | None, reading: Reading[Any], now: Instant) -> Level:
     return judge(fact, reading, now) if fact is not None else Level.UNKNOWN
 
 
-def lies_back(reading: Reading[Any], now: Instant) -> float | None:
+def _lies_back(reading: Reading[Any], now: Instant) -> float | None:
     """Seconds the time it says lies back at the least: a clock that was set forward makes nothing older."""
     if not isinstance(reading.value, float):
         return None
@@ -171,7 +199,7 @@ def _past(fact: Fact | None, reading: Reading[Any], now: Instant) -> float | Non
 
 def _unwatched(condition: Condition, reading: Reading[Any], now: Instant) -> str:
     """Of a time that is past by the clock alone: for how long that is certain, and how long to wait."""
-    certain, least = lies_back(reading, now), condition.min_age
+    certain, least = _lies_back(reading, now), condition.min_age
     if certain is None or least is None or not isinstance(reading.value, float):
         return ""
     past = now.wall - reading.value
@@ -179,6 +207,18 @@ def _unwatched(condition: Condition, reading: Reading[Any], now: Instant) -> str
         return ""
     watched = f"this room has watched it for only {certain:.0f} of {least:.0f} s"
     return f"{watched}; its own time, {past:.0f} s ago, can be set: wait {math.ceil(least - certain)} s"
+
+
+def _watched(condition: Condition, reading: Reading[Any]) -> str:
+    """Of what must have stood for a while: for how long that was seen."""
+    seen, least = reading.unchanged_at_least, condition.unchanged_for
+    if least is None:
+        return ""
+    if seen is None:
+        return ", and nobody watches for how long"
+    if seen >= least:
+        return f", for {least:.0f} s and more"
+    return f", seen so by this room, and no stop since, for only {seen:.0f} of {least:.0f} s"
 
 
 def _shown(condition: Condition, reading: Reading[Any], now: Instant) -> str:

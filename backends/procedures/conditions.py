@@ -32,7 +32,10 @@ def needed(conditions: Iterable[Condition]) -> list[str]:
 
 
 class Holding:
-    """Since when all preconditions of each procedure have held without a break, as seen on boards."""
+    """Since when all preconditions of each procedure have held without a break, as seen on boards.
+
+    One that lacks nothing but time breaks nothing: how long a halt must last is counted beside this.
+    """
 
     def __init__(self) -> None:
         self._since: dict[str, Instant] = {}
@@ -44,7 +47,7 @@ class Holding:
         if last is not None and now.since(last) > GAP:
             self._since.pop(procedure, None)
         self._last[procedure] = now
-        if all(each.holds for each in weighed):
+        if all(each.is_well for each in weighed):
             self._since.setdefault(procedure, now)
         else:
             self._since.pop(procedure, None)

@@ -27,7 +27,7 @@ from backends.model.action import (
     SystemdVerb,
     Wait,
 )
-from backends.model.condition import Each, Param
+from backends.model.condition import Condition, Each, Param
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.stack import Source
 from backends.stacks import schema
@@ -36,6 +36,7 @@ from backends.stacks.build_check import build_condition
 from backends.stacks.docker_env import docker_env, is_here
 from backends.stacks.naming import words_of
 from backends.stacks.places import SERVER, one_server, with_addresses, with_folders, with_servers
+from backends.stacks.schema_check import RequireRow
 
 
 def build_procedure(item: schema.ProcedureSpec, sources: Mapping[str, Source]) -> Procedure:
@@ -55,7 +56,7 @@ def build_procedure(item: schema.ProcedureSpec, sources: Mapping[str, Source]) -
         not_done=item.not_done,
         section=item.section,
         runbook=tuple(item.runbook),
-        requires=tuple(build_condition(row, row.id, row.because) for row in item.require),
+        requires=tuple(map(_required, item.require)),
         held_for=item.held_for,
         params=tuple(_param(row) for row in item.param),
         challenge=item.challenge,
@@ -66,6 +67,10 @@ def build_procedure(item: schema.ProcedureSpec, sources: Mapping[str, Source]) -
         quiet=item.quiet,
         starts=tuple(item.starts),
     )
+
+
+def _required(row: RequireRow) -> Condition:
+    return replace(build_condition(row, row.id, row.because), unchanged_for=row.unchanged_for)
 
 
 def _param(row: schema.ParamRow) -> Param:

@@ -12,7 +12,7 @@ from backends.stacks.schema_check import ChecklistRow, CheckRow, Demand, Diagnos
 from backends.stacks.toml_lines import Place
 
 _COUNTED = ("int", "float", "count", "table")
-_DEMANDS = [key for key in Demand.__struct_fields__ if key not in ("fact", "where")]
+_NO_DEMANDS = ("fact", "where", "id", "because")
 
 
 def checks(spec: schema.StackFile) -> Iterator[Complaint]:
@@ -63,8 +63,8 @@ def _is_zone(name: str) -> bool:
 def demanded(spec: schema.StackFile, row: Demand) -> Iterator[Complaint]:
     """Everything that is wrong with a demand on a fact or a service; places are relative to it."""
     empty = Demand(fact=row.fact)
-    demands = [getattr(row, key) != getattr(empty, key) for key in _DEMANDS]
-    if not any(demands):
+    keys = [key for key in row.__struct_fields__ if key not in _NO_DEMANDS]
+    if all(getattr(row, key) == getattr(empty, key, None) for key in keys):
         yield (
             (),
             "expected a demand: equals, differs, ok, missing, zero, at_most, at_least, max_age or min_age",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import to_builtins
 from msgspec.structs import replace
@@ -23,6 +23,8 @@ from backends.stacks.toml_lines import Place
 
 _ANY = Param("", "").pattern
 """What a value must be when the stack file says nothing."""
+_Row = TypeVar("_Row", schema.ProofRow, RequireRow)
+
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
 _PERSON = 60.0
@@ -128,8 +130,9 @@ def _ladders(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
 def _asks(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
     facts = {fact.id: fact for fact in spec.fact}
     for number, row in enumerate(procedure.require):
-        for key, text in _require(spec, procedure, row):
-            yield ("require", number, *key), text
+        for chosen in _each_choice(procedure, row):
+            for key, text in _require(spec, procedure, chosen):
+                yield ("require", number, *key), text
         if procedure.held_for and row.fact in facts and facts[row.fact].on_demand:
             yield ("require", number, "fact"), f"held_for needs what is polled, and {row.fact!r} is not"
     yield from _params(facts, procedure)
@@ -166,8 +169,20 @@ def _params(facts: Mapping[str, schema.FactSpec], procedure: schema.ProcedureSpe
                 yield (*place, "one_of"), f"{value!r} does not match the pattern and could never be chosen"
 
 
+def _unwatched(spec: schema.StackFile, row: RequireRow) -> str:
+    """Why nobody could say for how long it has read the same."""
+    fact = next((fact for fact in spec.fact if fact.id == row.fact), None)
+    if "$" in row.fact:
+        return f"needs a fact that is known before, and {row.fact!r} depends on a choice that is not listed"
+    if fact is not None and (fact.on_demand or fact.derive is not None):
+        return f"needs what a source is polled for, and {row.fact!r} is not"
+    return f"needs a single value, but {row.fact!r} is a table" if fact and fact.type == "table" else ""
+
+
 def _require(spec: schema.StackFile, procedure: schema.ProcedureSpec, row: RequireRow) -> Iterator[Complaint]:
     yield from demanded(spec, row)
+    if row.unchanged_for is not None and (why := _unwatched(spec, row)):
+        yield ("unchanged_for",), why
     # What is chosen is known when preconditions are weighed; what else steps may name is not.
     chosen = {param.name for param in procedure.param}
     for key in ("fact", "because", "where"):
@@ -222,15 +237,15 @@ def _kept(procedure: schema.ProcedureSpec, at: int) -> Iterator[Complaint]:
             )
 
 
-def _each_choice(procedure: schema.ProcedureSpec, proof: schema.ProofRow) -> Iterator[schema.ProofRow]:
-    """The proof for every value of the parameter its fact names, when those are listed."""
+def _each_choice(procedure: schema.ProcedureSpec, row: _Row) -> Iterator[_Row]:
+    """The proof or demand for every value of the parameter its fact names, when those are listed."""
     listed = {param.name: param.one_of for param in procedure.param if param.one_of}
-    name = next((name for name in sorted(names_in(proof.fact)) if name in listed), None)
+    name = next((name for name in sorted(names_in(row.fact)) if name in listed), None)
     if name is None:
-        yield proof
+        yield row
         return
     for value in listed[name]:
-        yield replace(proof, fact=str(fill(proof.fact, {name: value})))
+        yield replace(row, fact=str(fill(row.fact, {name: value})))
 
 
 def _action(

@@ -32,6 +32,8 @@ class RequireRow(Demand, kw_only=True):
 
     id: Id
     because: Text
+    unchanged_for: Annotated[float, Meta(gt=0)] | None = None
+    """Seconds it must have read the same, and no stop been ordered, as this room has seen."""
 
 
 class CheckRow(Strict):

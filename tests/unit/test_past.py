@@ -199,3 +199,13 @@ def test_a_journal_is_no_witness_until_it_can_be_read(fake_clock: FakeClock, fau
 def test_a_time_of_which_no_procedure_demands_it_is_left_as_it_is(fake_clock: FakeClock) -> None:
     other = ok("other.at", fake_clock.now().wall - 1000.0, fake_clock.now())
     assert Past(SPEC, list, KIM.host, "b1").dated({"other.at": other}) == {"other.at": other}
+
+
+def test_what_never_happened_is_no_young_halt_where_the_file_allows_that_it_is_missing(room: Room) -> None:
+    either = replace(LONG, is_missing=True)
+    now = room.clock.now()
+    assert weigh(either, AT, missing(AT.id, now), now).holds
+    assert not weigh(LONG, AT, missing(AT.id, now), now).holds
+    assert weigh(either, AT, room.read(now.wall), now).lacks == 60.0
+    room.clock.advance(60.0)
+    assert weigh(either, AT, room.read(now.wall), room.clock.now()).holds

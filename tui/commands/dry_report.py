@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from msgspec import Struct
@@ -39,7 +39,7 @@ class DryReport(Struct, frozen=True):
 
     @property
     def blockers(self) -> list[str]:
-        return objections(self.run)
+        return objections(self.run, self.weighed)
 
     def text(self) -> str:
         """Every line begins with DRY RUN."""
@@ -84,8 +84,10 @@ class DryReport(Struct, frozen=True):
             why = "" if weighed.holds else f"; {weighed.condition.because}"
             name = self._label(weighed.condition.fact)
             yield f"  {weighed.standing.value:<8}{name} {weighed.text}{_old(weighed.age)}{why}"
-        if procedure.held_for > 0:
-            yield f"  A real run first observes for {procedure.held_for:.0f} s that all of them hold."
+        lacking = (each.lacks or 0.0 for each in self.weighed if is_soon(each))
+        observed = max(procedure.held_for, *lacking, 0.0)
+        if observed > 0:
+            yield f"  A real run first observes for {observed:.0f} s that all of them hold."
         yield f"Steps, {len(run.steps)}"
         for number, step in enumerate(run.steps, 1):
             receipt = "" if step.receipt is None else f": {step.receipt.text}"
@@ -148,9 +150,15 @@ class DryReport(Struct, frozen=True):
         }
 
 
-def objections(run: Run) -> list[str]:
-    """Why it would be refused, but for the time it must have been observed: a real run waits for that."""
-    return [str(each) for each in run.blockers if not each.startswith(HELD)]
+def objections(run: Run, weighed: Iterable[Weighed]) -> list[str]:
+    """Why it would be refused, but for the time that must pass or be observed: a real run waits for that."""
+    waited = tuple(each.condition.because for each in weighed if not each.holds and is_soon(each))
+    return [str(each) for each in run.blockers if not each.startswith((HELD, *waited))]
+
+
+def is_soon(each: Weighed) -> bool:
+    """Whether it holds, or will by waiting no longer than a plan is good for."""
+    return each.is_well and (each.lacks or 0.0) <= VALID
 
 
 def _old(age: float | None) -> str:

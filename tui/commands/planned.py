@@ -21,7 +21,7 @@ from backends.model.stack import Stack
 from backends.model.weigh import Weighed, weigh, word_of
 from backends.procedures.conditions import Holding, filled
 from backends.procedures.confirm import PLANNED, phrase_of, typed_wrong
-from tui.commands.dry_report import DryReport, objections
+from tui.commands.dry_report import DryReport, is_soon, objections
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.progress import conclude, follow, say
 from tui.commands.run_options import RunOptions, params_of
@@ -53,11 +53,12 @@ def dry_run(config: Config, stack: Stack, procedure: Procedure, options: RunOpti
         if run is None or run.verdict is not Verdict.DRY_RUN:
             conclude(run, procedure, stack, ASKED, as_json=options.as_json)
             return of_run(run, engine.mode)
+        weighed = _weighed(engine, stack, procedure, params)
         report = DryReport(
             stack, procedure, run, engine.board(stack.id), engine.clock.now(),
-            weighed=_weighed(engine, stack, procedure, params),
+            weighed=weighed,
             phrase=phrase_of(procedure, stack, params),
-            approval=None if objections(run) else _ask(engine, stack, procedure, intent, run),
+            approval=None if objections(run, weighed) else _ask(engine, stack, procedure, intent, run),
         )  # fmt: skip
     finally:
         engine.stop(grace=0.0)
@@ -212,23 +213,23 @@ def hold(
     leave: threading.Event,
     tell: Callable[[str], None],
 ) -> None:
-    """Observe until the preconditions have held as long as demanded; at once when one does not hold."""
-    if procedure.held_for <= 0:
-        return
-    holding, until = Holding(), procedure.held_for + MARGIN
-    tell(f"Observing for {until:.0f} s that everything stays well; Ctrl+C leaves, nothing was sent.")
-    told = time.monotonic()
+    """Observe until the preconditions have held, and stood, as long as demanded; at once when waiting alone
+    does not help."""
+    until = procedure.held_for + MARGIN if procedure.held_for > 0 else 0.0
+    holding, told = Holding(), float("-inf")
     while not leave.is_set():
         weighed, now = _weighed(engine, stack, procedure, params), engine.clock.now()
         holding.note(procedure.id, weighed, now)
-        if not all(each.holds for each in weighed):
+        lacks = max((each.lacks or 0.0 for each in weighed), default=0.0)
+        left = max(until - holding.held(procedure.id, now), lacks)
+        if left <= 0 or not all(map(is_soon, weighed)):
             return
-        held = holding.held(procedure.id, now)
-        if held >= until:
-            return
-        if time.monotonic() - told >= 5.0:
+        if told == float("-inf"):
+            tell(f"Observing for {left:.0f} s that everything stays well; Ctrl+C leaves, nothing was sent.")
             told = time.monotonic()
-            tell(f"  waiting: all {len(weighed)} preconditions well for {held:.0f} of {until:.0f} s")
+        elif time.monotonic() - told >= 5.0:
+            told = time.monotonic()
+            tell(f"  waiting: {left:.0f} s to go, all {len(weighed)} preconditions well")
         leave.wait(0.5)
 
 

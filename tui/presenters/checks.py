@@ -13,7 +13,7 @@ from backends.model.clock import Instant
 from backends.model.procedure import Procedure
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.model.weigh import Standing, Weighed, lies_back, weigh
+from backends.model.weigh import Standing, Weighed, weigh
 from backends.procedures.conditions import filled
 from tui.presenters import words
 from tui.presenters.block import block, flow
@@ -110,7 +110,7 @@ def check_sections(
 
 
 def _failing(each: Weighed, board: Board, now: Instant, width: int) -> list[Spans]:
-    wait = _wait(each, board, now)
+    wait = "" if each.lacks is None else f", {math.ceil(each.lacks)} s to go"
     text = f"{_WORDS[each.standing]}{wait}: {each.sentence}, {_age(each, board, now)}"
     return block("", text, width, _ROLES[each.standing])
 
@@ -124,16 +124,6 @@ def _item(each: Weighed, stack: Stack, board: Board, now: Instant) -> Spans:
 def _age(each: Weighed, board: Board, now: Instant) -> str:
     """How good the answer is that it rests on: ``<2s``, ``STALE 12s``, ``NEVER read``."""
     return words.outcome(board.readings.get(each.condition.fact), now)
-
-
-def _wait(each: Weighed, board: Board, now: Instant) -> str:
-    """For what only needs time: how much."""
-    least = each.condition.min_age
-    reading = board.readings.get(each.condition.fact)
-    if least is None or each.standing is not Standing.FAILS or reading is None:
-        return ""
-    past = lies_back(reading, now)
-    return "" if past is None or past < 0 else f", {math.ceil(max(0.0, least - past))} s to go"
 
 
 def _left(checks: Checks) -> str:
