@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from textual import events
+from textual.widgets import Input
 
 from backends.engine import Mode
 from backends.model.procedure import StepState, Verdict
@@ -162,6 +163,8 @@ async def test_the_emergency_key_does_not_depend_on_the_focus() -> None:
         field._detach()  # as a widget is for a moment while it is being removed
         await burst(room, "f9")
         assert room.dialog.stage is Stage.QUESTION
+        assert isinstance(field, Input)
+        assert not field.cursor_blink, "it asks for its screen twice a second, and now there is none"
         assert parent is not None
         field._attach(parent)
 

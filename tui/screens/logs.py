@@ -12,6 +12,7 @@ from backends.model.port import LogMatches, LogSource
 from backends.model.safetext import SafeText
 from widgets.log_view import LogView
 from widgets.pane import Pane
+from widgets.typed_line import typed_line
 
 if TYPE_CHECKING:
     from textual.widgets import Input
@@ -76,13 +77,10 @@ class LogPane(Pane):
 
     async def ask(self) -> None:
         """Open the line in which a filter is typed."""
-        # Imported here: the widget costs more than the pane and most sessions never filter.
-        from textual.widgets import Input  # noqa: PLC0415
-
-        if self.query(Input):
-            self.query_one(Input).focus()
+        if lines := self.query("#filter"):
+            lines.first().focus()
             return
-        line = Input(self._text, placeholder="text to look for; !text for lines without it", id="filter")
+        line = typed_line(self._text, "text to look for; !text for lines without it", "filter")
         await self.mount(line)
         line.focus()
 

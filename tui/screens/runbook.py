@@ -14,6 +14,7 @@ from tui.presenters.runbook import Runbook, marked
 from tui.screens.overlay import Overlay
 from widgets.pane import Pane
 from widgets.text_panel import TextPanel
+from widgets.typed_line import typed_line
 
 if TYPE_CHECKING:
     from textual.widgets import Input
@@ -55,12 +56,9 @@ class RunbookScreen(Overlay):
             self._text.go_to(line)
 
     async def action_ask(self) -> None:
-        # Imported here: the widget costs more than the screen and is seldom wanted.
-        from textual.widgets import Input  # noqa: PLC0415
-
-        if not self.query(Input):
-            await self.query_one(Pane).mount(Input(self._wanted, placeholder="text to look for", id="search"))
-        self.query_one(Input).focus()
+        if not self.query("#search"):
+            await self.query_one(Pane).mount(typed_line(self._wanted, "text to look for", "search"))
+        self.query_one("#search").focus()
 
     def action_find(self) -> None:
         """Go to the next line that holds the text; to the first one again after the last."""
