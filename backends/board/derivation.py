@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,8 @@ from backends.model.stack import Stack
 
 Readings = Mapping[str, Reading[Any]]
 
+_NUMBER: Final = re.compile(r"\d{9,10}(\.\d+)?")
+"""Seconds since the epoch, of any time since 1973."""
 SLACK: Final = 0.05
 """Part of a window that may be lacking: polls are never exactly as far apart as they were asked for."""
 
@@ -247,6 +250,9 @@ def _place(column: str, table: Any) -> list[int]:
 
 
 def _epoch(cell: str) -> float:
+    """Of a date that says its zone, or of a number that is one already."""
+    if _NUMBER.fullmatch(cell):
+        return float(cell)
     try:
         at = datetime.fromisoformat(cell)
     except ValueError:

@@ -41,6 +41,7 @@ class HostFactReader:
             "ports": lambda _: _rows(listeners(self._table)),
             "process": self._processes,
             "env_is": self._env_is,
+            "env_has": self._env_has,
             "interfaces": self._interfaces,
             "net_errors": self._net_errors,
         }
@@ -123,9 +124,18 @@ class HostFactReader:
 
     def _env_is(self, query: HostQuery) -> bool | None:
         """Whether any process has the variable so; only the comparison leaves here."""
-        found = self._holding(query.target)
         wanted = f"{query.name}={query.value}".encode()
-        told = [wanted in pairs for pairs in map(self._environ, found) if pairs is not None]
+        return self._in_any(query, lambda pair: pair == wanted)
+
+    def _env_has(self, query: HostQuery) -> bool | None:
+        """Whether any process has the variable, with anything in it; what that is stays where it is."""
+        wanted = f"{query.name}=".encode()
+        return self._in_any(query, lambda pair: pair.startswith(wanted) and pair != wanted)
+
+    def _in_any(self, query: HostQuery, is_it: Callable[[bytes], bool]) -> bool | None:
+        """None where no process may be asked."""
+        found = map(self._environ, self._holding(query.target))
+        told = [any(map(is_it, pairs)) for pairs in found if pairs is not None]
         return any(told) if told else None
 
     def _environ(self, process: Process) -> list[bytes] | None:

@@ -47,7 +47,7 @@ def build_procedure(item: schema.ProcedureSpec, sources: Mapping[str, Source]) -
         risk=RiskClass(item.risk),
         summary=item.summary,
         will_not=tuple(item.will_not),
-        fallback=with_addresses(item.fallback, sources),
+        fallback=with_addresses(with_folders(item.fallback, sources), sources),
         steps=tuple(_step(step, sources) for step in item.step),
         shows=tuple(item.shows),
         reversible_by=item.reversible_by,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from backends.model.query import (
     CsvWindow,
     Derivation,
@@ -17,11 +19,13 @@ from backends.model.query import (
     SqlQuery,
     SystemdQuery,
 )
+from backends.model.stack import Source
 from backends.stacks import schema, schema_read
+from backends.stacks.places import with_folders
 
 
-def build_query(item: schema.FactSpec) -> Query:
-    """The query of a fact that was checked: exactly one kind is asked."""
+def build_query(item: schema.FactSpec, sources: Mapping[str, Source]) -> Query:
+    """The query of a fact that was checked: exactly one kind is asked. ``sources`` as they are in use."""
     if item.redis is not None:
         read = item.redis
         name = next(name for name in schema_read.REDIS_OPERATIONS if getattr(read, name) is not None)
@@ -34,16 +38,16 @@ def build_query(item: schema.FactSpec) -> Query:
         return SqlQuery(item.sql.strip().removesuffix(";"), item.limit)
     if item.login is not None:
         return LoginQuery(item.login)
-    return _local(item) if item.docker is None else _docker(item.docker)
+    return _local(item, sources) if item.docker is None else _docker(item.docker)
 
 
-def _local(item: schema.FactSpec) -> Query:
+def _local(item: schema.FactSpec, sources: Mapping[str, Source]) -> Query:
     if item.systemd is not None:
         return SystemdQuery(item.systemd.unit, item.systemd.show, item.systemd.log)
     if item.file is not None:
         return _file(item.file)
     if item.host is not None:
-        return HostQuery(item.host.what, item.host.target, item.host.name, item.host.value)
+        return _host(item.host, sources)
     if item.prom is not None:
         return PrometheusQuery(item.prom.what, item.prom.query, item.prom.minutes, item.prom.agg)
     if item.loki is not None:
@@ -51,6 +55,10 @@ def _local(item: schema.FactSpec) -> Query:
     if item.derive is not None:
         return Derivation(item.derive.op, tuple(item.derive.of), item.derive.over, item.derive.column or "")
     raise ValueError(f"fact {item.id} asks nothing")
+
+
+def _host(read: schema_read.HostRead, sources: Mapping[str, Source]) -> HostQuery:
+    return HostQuery(read.what, with_folders(read.target, sources), read.name, read.value)
 
 
 def _file(read: schema_read.FileRead) -> FileQuery:

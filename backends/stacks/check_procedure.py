@@ -17,7 +17,7 @@ from backends.stacks import schema_do as do
 from backends.stacks.check_check import demanded, named_fact
 from backends.stacks.check_command import command, places
 from backends.stacks.naming import Complaint, known, not_said_by, path_objection, source_of, word, words_of
-from backends.stacks.places import ADDRESS, FOLDER
+from backends.stacks.places import FOLDER
 from backends.stacks.schema_check import RequireRow
 from backends.stacks.toml_lines import Place
 
@@ -65,9 +65,7 @@ def _whole(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[
         yield (), "expected at least one [[procedure.step]]"
     if procedure.risk != "routine" and not procedure.fallback.strip():
         yield (), "fallback is missing; expected what to do by hand when this cannot be proved"
-    for name in ADDRESS.findall(procedure.fallback):
-        if why := known(name, spec.source, "source"):
-            yield ("fallback",), why
+    yield from places(spec, "fallback", procedure.fallback)
     if procedure.risk == "stop" and not procedure.will_not:
         yield (), "will_not is missing; expected what a stop leaves as it is"
     for name in procedure.starts:

@@ -8,6 +8,7 @@ from typing import Final
 
 from backends.stacks import schema, schema_read
 from backends.stacks.naming import Complaint, known, path_objection, source_of
+from backends.stacks.places import FOLDER
 from backends.stacks.statement import objection
 
 _BOUNDED: Final = ("lrange", "zrange", "zrevrange", "xrevrange", "xlatest")
@@ -37,7 +38,7 @@ _OF_A_SERVICE: Final = (
     "restarts",
     "log",
 )
-_OF_A_TARGET: Final = ("disk", "port", "process", "env_is", "tcp", "dns")
+_OF_A_TARGET: Final = ("disk", "port", "process", "env_is", "env_has", "tcp", "dns")
 _OPERANDS: Final = {"rate": 1, "age": 1, "ratio": 2, "before": 2}
 _OF_TABLES: Final = ("without", "before")
 _MADE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -61,6 +62,9 @@ def query(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint]:
         yield from _derive(spec, fact)
     elif why := source_of(spec, fact.source, *_KINDS[kind]):
         yield ("source",), why
+    for name in FOLDER.findall(fact.host.target if fact.host is not None else ""):
+        if why := source_of(spec, name, "files"):
+            yield ("host", "target"), why
     rule = _RULES.get(kind)
     if rule is not None:
         yield from ((key if key[:1] == ("pick",) else (kind, *key), text) for key, text in rule(fact))
@@ -157,6 +161,8 @@ def _host(fact: schema.FactSpec) -> Iterator[Complaint]:
     read = fact.host or schema_read.HostRead(what="load")
     if (read.what in _OF_A_TARGET) != bool(read.target):
         yield (), f"target goes with {', '.join(_OF_A_TARGET)}, and they need it"
+    if read.what == "env_has" and (not read.name or read.value):
+        yield (), "env_has needs a name, and takes no value"
     yield from _variable(read.what, read.name, read.value)
 
 

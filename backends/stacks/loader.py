@@ -94,7 +94,7 @@ class Described(Struct, frozen=True):
             environment=environment or Environment[spec.stack.environment.upper()],
             sources=dict(sources) | self._own(),
             services=tuple(_service(item) for item in spec.service),
-            facts={item.id: _fact(item) for item in spec.fact},
+            facts={item.id: _fact(item, sources) for item in spec.fact},
             gates=tuple(_gate(item) for item in spec.trading.gate),
             echoes=tuple(EchoSpec(item.gate, item.fact, item.label) for item in spec.trading.echo),
             alarms=tuple(_alarm(item) for item in spec.alarm),
@@ -159,7 +159,7 @@ def _service(item: schema.ServiceSpec) -> ServiceSpec:
     )
 
 
-def _fact(item: schema.FactSpec) -> Fact:
+def _fact(item: schema.FactSpec, sources: Mapping[str, Source]) -> Fact:
     words = {
         word(raw): Level(level) for level in ("ok", "info", "warn", "crit") for raw in getattr(item, level)
     }
@@ -168,7 +168,7 @@ def _fact(item: schema.FactSpec) -> Fact:
         label=item.label,
         group=item.group,
         source=item.source or ROOM,
-        query=build_query(item),
+        query=build_query(item, sources),
         type=ValueType(item.type),
         pick=item.pick,
         unit=item.unit,

@@ -110,6 +110,7 @@ class HostRead(Strict):
         "ports",
         "process",
         "env_is",
+        "env_has",
         "tcp",
         "dns",
         "interfaces",

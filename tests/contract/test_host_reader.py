@@ -45,7 +45,7 @@ def trader() -> Iterator[int]:
     code = "import sys; print(1, flush=True); sys.stdin.read()"
     program = subprocess.Popen(
         [sys.executable, "-c", code, TRADER, "--api-key=canary-4711", "--password", "canary-4712"],
-        env={"DRY_RUN": "0"},
+        env={"DRY_RUN": "0", "EMPTY": ""},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -98,9 +98,19 @@ async def test_a_process_is_found_by_its_command_line_and_its_secrets_stay_with_
     assert await value("env_is", BOOL, target=TRADER, name="DRY_RUN", value="1") is False
 
 
+@pytest.mark.parametrize(("name", "is_set"), [("DRY_RUN", True), ("DRY", False), ("EMPTY", False)])
+async def test_that_a_variable_is_set_is_told_without_its_value(
+    trader: int,
+    name: str,
+    is_set: bool,
+) -> None:
+    assert await value("env_has", BOOL, target=TRADER, name=name) is is_set
+
+
 async def test_no_process_is_a_count_of_zero_and_has_no_environment() -> None:
     assert await value("process", COUNT, target=f"{TRADER}-not-there") == 0
     assert await read("env_is", BOOL, target=f"{TRADER}-not-there", name="X", value="1") == Absent()
+    assert await read("env_has", BOOL, target=f"{TRADER}-not-there", name="X") == Absent()
 
 
 async def test_names_are_looked_up_and_an_unknown_one_is_missing_or_says_why() -> None:

@@ -204,6 +204,7 @@ def test_faults_of_the_feeds_raise_their_own_alarms_and_are_diagnosed(room: Room
         ("degraded", "zscores-wiped"),
         ("lag", "binance-lag"),
         ("thin-books", "p1-active"),
+        ("wide-spread", "p1-active"),
     ],
 )
 def test_what_goes_wrong_raises_its_alarm_until_it_is_over(room: Room, fault: str, alarm: str) -> None:
@@ -279,3 +280,25 @@ def test_feeds_that_fall_silent_end_the_workers_again_and_again_behind_green_con
     finally:
         switch(room.world, "feeds-silent", is_on=False)
     wait_until(lambda: store.pubsub_numsub("updates:metrics")[0][1] == 1, 30, "the detector's return")
+
+
+@pytest.mark.parametrize(
+    ("fault", "source", "fact"),
+    [
+        ("redis-hang", "redis", "binance.ttl"),
+        ("redis-refuse", "redis", "detector.subscribed"),
+        ("database-down", "postgres", "metrics.age"),
+    ],
+)
+def test_a_store_that_does_not_answer_leaves_nothing_that_looks_well(
+    room: Room, fault: str, source: str, fact: str
+) -> None:
+    wait_until(lambda: room.level(fact) is Level.OK, 30, "all to be well")
+    switch(room.world, fault, is_on=True)
+    try:
+        wait_until(lambda: room.engine.board(STACK).sources[source].is_up is False, 20, "the loss of it")
+        wait_until(lambda: room.level(fact) is not Level.OK, 20, "the value to be no longer well")
+        assert room.answer("pipeline") is not Answer.YES
+    finally:
+        switch(room.world, fault, is_on=False)
+    wait_until(lambda: room.level(fact) is Level.OK, 30, "its return")

@@ -21,6 +21,7 @@ from backends.engine import Engine, Mode
 from backends.journal.identity import identify
 from backends.model.board import Board
 from backends.model.clock import Instant
+from backends.model.examination import Answer
 from backends.model.intent import Intent
 from backends.model.procedure import Run, StepState, Verdict
 from backends.model.safetext import SafeText
@@ -86,6 +87,17 @@ class Room:
 
 def folder_of(room: Room, source: str) -> Path:
     return Path(room.engine.stacks[0].sources[source].url.removeprefix("file://"))
+
+
+def alarms(room: Room) -> set[str]:
+    return {alarm.id for alarm in room.board.alarms}
+
+
+def finds(room: Room, diagnosis: str) -> bool:
+    """The doctor, asked now."""
+    asked = room.engine.checks(STACK).examine([room.engine.stacks[0].diagnoses[diagnosis]])
+    (result,) = asked.result(30.0).values()
+    return result.answer is Answer.YES
 
 
 def looked(room: Room, fact: str, since: Instant) -> bool:
@@ -232,7 +244,7 @@ def test_a_halt_that_is_erased_is_taken_back_and_told(room: Room) -> None:
     room.until(lambda: room.verdict(halt.operation) is Verdict.CONTRADICTED)
     switch(room.world, "halt-erased", is_on=False)
     assert room.store.get("mode") is None
-    room.until(lambda: "mode-erased" in {alarm.id for alarm in room.board.alarms})
+    room.until(lambda: "mode-erased" in alarms(room))
 
 
 def test_a_snapshot_is_one_whose_archive_was_opened_and_holds_no_failed_section(room: Room) -> None:
@@ -244,3 +256,77 @@ def test_a_snapshot_is_one_whose_archive_was_opened_and_holds_no_failed_section(
     script.write_text(whole)
     assert failed.verdict is not Verdict.VERIFIED
     assert (failed.steps[-1].step, failed.steps[-1].state) == ("open", StepState.FAILED)
+
+
+def test_positions_of_before_the_last_start_of_basis_carry_are_told_as_abandoned(room: Room) -> None:
+    """A restarted one neither manages nor closes them, and no halt removes their keys."""
+    key = "strategy:basis:LEFT:pos"
+    room.until(lambda: room.store.keys("strategy:basis:*:pos"))
+    left = {"position_id": "LEFT-1", "symbol": "LEFT", "entry_time": time.time() - 86_400.0, "status": "open"}
+    room.store.set(key, json.dumps(left))
+    room.until(lambda: "basis-abandoned" in alarms(room))
+    assert room.board.readings["basis.abandoned"].value.total == 1, "the one it opened itself is none"
+    assert finds(room, "basis-abandoned")
+    room.store.delete(key)
+    room.until(lambda: "basis-abandoned" not in alarms(room))
+
+
+TOLD = {
+    "policy-stale": {"policy-stale"},
+    "drawdown": {"drawdown"},
+    "slow-venue": {"latency", "fill-rate"},
+    "recon-breach": {"recon-breach", "recon-diff", "mode-halted"},
+}
+"""Fault of the demo, and the alarms that tell of it."""
+
+
+def test_what_goes_wrong_is_told_by_alarms_of_its_own_until_it_is_over(room: Room) -> None:
+    wanted = set().union(*TOLD.values())
+    assert not wanted & alarms(room)
+    for fault in TOLD:
+        switch(room.world, fault, is_on=True)
+    room.until(lambda: wanted <= alarms(room), 30)
+    for fault in TOLD:
+        switch(room.world, fault, is_on=False)
+    room.store.set("mode", "auto")
+    room.until(lambda: not wanted & alarms(room), 30)
+
+
+def test_a_word_that_only_looks_like_a_halt_is_none(room: Room) -> None:
+    switch(room.world, "mode-typo", is_on=True)
+    room.until(lambda: "mode-unknown" in alarms(room))
+    assert room.board.trading.state is not TradingState.HALTED
+    switch(room.world, "mode-typo", is_on=False)
+    room.until(lambda: "mode-unknown" not in alarms(room))
+
+
+def test_dollars_in_place_of_a_fraction_are_found_when_the_enforcer_has_made_all_of_them(room: Room) -> None:
+    """They stay for one step of the enforcer; then the key reads 1.0, which is a fraction like any other."""
+    assert not finds(room, "capital-snapped")
+    switch(room.world, "dollars", is_on=True)
+    room.until(lambda: alarms(room) & {"capital-unit", "capital-range"})
+    room.until(lambda: finds(room, "capital-snapped"))
+    switch(room.world, "dollars", is_on=False)
+    room.until(lambda: not alarms(room) & {"capital-unit", "capital-range"})
+
+
+def test_a_health_checker_is_known_by_the_heartbeat_it_forges_and_writes_over_a_halt(room: Room) -> None:
+    written = room.store.get("policy:last_update")
+    switch(room.world, "failover", is_on=True)
+    room.until(lambda: "erasers" in alarms(room))
+    room.until(lambda: finds(room, "heartbeat-forged"))
+    assert room.run("halt").verdict is not None
+    room.until(lambda: "mode-failover" in alarms(room))
+    switch(room.world, "failover", is_on=False)
+    room.store.mset({"policy:last_update": written, "mode": "auto"})
+    room.until(lambda: not alarms(room) & {"erasers", "mode-failover"})
+
+
+@pytest.mark.parametrize("fault", ["redis-hang", "redis-refuse"])
+def test_without_redis_nobody_knows_whether_it_trades(room: Room, fault: str) -> None:
+    room.until(lambda: room.board.trading.state is TradingState.TRADING)
+    switch(room.world, fault, is_on=True)
+    room.until(lambda: room.board.sources["redis"].is_up is False)
+    room.until(lambda: room.board.trading.state is TradingState.UNKNOWN)
+    switch(room.world, fault, is_on=False)
+    room.until(lambda: room.board.trading.state is TradingState.TRADING)

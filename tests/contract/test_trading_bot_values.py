@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from backends.board.derivation import Deriver
+from backends.model.clock import SystemClock
 from backends.model.fact import Absent, Broken, Finding, Found, Table
-from backends.model.stack import Stack
+from backends.model.stack import Source, Stack
+from backends.readers.files import FilesFactReader
+from backends.readers.host import HostFactReader
 from backends.readers.redis import RedisFactReader
 from backends.stacks.loader import built_in, load_stack
+from tests.building import START, ok
 from tests.contract.redis_reading import source
 from tests.servers.redis import RedisServer
 
@@ -121,3 +128,52 @@ async def test_alerts_of_both_writers_stand_in_one_list(redis_db: RedisServer, s
     assert isinstance(found, Found)
     assert isinstance(found.value, Table)
     assert found.value.total == 2
+
+
+SOCKETS = {
+    "tcp": ("0100007F:1F40", "00000000:1F90", "00000000:1770"),
+    "tcp6": ("00000000000000000000000001000000:1F40",),
+}
+"""As the kernel lists them: 8000 for this host alone, twice; 8080 and 6000 for everybody."""
+
+
+async def test_a_port_that_clears_a_panic_for_everybody_is_told_from_one_of_this_host_alone(
+    tmp_path: Path, stack: Stack
+) -> None:
+    (tmp_path / "net").mkdir()
+    for name, sockets in SOCKETS.items():
+        lines = [f" 0: {each} 00000000:0000 0A 0:0 00:0 0 0 0 {17 + n}" for n, each in enumerate(sockets)]
+        (tmp_path / "net" / name).write_text("\n".join(("  sl", *lines, "")))
+    reader = HostFactReader(there(stack, "host", f"host://localhost{tmp_path}"), SystemClock())
+    found = await reader.read([stack.facts[name] for name in ("panic.ports", "panic.ports_here")])
+    readings = {name: ok(name, each.value) for name, each in found.items() if isinstance(each, Found)}
+    assert {name: reading.value.total for name, reading in readings.items()} == {
+        "panic.ports": 3, "panic.ports_here": 2,
+    }  # fmt: skip
+    (row,) = Deriver(stack).make("panic.open", readings, START).value.rows
+    assert row[:2] == ("8080", "0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "2026-01-12T10:00:00Z",
+        "2026-01-12T10:00:00+00:00Z",
+        "2026-01-12 10:00:00",
+        "2026-01-12T12:00:00+02:00",
+    ],
+)
+async def test_a_report_s_time_is_one_moment_in_whatever_form_it_stands(
+    tmp_path: Path, stack: Stack, stamp: str
+) -> None:
+    report = tmp_path / "artifacts" / "20260112_120000" / "rl" / "gate_report.md"
+    report.parent.mkdir(parents=True)
+    report.write_text(f"# RL Gate Report\n\n**Timestamp:** {stamp}\n")
+    reader = FilesFactReader(there(stack, "app", f"file://{tmp_path}"))
+    found = (await reader.read([stack.facts["gate.stamp"]]))["gate.stamp"]
+    assert isinstance(found, Found)
+    assert found.value == 1768212000.0
+
+
+def there(stack: Stack, source: str, url: str) -> Source:
+    return replace(stack.sources[source], url=url, deadline=10.0)

@@ -231,5 +231,7 @@ def test_what_is_older_than_the_last_start() -> None:
     desk = Desk("before", "a b", kind=ValueType.TABLE, column="at")
     old, new = ("x", "1970-01-01T00:01:40Z"), ("y", "1970-01-01T00:03:20.5+00:00")
     assert _ids(desk.poll(_table(old, new), 150.0)) == ["x"]
-    for odd in ("yesterday", "1970-01-01T00:01:40"):
+    old, new = ("x", "1768212000.25"), ("y", "1768212002")
+    assert _ids(desk.poll(_table(old, new), 1768212001.0)) == ["x"]
+    for odd in ("yesterday", "1970-01-01T00:01:40", "1768212000530"):
         assert desk.poll(_table(("z", odd)), 150.0).outcome is Outcome.FAILED

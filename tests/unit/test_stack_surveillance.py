@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from backends.model.action import Command, DockerVerb, RedisUnit, RedisWrite
+from backends.model.action import Command, DockerExec, DockerVerb, RedisUnit, RedisWrite
 from backends.model.fact import Level
 from backends.model.judge import level_of
 from backends.model.procedure import Procedure, RiskClass
 from backends.model.stack import Stack
 from backends.stacks.loader import built_in, load_stack
+from tests.building import is_found, missing, ok
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +130,88 @@ def test_a_configuration_is_tried_by_the_loader_before_anything_is_restarted_wit
         assert [step.id for step in stack.procedures[name].steps] == ["file", "try", "restart"]
     for name in ("workers-restart", "rebuild-all"):
         assert any(condition.fact == "load.at" for condition in stack.procedures[name].requires), name
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "readings", "is_it"),
+    [
+        # T-05
+        ("adapter-never-connected", [ok("log.adapter_failed", 1)], True),
+        ("adapter-never-connected", [ok("log.adapter_failed", 0)], False),
+        # T-07: the exchange that sends hides the one that does not.
+        ("gap-hidden", [ok("books.count", 3), ok("gaps.hour", 0)], True),
+        ("gap-hidden", [ok("books.count", 4), ok("gaps.hour", 0)], False),
+        ("gap-hidden", [ok("books.count", 3), ok("gaps.hour", 2)], False),
+        # T-12
+        ("limits-replaced", [missing("config.btc_limits")], True),
+        ("limits-replaced", [ok("config.btc_limits", 11)], False),
+        # T-18
+        ("batches-fail", [ok("log.write_errors", 1)], True),
+        ("batches-fail", [ok("log.write_errors", 0)], False),
+    ],
+)
+def test_a_failure_is_known_by_its_readings(
+    stack: Stack, diagnosis: str, readings: list[Any], is_it: bool
+) -> None:
+    assert is_found(stack, diagnosis, *readings) is is_it
+
+
+FEEDS = ("binance-perp", "binance-spot", "okx-perp", "okx-spot")
+
+
+def test_each_feed_is_judged_by_its_own_book_and_not_by_the_gaps_of_its_instrument(stack: Stack) -> None:
+    """T-07."""
+    for feed in FEEDS:
+        assert level_of(stack.facts[f"{feed}.ttl"], 54) is Level.WARN, feed
+        assert stack.facts[f"{feed}.ttl"].missing is Level.CRIT, feed
+    demanded = {demand.fact for demand in stack.checks["pipeline"].demands}
+    demanded |= {demand.fact for demand in stack.checks["data-flows"].demands}
+    assert "gaps.hour" not in demanded
+    silent = {alarm.fact for alarm in stack.alarms if alarm.section == "A feed is silent"}
+    assert {"binance.ttl", "okx.ttl", "books.count"} <= silent
+    assert "one exchange hides the other's" in stack.facts["gaps.hour"].note
+
+
+def test_who_switches_an_exchange_off_is_told_that_its_alerts_freeze(stack: Stack) -> None:
+    """T-08."""
+    procedure = stack.procedures["exchange-off"]
+    assert "do not resolve themselves" in procedure.will_not[0]
+    assert "alerts.count" in procedure.shows
+    (both,) = [each for each in procedure.requires if each.fact == "redis.health"]
+    assert both.at_least == 2
+
+
+def test_old_rows_are_dropped_by_the_day_and_never_deleted_one_by_one(stack: Stack) -> None:
+    """T-13."""
+    said = " ".join(str(action) for action in actions(stack.procedures["metrics-drop"]))
+    assert "drop_chunks" in said
+    assert "DELETE" not in said
+
+
+def test_what_depends_on_a_changed_variable_is_made_anew_alone_and_not_restarted(stack: Stack) -> None:
+    """T-14."""
+    for name in ("debug-on", "debug-off"):
+        made = [action.argv for action in actions(stack.procedures[name]) if isinstance(action, Command)]
+        assert made == [("docker", "compose", "up", "--detach", "--no-deps", "metrics-engine")], name
+
+
+def test_no_dump_goes_through_a_terminal(stack: Stack) -> None:
+    """T-16: a terminal puts carriage returns into it."""
+    for name in ("backup", "backup-schema"):
+        (dump,) = [action for action in actions(stack.procedures[name]) if isinstance(action, DockerExec)]
+        assert dump.argv[0] == "pg_dump"
+        assert dump.output is not None
+
+
+def test_ports_that_ask_for_no_password_are_shown_and_said_to_be_open(stack: Stack) -> None:
+    """T-15."""
+    assert "anybody" in stack.facts["port.redis"].note
+    assert "no password" in stack.checks["ports-bound"].response
+
+
+def test_a_depth_alert_is_judged_before_anybody_is_called(stack: Stack) -> None:
+    """T-10: OKX's sizes are contracts, taken for coins."""
+    (alarm,) = [alarm for alarm in stack.alarms if alarm.id == "p1-active"]
+    assert "condition still holds" in alarm.response
+    text = built_in()["surveillance"].with_name("runbook.md").read_text(encoding="utf-8")
+    assert "count contracts as coins" in text

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from backends.demo.dockerd.log_store import LogStore
-from backends.demo.surveillance.market import OPENING, Feed
+from backends.demo.surveillance.market import OPENING, REST, Feed
 from backends.demo.surveillance.settings import load
 from backends.demo.surveillance.structlog import stamp
 from backends.demo.surveillance.worker import Worker
@@ -112,7 +112,7 @@ class Ingestion(Worker):
                 for feed in adapter.feeds:
                     if not self._comes(adapter, feed):
                         continue
-                    feed.spread = self.spreads.get(adapter.exchange, 0.15)
+                    feed.spread = self.spreads.get(adapter.exchange, REST)
                     feed.depth = self.depths.get(adapter.exchange, 1.0)
                     book = feed.book(self._rng)
                     adapter.messages += _MESSAGES

@@ -18,14 +18,18 @@ _TICK: Final = Decimal("0.1")
 _BPS: Final = Decimal(10_000)
 
 
+REST: Final = 0.15
+"""Basis points between the best prices of a calm market."""
+
+
 class Feed(Struct):
     """One instrument of one exchange, as its socket tells it."""
 
     exchange: str
     instrument: str
     price: float
-    spread: float = 0.15
-    """In basis points, at rest."""
+    spread: float = REST
+    """In basis points, between the best prices."""
     depth: float = 1.0
     """Factor on all quantities."""
     sequence: int = 1_000

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from backends.demo.database import Database
 from backends.demo.dockerd.log_store import LogStore
-from backends.demo.surveillance.market import depth
+from backends.demo.surveillance.market import REST, depth
 from backends.demo.surveillance.worker import Worker
 
 WINDOW: Final = 300
@@ -88,6 +88,11 @@ class MetricsEngine(Worker):
             row = (instrument, "BTC-USDT-SPOT", exchange, at, mid, spot, mid - spot, round(basis, 4))
             self._basis.append(row)
         await self.redis.publish("updates:metrics", json.dumps(told))
+
+    def settle(self) -> None:
+        """Every window is full of a calm market's spreads, as after some minutes without any excitement."""
+        for samples in self._samples.values():
+            samples.extend(REST * (0.7 + 0.6 * place / WINDOW) for place in range(WINDOW))
 
     async def _zscore(self, exchange: str, instrument: str, value: float) -> float | None:
         """None while it warms up, and as long as the exchange ever counted a gap."""

@@ -61,9 +61,9 @@ class System:
         self.database = Database(self.postgres_server.dsn(USER, DATABASE))
         config = self.project / "config"
         self.ingestion = Ingestion(self.redis, self.logs["data-ingestion"], config, self._dice)
-        metrics = MetricsEngine(self.redis, self.logs["metrics-engine"], self.database)
+        self.metrics = MetricsEngine(self.redis, self.logs["metrics-engine"], self.database)
         detector = Detector(self.redis, self.logs["anomaly-detector"], self.database, config)
-        self._workers: tuple[Worker, ...] = (self.ingestion, metrics, detector)
+        self._workers: tuple[Worker, ...] = (self.ingestion, self.metrics, detector)
         self._pages = self._dashboard()
         self.programs = WorkerPrograms(config)
         self.engine = Engine(self._containers(), _AGE, seed)
