@@ -87,6 +87,19 @@ def test_a_cooldown_closes_the_allocation_gate(room: ClaireRoom) -> None:
     room.until(lambda: trades(room), "it trades again")
 
 
+def test_what_is_published_past_risk_fills_while_all_is_paused_and_is_counted(room: ClaireRoom) -> None:
+    room.fault("cooldown", is_on=True)
+    room.until(lambda: halted(room), "allocation 0 halts")
+    before = int(room.value("execution.filled"))
+    order = {"symbol": "BTCUSDT", "side": "BUY", "quantity": 0.0002, "price": 95000.0, "strategy_id": "paper"}
+    for _ in range(3):  # one in twenty is rejected
+        room.redis.publish("orders", json.dumps(order))
+    room.until(lambda: int(room.value("execution.filled")) > before, "a fill")
+    room.until(lambda: room.value("execution.filled_now") not in (None, "0"), "it counted as a new one", 45)
+    room.fault("cooldown", is_on=False)
+    room.until(lambda: trades(room), "it trades again")
+
+
 def test_the_halt_is_armed_before_it_is_exercised_and_then_resumed_step_by_step(room: ClaireRoom) -> None:
     run = room.run("halt")
     assert run.verdict is Verdict.VERIFIED, run.sentence
