@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from backends.model.examination import Answer
+from backends.model.procedure import StepState
+from backends.model.trading import TradingState
 from tests.contract.claire_room import ClaireRoom, on_demo
 
 KNOWN = {
@@ -14,7 +16,7 @@ KNOWN = {
     "writer-down": ("results-subscriber", "restart-subscriber"),
     "cooldown": ("cooldown", "restart-allocation"),
     "saturated": ("saturated", None),
-    # The last one: all services end and begin anew with their Redis.
+    # The last one of them: all services end and begin anew with their Redis.
     "secret-directory": ("secret-directory", "stack-start"),
 }
 """Fault of the demo: what the doctor finds, and the procedure it names."""
@@ -56,6 +58,18 @@ def test_a_check_that_passed_fails_with_what_it_is_about(room: ClaireRoom, fault
         room.fault(fault, is_on=False)
 
 
+@pytest.mark.parametrize("fault", ["redis-hang", "redis-refuse"])
+def test_without_redis_nobody_knows_whether_it_trades(room: ClaireRoom, fault: str) -> None:
+    room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades", 40)
+    room.fault(fault, is_on=True)
+    try:
+        room.until(lambda: room.board.sources["redis"].is_up is False, "the loss of it")
+        room.until(lambda: room.board.trading.state is TradingState.UNKNOWN, "nothing known")
+    finally:
+        room.fault(fault, is_on=False)
+    room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades again", 40)
+
+
 @pytest.mark.parametrize("fault", KNOWN)
 def test_the_doctor_finds_it_and_names_what_mends_it(room: ClaireRoom, fault: str) -> None:
     found, procedure = KNOWN[fault]
@@ -68,3 +82,16 @@ def test_the_doctor_finds_it_and_names_what_mends_it(room: ClaireRoom, fault: st
             assert room.answer("orders-subscriber") is Answer.NO
     finally:
         room.fault(fault, is_on=False)
+
+
+def test_a_halt_whose_entry_is_thrown_away_is_never_one_of_the_stream(room: ClaireRoom) -> None:
+    room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades", 60)
+    room.fault("halt-erased", is_on=True)
+    try:
+        run = room.run("halt")
+        assert run.rung != 1, run.sentence
+        assert run.steps[0].state is not StepState.VERIFIED, run.sentence
+        room.until(lambda: room.value("halt.stream") == "false", "the entry is gone")
+        room.until(lambda: room.board.trading.state is TradingState.HALTED, "the container is what halts")
+    finally:
+        room.fault("halt-erased", is_on=False)
