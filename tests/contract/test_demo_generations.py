@@ -115,14 +115,15 @@ class TestBefore(Each):
 
     def test_an_event_store_in_clickhouse_that_is_stopped_is_seen_and_comes_back(self, room: Room) -> None:
         def is_up() -> bool | None:
+            room.engine.refresh(ID)
             return room.engine.board(ID).sources["clickhouse"].is_up
 
-        wait_until(is_up, 20.0, "ClickHouse to answer")
+        wait_until(is_up, 20.0, "ClickHouse to answer", every=0.5)
         room.switch("clickhouse-down", is_on=True)
-        wait_until(lambda: is_up() is False, 30.0, "the loss of it")
+        wait_until(lambda: is_up() is False, 30.0, "the loss of it", every=0.5)
         room.wait_for("service:clickhouse", "exited")
         room.switch("clickhouse-down", is_on=False)
-        wait_until(is_up, 30.0, "its return")
+        wait_until(is_up, 60.0, "its return", every=0.5)
 
     def test_a_dry_run_of_the_ingest_loses_rows_and_its_cursor_is_kept_aside(self, room: Room) -> None:
         events, ingest = room.folder / "reports/event_store", room.folder / "reports/clickhouse_ingest"
