@@ -7,70 +7,24 @@ One operator's shift: each test goes on where the one before it ended.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import pytest
 
-from backends.model.action import Command
-from backends.model.procedure import Verdict
 from tests.conftest import started
-from tests.contract.armed_room import ArmedRoom, looking_briefly
-from tests.servers.compose import Project, need_compose
-from tests.servers.demo import start_demo
-from tests.servers.desk_project import BOTS, FORMER, MONITORING, PLANE, RECOVERED, TARGET, desk_project
+from tests.contract.desk_shift import Shift, in_one_room
+from tests.servers.compose import need_compose
+from tests.servers.desk_project import BOTS, MONITORING, PLANE, RECOVERED, TARGET
 from tests.servers.docker import DockerEngine
-from tests.terminal.planned import alone
 from tests.turns import DOCKER
 
 pytestmark = DOCKER
 
 
-@dataclass
-class Shift:
-    room: ArmedRoom
-    project: Project
-    done: set[str] = field(default_factory=set)
-
-    def verify(self, procedure: str, **params: str) -> None:
-        run = self.room.perform(procedure, **params)
-        assert not run.blockers, (procedure, run.blockers)
-        assert run.verdict is Verdict.VERIFIED, f"{procedure}: {run.sentence} {run.steps}"
-        self.done.add(procedure)
-
-    def remade(self, procedure: str, **params: str) -> set[str]:
-        """The services whose containers it made anew; it began and ended none."""
-        before = self.project.containers()
-        self.verify(procedure, **params)
-        after = self.project.containers()
-        assert before.keys() == after.keys()
-        return {each for each in after if after[each] != before[each]}
-
-    def says(self, bot: str) -> str:
-        """What the bot has printed since it was made."""
-        return str(self.project.engine.client.containers.get(f"hbot-{bot}").logs().decode())
-
-    def image(self, bot: str) -> str:
-        return str(self.project.engine.client.api.inspect_container(f"hbot-{bot}")["Config"]["Image"])
-
-
 @pytest.fixture(scope="module")
 def shift(docker_engine: DockerEngine) -> Iterator[Shift]:
     started("docker compose", need_compose)
-    demo = start_demo("hummingbot-desk")
-    try:
-        with desk_project(docker_engine, demo) as project:
-            config = demo.config.with_name("programs.toml")
-            text = demo.config.read_text()
-            assert text.count(f'"{demo["docker"]}"') == 2
-            config.write_text(alone(text.replace(f'"{demo["docker"]}"', f'"{docker_engine.url}"')))
-            config.chmod(0o600)
-            room = ArmedRoom(config, demo.env, demo.home / "journal", looking_briefly)
-            try:
-                yield Shift(room, project)
-            finally:
-                room.close()
-    finally:
-        demo.stop()
+    with in_one_room(docker_engine, "R1") as shift:
+        yield shift
 
 
 def test_the_database_its_writer_and_its_console_are_started_one_by_one(shift: Shift) -> None:
@@ -84,29 +38,27 @@ def test_the_database_its_writer_and_its_console_are_started_one_by_one(shift: S
 
 
 def test_monitoring_is_started_with_the_exporter_that_the_runbook_forgets(shift: Shift) -> None:
-    before = shift.project.running()
-    shift.verify("monitoring-start")
-    assert shift.project.running() - before == {*MONITORING}
+    assert shift.begun("monitoring-start") == {*MONITORING}
 
 
 def test_the_event_store_is_recovered_with_the_four_services_it_needs(shift: Shift) -> None:
-    before = shift.project.running()
-    shift.verify("recover-event-store")
-    assert shift.project.running() - before == {*RECOVERED}
+    assert shift.begun("recover-event-store") == {*RECOVERED}
 
 
-def test_the_desk_is_started_with_its_control_plane_and_without_bot_2(shift: Shift) -> None:
-    shift.verify("start-desk")
+def test_the_desk_is_started_whose_stores_are_down_with_its_control_plane_and_without_bot_2(
+    shift: Shift,
+) -> None:
+    with shift.without_stores():
+        with pytest.raises(AssertionError, match=r"The clock of Redis \(bus\)"):
+            shift.verify("recreate-bot1")  # which does not start them
+        shift.verify("start-desk")
     assert {"bot1", "bot-watchdog", *MONITORING, *PLANE} <= shift.project.running()
     assert not {"bot2", "bot3", "bot4"} & shift.project.running()
 
 
 def test_validation_bots_are_started_and_one_is_made_anew(shift: Shift) -> None:
-    before = shift.project.running()
-    shift.verify("start-bot3")
-    assert shift.project.running() - before == {"bot3"}
-    shift.verify("start-validation")
-    assert shift.project.running() - before == {"bot3", "bot4"}
+    assert shift.begun("start-bot3") == {"bot3"}
+    assert shift.begun("start-validation") == {"bot4"}
     assert shift.remade("recreate-bot4") == {"bot4"}
 
 
@@ -130,11 +82,12 @@ def test_live_without_trading_is_proved_by_minutes_of_this_very_start(shift: Shi
 def test_an_upgrade_goes_to_the_test_bots_then_to_bot_1_and_back_again(shift: Shift) -> None:
     shift.verify("upgrade-check", image=TARGET)
     assert shift.remade("upgrade-test", image=TARGET) == {"bot3", "bot4"}
-    assert [shift.image(bot) for bot in BOTS] == [FORMER, TARGET, TARGET]
+    former = shift.desk.former
+    assert [shift.image(bot) for bot in BOTS] == [former, TARGET, TARGET]
     assert shift.remade("upgrade-live", image=TARGET) == {"bot1"}
     assert shift.image("bot1") == TARGET
-    assert shift.remade("image-rollback", image=FORMER) == {*BOTS}
-    assert {shift.image(bot) for bot in BOTS} == {FORMER}
+    assert shift.remade("image-rollback", image=former) == {*BOTS}
+    assert {shift.image(bot) for bot in BOTS} == {former}
 
 
 def test_bot_1_goes_live_with_real_money_by_its_own_word(shift: Shift) -> None:
@@ -155,9 +108,4 @@ def test_a_shutdown_leaves_what_the_runbook_does_not_speak_of(shift: Shift) -> N
 
 
 def test_each_that_has_compose_do_something_was_run(shift: Shift) -> None:
-    by_compose = {
-        name
-        for name, each in shift.room.stack.procedures.items()
-        if any(isinstance(step.action, Command) and "compose" in step.action.argv for step in each.steps)
-    }
-    assert by_compose <= shift.done
+    assert shift.not_run() == set()

@@ -45,9 +45,8 @@ class Operator:
         known = {each["fact"]: each["text"] for each in report["known"]}
         typed = report["confirm"] or known.get(report["challenge"])
         answers = ["--plan", report["plan"], *(["--confirm", typed] if typed else [])]
-        for step in _described(self.stack, report["procedure"])["step"]:
-            if step["do"]["kind"] == "attest":
-                answers += ["--attest", step["id"]]
+        for step in _attested(self.stack, report["procedure"]):
+            answers += ["--attest", step]
         return answers
 
 
@@ -56,6 +55,14 @@ def alone(config: str) -> str:
     return config.replace('environment = "demo"', 'environment = "demo"\nsingle_operator = true')
 
 
-def _described(stack: str, procedure: str) -> dict[str, Any]:
+def _attested(stack: str, procedure: str) -> list[str]:
+    """The steps of it that wait for a person, in any generation."""
     stated = tomllib.loads(built_in()[stack].read_text())
-    return next(one for one in stated["procedure"] if one["id"] == procedure)
+    return [
+        step["id"]
+        for form in (stated, *stated.get("variant", {}).values())
+        for one in form.get("procedure", ())
+        if one["id"] == procedure
+        for step in one.get("step", ())
+        if step.get("do", {}).get("kind") == "attest"
+    ]
