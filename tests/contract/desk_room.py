@@ -21,20 +21,38 @@ from backends.demo.hummingbot_desk.generations import GENERATIONS
 from backends.engine import Engine, Mode
 from backends.generation import settle
 from backends.journal.identity import identify
+from backends.model.action import Command
 from backends.model.examination import Answer
 from backends.model.fact import Level
 from backends.model.intent import Intent
-from backends.model.procedure import Run
+from backends.model.procedure import Run, Verdict
 from backends.model.query import Derivation
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
 from backends.model.trading import TradingState
 from backends.model.weigh import word_of
+from backends.procedures.confirm import phrase_of
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.process import wait_until
 
 ID = "hummingbot-desk"
 LONGEST = 60.0
+CHOSEN = {
+    "bot": "bot3",
+    "script": "v2_epp_v2_4_bot3_paper_smoke.yml",
+    "scenario": "smoke",
+    "image": "hummingbot/hummingbot:version-2.12.1",
+}
+"""What is chosen where a procedure asks for it."""
+SCRIPTS = (
+    "policy-check", "policy-and-gates", "gates", "secrets-check", "secrets-and-gates", "catalog-check",
+    "coordination-check", "bus-strict", "count-check", "day2-evaluate", "accounting-check", "replay",
+    "ml-check", "market-data-check", "notrade-check", "upgrade-check",
+)  # fmt: skip
+"""Procedures that run the desk's programs and do nothing else."""
+PRACTISED = ("clear-bytecode", "baseline-preview", "baseline-move", "alert-test", "start-strategy")
+"""No stops, and no mere scripts, in an order in which each finds what it needs."""
+HELD = (Verdict.VERIFIED, Verdict.ALREADY)
 
 
 @dataclass
@@ -48,6 +66,8 @@ class Room:
     folder: Path
     by_hand: Callable[[str], object] = print
     """What is done when a step waits for a person."""
+    longest: float = LONGEST
+    """Seconds a run may take."""
 
     def run(self, procedure: str, phrase: str | None = None, *, is_dry: bool = False, **params: str) -> Run:
         """The run at its verdict; the one before may still be at its last words."""
@@ -57,6 +77,36 @@ class Room:
                 return run
             time.sleep(0.2)
 
+    def practise(self, name: str) -> Run:
+        """One that is no stop, with what there is to choose and to type; its bot is started again where it
+        waits for a person."""
+        stack = self.engine.stacks[0]
+        procedure = stack.procedures[name]
+        chosen = {param.name: CHOSEN[param.name] for param in procedure.params}
+        bot = "bot4" if name.startswith("bot4") else "bot3"
+        before, self.by_hand = self.by_hand, lambda _step: self.type_again(bot)
+        try:
+            return self.run(name, phrase_of(procedure, stack, chosen), **chosen)
+        finally:
+            self.by_hand = before
+
+    def scripts(self) -> set[str]:
+        """Procedures that run the desk's programs and do nothing else, but for those that move something: the
+        event store's baseline, or the cursor of what is in ClickHouse."""
+        return {
+            name
+            for name, each in self.engine.stacks[0].procedures.items()
+            if all(isinstance(step.action, Command) and "python3" in step.action.argv for step in each.steps)
+        } - {*PRACTISED, "clickhouse-once"}
+
+    def pause_and_resume(self, bot: str) -> None:
+        """Each to its proof: the bot reads its file every 10 s, so the first word may be no proof yet."""
+        wait_until(lambda: self.run("pause-bot", bot=bot).verdict in HELD, LONGEST, f"{bot} to be paused")
+        wait_until(lambda: self.engine.held(ID, "resume-bot") > 10.5, 30.0, "all to have been well")
+        controller = GENERATIONS[self.generation].bots[bot].controller
+        run = self.run("resume-bot", f"RESUME {ID}", bot=bot, controller=controller)
+        assert run.verdict is Verdict.VERIFIED, (run.sentence, run.blockers)
+
     def _once(self, procedure: str, phrase: str | None, params: Mapping[str, str], is_dry: bool) -> Run:
         ident = str(uuid.uuid4())
         self.engine.submit(
@@ -65,7 +115,7 @@ class Room:
                 params=params, phrase=phrase, is_dry=is_dry,
             )
         )  # fmt: skip
-        ends = time.monotonic() + LONGEST
+        ends = time.monotonic() + self.longest
         while time.monotonic() < ends:
             run = self.engine.run(ident)
             if run is not None and run.verdict is not None:

@@ -15,8 +15,8 @@ from backends.demo.hummingbot_desk.generations import GENERATIONS
 from backends.generation import settle
 from backends.model.procedure import Verdict
 from backends.model.trading import TradingState
-from backends.procedures.confirm import phrase_of
-from tests.contract.desk_room import ID, Room, desk_room
+from backends.model.weigh import word_of
+from tests.contract.desk_room import ID, PRACTISED, SCRIPTS, Room, desk_room
 from tests.servers.process import wait_until
 
 
@@ -44,6 +44,9 @@ class Each:
     fails: tuple[str, ...] = ()
     """Checks that cannot pass in this generation."""
 
+    lacks: tuple[str, ...] = ()
+    """Scripts that this generation has not."""
+
     def test_every_fact_is_read(self, room: Room) -> None:
         room.wait_for_facts()
 
@@ -64,14 +67,28 @@ class Each:
             wait_until(lambda: room.finds("writer-loops") == "opsdb-start", 20.0, "the loop to be found")
 
     def test_what_is_no_stop_comes_to_its_verdict_here_too(self, room: Room) -> None:
-        room.by_hand = lambda _step: room.type_again("bot3")
         room.wait_for("bot3.state", "running")
-        for name in (*PRACTISED, *self.fails):
-            procedure = room.engine.stacks[0].procedures[name]
-            chosen = {param.name: CHOSEN[param.name] for param in procedure.params}
-            run = room.run(name, phrase=phrase_of(procedure, room.engine.stacks[0], chosen), **chosen)
-            wanted = Verdict.CONTRADICTED if name in self.fails else Verdict.VERIFIED
-            assert run.verdict is wanted, (name, run.sentence, run.blockers)
+        for name in (*PRACTISED, "opsdb-backup", "bot3-scenario", "bot4-scenario", "bus-restart"):
+            run = room.practise(name)
+            assert run.verdict is Verdict.VERIFIED, (name, run.sentence, run.blockers)
+
+    def test_each_of_the_desk_s_scripts_is_run_and_its_report_is_the_proof(self, room: Room) -> None:
+        assert {*SCRIPTS} - room.scripts() == {*self.lacks}
+        verdicts = {name: room.practise(name).verdict for name in sorted(room.scripts())}
+        fails = dict.fromkeys(self.fails, Verdict.CONTRADICTED)
+        assert verdicts == dict.fromkeys(verdicts, Verdict.VERIFIED) | fails
+
+    def test_bots_are_stopped_one_by_one_and_one_is_paused_and_resumed(self, room: Room) -> None:
+        room.pause_and_resume("bot3")
+        for name, chosen in {"stop-bot1": {}, "stop-bot": {"bot": "bot4"}}.items():
+            run = room.run(name, **chosen)
+            assert run.verdict is Verdict.VERIFIED, (name, run.sentence)
+        assert word_of(room.value("service:bot3")) in ("running", "healthy", "starting")
+        if "bot-watchdog" in GENERATIONS[room.generation].parts:
+            room.begin_anew()
+            room.wait_for("bot1.state", "running")
+            room.wait_for("service:bot-watchdog", "exited")
+            wait_until(lambda: room.practise("start-watchdog").verdict is Verdict.VERIFIED, 40.0, "its start")
 
     def test_a_halt_stops_every_bot(self, room: Room) -> None:
         bots = GENERATIONS[room.generation].bots
@@ -85,12 +102,6 @@ class Each:
             told = room.folder / f"data/{bot}/conf/controllers/{trader.controller}.yml"
             assert "manual_kill_switch: true" in told.read_text()
         room.wait_for_state(TradingState.HALTED)
-
-
-PRACTISED = ("secrets-check", "clear-bytecode", "baseline-preview", "baseline-move", "alert-test",
-             "start-strategy", "bus-restart")  # fmt: skip
-"""In an order in which each finds what it needs."""
-CHOSEN = {"bot": "bot3", "script": "v2_epp_v2_4_bot3_paper_smoke.yml"}
 
 
 class TestBefore(Each):
@@ -145,7 +156,9 @@ class TestBefore(Each):
 class TestAfter(Each):
     generation = "H"
     seen_without_database = ("ops.status", "fail")
-    fails = ("policy-check", "gates")  # the bots that risk looks at are not those of the policy
+    lacks = ("coordination-check", "upgrade-check")
+    # The bots that risk looks at are not those of the policy.
+    fails = ("policy-check", "gates", "policy-and-gates", "secrets-and-gates")
 
     def test_the_file_s_pause_outlasts_the_allocator_which_ends_that_of_the_bus(self, room: Room) -> None:
         with contextlib.closing(

@@ -10,13 +10,12 @@ from contextlib import closing
 import pytest
 import redis
 
-from backends.model.action import Command
 from backends.model.examination import Answer
 from backends.model.procedure import Verdict
 from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
-from tests.contract.desk_room import ID, LONGEST, Room, desk_room
+from tests.contract.desk_room import ID, LONGEST, PRACTISED, SCRIPTS, Room, desk_room
 from tests.servers.process import wait_until
 
 
@@ -91,25 +90,17 @@ def test_a_copied_controller_and_a_script_that_leads_nowhere_fail_their_checks(r
     (conf / "scripts/script_mm_v1_bot3_bitget_paper.yml").unlink()
 
 
-SCRIPTS = (
-    "policy-check", "policy-and-gates", "gates", "secrets-check", "secrets-and-gates", "catalog-check",
-    "coordination-check", "bus-strict", "count-check", "day2-evaluate", "accounting-check", "replay",
-    "ml-check", "market-data-check", "notrade-check",
-)  # fmt: skip
-"""Procedures that run the desk's programs and do nothing else, but for those that move the event store's
-baseline and one that asks for a value."""
-
-
 def test_each_of_the_desk_s_scripts_is_run_and_its_report_is_the_proof(room: Room) -> None:
-    stack = room.engine.stacks[0]
-    only_run = {
-        name
-        for name, each in stack.procedures.items()
-        if all(isinstance(step.action, Command) and "python3" in step.action.argv for step in each.steps)
-    }
-    assert {*SCRIPTS} == only_run - {"upgrade-check", "baseline-preview", "baseline-move"}
-    verdicts = {name: room.run(name).verdict for name in SCRIPTS}
+    assert {*SCRIPTS} == room.scripts()
+    verdicts = {name: room.practise(name).verdict for name in SCRIPTS}
     assert verdicts == dict.fromkeys(SCRIPTS, Verdict.VERIFIED)
+
+
+def test_what_is_no_stop_and_no_mere_script_comes_to_its_verdict(room: Room) -> None:
+    room.wait_for("bot3.state", "running")
+    for name in PRACTISED:
+        run = room.practise(name)
+        assert run.verdict is Verdict.VERIFIED, (name, run.sentence, run.blockers)
 
 
 def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) -> None:
@@ -118,8 +109,6 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     assert [gate.state for gate in trading.gates].count(TradingState.HALTED) == 1  # bot 2, which is not there
     # Routine: the report of this very run is the proof, and exit 0 alone is none.
     assert room.run("policy-check").verdict is Verdict.VERIFIED
-    image = "hummingbot/hummingbot:version-2.12.1"
-    assert room.run("upgrade-check", image=image).verdict is Verdict.VERIFIED
     # A dump is proved by its last line.
     dumped = room.run("opsdb-backup")
     assert dumped.verdict is Verdict.VERIFIED, dumped.sentence
@@ -136,13 +125,7 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     assert restarted.verdict is Verdict.VERIFIED, restarted.sentence
     assert room.value("bus.label") in ("pre_restart", "post_restart")
     # Restore: a paused bot is resumed, and none that portfolio risk does not let trade.
-    # The bot reads its file every 10 s: the proof may come after the verdict.
-    assert room.run("pause-bot", bot="bot3").verdict in (Verdict.VERIFIED, Verdict.UNCONFIRMED)
-    room.wait_for("bot3.state", "hard_stop")
-    again = {"bot": "bot3", "controller": "epp_v2_4_bot3_paper_smoke"}
-    wait_until(lambda: room.engine.held(ID, "resume-bot") > 10.5, 30.0, "all to have been well for a while")
-    resumed = room.run("resume-bot", phrase=f"RESUME {ID}", **again)
-    assert resumed.verdict is Verdict.VERIFIED, (resumed.sentence, resumed.blockers)
+    room.pause_and_resume("bot3")
     room.switch("portfolio-kill", is_on=True)
     room.wait_for("risk.action", "kill_switch")
     blocked = room.run("resume-bot", phrase=f"RESUME {ID}", bot="bot1", controller="epp_v2_4_bot_a")
