@@ -19,9 +19,10 @@ from backends.journal.identity import identify
 from backends.model.board import Board
 from backends.model.examination import Answer
 from backends.model.intent import Intent
-from backends.model.procedure import Procedure, Run
+from backends.model.procedure import Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from tests.contract.armed_room import patient
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.process import wait_until
 
@@ -148,7 +149,7 @@ class ClaireRoom:
 def _for_tests(stack: Stack) -> Stack:
     """Without the minutes that a person waits before resuming, and with time for a busy machine; what is done
     and proved is the same."""
-    procedures = {name: _patient(each) for name, each in stack.procedures.items()}
+    procedures = {name: patient(each) for name, each in stack.procedures.items()}
     procedures["resume"] = replace(
         procedures["resume"],
         held_for=0.0,
@@ -160,20 +161,6 @@ def _for_tests(stack: Stack) -> Stack:
         for name, each in stack.sources.items()
     }
     return replace(stack, procedures=procedures, sources=sources)
-
-
-def _patient(procedure: Procedure) -> Procedure:
-    steps = tuple(
-        replace(
-            step,
-            connect=step.connect * 4,
-            deadline=step.deadline * 4,
-            after=step.after * 2,
-            proof=tuple(replace(proof, within=proof.within * 2) for proof in step.proof),
-        )
-        for step in procedure.steps
-    )
-    return replace(procedure, steps=steps)
 
 
 @contextmanager
