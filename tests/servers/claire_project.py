@@ -7,19 +7,20 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import redis
 
 import backends.demo.claire_de_binare as demo_package
 from tests.servers.compose import Project, service
 from tests.servers.demo import DemoWorld
 from tests.servers.docker import IMAGE, DockerEngine
-from tests.servers.process import drop_home, make_home
+from tests.servers.process import drop_home, make_home, wait_until
 from tests.servers.stores import every_second, postgres_service, redis_mounts, redis_service
 
 NAME = "cdb"
@@ -90,6 +91,12 @@ class Claire:
         """Redis' own."""
         return (self.secrets / "REDIS_PASSWORD").read_text()
 
+    def takes_sessions(self) -> bool:
+        """Whether the database takes connections."""
+        with suppress(psycopg.OperationalError), psycopg.connect(self.dsn):
+            return True
+        return False
+
     def bus(self) -> redis.Redis:
         return redis.Redis(f"{self.network}.10", 6379, password=self.password, decode_responses=True)
 
@@ -142,6 +149,8 @@ def claire(engine: DockerEngine, demo: DemoWorld) -> Iterator[Claire]:
     _write(it)
     try:
         it.project.compose("up", "--detach", "--build", "--wait")
+        # It is healthy, too, while it makes its tables, which it does out of reach.
+        wait_until(it.takes_sessions, 30, "the database to take connections", every=0.2)
         yield it
     finally:
         it.project.clear()
