@@ -3,7 +3,7 @@
 # Everything is installed into .venv; stamps in .venv make a second run start at once.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak soak-procedures soak-wall screenshot lock clean
+.PHONY: help demo test check bench soak soak-procedures soak-programs soak-wall screenshot lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,12 +36,15 @@ check: $(VENV)/.test  ## style, types and import contracts
 bench: $(VENV)/.test  ## measure the room under a real terminal, beside its peers
 	@$(BIN)/python -m tests.bench
 
-soak: soak-procedures soak-wall  ## both soaks, an hour and more
+soak: soak-procedures soak-programs soak-wall  ## all three soaks, an hour and more
 
 soak-procedures: $(VENV)/.test  ## 5,000 x 100 steps of two operators (EXAMPLES=5000, SEED=0), 10,000 races, all broken ladders
 	@CONTROLROOM_SOAK=1 CONTROLROOM_SOAK_EXAMPLES=$(or $(EXAMPLES),5000) CONTROLROOM_SOAK_SEED=$(or $(SEED),0) \
 		$(BIN)/python -m pytest -q -n $(WORKERS) tests/property/test_procedures_machine.py \
 		tests/safety/test_kill_races.py tests/sim/test_ladder_matrix.py
+
+soak-programs: $(VENV)/.test  ## whole procedures on real engines and hosts, each to its verdict, that take minutes
+	@CONTROLROOM_SOAK=1 $(BIN)/python -m pytest -q -m soak tests
 
 soak-wall: $(VENV)/.test  ## leave the wall screen running: MINUTES=60
 	@$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),10)

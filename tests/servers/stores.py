@@ -19,19 +19,18 @@ def postgres_service(
     user: str, port: int, volume: str, listen: str = "127.0.0.1", init: str = ""
 ) -> dict[str, Any]:
     """The server; on an empty volume it makes a cluster of ``user``'s and runs ``init``, a shell script that
-    finds it listening."""
+    finds it: as with the image of PostgreSQL nobody else does before it has ended."""
     wheel = programs()
     serve = f"postgres -D /data -p {port} -c unix_socket_directories= -c fsync=off"
-    begun = f"pg_ctl -D /data -w -s -o '-p {port} -c unix_socket_directories=' start"
-    first = (
-        f"""{_AS} sh -c "{begun} && {{ {init}; }} && pg_ctl -D /data -w -s stop" || exit 1""" if init else ":"
-    )
+    begin = f"pg_ctl -D /data -w -s -o '-p {port} -k /data -c listen_addresses=' start"
+    first = f"{begin} && {{ PGHOST=/data; {init}; }} && pg_ctl -D /data -w -s stop"
+    begun = f'{_AS} sh -c "{first}" || exit 1' if init else ":"
     script = f"""
 test -s /data/PG_VERSION || {{
   chown {_NOBODY} /data
   {_AS} initdb -D /data -U {user} --auth=trust --no-sync --encoding=UTF8 --locale=C
   echo 'host all all all trust' >> /data/pg_hba.conf
-  {first}
+  {begun}
 }}
 exec {_AS} {serve} -c listen_addresses={listen}
 """

@@ -6,12 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from tests.servers.demo import DemoWorld
 from tests.terminal.left import FACES, assert_alike, left_by
 from tests.terminal.on_screen import Seat, seat_before
 from tests.terminal.planned import Operator, alone
+
+
+class World(Protocol):
+    """What the operator works on: a demo, or a project of the tests' own."""
+
+    @property
+    def state(self) -> Path:
+        """The folder of the room's journal, plans and approvals."""
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of the operator's commands."""
 
 
 @dataclass
@@ -50,15 +61,15 @@ class Hands:
 
 
 @contextmanager
-def hands_on(demo: DemoWorld, stack: str, name: str, text: str) -> Iterator[Hands]:
-    """Both faces on the config ``text``, written beside the demo's own under ``name``."""
+def hands_on(world: World, stack: str, name: str, text: str) -> Iterator[Hands]:
+    """Both faces on the config ``text``, written beside the world's own state under ``name``."""
     configs = {}
     for face in FACES:
-        state = demo.state.with_name(f"{name}-{face}")
+        state = world.state.with_name(f"{name}-{face}")
         configs[face] = state.with_suffix(".toml")
-        configs[face].write_text(alone(text.replace(f'"{demo.state}"', f'"{state}"')))
+        configs[face].write_text(alone(text.replace(f'"{world.state}"', f'"{state}"')))
         configs[face].chmod(0o600)
-    operator = Operator(stack, configs["command"], demo.env)
+    operator = Operator(stack, configs["command"], world.env)
     with seat_before(configs["screen"]) as seat:
         yield Hands(seat, operator, {face: config.with_suffix("") for face, config in configs.items()})
 
