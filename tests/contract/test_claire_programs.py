@@ -6,81 +6,28 @@ One story: each test goes on where the one before it ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-import psycopg
 import pytest
 
 from backends.model.procedure import StepState, Verdict
-from tests.conftest import started
-from tests.contract.claire_room import ID, ClaireRoom
-from tests.servers.claire_project import BASE, DEV, LOGGING, NAME, Claire, claire
-from tests.servers.compose import need_compose
-from tests.servers.demo import start_demo
+from tests.contract.claire_room import ID
+from tests.contract.claire_scene import BACKUP, BY_HAND, HALT, Scene, claire_scene
+from tests.servers.claire_project import BASE, DEV, LOGGING, NAME
 from tests.servers.docker import DockerEngine
 from tests.turns import DOCKER
 
 pytestmark = DOCKER
 
-BACKUP = "cdb_backup_20260117_101500"
 ALL = {*BASE, *DEV, *LOGGING}
 STOPPED = [name for name in DEV if name != "cdb_reports"]
 """All that hears the bus or writes to it."""
-HALT = "stream.bot_shutdown"
-BY_HAND = {"ts": "1", "reason": "by hand", "priority": "SAFETY"}
-ORDER = "INSERT INTO orders (order_id, symbol, side, size) VALUES ('one', 'BTCUSDT', 'buy', 1)"
-
-
-@dataclass
-class Scene:
-    """The project, and a room of it."""
-
-    room: ClaireRoom
-    it: Claire
-
-    def verify(
-        self,
-        procedure: str,
-        word: str | None = None,
-        by_hand: Callable[[], object] = lambda: None,
-        **params: str,
-    ) -> None:
-        phrase = f"{word} {ID}" if word else None
-        self.room.until(lambda: self.room.refusal(procedure, phrase, **params) == "", procedure)
-        run = self.room.run(procedure, phrase, by_hand=by_hand, **params)
-        assert run.verdict is Verdict.VERIFIED, (run.sentence, run.steps)
-
-    def sql(self, text: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(self.it.dsn, autocommit=True) as link:
-            answer = link.execute(text.encode())
-            return answer.fetchall() if answer.description else []
-
-    def halts(self) -> int:
-        """Entries of the halt stream; 0 when it is not there."""
-        with self.it.bus() as bus:
-            return int(bus.xlen(HALT))
 
 
 @pytest.fixture(scope="module")
 def scene(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    started("docker compose", need_compose)
-    demo = start_demo(ID)
-    try:
-        with claire(docker_engine, demo) as it:
-            config = demo.config.with_name("real.toml")
-            config.write_text(it.config(demo))
-            config.chmod(0o600)
-            with it.bus() as bus:
-                bus.xadd(HALT, BY_HAND)
-                bus.xadd("stream.fills", {"order_id": "one", "status": "FILLED"})
-            room = ClaireRoom(demo, tmp_path_factory.mktemp("state"), config)
-            it_is = Scene(room, it)
-            it_is.sql(ORDER)
-            yield it_is
-            room.close()
-    finally:
-        demo.stop()
+    with claire_scene(docker_engine, tmp_path_factory.mktemp("state")) as scene:
+        yield scene
 
 
 def test_a_backup_is_made_of_what_runs_and_read_back(scene: Scene) -> None:

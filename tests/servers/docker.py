@@ -63,9 +63,28 @@ class DockerEngine:
         state = self.client.api.inspect_container(name)["State"]
         return str(state.get("Health", {}).get("Status", "none"))
 
+    def end_daemon(self) -> None:
+        """The daemon ends as a service manager has it end: its containers with it, and not their data."""
+        self.child.stop(60.0)
+
+    def begin_daemon(self) -> None:
+        """It begins on the same data, and answers: what was not stopped by hand comes up again."""
+        self.child = _daemon(self.child.popen.args[0], self.home, self.socket)
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Until it answers; UnavailableError when it never does."""
+
+        def is_ready() -> bool:
+            with contextlib.suppress(Exception):  # whatever it says, it is not ready
+                return bool(self.client.ping())
+            return False
+
+        self.child.wait_ready(is_ready, 30.0)
+
     def stop(self) -> None:
-        self.child.resume()
         with contextlib.suppress(Exception):  # a broken engine is ended below all the same
+            self.child.resume()
             for container in self.client.containers.list(all=True, sparse=True):
                 container.remove(force=True)
         self.client.close()
@@ -87,30 +106,27 @@ def start_docker() -> DockerEngine:
         raise UnavailableError(f"the docker package is not installed: {error}") from error
     home = make_home("docker")
     socket = f"{home}/docker.sock"
-    child = Child(
+    client = docker.DockerClient(base_url=f"unix://{socket}", version="1.41", timeout=20)
+    engine = DockerEngine(socket, home, _daemon(dockerd, home, socket), client)
+    try:
+        engine.wait_ready()
+        client.api.import_image_from_data(_rootfs(busybox), repository="controlroom-test", tag="1")
+        _start_containers(engine)
+    except Exception as error:
+        tail = engine.child.log.read_text(errors="replace")[-600:]
+        engine.stop()
+        raise UnavailableError(f"{error}; dockerd said: {tail}") from error
+    return engine
+
+
+def _daemon(dockerd: str, home: Path, socket: str) -> Child:
+    return Child(
         [dockerd, "--host", f"unix://{socket}", "--data-root", home / "data", "--exec-root", home / "exec",
          "--pidfile", home / "pid", "--iptables=false", "--ip6tables=false", "--bridge=none",
          "--config-file", _empty_config(home), "--log-level", "warn"],
         home / "log",
         env={**os.environ, "DOCKER_HOST": "", "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
     )  # fmt: skip
-    client = docker.DockerClient(base_url=f"unix://{socket}", version="1.41", timeout=20)
-    engine = DockerEngine(socket, home, child, client)
-
-    def is_ready() -> bool:
-        with contextlib.suppress(Exception):  # whatever it says, it is not ready
-            return bool(client.ping())
-        return False
-
-    try:
-        child.wait_ready(is_ready, 30.0)
-        client.api.import_image_from_data(_rootfs(busybox), repository="controlroom-test", tag="1")
-        _start_containers(engine)
-    except Exception as error:
-        tail = child.log.read_text(errors="replace")[-600:]
-        engine.stop()
-        raise UnavailableError(f"{error}; dockerd said: {tail}") from error
-    return engine
 
 
 class SharedDocker:
