@@ -22,6 +22,8 @@ from tests.servers.docker import DockerEngine
 from tests.terminal.hands import options
 from tests.terminal.planned import Operator, alone
 
+LONGEST = 600.0
+"""Seconds that a command with compose may take."""
 STORES = ("redis-refuse", "postgres-down")
 """Faults that keep the room from both stores."""
 
@@ -113,7 +115,7 @@ def by_command(engine: DockerEngine, generation: str) -> Iterator[Shift]:
     """By the program's command alone, with the time that the stack file gives. Nothing of the project runs
     yet."""
     with _begun(engine, generation) as (desk, demo, config):
-        operator = Operator(ID, config, demo.env)
+        operator = Operator(ID, config, demo.env, LONGEST)
 
         def perform(procedure: str, params: dict[str, str]) -> None:
             report, done = operator.perform(procedure, *options(params))

@@ -23,6 +23,8 @@ class Operator:
     stack: str
     config: Path
     env: Mapping[str, str]
+    longest: float = 150.0
+    """Seconds a command may take."""
 
     def perform(self, name: str, *chosen: str) -> tuple[dict[str, Any], subprocess.CompletedProcess[str]]:
         """What the dry run reports, and how the run by its plan ended."""
@@ -36,7 +38,7 @@ class Operator:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         whole = ("run", *arguments, "--stack", self.stack, *REASON)
-        return command(self.config, self.env, *whole, seconds=150.0)
+        return command(self.config, self.env, *whole, seconds=self.longest)
 
     def _answers(self, report: Mapping[str, Any]) -> list[str]:
         """What the dry run says has to be given, and a person's word for each step that is one."""
