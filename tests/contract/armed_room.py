@@ -17,6 +17,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
+from tests.contract.hurry import hurried
 from tests.servers.process import wait_until
 
 _LONGEST = 300.0
@@ -93,8 +94,8 @@ class ArmedRoom:
 
 
 def looking_briefly(stack: Stack) -> Stack:
-    """The stack whose procedures look three times where they would look for a minute, and want to have seen
-    all well for a second where it would be half a minute."""
+    """The stack whose procedures look three times where they would look for a minute, and wait neither for a
+    minimum halt nor for half a minute of calm."""
     briefly = {name: _briefly(procedure) for name, procedure in stack.procedures.items()}
     return replace(stack, procedures=briefly)
 
@@ -110,7 +111,7 @@ def _briefly(procedure: Procedure) -> Procedure:
         replace(step, proof=tuple(replace(each, reads=min(each.reads, _LOOKS)) for each in step.proof))
         for step in procedure.steps
     ]
-    return replace(procedure, steps=tuple(steps), held_for=min(procedure.held_for, 1.0))
+    return replace(hurried(procedure), steps=tuple(steps))
 
 
 def patient(procedure: Procedure) -> Procedure:

@@ -23,6 +23,7 @@ from backends.model.procedure import Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from tests.contract.armed_room import patient
+from tests.contract.hurry import hurried
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.process import wait_until
 
@@ -149,13 +150,8 @@ class ClaireRoom:
 def _for_tests(stack: Stack) -> Stack:
     """Without the minutes that a person waits before resuming, and with time for a busy machine; what is done
     and proved is the same."""
-    procedures = {name: patient(each) for name, each in stack.procedures.items()}
-    procedures["resume"] = replace(
-        procedures["resume"],
-        held_for=0.0,
-        needs_approval=False,
-        requires=tuple(each for each in stack.procedures["resume"].requires if each.id != "long-enough"),
-    )
+    procedures = {name: hurried(patient(each)) for name, each in stack.procedures.items()}
+    procedures["resume"] = replace(procedures["resume"], needs_approval=False)
     sources = {
         name: replace(each, every=max(each.every, 2.0), deadline=max(each.deadline, 2.0))
         for name, each in stack.sources.items()

@@ -32,6 +32,7 @@ from backends.model.safetext import SafeText
 from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
+from tests.contract.hurry import hurried
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.process import wait_until
 
@@ -102,7 +103,7 @@ class Room:
     def pause_and_resume(self, bot: str) -> None:
         """Each to its proof: the bot reads its file every 10 s, so the first word may be no proof yet."""
         wait_until(lambda: self.run("pause-bot", bot=bot).verdict in HELD, LONGEST, f"{bot} to be paused")
-        wait_until(lambda: self.engine.held(ID, "resume-bot") > 10.5, 30.0, "all to have been well")
+        wait_until(lambda: self.engine.held(ID, "resume-bot") > 1.5, 30.0, "all to have been well")
         controller = GENERATIONS[self.generation].bots[bot].controller
         run = self.run("resume-bot", f"RESUME {ID}", bot=bot, controller=controller)
         assert run.verdict is Verdict.VERIFIED, (run.sentence, run.blockers)
@@ -211,7 +212,9 @@ def desk_room(state: Path, *options: str) -> Iterator[Room]:
     try:
         stack = settle(load(world.config, env=os.environ).stacks)[0]
         assert stack.generation is not None
-        engine = Engine([replace(stack, is_single_operator=True)], Mode.ARMED, state, identify())
+        soon = {name: hurried(each, 1.0) for name, each in stack.procedures.items()}
+        alone = replace(stack, is_single_operator=True, procedures=soon)
+        engine = Engine([alone], Mode.ARMED, state, identify())
         changed = threading.Event()
         engine.subscribe(changed.set)
         engine.start()

@@ -29,8 +29,8 @@ from tests.turns import groups
 
 SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all", "stop-senders")
 RETURNING = (
-    # What is done before the resume is done while it is watched that all stays well.
-    "halt", "breaker-trip", "breaker-reset", "backup-redis", "backup-config", "resume",
+    # What is done before a reset or a resume is done while it is watched that all stays well.
+    "halt", "breaker-trip", "backup-redis", "breaker-reset", "backup-config", "resume",
     "console-restart", "start-infrastructure", "paper-run", "paper-run-own",
     "halt", "fills-backfill", "model-reload",
 )  # fmt: skip

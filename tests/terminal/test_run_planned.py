@@ -26,7 +26,7 @@ STACK = ("--stack", "trading-platform")
 REASON = ("--reason", "the cause was found")
 RESTART = ("restart", *STACK, "--param", "service=signal_service")
 RESUME = ("resume", *STACK)
-RESET = ("breaker-reset", *STACK)
+STORAGE = ("restart-storage", *STACK, "--param", "service=postgres")
 NO_PLAN = "0" * 64
 KILL, BREAKER = "kill_switch:state", "circuit_breaker:state"
 
@@ -222,13 +222,12 @@ def test_nothing_is_resumed_while_one_thing_is_wrong(halted: DemoWorld) -> None:
 def test_a_plan_that_the_world_has_left_behind_is_a_conflict_and_a_fresh_one_goes_through(
     halted: DemoWorld,
 ) -> None:
-    plan = _plan(halted, *RESET)
-    _backdate(halted, BREAKER, "tripped_at", 90)
-    a_room_was_open(halted.state, ago=80)
-    typed = ("--confirm", "RESET BREAKER trading-platform")
-    left = _run(halted, *RESET, *REASON, "--plan", plan, *typed)
+    plan = _plan(halted, *STORAGE)
+    _backdate(halted, KILL, "engaged_at", 90)
+    typed = ("--confirm", "postgres")
+    left = _run(halted, *STORAGE, *REASON, "--plan", plan, *typed)
     assert (left.returncode, "has changed since" in left.stdout) == (7, True), left.stdout
-    done = _run(halted, *RESET, *REASON, "--plan", _plan(halted, *RESET), *typed)
+    done = _run(halted, *STORAGE, *REASON, "--plan", _plan(halted, *STORAGE), *typed)
     assert done.returncode == 0, done.stdout
 
 
