@@ -25,7 +25,7 @@ from backends.model.action import Command
 from backends.model.examination import Answer
 from backends.model.fact import Level
 from backends.model.intent import Intent
-from backends.model.procedure import Run, Verdict
+from backends.model.procedure import RiskClass, Run, Verdict
 from backends.model.query import Derivation
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
@@ -69,6 +69,8 @@ class Room:
     """What is done when a step waits for a person."""
     longest: float = LONGEST
     """Seconds a run may take."""
+    has_stopped: bool = False
+    """Whether a stop was run since all began anew."""
 
     def run(self, procedure: str, phrase: str | None = None, *, is_dry: bool = False, **params: str) -> Run:
         """The run at its verdict; the one before may still be at its last words."""
@@ -100,9 +102,13 @@ class Room:
             if all(isinstance(step.action, Command) and "python3" in step.action.argv for step in each.steps)
         } - {*PRACTISED, "clickhouse-once"}
 
-    def pause_and_resume(self, bot: str) -> None:
-        """Each to its proof: the bot reads its file every 10 s, so the first word may be no proof yet."""
+    def pause(self, bot: str) -> None:
+        """To its proof: the bot reads its file every 10 s, so the first word may be no proof yet."""
         wait_until(lambda: self.run("pause-bot", bot=bot).verdict in HELD, LONGEST, f"{bot} to be paused")
+
+    def pause_and_resume(self, bot: str) -> None:
+        """Each to its proof."""
+        self.pause(bot)
         wait_until(lambda: self.engine.held(ID, "resume-bot") > 1.5, 30.0, "all to have been well")
         controller = GENERATIONS[self.generation].bots[bot].controller
         run = self.run("resume-bot", f"RESUME {ID}", bot=bot, controller=controller)
@@ -110,6 +116,7 @@ class Room:
 
     def _once(self, procedure: str, phrase: str | None, params: Mapping[str, str], is_dry: bool) -> Run:
         ident = str(uuid.uuid4())
+        self.has_stopped |= self.engine.stacks[0].procedures[procedure].risk is RiskClass.STOP
         self.engine.submit(
             Intent(
                 ident, ID, procedure, self.engine.operator, SafeText("practice on the demo"), 0, "screen",
@@ -142,7 +149,10 @@ class Room:
 
     def wait_for(self, fact: str, word: str) -> None:
         """``fact`` may be a service, which reads as its state."""
-        wait_until(lambda: word_of(self.value(fact)) == word, 20.0, f"{fact} to read {word}")
+        ends = time.monotonic() + 20.0
+        while (found := word_of(self.value(fact))) != word:
+            assert time.monotonic() < ends, f"{fact} reads {found}, not {word}"
+            time.sleep(0.05)
 
     def switch(self, fault: str, *, is_on: bool) -> None:
         switch(self.world, fault, is_on=is_on)
@@ -182,9 +192,10 @@ class Room:
             client.restart(f"{GENERATIONS[self.generation].prefix}{bot}")
 
     def begin_anew(self) -> None:
-        """Every bot trades, with no fault and no switch set, once the halt before is at its end: also when it
-        is proved its last rungs stop containers."""
+        """Every bot trades, with no fault and no switch set, once the stop before is at its end."""
         self.run("secrets-check", is_dry=True)
+        if self.has_stopped:
+            self._end_stops()
         for name in FAULTS[self.generation]:
             self.switch(name, is_on=False)
         wait_until(self._all_begun, 30.0, "every bot to trade again", every=0.5)
@@ -198,6 +209,14 @@ class Room:
             for bot in bots:
                 client.start(f"{GENERATIONS[self.generation].prefix}{bot}")
         return all(word_of(self.value(f"{bot}.state")) in ("running", "soft_pause") for bot in bots)
+
+    def _end_stops(self) -> None:
+        """A stop that was proved by a bot's word may still be ending its container, which a start before that
+        does not keep from it."""
+        with self.docker() as client:
+            for bot in GENERATIONS[self.generation].bots:
+                client.stop(f"{GENERATIONS[self.generation].prefix}{bot}", timeout=0)
+        self.has_stopped = False
 
     @contextlib.contextmanager
     def docker(self) -> Iterator[docker.APIClient]:

@@ -248,7 +248,8 @@ def test_a_halt_that_is_erased_is_taken_back_and_told(room: Room) -> None:
 
 
 def test_a_snapshot_is_one_whose_archive_was_opened_and_holds_no_failed_section(room: Room) -> None:
-    assert room.run("snapshot").verdict is Verdict.VERIFIED
+    taken = room.run("snapshot")
+    assert taken.verdict is Verdict.VERIFIED, (taken.sentence, taken.blockers)
     script = folder_of(room, "app") / "scripts" / "capture_state.py"
     whole = script.read_text()
     script.write_text(whole.replace('"positions": {}', '"positions": {"error": "wrong type"}'))

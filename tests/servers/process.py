@@ -105,8 +105,11 @@ class Child:
         return self.popen.poll() is None
 
     def pause(self) -> None:
-        """Freeze it: it keeps its sockets and answers nothing."""
+        """Freeze it: it keeps its sockets and answers nothing, once all its threads stand."""
         os.kill(self.pid, signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.pid}/task")
+        if tasks.is_dir():
+            wait_until(lambda: all(_stands(task) for task in tasks.iterdir()), 5.0, "it to stand still")
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
@@ -145,6 +148,14 @@ def _die_with_parent(how: signal.Signals) -> Callable[[], None]:
         prctl(_PR_SET_PDEATHSIG, int(how), 0, 0, 0)
 
     return ask_kernel
+
+
+def _stands(task: Path) -> bool:
+    """Whether a thread is stopped, or gone."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0] in ("T", "t", "Z", "X")
+    except OSError:
+        return True
 
 
 def _is_alive(pid: int) -> bool:
