@@ -280,14 +280,14 @@ class Procedures:
 
     async def _dry(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
         admission = await self._admit(intent, procedure, board)
-        run = await self._run_sequence(admission, board, self._stop_watch(procedure))
         if self._plans is not None:
+            # Before anybody sees it: whoever does may run it at once.
             try:
                 await answered(partial(self._plans.note, admission.plan.hash))
             except OSError as error:
                 text = f"the dry run could not be noted: {error.strerror}"
                 self._journal.post(self._entry(Kind.NOTE, text, intent, procedure))
-        return run
+        return await self._run_sequence(admission, board, self._stop_watch(procedure))
 
     async def _admit(self, intent: Intent, procedure: Procedure, board: Board | None) -> Admission:
         others = [name for name, values in self._running if (name, values) != _asked(intent)]

@@ -213,9 +213,15 @@ class Room:
     def _end_stops(self) -> None:
         """A stop that was proved by a bot's word may still be ending its container, which a start before that
         does not keep from it."""
+        names = [f"{GENERATIONS[self.generation].prefix}{bot}" for bot in GENERATIONS[self.generation].bots]
         with self.docker() as client:
-            for bot in GENERATIONS[self.generation].bots:
-                client.stop(f"{GENERATIONS[self.generation].prefix}{bot}", timeout=0)
+            for name in names:
+                client.stop(name, timeout=0)
+
+            def have_ended() -> bool:
+                return not any(client.inspect_container(name)["State"]["Running"] for name in names)
+
+            wait_until(have_ended, 30.0, "the containers of the bots to end", every=0.2)
         self.has_stopped = False
 
     @contextlib.contextmanager
