@@ -62,6 +62,8 @@ class Room:
 
     generation: str
     world: DemoWorld
+    opens: Callable[[], Engine]
+    """What opens a room on the demo; it lasts until it is told to stop."""
     engine: Engine
     changed: threading.Event
     folder: Path
@@ -192,10 +194,12 @@ class Room:
             client.restart(f"{GENERATIONS[self.generation].prefix}{bot}")
 
     def begin_anew(self) -> None:
-        """Every bot trades, with no fault and no switch set, once the stop before is at its end."""
-        self.run("secrets-check", is_dry=True)
+        """Every bot trades, with no fault and no switch set, and nothing of a stop before goes on."""
         if self.has_stopped:
-            self._end_stops()
+            # A stop goes on for a minute to bring every path to say the same, but not past its room.
+            self.engine.stop(2.0)
+            self.engine = self.opens()
+            self.has_stopped = False
         for name in FAULTS[self.generation]:
             self.switch(name, is_on=False)
         wait_until(self._all_begun, 30.0, "every bot to trade again", every=0.5)
@@ -209,20 +213,6 @@ class Room:
             for bot in bots:
                 client.start(f"{GENERATIONS[self.generation].prefix}{bot}")
         return all(word_of(self.value(f"{bot}.state")) in ("running", "soft_pause") for bot in bots)
-
-    def _end_stops(self) -> None:
-        """A stop that was proved by a bot's word may still be ending its container, which a start before that
-        does not keep from it."""
-        names = [f"{GENERATIONS[self.generation].prefix}{bot}" for bot in GENERATIONS[self.generation].bots]
-        with self.docker() as client:
-            for name in names:
-                client.stop(name, timeout=0)
-
-            def have_ended() -> bool:
-                return not any(client.inspect_container(name)["State"]["Running"] for name in names)
-
-            wait_until(have_ended, 30.0, "the containers of the bots to end", every=0.2)
-        self.has_stopped = False
 
     @contextlib.contextmanager
     def docker(self) -> Iterator[docker.APIClient]:
@@ -239,12 +229,18 @@ def desk_room(state: Path, *options: str) -> Iterator[Room]:
         assert stack.generation is not None
         soon = {name: hurried(each, 1.0) for name, each in stack.procedures.items()}
         alone = replace(stack, is_single_operator=True, procedures=soon)
-        engine = Engine([alone], Mode.ARMED, state, identify())
         changed = threading.Event()
-        engine.subscribe(changed.set)
-        engine.start()
-        wait_until(lambda: engine.wait_asked(ID, 0.1), 20, "a first look at everything")
-        yield Room(stack.generation.id, world, engine, changed, Path(world.config).parent / "hbot")
-        engine.stop(2.0)
+
+        def opens() -> Engine:
+            engine = Engine([alone], Mode.ARMED, state, identify())
+            engine.subscribe(changed.set)
+            engine.start()
+            wait_until(lambda: engine.wait_asked(ID, 0.1), 20, "a first look at everything")
+            return engine
+
+        folder = Path(world.config).parent / "hbot"
+        room = Room(stack.generation.id, world, opens, opens(), changed, folder)
+        yield room
+        room.engine.stop(2.0)
     finally:
         world.stop()
