@@ -18,6 +18,7 @@ import pytest
 
 from tests import turns
 from tests.clock import FakeClock
+from tests.pilot import idle
 from tests.servers.demo import DemoWorld, start_demo
 from tests.servers.docker import DockerEngine, SharedDocker
 from tests.servers.postgres import PostgresServer, start_postgres
@@ -49,6 +50,7 @@ def started(what: str, start: Callable[[], T]) -> T:
 
 def pytest_configure(config: pytest.Config) -> None:
     sweep()
+    idle.install()
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt(f"signal {number}")

@@ -17,6 +17,8 @@ from tui.dialogs.typed_dialog import TypedDialog
 from tui.screens.procedures import ProcedureScreen
 
 SECOND = identify()
+COMMAND = re.compile(r"controlroom approve ([0-9a-f]{8}) --stack trading-platform --confirm resume ")
+"""What the other person types, with the code of the request."""
 BY = told(SECOND.user, SECOND.login, is_shared=SECOND.is_shared)
 
 
@@ -37,12 +39,8 @@ async def asking(folder: Path, phrase: str = "RESUME trading-platform") -> Async
 async def ask(it: Scene) -> str:
     """Press Enter there and wait for the code."""
     await it.press("enter")
-    await it.until(lambda: "the other person types" in it.text())
-    found = re.search(
-        r"controlroom approve ([0-9a-f]{8}) --stack trading-platform --confirm resume ", it.text()
-    )
-    assert found is not None, it.text()
-    return found[1]
+    await it.until(lambda: COMMAND.search(it.text()) is not None)
+    return COMMAND.findall(it.text())[0]
 
 
 async def look(it: Scene, words: str) -> None:
@@ -90,7 +88,7 @@ async def test_asking_twice_for_the_same_keeps_the_code_that_was_told(tmp_path: 
     async with asking(tmp_path) as it:
         code = await ask(it)
         await it.press("enter")
-        assert "the code that is shown holds" in it.text()
+        await it.until(lambda: "the code that is shown holds" in it.text())
         assert [each.code for each in it.engine.approvals().pending()] == [code]
 
 
@@ -100,7 +98,8 @@ async def test_a_reason_that_was_corrected_is_asked_for_anew(tmp_path: Path) -> 
         await it.press("shift+tab")
         await it.type(", really")
         await it.press("enter", "enter")
-        await it.until(lambda: code not in it.text() and "the other person types" in it.text())
+        await it.until(lambda: {*COMMAND.findall(it.text())} - {code} != set())
+        assert code not in it.text()
         reasons = {each.code: each.reason for each in it.engine.approvals().pending()}
         assert reasons.pop(code) == "the cause was found"
         assert list(reasons.values()) == ["the cause was found, really"]

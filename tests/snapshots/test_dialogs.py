@@ -14,6 +14,7 @@ from tests.pilot import platform
 from tests.pilot.fake_engine import FakeEngine
 from tests.pilot.rooms import Scene, make_room
 from tui.app import ControlRoom
+from tui.dialogs.ask_screen import AskScreen
 
 Compare = Callable[..., bool]
 Before = Callable[[Pilot[None]], Coroutine[Any, Any, None]]
@@ -73,7 +74,8 @@ def test_the_list_of_procedures(snap_compare: Compare, size: tuple[int, int]) ->
 
 def test_a_value_is_chosen(snap_compare: Compare) -> None:
     async def steps(scene: Scene) -> None:
-        await scene.press("e", *["down"] * 2, "enter")
+        await scene.press("e", *["down"] * 3, "enter")
+        await scene.until(lambda: isinstance(scene.app.screen, AskScreen) and scene.app.screen.is_listening)
 
     assert snap_compare(room(), terminal_size=(80, 24), run_before=after(steps))
 
