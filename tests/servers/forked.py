@@ -12,11 +12,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Final
 
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.servers.loaded"])
+
+
+def prepare() -> None:
+    """Begin what is forked. An app in this process takes its streams away, and it cannot begin without."""
+    resource_tracker.ensure_running()
+    forkserver.ensure_running()
 
 
 def run_forked(

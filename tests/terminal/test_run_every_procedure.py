@@ -10,6 +10,7 @@ import subprocess
 import time
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ import pytest
 import redis
 
 from backends.stacks.loader import built_in
+from tests.servers import forked
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.earlier import a_room_was_open
 from tests.terminal.left import BY_PROGRAMS, BY_UNITS, assert_alike, left_by
@@ -71,7 +73,14 @@ def story(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def by_command(story: str) -> list[Told]:
+def commands(story: str) -> Iterator[Future[list[Told]]]:
+    """The story by command, told while the same is told on the screen: most of either is waiting."""
+    forked.prepare()
+    with ThreadPoolExecutor() as teller:
+        yield teller.submit(_by_command, story)
+
+
+def _by_command(story: str) -> list[Told]:
     """Every procedure of the story, one after the other, in a world of its own."""
     told = []
     with a_world() as world:
@@ -89,8 +98,20 @@ def test_these_are_all_the_procedures_there_are() -> None:
     assert not ours & (BY_PROGRAMS | BY_UNITS)
 
 
-def test_one_after_the_other_each_is_planned_and_then_verified(by_command: list[Told]) -> None:
-    for told in by_command:
+async def test_the_screen_leaves_the_same_records(story: str, commands: Future[list[Told]]) -> None:
+    left = []
+    with a_world() as world:
+        async with opened_on(world.config) as face:
+            for name in STORIES[story]:
+                chosen = await asyncio.to_thread(_prepared, world, name)
+                await face.perform(name, _typed(chosen))
+                left.append(await asyncio.to_thread(left_by, name, world.state))
+    for told, seen in zip(await asyncio.wrap_future(commands), left, strict=True):
+        assert_alike(told.name, seen, told.records)
+
+
+def test_one_after_the_other_each_is_planned_and_then_verified(commands: Future[list[Told]]) -> None:
+    for told in commands.result():
         report, done = told.report, told.done
         assert report["blockers"] == [], told.name
         assert report["steps"], told.name
@@ -100,16 +121,6 @@ def test_one_after_the_other_each_is_planned_and_then_verified(by_command: list[
         if told.name in MAY_BE_DONE:
             words = ("VERIFIED: ", "ALREADY: ")
         assert done.stdout.splitlines()[-1].startswith(words), f"{told.name}: {done.stdout}"
-
-
-async def test_the_screen_leaves_the_same_records(story: str, by_command: list[Told]) -> None:
-    with a_world() as world:
-        async with opened_on(world.config) as face:
-            for told in by_command:
-                chosen = await asyncio.to_thread(_prepared, world, told.name)
-                await face.perform(told.name, _typed(chosen))
-                seen = await asyncio.to_thread(left_by, told.name, world.state)
-                assert_alike(told.name, seen, told.records)
 
 
 def _typed(chosen: tuple[str, ...]) -> list[str]:
