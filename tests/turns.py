@@ -21,15 +21,15 @@ DOCKER: Final = pytest.mark.xdist_group("docker")
 """For the modules that use the Docker Engine: one process runs them, on one engine, which then ends."""
 
 _FIRST: Final = "tests/terminal/"
-"""Where the longest stories are: all others would wait for one that begins late."""
+"""Where the longest stories are, after those of Docker: all others would wait for one that begins late."""
 
 _DOOR, _FLOOR = Path(__file__), Path(__file__).with_name("conftest.py")
 """What the processes lock in turn: any two files they share."""
 
 
 def workers() -> int:
-    """How many processes the tests are spread over: one more than there are processors, because most wait."""
-    return (os.cpu_count() or 1) + 1
+    """How many processes the tests are spread over: two for each processor, because most of them wait."""
+    return (os.cpu_count() or 1) * 2
 
 
 def arrange(items: list[pytest.Item]) -> None:
@@ -40,7 +40,7 @@ def arrange(items: list[pytest.Item]) -> None:
         elif not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
     items.sort(
-        key=lambda item: (_is_alone(item), not item.nodeid.startswith(_FIRST), not is_about_docker(item))
+        key=lambda item: (_is_alone(item), not is_about_docker(item), not item.nodeid.startswith(_FIRST))
     )
 
 

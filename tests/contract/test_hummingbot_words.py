@@ -29,7 +29,7 @@ def stamp(ago: float = 0.0) -> str:
 
 
 async def look(folder: Path, ident: str) -> Finding:
-    reader = FilesFactReader(replace(STACK.sources["files"], url=f"file://{folder}"))
+    reader = FilesFactReader(replace(STACK.sources["files"], url=f"file://{folder}", deadline=10.0))
     return (await reader.read([STACK.facts[ident]]))[ident]
 
 

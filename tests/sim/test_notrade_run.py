@@ -68,7 +68,7 @@ class Looker:
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
         self._files = FilesFactReader(
-            replace(STACK.sources["files"], url=f"file://{bot.folder}"), VirtualClock()
+            replace(STACK.sources["files"], url=f"file://{bot.folder}", deadline=10.0), VirtualClock()
         )
 
     async def look(self, fact: str, within: float) -> Reading[Any]:
