@@ -140,6 +140,7 @@ class Procedures:
             self._halt_others(procedure)
         what = self._stop(intent, procedure, board) if is_stop else self._sequence(intent, procedure, board)
         task = asyncio.create_task(what)
+        self._running.pop(_asked(intent), None)  # one that has its verdict: this one comes last
         self._running[_asked(intent)] = Running(intent.id, procedure.risk, task)
         task.add_done_callback(lambda _: self._end(intent))
         return await asyncio.shield(task)
@@ -290,8 +291,16 @@ class Procedures:
         return await self._run_sequence(admission, board, self._stop_watch(procedure))
 
     async def _admit(self, intent: Intent, procedure: Procedure, board: Board | None) -> Admission:
-        others = [name for name, values in self._running if (name, values) != _asked(intent)]
-        return await self._gate.admit(intent, procedure, board, map(busy, others))
+        return await self._gate.admit(intent, procedure, board, map(busy, self._others(intent)))
+
+    def _others(self, intent: Intent) -> list[str]:
+        """What else runs here and began earlier, for of two that begin at the same moment one goes on. A stop
+        that begins later ends this one by itself."""
+        running = list(self._running)
+        own = _asked(intent)
+        if own not in running:
+            return [name for name, _ in running]
+        return [name for name, _ in running[: running.index(own)]]
 
     async def _run_sequence(self, admission: Admission, board: Board | None, stops: StopWatch) -> Run:
         plan = admission.plan

@@ -13,7 +13,7 @@ import psycopg
 from backends.model.procedure import Verdict
 from tests.conftest import started
 from tests.contract.claire_room import ID, ClaireRoom
-from tests.servers.claire_project import Claire, claire
+from tests.servers.claire_project import NAME, Claire, claire
 from tests.servers.compose import need_compose
 from tests.servers.demo import start_demo
 from tests.servers.docker import DockerEngine
@@ -47,6 +47,20 @@ class Scene:
         with psycopg.connect(self.it.dsn, autocommit=True) as link:
             answer = link.execute(text.encode())
             return answer.fetchall() if answer.description else []
+
+    def roll_back(self, procedure: str, **params: str) -> None:
+        """One service that was made from other code since it was tagged runs from its tagged image again; no
+        other was made anew, and a halt was ordered before."""
+        engine, before, halts = self.it.project.engine.client, self.it.project.containers(), self.halts()
+        tagged = engine.images.get("cdb-cdb_ws:latest").id
+        (self.it.folder / "services/cdb_ws/code").write_text("cdb_ws 2\n")
+        self.it.project.compose("up", "--detach", "--build", "cdb_ws")
+        assert engine.containers.get("cdb_ws").image.id != tagged
+        self.verify(procedure, "ROLL BACK", project=NAME, **params)
+        assert engine.containers.get("cdb_ws").image.id == tagged
+        after = self.it.project.containers()
+        assert {name for name in after if after[name] != before[name]} == {"cdb_ws"}
+        assert self.halts() == halts + 1
 
     def halts(self) -> int:
         """Entries of the halt stream; 0 when it is not there."""

@@ -17,7 +17,7 @@ from tests.contract.armed_room import ArmedRoom, looking_briefly
 from tests.contract.desk_room import ID
 from tests.servers.compose import Project
 from tests.servers.demo import DemoWorld, start_demo, switch
-from tests.servers.desk_project import Desk, desk_project
+from tests.servers.desk_project import BOTS, TARGET, Desk, desk_project
 from tests.servers.docker import DockerEngine
 from tests.terminal.hands import options
 from tests.terminal.planned import Operator, alone
@@ -66,6 +66,17 @@ class Shift:
         after = self.project.containers()
         assert before.keys() == after.keys()
         return {each for each in after if after[each] != before[each]}
+
+    def upgrade_and_roll_back(self, *, with_bot_1: bool) -> None:
+        """The test bots first, then bot 1 if it is wanted, and all of them back again."""
+        former = self.desk.former
+        assert self.remade("upgrade-test", image=TARGET) == {"bot3", "bot4"}
+        assert [self.image(bot) for bot in BOTS] == [former, TARGET, TARGET]
+        if with_bot_1:
+            assert self.remade("upgrade-live", image=TARGET) == {"bot1"}
+            assert self.image("bot1") == TARGET
+        assert self.remade("image-rollback", image=former) == {*BOTS}
+        assert {self.image(bot) for bot in BOTS} == {former}
 
     def says(self, bot: str) -> str:
         """What the bot has printed since it was made."""

@@ -19,7 +19,7 @@ import pytest
 
 from tests.conftest import started
 from tests.contract.claire_scene import BACKUP, BY_HAND, HALT, Scene, claire_scene
-from tests.servers.claire_project import BASE, DEV, LOGGING, NAME
+from tests.servers.claire_project import BASE, DEV, LOGGING
 from tests.servers.docker import DockerEngine, start_docker
 from tests.servers.process import drop_home, make_home, wait_until
 from tests.servers.systemd import Systemd, start_systemd
@@ -111,17 +111,7 @@ def _service(engine: DockerEngine) -> Iterator[tuple[Keeper, Systemd]]:
 
 def test_the_images_that_were_tagged_last_run_again(scene: Scene) -> None:
     scene.verify("tag", tag=TAG)
-    engine, before = scene.it.project.engine.client, scene.it.project.containers()
-    tagged = engine.images.get("cdb-cdb_ws:latest").id
-    (scene.it.folder / "services/cdb_ws/code").write_text("cdb_ws 2\n")
-    scene.it.project.compose("up", "--detach", "--build", "cdb_ws")
-    assert engine.containers.get("cdb_ws").image.id != tagged
-    halts = scene.halts()
-    scene.verify("rollback-latest", "ROLL BACK", project=NAME)
-    assert engine.containers.get("cdb_ws").image.id == tagged
-    after = scene.it.project.containers()
-    assert {name for name in after if after[name] != before[name]} == {"cdb_ws"}
-    assert scene.halts() == halts + 1
+    scene.roll_back("rollback-latest")
 
 
 def test_the_engine_is_started_anew_by_systemd_and_all_comes_up_halted(

@@ -17,7 +17,7 @@ from tests.servers.desk_project import BOTS, MONITORING, PLANE, RECOVERED, TARGE
 from tests.servers.docker import DockerEngine
 from tests.turns import DOCKER
 
-pytestmark = DOCKER
+pytestmark = [DOCKER, pytest.mark.soak]
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +81,7 @@ def test_live_without_trading_is_proved_by_minutes_of_this_very_start(shift: Shi
 
 def test_an_upgrade_goes_to_the_test_bots_then_to_bot_1_and_back_again(shift: Shift) -> None:
     shift.verify("upgrade-check", image=TARGET)
-    assert shift.remade("upgrade-test", image=TARGET) == {"bot3", "bot4"}
-    former = shift.desk.former
-    assert [shift.image(bot) for bot in BOTS] == [former, TARGET, TARGET]
-    assert shift.remade("upgrade-live", image=TARGET) == {"bot1"}
-    assert shift.image("bot1") == TARGET
-    assert shift.remade("image-rollback", image=former) == {*BOTS}
-    assert {shift.image(bot) for bot in BOTS} == {former}
+    shift.upgrade_and_roll_back(with_bot_1=True)
 
 
 def test_bot_1_goes_live_with_real_money_by_its_own_word(shift: Shift) -> None:

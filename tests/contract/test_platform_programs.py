@@ -28,7 +28,7 @@ from tests.terminal.hands import Hands, hands_on
 from tests.terminal.left import BY_PROGRAMS, FACES
 from tests.turns import DOCKER
 
-pytestmark = DOCKER
+pytestmark = [DOCKER, pytest.mark.soak]
 
 STACK = "trading-platform"
 WHOLE = "-- PostgreSQL database cluster dump complete"

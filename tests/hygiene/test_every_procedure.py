@@ -46,14 +46,9 @@ IN_CI: Runs = {
             "redis-save grafana-password restart-grafana restart-execution restart-allocation"
             " restart-subscriber pause unpause end-process halt-hard stop-writes redis-flush"
         ),
-        "tests/contract/test_claire_programs.py": words(
-            "redis-restore rollback-tag prune-images prune-volumes migrate-002 pg-reset pg-restore stack-down"
-            " complete-failure deep-clean"
-        ),
         "tests/contract/test_claire_clear_log.py": {"clear-log"},
     },
     "hummingbot-desk R1": {
-        "tests/contract/test_hummingbot_programs.py": DESK | LIVE | BEFORE_H,
         "tests/contract/test_demo_hummingbot.py": {*PRACTISED, *SCRIPTS, "start-watchdog"} | SINGLE,
     },
     "hummingbot-desk R0": {
@@ -87,7 +82,6 @@ IN_CI: Runs = {
     },
     "trading-platform": {
         "tests/terminal/test_run_every_procedure.py": {name for story in STORIES.values() for name in story},
-        "tests/contract/test_platform_programs.py": BY_PROGRAMS,
         "tests/contract/test_start_on_host.py": BY_UNITS,
     },
 }  # fmt: skip
@@ -99,6 +93,10 @@ IN_SOAK: Runs = {
             " remove-stranger remove-strangers"
         ),
         "tests/contract/test_claire_engine.py": words("docker-daemon rollback-latest"),
+        "tests/contract/test_claire_programs.py": words(
+            "redis-restore rollback-tag prune-images prune-volumes migrate-002 pg-reset pg-restore stack-down"
+            " complete-failure deep-clean"
+        ),
     },
     "surveillance": {
         "tests/contract/test_surveillance_minutes.py": words("exchange-off exchange-on"),
@@ -107,7 +105,10 @@ IN_SOAK: Runs = {
             " backup-schema restore debug-on debug-off"
         ),
     },
-    "hummingbot-desk R1": {"tests/contract/test_hummingbot_minutes.py": {"bot4-notrade"}},
+    "hummingbot-desk R1": {
+        "tests/contract/test_hummingbot_programs.py": DESK | LIVE | BEFORE_H,
+        "tests/contract/test_hummingbot_minutes.py": {"bot4-notrade"},
+    },
     "hummingbot-desk R0": {
         "tests/contract/test_hummingbot_generations.py": DESK | BEFORE_H | {"clickhouse-start"},
         "tests/contract/test_hummingbot_minutes.py": {"bot4-notrade"},
@@ -116,6 +117,7 @@ IN_SOAK: Runs = {
         "tests/contract/test_hummingbot_generations.py": DESK | LIVE,
         "tests/contract/test_hummingbot_minutes.py": {"bot4-notrade"},
     },
+    "trading-platform": {"tests/contract/test_platform_programs.py": BY_PROGRAMS},
 }
 """Those of ``make soak-programs`` alone."""
 

@@ -152,6 +152,22 @@ def test_what_moves_the_market_waits_for_another_of_its_kind() -> None:
     assert made.desk.positions["MSFT"] == -5
 
 
+def test_of_two_that_move_the_market_and_begin_at_the_same_moment_the_first_goes_on() -> None:
+    made = office(wire={"/close": "ok"})
+
+    async def go() -> list[Run]:
+        return await asyncio.gather(
+            made.procedures.execute(asked("close", params={"symbol": "AAPL"})),
+            made.procedures.execute(asked("close", id="op-2", params={"symbol": "MSFT"})),
+        )
+
+    first, second = simulate(go())
+    assert first.verdict is Verdict.VERIFIED, first.sentence
+    assert second.verdict is Verdict.REFUSED
+    assert "close is running; wait for its end" in second.sentence
+    assert made.desk.positions["MSFT"] == -5
+
+
 def test_a_stop_of_something_that_the_list_was_too_long_to_show_is_not_refused() -> None:
     made = office(procedures={"cancel": CANCEL}, wire={"/close": "ok"})
     rows = ((SafeText("AAPL"), SafeText("10")),)
