@@ -22,6 +22,7 @@ from backends.demo.world import STACKS, NoSuchStackError, serve
 
 PREFIX: Final = "controlroom-demo-"
 _OWNER: Final = "owner.pid"
+_ENDS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A simulated database that is down is no news; psycopg would tell standard error about it.
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     _sweep()
+    # One that comes before it is listened for waits until then: nothing is left behind.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     # For this user alone; short, because unix sockets live in it and their paths may have 100 bytes.
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
     (folder / _OWNER).write_text(str(os.getpid()))
@@ -63,8 +66,9 @@ async def _run(options: argparse.Namespace, folder: Path) -> None:
 
     work = serve(options.stack, options.variant, options.fault, options.seed, folder, ready, stop.wait)
     serving = asyncio.create_task(work)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _ENDS:
         asyncio.get_running_loop().add_signal_handler(number, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     with contextlib.suppress(asyncio.CancelledError):
         await serving
 

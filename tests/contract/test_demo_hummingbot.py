@@ -206,7 +206,7 @@ def test_one_bot_is_stopped_with_its_orders_or_it_is_said_that_they_may_be_open(
     # A halt of before may end it first, at its last rung.
     assert other.verdict in (Verdict.VERIFIED, Verdict.ALREADY), other.sentence
     assert word_of(room.value("service:bot3")) != "running"
-    assert word_of(room.value("bot4.state")) == "running"
+    room.wait_for("bot4.state", "running")
 
 
 def test_the_watchdog_is_started_last_and_a_bot_of_paper_by_hand(room: Room) -> None:

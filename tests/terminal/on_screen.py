@@ -20,6 +20,7 @@ from backends.procedures.confirm import phrase_of
 from tests.clock import FakeClock
 from tests.pilot.fake_engine import FakeEngine
 from tests.pilot.rooms import Scene
+from tests.terminal.planned import CHANGED
 from tui.app import ControlRoom
 from tui.commands.session import Session, engine_of
 from tui.dialogs.procedure_dialog import Stage
@@ -62,9 +63,20 @@ class Face:
             await self.scene.until(lambda: words in str(self.board.readings[fact].value), PATIENCE)
 
     async def _perform(self, name: str, values: Sequence[str], ends: Stage, says: str) -> None:
-        scene, procedure = self.scene, self.stack.procedures[name]
+        scene = self.scene
+        await self._decide(name, values)
+        while CHANGED in " ".join(scene.text().split()):
+            await scene.press("a", "escape")
+            await self._decide(name, values)
+        assert scene.dialog.stage is ends, scene.text()
+        assert says in " ".join(scene.text().split()), scene.text()
+        await scene.press("a", "escape", "escape")
+
+    async def _decide(self, name: str, values: Sequence[str]) -> None:
+        """Choose it, confirm it and see it through to its verdict."""
+        scene = self.scene
         await scene.choose(name, *values)
-        await self._confirm(procedure)
+        await self._confirm(self.stack.procedures[name])
         for _ in range(PATIENCE):
             dialog = scene.dialog
             if dialog.stage in (Stage.PROVED, Stage.NOT_PROVED):
@@ -72,9 +84,6 @@ class Face:
             if dialog.is_listening:
                 await scene.press("c")  # it waits for a person
             await scene.pilot.pause(_APART)
-        assert scene.dialog.stage is ends, scene.text()
-        assert says in " ".join(scene.text().split()), scene.text()
-        await scene.press("a", "escape", "escape")
 
     async def _confirm(self, procedure: Procedure) -> None:
         scene, dialog = self.scene, self.scene.dialog

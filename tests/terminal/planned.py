@@ -14,6 +14,8 @@ from backends.stacks.loader import built_in
 from tests.terminal.program import command
 
 REASON = ("--reason", "the quarterly exercise")
+CHANGED = "the situation has changed since this plan was shown"
+"""Why a plan is refused that no longer fits: whoever made it looks again."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,12 @@ class Operator:
     """Seconds a command may take."""
 
     def perform(self, name: str, *chosen: str) -> tuple[dict[str, Any], subprocess.CompletedProcess[str]]:
-        """What the dry run reports, and how the run by its plan ended."""
-        report = self.dry_run(name, *chosen)
-        return report, self.run(name, *chosen, *self._answers(report))
+        """What the dry run reports, and how the run by its plan ended: a new one if it no longer fitted."""
+        while True:
+            report = self.dry_run(name, *chosen)
+            done = self.run(name, *chosen, *self._answers(report))
+            if CHANGED not in done.stdout:
+                return report, done
 
     def dry_run(self, name: str, *chosen: str) -> dict[str, Any]:
         done = self.run(name, *chosen, "--dry-run", "--json")
