@@ -44,7 +44,7 @@ soak-procedures: $(VENV)/.test  ## 5,000 x 100 steps of two operators (EXAMPLES=
 		tests/safety/test_kill_races.py tests/sim/test_ladder_matrix.py
 
 soak-programs: $(VENV)/.test  ## whole procedures on real engines and hosts, each to its verdict, that take minutes
-	@CONTROLROOM_SOAK=1 $(BIN)/python -m pytest -q -m soak tests
+	@CONTROLROOM_SOAK=1 $(BIN)/python -m pytest -q -m soak -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests
 
 soak-wall: $(VENV)/.test  ## leave the wall screen running: MINUTES=60
 	@$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),10)

@@ -21,7 +21,8 @@ DOCKER: Final = pytest.mark.xdist_group("docker")
 """For the modules that use the Docker Engine: one process runs them, on one engine, which then ends."""
 
 _FIRST: Final = "tests/terminal/"
-"""Where the longest stories are, after those of Docker: all others would wait for one that begins late."""
+"""Where the longest stories are. They begin right after what Docker's one process runs: all others would wait
+for one that begins late."""
 
 _DOOR, _FLOOR = Path(__file__), Path(__file__).with_name("conftest.py")
 """What the processes lock in turn: any two files they share."""

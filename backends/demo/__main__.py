@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A simulated database that is down is no news; psycopg would tell standard error about it.
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     _sweep()
-    # One that comes before it is listened for waits until then: nothing is left behind.
+    # A signal that comes before it is listened for waits until then: nothing is left behind.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     # For this user alone; short, because unix sockets live in it and their paths may have 100 bytes.
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))

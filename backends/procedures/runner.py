@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -140,7 +141,6 @@ class Procedures:
             self._halt_others(procedure)
         what = self._stop(intent, procedure, board) if is_stop else self._sequence(intent, procedure, board)
         task = asyncio.create_task(what)
-        self._running.pop(_asked(intent), None)  # one that has its verdict: this one comes last
         self._running[_asked(intent)] = Running(intent.id, procedure.risk, task)
         task.add_done_callback(lambda _: self._end(intent))
         return await asyncio.shield(task)
@@ -296,11 +296,8 @@ class Procedures:
     def _others(self, intent: Intent) -> list[str]:
         """What else runs here and began earlier, for of two that begin at the same moment one goes on. A stop
         that begins later ends this one by itself."""
-        running = list(self._running)
-        own = _asked(intent)
-        if own not in running:
-            return [name for name, _ in running]
-        return [name for name, _ in running[: running.index(own)]]
+        earlier = takewhile(lambda it: it[1].operation != intent.id, self._running.items())
+        return [name for (name, values), _ in earlier if (name, values) != _asked(intent)]
 
     async def _run_sequence(self, admission: Admission, board: Board | None, stops: StopWatch) -> Run:
         plan = admission.plan
@@ -312,7 +309,7 @@ class Procedures:
             self._journal,
             self._clock,
             self._on_change,
-            lambda: self._gate.against_now(plan.intent, plan.procedure, admission.approver),
+            partial(self._against, admission),
             stops,
             admission.approver,
             admission.notes,
@@ -324,14 +321,22 @@ class Procedures:
         known = preflight(self._stack, plan.procedure, board, self._clock.now())
         before = [*(each.as_record() for each in known), *(each.as_record() for each in admission.weighed)]
         self._sequences[plan.intent.id] = runner
-        if plan.procedure.risk is RiskClass.RESTORE and not (plan.intent.is_dry or admission.blockers):
-            # What an earlier stop still tries would undo what is now allowed.
-            for asked in tuple(self._settling):
-                await self._end_settling(asked)
         try:
             return await runner.run(before, admission.blockers)
         finally:
             self._sequences.pop(plan.intent.id, None)
+
+    async def _against(self, admission: Admission) -> list[str]:
+        """What stands against the first step, right before it."""
+        plan = admission.plan
+        against = await self._gate.against_now(plan.intent, plan.procedure, admission.approver)
+        if plan.procedure.risk is RiskClass.RESTORE and not against:
+            for asked in tuple(self._settling):
+                if plan.intent.id in self._ended_early:
+                    break  # by a stop, which goes on
+                # What an earlier stop still tries would undo what is now allowed.
+                await self._end_settling(asked)
+        return against
 
     async def _end_settling(self, asked: _Asked) -> None:
         runner, task = self._settling.pop(asked, (None, None))

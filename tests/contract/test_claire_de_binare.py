@@ -103,12 +103,15 @@ def test_what_is_published_past_risk_fills_while_all_is_paused_and_is_counted(ro
 def test_the_halt_is_armed_before_it_is_exercised_and_then_resumed_step_by_step(room: ClaireRoom) -> None:
     # Nothing is on its way from risk to execution when the halt comes.
     room.fault("cooldown", is_on=True)
-    room.until(lambda: halted(room), "allocation 0 halts")
-    run = room.run("halt")
-    room.fault("cooldown", is_on=False)
+    try:
+        room.until(lambda: halted(room), "allocation 0 halts")
+        run = room.run("halt")
+    finally:
+        room.fault("cooldown", is_on=False)
     assert run.verdict is Verdict.VERIFIED, run.sentence
     assert run.rung == 1
-    room.until(lambda: room.value("halt.stream") == "true", "the halt is read")
+    room.until(lambda: room.value("allocation.free") not in (None, "0"), "only the halt stands")
+    assert halted(room)
     # Risk blocks every signal, so that nothing comes to be rejected: armed, not yet exercised.
     assert room.value("halt.exercised") == "false"
     order = {"symbol": "BTCUSDT", "side": "BUY", "quantity": 0.0002, "price": 95000.0, "strategy_id": "paper"}

@@ -23,8 +23,9 @@ from tests.servers.claire_project import BASE, DEV, LOGGING
 from tests.servers.docker import DockerEngine, start_docker
 from tests.servers.process import drop_home, make_home, wait_until
 from tests.servers.systemd import Systemd, start_systemd
+from tests.turns import DOCKER
 
-pytestmark = pytest.mark.soak
+pytestmark = [DOCKER, pytest.mark.soak]
 
 TAG = "20260117-101500"
 UNIT = "docker.service"

@@ -17,7 +17,7 @@ from tests.servers.desk_project import BOTS, MONITORING, PLANE, RECOVERED, TARGE
 from tests.servers.docker import DockerEngine
 from tests.turns import DOCKER
 
-pytestmark = [DOCKER, pytest.mark.soak]
+pytestmark = DOCKER
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,7 @@ IN_CI: Runs = {
         "tests/contract/test_claire_clear_log.py": {"clear-log"},
     },
     "hummingbot-desk R1": {
+        "tests/contract/test_hummingbot_programs.py": DESK | LIVE | BEFORE_H,
         "tests/contract/test_demo_hummingbot.py": {*PRACTISED, *SCRIPTS, "start-watchdog"} | SINGLE,
     },
     "hummingbot-desk R0": {
@@ -105,10 +106,7 @@ IN_SOAK: Runs = {
             " backup-schema restore debug-on debug-off"
         ),
     },
-    "hummingbot-desk R1": {
-        "tests/contract/test_hummingbot_programs.py": DESK | LIVE | BEFORE_H,
-        "tests/contract/test_hummingbot_minutes.py": {"bot4-notrade"},
-    },
+    "hummingbot-desk R1": {"tests/contract/test_hummingbot_minutes.py": {"bot4-notrade"}},
     "hummingbot-desk R0": {
         "tests/contract/test_hummingbot_generations.py": DESK | BEFORE_H | {"clickhouse-start"},
         "tests/contract/test_hummingbot_minutes.py": {"bot4-notrade"},

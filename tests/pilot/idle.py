@@ -2,7 +2,7 @@
 
 The toolkit's own ``wait_for_idle`` sleeps until the process uses little of the processor: too long on a quiet
 machine, and on a busy one over before anything was done. Nothing here waits for a timer or for another
-thread; a test that does says for what, with ``Scene.until``.
+thread, nor for ``min_sleep``; a test that does says for what, with ``Scene.until``.
 """
 
 from __future__ import annotations
@@ -51,8 +51,12 @@ async def _wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None
 
 
 def _has_nothing_before_it(app: App[Any]) -> bool:
-    """No message is on its way, and its screen shows what it should; covered ones do not draw."""
-    return not any(
-        pump._pending_message is not None or pump._next_callbacks or pump.message_queue_size
-        for pump in (app, *app._registry)
-    ) and not any(getattr(app.screen, dirt) for dirt in _DIRT)
+    """No message is on its way, and its screen shows what it should; covered ones do not draw, nor does the
+    last of one that was left."""
+    return app._exit or (
+        not any(
+            pump._pending_message is not None or pump._next_callbacks or pump.message_queue_size
+            for pump in (app, *app._registry)
+        )
+        and not any(getattr(app.screen, dirt) for dirt in _DIRT)
+    )

@@ -20,7 +20,7 @@ from backends.procedures.confirm import phrase_of
 from tests.clock import FakeClock
 from tests.pilot.fake_engine import FakeEngine
 from tests.pilot.rooms import Scene
-from tests.terminal.planned import CHANGED
+from tests.terminal.planned import CHANGED, LOOKS
 from tui.app import ControlRoom
 from tui.commands.session import Session, engine_of
 from tui.dialogs.procedure_dialog import Stage
@@ -65,7 +65,9 @@ class Face:
     async def _perform(self, name: str, values: Sequence[str], ends: Stage, says: str) -> None:
         scene = self.scene
         await self._decide(name, values)
-        while CHANGED in " ".join(scene.text().split()):
+        for _ in range(LOOKS - 1):
+            if CHANGED not in " ".join(scene.text().split()):
+                break
             await scene.press("a", "escape")
             await self._decide(name, values)
         assert scene.dialog.stage is ends, scene.text()

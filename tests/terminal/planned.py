@@ -16,6 +16,8 @@ from tests.terminal.program import command
 REASON = ("--reason", "the quarterly exercise")
 CHANGED = "the situation has changed since this plan was shown"
 """Why a plan is refused that no longer fits: whoever made it looks again."""
+LOOKS = 3
+"""How often at most: a plan that never fits is a fault."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,12 @@ class Operator:
 
     def perform(self, name: str, *chosen: str) -> tuple[dict[str, Any], subprocess.CompletedProcess[str]]:
         """What the dry run reports, and how the run by its plan ended: a new one if it no longer fitted."""
-        while True:
+        for _ in range(LOOKS):
             report = self.dry_run(name, *chosen)
             done = self.run(name, *chosen, *self._answers(report))
             if CHANGED not in done.stdout:
-                return report, done
+                break
+        return report, done
 
     def dry_run(self, name: str, *chosen: str) -> dict[str, Any]:
         done = self.run(name, *chosen, "--dry-run", "--json")

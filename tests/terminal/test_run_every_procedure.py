@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import subprocess
+import threading
 import time
 import tomllib
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import docker
@@ -76,16 +78,18 @@ def story(request: pytest.FixtureRequest) -> str:
 def commands(story: str) -> Iterator[Future[list[Told]]]:
     """The story by command, told while the same is told on the screen: most of either is waiting."""
     forked.prepare()
+    is_over = threading.Event()
     with ThreadPoolExecutor() as teller:
-        yield teller.submit(_by_command, story)
+        yield teller.submit(_by_command, story, is_over)
+        is_over.set()
 
 
-def _by_command(story: str) -> list[Told]:
-    """Every procedure of the story, one after the other, in a world of its own."""
+def _by_command(story: str, is_over: threading.Event) -> list[Told]:
+    """Every procedure of the story, one after the other, in a world of its own; no more once it is over."""
     told = []
     with a_world() as world:
         operator = Operator("trading-platform", world.config, world.env)
-        for name in STORIES[story]:
+        for name in takewhile(lambda _: not is_over.is_set(), STORIES[story]):
             report, done = operator.perform(name, *_prepared(world, name))
             told.append(Told(name, report, done, left_by(name, world.state)))
     return told

@@ -168,6 +168,48 @@ def test_of_two_that_move_the_market_and_begin_at_the_same_moment_the_first_goes
     assert made.desk.positions["MSFT"] == -5
 
 
+def test_who_asks_again_while_the_first_is_written_down_is_not_refused_for_who_came_between() -> None:
+    made = office(wire={"/close": "ok"}, takes=0.2)
+
+    async def go() -> list[Run]:
+        first = asyncio.create_task(made.procedures.execute(asked("close", params={"symbol": "AAPL"})))
+        for _ in range(1000):
+            if any(run.verdict for run in made.runs):
+                break
+            await asyncio.sleep(0.01)
+        between = made.procedures.execute(asked("close", id="op-2", params={"symbol": "MSFT"}))
+        again = made.procedures.execute(asked("close", id="op-3", params={"symbol": "AAPL"}))
+        runs = await asyncio.gather(between, again)
+        await first
+        return runs
+
+    between, again = simulate(go())
+    assert between.verdict is Verdict.REFUSED
+    assert again.operation == "op-3"
+    assert "is running" not in again.sentence
+
+
+@pytest.mark.parametrize("late", [0.0, 0.3])
+def test_a_resume_that_a_stop_has_ended_does_not_end_what_watches_over_the_stop(late: float) -> None:
+    made = office()
+    slow_to_read(made, "orders.open", 1.0)
+
+    async def go() -> Run:
+        resume = asyncio.create_task(made.procedures.execute(asked("resume")))
+        await asyncio.sleep(late)
+        await made.procedures.execute(asked("halt", id="op-2"))
+        await resume
+        await asyncio.sleep(1.0)
+        made.desk.kill = "ACTIVE"
+        await asyncio.sleep(4.0)
+        await made.procedures.close()
+        return [run for run in made.runs if run.operation == "op-2"][-1]
+
+    last = simulate(go())
+    assert last.verdict is Verdict.CONTRADICTED
+    assert "it was proved, and is undone" in last.sentence
+
+
 def test_a_stop_of_something_that_the_list_was_too_long_to_show_is_not_refused() -> None:
     made = office(procedures={"cancel": CANCEL}, wire={"/close": "ok"})
     rows = ((SafeText("AAPL"), SafeText("10")),)
