@@ -27,8 +27,8 @@ DONE, ALREADY, FAILED, UNKNOWN = (
 VALUES = {"operator": "kim", "reason": "drill", "mode": "LIVE", "details": None, "symbols": ["A", "B"]}
 
 
-def step(action: RedisWrite | RedisUnit) -> Step:
-    return Step("s", "Write", action, (), connect=0.25, deadline=0.5)
+def step(action: RedisWrite | RedisUnit, connect: float = 0.25, deadline: float = 0.5) -> Step:
+    return Step("s", "Write", action, (), connect=connect, deadline=deadline)
 
 
 def write(op: str, key: str = "k", **more: Any) -> RedisWrite:
@@ -50,8 +50,9 @@ async def writing(port: int, **more: Any) -> AsyncIterator[RedisEffector]:
 
 
 async def act(server: RedisServer, action: RedisWrite | RedisUnit, **values: Any) -> Receipt:
+    """What became of it, with time for a busy machine."""
     async with writing(server.port) as effector:
-        return await effector.act(action, {**VALUES, **values}, step(action))
+        return await effector.act(action, {**VALUES, **values}, step(action, connect=5.0, deadline=5.0))
 
 
 def body(reply: bytes) -> bytes | None:
