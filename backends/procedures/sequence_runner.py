@@ -32,6 +32,7 @@ from backends.procedures.evidence import NOTHING_BEFORE, Before, Evidence, Eyes,
 from backends.procedures.overtaken import StopWatch
 from backends.procedures.plan import Plan
 from backends.procedures.record import entry_of, intent_of, step_of
+from backends.procedures.rung import passed
 from backends.procedures.sequence_sentence import sequence_sentence
 
 INTENT_BUDGET: Final = 2.0
@@ -176,7 +177,7 @@ class SequenceRunner:
         self._set(step.id, StepState.SENT)
         match step.action:
             case Wait(seconds=seconds):
-                await self._idle(seconds)
+                await self._pass(seconds)
                 state = await self._settled(step)
             case Attest():
                 state = await self._wait_for_person(step)
@@ -217,7 +218,7 @@ class SequenceRunner:
                 self.interrupt(OFF_RECORD)
                 return state
             if number < tries:
-                await self._idle(PAUSE)
+                await self._pass(PAUSE)
         return state
 
     async def _send(self, step: Step) -> Receipt:
@@ -253,21 +254,21 @@ class SequenceRunner:
             left = ends - self._clock.now().mono
             if left <= 0:
                 break
-            await self._idle(left)
+            self._nudge.clear()
+            await passed(self._nudge, left)
         by = self._attested.get(step.id)
         self._publish(replace(self._run, awaits=None))
         text = f"confirmed by {by}" if by else "nobody confirmed it"
         self._steps[step.id] = replace(self._steps[step.id], evidence=SafeText(text, 200))
         return await self._settled(step) if by else StepState.FAILED
 
-    async def _idle(self, seconds: float) -> None:
-        """Let time pass, and wake early when somebody says something."""
-        self._nudge.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._nudge.wait()
-        except TimeoutError:
-            return
+    async def _pass(self, seconds: float) -> None:
+        """Let all this time pass, but for an interruption: who confirms a step twice shortens no wait."""
+        time = asyncio.get_running_loop().time
+        ends = time() + seconds
+        while self._interrupted is None and (left := ends - time()) > 0:
+            self._nudge.clear()
+            await passed(self._nudge, left)
 
     async def _started(self, step: Step) -> Before:
         """Since when the services run that the step must start anew."""
