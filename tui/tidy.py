@@ -18,6 +18,10 @@ EVERY: Final = 60.0
 LATEST: Final = 600.0
 """Seconds after which there is one all the same: what is dropped must not fill the memory."""
 
+MUCH: Final = 2
+"""Middle looks, one for each 7,000 new things, after which it looks even beside somebody at the keys: a look
+through that much is not felt, one through what a hundred dialogs left behind is."""
+
 START: Final = 3.0
 """Seconds from the first beat until the start-up is over: the panes are filled by then."""
 
@@ -55,6 +59,8 @@ class Tidy:
                 # By now everything was loaded that the room needs at rest.
                 self._is_settled = True
                 self._keep()
+        elif gc.get_count()[2] >= MUCH:
+            gc.collect()
 
     def _keep(self) -> None:
         """What is there and was not dropped stays for good: it is never looked through again."""

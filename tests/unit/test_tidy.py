@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -48,6 +49,31 @@ def test_with_nobody_there_it_looks_after_the_start_and_then_every_minute(looks:
 
 def test_while_keys_are_pressed_it_waits_but_not_for_ever(looks: list[int]) -> None:
     assert beaten(Tidy(), looks, LATEST + 50, keys=QUIET / 2) == [FIRST, FIRST + LATEST]
+
+
+def test_what_many_dialogs_left_behind_is_dropped_beside_somebody_at_the_keys(looks: list[int]) -> None:
+    tidy = Tidy()
+    tidy.beat(-START)
+    tidy.beat(0.0)
+    dropped = [_in_a_circle() for _ in range(30_000)]
+    gone = weakref.ref(dropped[0])
+    del dropped
+    tidy.keyed(1.0)
+    tidy.beat(1.0)
+    assert gone() is None
+    looks.clear()
+    tidy.beat(2.0)
+    assert not looks, "little is new: it waits"
+
+
+class _Thing:
+    itself: _Thing
+
+
+def _in_a_circle() -> _Thing:
+    thing = _Thing()
+    thing.itself = thing
+    return thing
 
 
 def test_it_comes_as_soon_as_the_keys_are_left_alone(looks: list[int]) -> None:
