@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class Results:
     numbers: dict[tuple[str, str], float] = field(default_factory=dict)
     """By measure and program."""
     notes: list[str] = field(default_factory=list)
+    told: Callable[[str], None] = lambda line: None
+    """Hears each number as it comes: a run takes half an hour."""
     pace: float = 1.0
     """How many times as long as the reference this machine takes to start Python."""
 
@@ -45,6 +47,7 @@ class Results:
         if measure not in self.measures:
             self.measures.append(measure)
         self.numbers[measure.id, program] = value
+        self.told(f"{program}: {measure.title}: {_number(value)} {measure.unit}")
 
     def budget_here(self, measure: Measure) -> float | None:
         """What the budget comes to at this machine's pace; a faster machine is granted no less than it."""
