@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from types import FrameType
@@ -71,6 +72,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     turns.arrange(items)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if sys.platform != "linux" and item.get_closest_marker("linux"):
+        need("linux", f"this is {sys.platform}")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -192,6 +192,7 @@ async def test_half_a_secret_at_the_cut_is_left_out() -> None:
     assert CANARY[len(CANARY) // 2 :] not in (receipt.after or "")
 
 
+@pytest.mark.linux
 async def test_its_whole_group_is_ended_when_its_time_is_over(tmp_path: Path) -> None:
     """The child ignores SIGTERM and would live on."""
     pids = tmp_path / "pids"
@@ -211,6 +212,7 @@ async def test_its_whole_group_is_ended_when_its_time_is_over(tmp_path: Path) ->
         wait_until(lambda pid=pid: not is_alive(pid), 3, f"{pid} gone")
 
 
+@pytest.mark.linux
 async def test_a_command_that_nobody_waits_for_any_more_is_ended(tmp_path: Path) -> None:
     pids = tmp_path / "pid"
     command = python(f"import os, time; open({str(pids)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
@@ -242,6 +244,7 @@ async def test_a_flood_of_output_takes_little_of_this_programs_time() -> None:
     assert time.process_time() - before < 0.3
 
 
+@pytest.mark.linux
 async def test_no_open_files_are_left() -> None:
     await act(python("pass"))
     before = open_files()

@@ -199,6 +199,7 @@ def test_logs_can_be_asked_for_by_stream_tail_and_time(eyes: Eyes) -> None:
     assert b"routes." in err
 
 
+@pytest.mark.linux
 def test_a_follower_that_leaves_is_forgotten(eyes: Eyes) -> None:
     path = eyes.world["docker"].removeprefix("unix://")
     held = Path(f"/proc/{eyes.world.child.pid}/fd")

@@ -240,6 +240,7 @@ def _folders(owner: int) -> list[Path]:
     return found
 
 
+@pytest.mark.linux
 def test_killed_it_takes_its_servers_along_and_the_next_one_sweeps_up() -> None:
     first = start_demo()
     folder = first.config.parent

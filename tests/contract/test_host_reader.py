@@ -21,6 +21,8 @@ from backends.model.stack import ServiceSpec, Source, SourceKind
 from backends.readers.host import HostFactReader
 from backends.readers.process import ProcessServiceReader
 
+pytestmark = pytest.mark.linux
+
 FLOAT, INT, TEXT, TABLE, COUNT, BOOL = (
     ValueType.FLOAT, ValueType.INT, ValueType.TEXT, ValueType.TABLE, ValueType.COUNT, ValueType.BOOL,
 )  # fmt: skip

@@ -15,6 +15,8 @@ from backends.model.stack import Source, SourceKind
 from backends.process_table import ProcessTable
 from backends.writers.process import ProcessEffector
 
+pytestmark = pytest.mark.linux
+
 HERE = Source("host", SourceKind.HOST, "Host", "host://localhost", 1.0, 5.0)
 OBEYS = "import sys; print(1, flush=True); sys.stdin.read()"
 REFUSES = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {OBEYS}"

@@ -20,6 +20,8 @@ from tests.servers.process import wait_until
 from tests.terminal.program import CONTROLROOM, ROOT, cold_command, room
 from tests.terminal.test_room import open_dialog
 
+pytestmark = pytest.mark.linux
+
 IN_REDIS = "redis-canary-7Qf2xk"
 IN_POSTGRES = "pg-canary-9Zr4mw"
 IN_PROMETHEUS = "prom-canary-3Lt8vb"

@@ -180,6 +180,7 @@ def test_a_crash_ends_with_a_failure_and_a_restored_terminal_and_shows_no_variab
         terminal.close()
 
 
+@pytest.mark.linux
 def test_the_demo_starts_its_world_and_takes_it_along_when_it_ends(tmp_path: Path) -> None:
     terminal = Terminal([*CONTROLROOM, "demo", "--seed", "3"], isolated_env(tmp_path))
     try:
