@@ -34,23 +34,41 @@ POINTS = (
 SECOND = ("before act 2", "after act 2", "before outcome 1")
 """The points that a procedure of two steps has besides."""
 
-TRIP = Step(
-    "trip", "Trip the breaker",
-    RedisTransition("redis", "circuit_breaker:state", "state", ("OPEN",), "TRIPPED"),
-    (Proof(BREAKER.id, ("TRIPPED",)),),
-)  # fmt: skip
+TURNS = tuple(risk for risk in RiskClass if risk is not RiskClass.STOP)
+"""The classes whose steps come one after the other; the stack has a procedure named for each."""
+
+
+def _turn(id: str, fact: str, key: str, before: str, after: str) -> Step:
+    do = RedisTransition("redis", key, "state", (before,), after)
+    return Step(id, f"Make it {after}", do, (Proof(fact, (after,)),))
+
+
+TRIP = _turn("trip", BREAKER.id, "circuit_breaker:state", "OPEN", "TRIPPED")
+REFUSED = _turn("refused", KILL.id, "kill_switch:state", "NEVER", "ENGAGED")
+RESUME = (
+    _turn("resume", KILL.id, "kill_switch:state", "ENGAGED", "ACTIVE"),
+    _turn("reset", BREAKER.id, "circuit_breaker:state", "TRIPPED", "OPEN"),
+)
 
 
 def redis_stack(url: str) -> Stack:
-    """One switch in one Redis, one way to it; and a procedure that closes that and another, in turn."""
+    """One switch in one Redis with one way to it, and another switch: the second way of a halt whose first is
+    refused. For each other class a procedure turns both, one after the other: a restore back, the rest off.
+    """
     plain = stack()
     gates = tuple(gate for gate in plain.gates if gate.fact == KILL.id)
-    halt = replace(HALT, steps=(RUNG_1,))
-    both = replace(HALT, id="both", risk=RiskClass.ROUTINE, steps=(RUNG_1, TRIP))
+    halts = (replace(HALT, steps=(RUNG_1,)), replace(HALT, id="by-the-second", steps=(REFUSED, TRIP)))
+    both = (
+        replace(
+            HALT, id=risk.value, risk=risk, phrase="" if risk is RiskClass.ROUTINE else "GO",
+            steps=RESUME if risk is RiskClass.RESTORE else (RUNG_1, TRIP),
+        )
+        for risk in TURNS
+    )  # fmt: skip
     return replace(
         plain, sources={"redis": redis_source(url)}, services=(), gates=gates,
         facts={KILL.id: KILL, BREAKER.id: BREAKER},
-        echoes=(), alarms=(), procedures={"halt": halt, "both": both},
+        echoes=(), alarms=(), procedures={each.id: each for each in (*halts, *both)},
     )  # fmt: skip
 
 
@@ -90,7 +108,8 @@ def main(folder: Path, url: str, procedure: str, point: str) -> None:
 
     engine.subscribe(look)
     engine.start()
-    engine.submit(Intent("op-4711", "tiny", procedure, KIM, SafeText("crash test"), seen=0, via="screen"))
+    reason = SafeText("killed at a point of its choice")
+    engine.submit(Intent("op-4711", "tiny", procedure, KIM, reason, seen=0, via="screen", phrase="GO"))
     done.wait(20)
     engine.stop()
 

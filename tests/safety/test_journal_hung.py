@@ -102,7 +102,7 @@ def test_a_journal_that_never_ends_a_write_is_told_and_marked_and_holds_up_nobod
         assert (run.verdict, run.journal_degraded) == (Verdict.VERIFIED, True)
         wait_until(lambda: "journal-unwritable" in alarms(made), SOON)
         assert "has not answered" in alarms(made)["journal-unwritable"]
-        refused = ask(made, "both", "op-2")
+        refused = ask(made, "routine", "op-2")
         assert refused.verdict is Verdict.REFUSED
         assert "the journal cannot be written" in refused.sentence
         disk.answer()
@@ -132,7 +132,7 @@ def test_what_is_no_stop_is_refused_while_it_is_not_known_what_other_rooms_do(
     try:
         wait_until(lambda: made.wait_asked("tiny", 0), SOON)
         disk.hang(tail, "files_of")
-        run = ask(made, "both")
+        run = ask(made, "routine")
         assert run.verdict is Verdict.REFUSED
         assert "what other rooms are running is not known: the disk does not answer" in run.sentence
     finally:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from backends.journal.chain_file import ChainFile
 from backends.journal.entry import boot_id
 from backends.journal.unfinished import TAIL, is_running, unfinished
 from backends.journal.verify import read, verify
-from backends.model.procedure import Run, StepState, Verdict
-from tests.safety.dying_room import POINTS, SECOND, redis_stack
+from backends.model.procedure import RiskClass, Run, StepState, Verdict
+from tests.safety.dying_room import POINTS, SECOND, TURNS, redis_stack
 from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
 from tests.sim.world import KIM
@@ -33,12 +33,23 @@ TRUTH = 5.0
 """Seconds within which the restarted room must have told the truth."""
 
 
-def killed_at(point: str, folder: Path, server: RedisServer, procedure: str = "halt") -> None:
-    server.command("SET", KEY, json.dumps({"state": "ACTIVE"}))
-    server.command("SET", BREAKER, json.dumps({"state": "OPEN"}))
+def killed_at(
+    point: str,
+    folder: Path,
+    server: RedisServer,
+    procedure: str = "halt",
+    begun: Sequence[str] = ("ACTIVE", "OPEN"),
+) -> None:
+    for key, word in zip((KEY, BREAKER), begun, strict=True):
+        server.command("SET", key, json.dumps({"state": word}))
     words = [sys.executable, "-m", "tests.safety.dying_room", str(folder), server.url, procedure, point]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def words(server: RedisServer) -> tuple[str, ...]:
+    """What the two switches read now."""
+    return tuple(json.loads(server.command("GET", key).split(b"\r\n")[1])["state"] for key in (KEY, BREAKER))
 
 
 def stored(server: RedisServer) -> bytes:
@@ -99,24 +110,42 @@ def test_after_a_kill_at_any_step_the_next_room_tells_what_is_true_and_repeats_n
     assert not unfinished(tmp_path / "journal", KIM.host)
 
 
-@pytest.mark.parametrize("point", SECOND)
-def test_of_two_steps_it_tells_which_is_done_and_does_not_do_the_other(
-    tmp_path: Path, redis_db: RedisServer, point: str
+@pytest.mark.parametrize("risk", TURNS, ids=lambda risk: risk.value)
+@pytest.mark.parametrize("point", ("after intent 1", "after act 1", *SECOND))
+def test_of_two_steps_it_tells_which_is_done_and_goes_on_with_neither(
+    tmp_path: Path, redis_db: RedisServer, point: str, risk: RiskClass
 ) -> None:
-    killed_at(point, tmp_path, redis_db, "both")
-    is_tripped = b"TRIPPED" in redis_db.command("GET", BREAKER)
-    assert is_tripped is (point != "before act 2")
+    begun, turned = ("ACTIVE", "OPEN"), ("ENGAGED", "TRIPPED")
+    if risk is RiskClass.RESTORE:
+        begun, turned = turned, begun
+    killed_at(point, tmp_path, redis_db, risk.value, begun)
+    done = {"after intent 1": 0, "after act 1": 1, "before act 2": 1}.get(point, 2)
+    true = (*turned[:done], *begun[done:])
+    assert words(redis_db) == true
     with room(tmp_path, redis_db) as engine:
         run = told(engine)
-        word = "TRIPPED" if is_tripped else "OPEN"
-        assert f"true now: kill.state reads ENGAGED; breaker.state reads {word}." in run.sentence
-        first, second = run.steps
+        assert run.verdict is Verdict.UNCONFIRMED
+        assert f"true now: kill.state reads {true[0]}; breaker.state reads {true[1]}." in run.sentence
         # The record of a step may be on its way to the disk when the room dies; what is read is certain.
-        assert first.state in (StepState.VERIFIED, StepState.ACKNOWLEDGED, StepState.UNKNOWN)
-        assert str(first.evidence) == "kill.state reads ENGAGED"
-        assert second.state is not StepState.PENDING
-        assert str(second.evidence) == f"breaker.state reads {word}"
-    assert (b"TRIPPED" in redis_db.command("GET", BREAKER)) is is_tripped
+        assert [str(step.evidence) for step in run.steps] == [
+            f"kill.state reads {true[0]}", f"breaker.state reads {true[1]}",
+        ]  # fmt: skip
+        assert StepState.PENDING not in {step.state for step in run.steps[:done]}
+        wait_until(lambda: len(outcomes(tmp_path)) == 1, TRUTH)
+    assert words(redis_db) == true
+
+
+@pytest.mark.parametrize("point", SECOND)
+def test_a_stop_killed_in_its_second_way_is_told_as_it_is(
+    tmp_path: Path, redis_db: RedisServer, point: str
+) -> None:
+    killed_at(point, tmp_path, redis_db, "by-the-second")
+    word = "OPEN" if point == "before act 2" else "TRIPPED"
+    with room(tmp_path, redis_db) as engine:
+        run = told(engine)
+        assert run.verdict is Verdict.UNCONFIRMED
+        assert f"true now: kill.state reads ACTIVE; breaker.state reads {word}." in run.sentence
+    assert words(redis_db) == ("ACTIVE", word)
 
 
 def test_a_wall_screen_tells_of_it_and_leaves_it_open_for_an_operator(
