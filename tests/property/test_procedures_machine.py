@@ -37,6 +37,12 @@ FAULTS = ("ok", "refuse", "lost", "dropped", "stuck", "lies", "slow")
 LATE = ("late", "twice")
 """Of requests that can do no harm twice; for others the desk must know them by their operation."""
 HELD = (Verdict.VERIFIED, Verdict.ALREADY)
+PROOFS = {
+    "halt": {("kill.state", "ENGAGED")},
+    "resume": {("breaker.state", "OPEN"), ("kill.state", "ACTIVE")},
+    "flatten": {("positions.list", "0 rows")},
+}
+"""What must have been read, by procedure, before anybody may call it done."""
 
 
 class TwoOperators(RuleBasedStateMachine):
@@ -270,7 +276,8 @@ class TwoOperators(RuleBasedStateMachine):
                 first = min(
                     (at for at, op, _ in self.desk.sent if op == run.operation), default=run.started.mono
                 )
-                assert any(at >= first for at, _ in made.looker.looks)
+                seen = {(fact, word) for at, fact, word in made.looker.looks if at >= first}
+                assert PROOFS[run.procedure] <= seen
 
     @invariant()
     def what_was_refused_sent_nothing(self) -> None:

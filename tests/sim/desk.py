@@ -237,7 +237,8 @@ class Looker:
     def __init__(self, desk: Desk, faults: dict[str, str] | None = None) -> None:
         self.desk = desk
         self.faults = faults if faults is not None else {}
-        self.looks: list[tuple[float, str]] = []
+        self.looks: list[tuple[float, str, str]] = []
+        """What was read: when, which fact, and its value in text, of a table how long it is."""
 
     async def look(self, fact: str, within: float) -> Reading[Any]:
         await asyncio.sleep(0.005)
@@ -248,8 +249,10 @@ class Looker:
             return Reading(fact, "desk", Outcome.FAILED, at, 1.0, error=SafeText("refused"))
         if fault == "future":
             return Reading(fact, "desk", Outcome.OK, at, 1.0, value=self.desk.value(fact), observed_lag=-60.0)
-        self.looks.append((now(), fact))
-        return Reading(fact, "desk", Outcome.OK, at, 1.0, value=self.desk.value(fact))
+        value = self.desk.value(fact)
+        word = f"{value.total} rows" if isinstance(value, Table) else str(value)
+        self.looks.append((now(), fact, word))
+        return Reading(fact, "desk", Outcome.OK, at, 1.0, value=value)
 
 
 def desk_stack(*procedures: Procedure) -> Stack:

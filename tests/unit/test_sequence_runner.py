@@ -221,7 +221,7 @@ def test_flattening_goes_over_the_positions_there_are_and_reads_twice() -> None:
     run = ran(made, asked("flatten"))
     assert run.verdict is Verdict.VERIFIED
     assert [step.title for step in run.steps] == ["Close AAPL", "Close MSFT"]
-    looks = [at for at, fact in made.looker.looks if fact == "positions.list"]
+    looks = [at for at, fact, _ in made.looker.looks if fact == "positions.list"]
     assert looks[-1] - looks[-2] >= 1.0
 
 
