@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -95,7 +96,7 @@ def test_a_refusal_is_said_once_and_journalled(wire: Between, world: DemoWorld, 
     assert done.stdout.count("REFUSED") == 1
     assert done.stdout.lower().count("by hand") == 1
     assert done.stderr == ""
-    assert "refused" in [record["kind"] for record in journal(world.config.parent)[before:]]
+    assert "refused" in kinds_since(world, before)
 
 
 def test_a_broken_config_is_one_line_and_nothing_is_started(tmp_path: Path, bare: dict[str, str]) -> None:
@@ -116,6 +117,28 @@ def test_it_finishes_although_its_output_is_closed(wire: Between, bare: dict[str
     assert process.stdout is not None
     process.stdout.close()
     assert process.wait(30) == 0
+
+
+def test_no_signal_that_can_be_heard_keeps_it_from_its_end(
+    world: DemoWorld, wire: Between, bare: dict[str, str]
+) -> None:
+    before = len(journal(world.config.parent))
+    with subprocess.Popen(
+        [*CONTROLROOM, "--config", str(wire.config), *HALT],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, env=bare, cwd=ROOT,
+    ) as process:  # fmt: skip
+        wait_until(lambda: "intent" in kinds_since(world, before), 20, "its intent", every=0.002)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert "VERIFIED" in said or "ALREADY" in said
+    assert "outcome" in kinds_since(world, before)
+
+
+def kinds_since(world: DemoWorld, count: int) -> list[str]:
+    return [record["kind"] for record in journal(world.config.parent)[count:]]
 
 
 @pytest.mark.parametrize("disk", ["full", "gone"])
