@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import typer
 from backends.config import load, search_paths
 from backends.model.secret import Secret
 from backends.model.stack import Environment
-from tui.actions import key_table_markdown
+from tui.actions import ACTIONS, key_table_markdown, key_text
 from tui.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -76,3 +77,14 @@ def test_the_layers_of_configuration_are_named_from_the_weakest_on() -> None:
 def test_what_it_links_to_is_there() -> None:
     links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_its_picture_has_the_footer_of_today() -> None:
+    """It is made anew by ``make screenshot``."""
+    cells = re.findall(
+        r'<text[^>]* y="([\d.]+)"[^>]*>([^<]*)</text>', (ROOT / "docs/screenshot.svg").read_text()
+    )
+    lowest = max((y for y, _ in cells), key=float)
+    footer = unescape("".join(text for y, text in cells if y == lowest)).split()
+    shown = [f"{key_text(it.keys[0])}{it.label}" for it in ACTIONS if it.in_footer]
+    assert "".join(footer) == "".join("".join(shown).split())
