@@ -387,7 +387,8 @@ def main() -> None:
     """What the command line says. Ends with SystemExit, and never with 0 unless a command said so."""
     harden()
     try:
-        app(prog_name="controlroom")
+        # Not ``app()``: typer then puts a crash report of its own, with all secrets, in the place of ours.
+        typer.main.get_command(app)(prog_name="controlroom")
     except UsageError as error:
         sys.stderr.write(f"controlroom: {error}\n")
         sys.exit(ExitCode.USAGE)

@@ -1,4 +1,8 @@
-"""When to ask a source again: at its own cadence while it answers, less and less often while it does not."""
+"""When to ask a source again: at its own cadence while it answers, less and less often while it does not.
+
+This is every source's circuit breaker: from the first failure on, one probe at a time and a growing pause
+behind it; the first answer closes it again. ``backends.board.poll`` asks in no other way.
+"""
 
 from __future__ import annotations
 

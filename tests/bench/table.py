@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import statistics
 from collections.abc import Callable, Sequence
@@ -127,7 +128,7 @@ def median(values: Sequence[float]) -> float:
 def percentile(values: Sequence[float], percent: float) -> float:
     """The nearest-rank percentile."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(percent / 100 * len(ordered) + 0.5) - 1))]
+    return ordered[max(0, math.ceil(percent * len(ordered) / 100) - 1)]
 
 
 def _number(value: float | None) -> str:

@@ -20,6 +20,7 @@ from backends.model.query import PrometheusQuery
 from backends.model.stack import Source, SourceKind
 from backends.readers.http_page import Web
 from backends.readers.prometheus import PrometheusFactReader
+from tests.conftest import need
 from tests.servers.process import Child, drop_home, make_home
 
 FLOAT, COUNT, TABLE, TEXT = ValueType.FLOAT, ValueType.COUNT, ValueType.TABLE, ValueType.TEXT
@@ -49,7 +50,7 @@ def prometheus() -> Iterator[str]:
     """A real one that scrapes itself and a target that refuses."""
     program = shutil.which("prometheus")
     if program is None:
-        pytest.skip("prometheus is not installed")
+        need("prometheus", "not installed")
     home, port = make_home("prometheus"), free_port()
     (home / "prometheus.yml").write_text(CONFIG.replace("PORT", str(port)))
     (home / "rules.yml").write_text(RULES)

@@ -1,11 +1,16 @@
-"""A test without its server is skipped and named at the end; where all must run, it is a failure."""
+"""A test without its server is skipped and named at the end; where all must run, it is a failure.
+
+Nothing else leaves a test out."""
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,3 +53,38 @@ def test_where_all_is_required_each_is_a_failure(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "3 failed, 1 passed" in done.stdout.splitlines()[-1]
     assert "needs [teleprinter]: not installed" in done.stdout
+
+
+LEAVES_OUT = {"skip", "skipif", "skipTest", "SkipTest", "importorskip", "xfail"}
+"""Every way to leave a test out, by whatever name it was imported."""
+
+
+def skippers(source: str) -> list[int]:
+    """Lines that leave a test out."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if (isinstance(node, ast.Attribute) and node.attr in LEAVES_OUT)
+        or (isinstance(node, ast.ImportFrom) and any(it.name in LEAVES_OUT for it in node.names))
+    ]
+
+
+def test_only_need_leaves_a_test_out() -> None:
+    paths = sorted((ROOT / "tests").rglob("*.py"))
+    found = [str(path.relative_to(ROOT)) for path in paths for _ in skippers(path.read_text())]
+    assert found == ["tests/conftest.py"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "pytest.skip('no')",
+        "pytest.importorskip('x')",
+        "from pytest import skip",
+        "@pytest.mark.skipif(True, reason='no')\ndef test_it(): pass",
+        "pytestmark = pytest.mark.xfail",
+        "raise unittest.SkipTest",
+    ],
+)
+def test_the_check_sees_every_way_to_leave_a_test_out(source: str) -> None:
+    assert skippers(source) == [1]

@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 from tests.servers.between import Between, between, journal
 from tests.servers.demo import DemoWorld
-from tests.terminal.program import key_bytes, panes_are_filled
+from tests.terminal.program import command, key_bytes, panes_are_filled
 from tests.terminal.screen import Terminal
 from tui.actions import ACTIONS
 from tui.cli import app
 from tui.commands.exitcode import ExitCode
 
 STACK = ("--stack", "trading-platform")
+REFUSED = "WATCH – READ ONLY: F9 HALT is not possible here"
 PROBE = """
 import atexit, json, pathlib, sys
 out = pathlib.Path(sys.argv[1])
@@ -29,9 +31,19 @@ main()
 """
 
 
+@pytest.fixture(scope="module")
+def journalled(world: DemoWorld) -> None:
+    """A journal to look at: this writes its first record."""
+    command(world.config, world.env, "--watch", "run", "halt")
+
+
 @pytest.fixture
 def wire(world: DemoWorld, tmp_path: Path) -> Iterator[Between]:
+    """With an anchor and a rule to retire by, so that these could be written to."""
     with between(world, tmp_path) as it:
+        with it.config.open("a") as config:
+            config.write(f'[room.anchor]\nkind = "redis"\nurl = "redis://127.0.0.1:{it.redis.port}/9"\n')
+            config.write("[room.journal]\nkeep_days = 400\n")
         yield it
 
 
@@ -81,7 +93,7 @@ def test_an_emergency_key_on_the_wall_says_why_it_does_nothing_and_is_journalled
     try:
         terminal.wait_for(panes_are_filled, 30)
         terminal.press("f9")
-        terminal.wait_for(lambda text: "read only" in text.lower() and "watch" in text.lower(), 5)
+        terminal.wait_for(REFUSED, 5)
     finally:
         terminal.close()
     assert wire.writes == []
@@ -89,46 +101,94 @@ def test_an_emergency_key_on_the_wall_says_why_it_does_nothing_and_is_journalled
     assert [record["mode"] for record in refused][-1:] == ["watch"]
 
 
+RESTART = ("run", "restart", *STACK, "--param", "service=signal_service")
 VERBS = {
     "status": ("status", "--json"),
     "status table": ("status", "--table"),
     "doctor": ("doctor",),
     "run halt": ("run", "halt", "--reason", "drill"),
+    "run halt, at once": ("run", "halt", "--reason", "drill", "--no-wait", "--json"),
+    "run halt, dry": ("run", "halt", *STACK, "--dry-run"),
+    "run restart": (*RESTART, "--plan", "0" * 64, "--confirm", "signal_service"),
+    "run restart, dry": (*RESTART, "--dry-run", "--json"),
+    "run, the list": ("run", "--list", *STACK),
     "paths": ("paths",),
     "keys": ("keys",),
     "faults": ("faults",),
     "schema": ("schema",),
-    "run restart": (
-        "run", "restart", *STACK, "--param", "service=signal_service", "--plan", "0" * 64,
-        "--confirm", "signal_service",
-    ),
     "approve": ("approve", "0badc0de", *STACK, "--confirm", "resume"),
+    "approve, only seen": ("approve", "0badc0de", *STACK),
     "check": ("check", "pre-market", *STACK, "--attest", "intended"),
+    "check, anew": ("check", "pre-market", *STACK, "--reset"),
+    "check all": ("check", "all", *STACK, "--wait", "0"),
+    "check, the list": ("check", *STACK),
     "drill": ("drill", "halt"),
+    "audit verify": ("audit", "verify", "--anchor"),
+    "audit show": ("audit", "show"),
+    "audit export": ("audit", "export", "COPY"),
     "audit retire": ("audit", "retire"),
+    "audit retire, dry": ("audit", "retire", "--dry-run"),
+    "audit schema": ("audit", "schema"),
+}
+"""What is typed after ``controlroom --watch``; COPY becomes a file that is not there yet."""
+ACTING = {
+    "run halt", "run halt, at once", "run restart", "approve", "approve, only seen", "check", "check, anew",
+    "drill", "audit retire",
 }  # fmt: skip
-ACTING = {"run halt", "run restart", "approve", "check", "drill"}
-SCREENS = {"demo", "watch"}
-"""The first brings a world of its own, the second is pressed all over above."""
+SCREENS = {("demo",), ("watch",)}
+"""Both have keys, and tests of their own."""
+
+
+def every_verb() -> set[tuple[str, ...]]:
+    """The command line's own: a command, or a group and a command of it."""
+    top = typer.main.get_command(app).commands  # type: ignore[attr-defined] # a group has commands
+    return {(name, *below) for name, each in top.items() for below in _below(each)}
+
+
+def _below(verb: object) -> list[tuple[str, ...]]:
+    return [(name,) for name in getattr(verb, "commands", ())] or [()]
 
 
 def test_every_verb_there_is_was_tried() -> None:
-    named = {each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands}
-    groups = {group.name for group in app.registered_groups}
-    assert named | groups == {words[0] for words in VERBS.values()} | SCREENS
+    verbs = every_verb()
+    groups = {verb[0] for verb in verbs if len(verb) > 1}
+    tried = {words[: 2 if words[0] in groups else 1] for words in VERBS.values()}
+    assert tried | SCREENS == verbs
+    assert ("audit", "verify") in verbs
 
 
+@pytest.mark.usefixtures("journalled")
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_verb_of_a_watching_command_line_writes_anything(
     wire: Between, world: DemoWorld, tmp_path: Path, verb: str
 ) -> None:
     out = tmp_path / "modules.json"
-    terminal = probed(wire, world, out, "--watch", *VERBS[verb])
+    words = [str(tmp_path / "copy") if word == "COPY" else word for word in VERBS[verb]]
+    terminal = probed(wire, world, out, "--watch", *words)
     try:
-        assert (terminal.wait_end(40) == ExitCode.FORBIDDEN) is (verb in ACTING)
+        status = terminal.wait_end(40)
+        assert (status == ExitCode.FORBIDDEN) is (verb in ACTING)
+        assert status not in (ExitCode.FAULT, ExitCode.USAGE), terminal.text
     finally:
         terminal.close()
     assert wire.writes == []
+    assert writers(out) == []
+
+
+def test_a_watching_demo_refuses_the_stop_and_holds_no_code_for_it(
+    wire: Between, world: DemoWorld, tmp_path: Path
+) -> None:
+    out = tmp_path / "modules.json"
+    terminal = probed(wire, world, out, "--watch", "demo")
+    try:
+        terminal.wait_for(panes_are_filled, 40)
+        assert "READ ONLY" in terminal.text
+        terminal.press("f9")
+        terminal.wait_for(REFUSED, 5)
+        terminal.press("h", "q")
+        assert terminal.wait_end(20) == ExitCode.VERIFIED
+    finally:
+        terminal.close()
     assert writers(out) == []
 
 

@@ -86,6 +86,14 @@ def test_the_room_in_other_themes(snap_compare: Compare, theme: str) -> None:
     assert snap_compare(room("failed", theme=theme), terminal_size=(120, 40), run_before=after())
 
 
+def test_the_room_on_a_very_wide_screen(snap_compare: Compare) -> None:
+    assert snap_compare(room("failed"), terminal_size=(250, 70), run_before=after())
+
+
+def test_the_room_on_a_small_light_screen(snap_compare: Compare) -> None:
+    assert snap_compare(room("failed", theme="light"), terminal_size=(80, 24), run_before=after())
+
+
 def test_the_room_on_the_wall(snap_compare: Compare) -> None:
     app = room("fresh", mode=Mode.WATCH)
     assert snap_compare(app, terminal_size=(120, 40), run_before=after("f9"))

@@ -21,7 +21,7 @@ from tests.servers.between import journal
 from tests.servers.demo import DemoWorld, isolated_env, start_demo, switch
 from tests.servers.process import wait_until
 from tests.servers.sshd import SshServer, start_sshd
-from tests.terminal.program import CONTROLROOM, ROOT, panes_are_filled, room
+from tests.terminal.program import CONTROLROOM, ROOT, cold_command, panes_are_filled, room
 from tests.terminal.screen import Terminal
 
 DIALOG_IS_DEAF = 0.4
@@ -223,3 +223,16 @@ def test_without_a_terminal_it_says_what_to_use_instead(demo_world: DemoWorld) -
     )  # fmt: skip
     assert done.returncode == 2
     assert "controlroom status" in done.stderr
+
+
+def test_status_is_json_in_a_pipe_and_a_table_on_a_terminal(demo_world: DemoWorld) -> None:
+    piped = cold_command(demo_world.config, demo_world.env, "status")
+    said = json.loads(piped.stdout)
+    assert list(said) == ["schema", "taken", "stacks"]
+    terminal = room(demo_world.config, demo_world.env, "status")
+    try:
+        terminal.wait_end(40)
+        assert b"\nSources" in terminal.raw
+        assert b"{" not in terminal.raw
+    finally:
+        terminal.close()

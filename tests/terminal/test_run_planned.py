@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from backends.demo.trading_platform.breaker import FRESH
+from tests.conftest import need
 from tests.servers.between import Between, between, journal
 from tests.servers.demo import DemoWorld
 from tests.servers.earlier import a_room_was_open
@@ -96,7 +97,7 @@ def _plan(world: DemoWorld, *arguments: str) -> str:
 def _run_as_another(world: DemoWorld, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The same program as another user of this host, with the operators' folder open to both."""
     if os.getuid() != 0:
-        pytest.skip("needs [root]: only root can become another user")
+        need("root", "only root can become another user")
     config = Path(tempfile.mkdtemp(dir="/tmp")) / "config.toml"
     config.parent.chmod(0o755)
     # Their own configuration: what the first signs with is nobody else's.

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.journal.drills import overdue
 from backends.model.alarm import Alarm, Priority
@@ -18,9 +19,9 @@ from backends.model.reading import Good, Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service, Usage
 from backends.model.stack import Environment, LogGrammar, ServiceSpec, Source, SourceKind, Stack
-from backends.model.trading import Trading, TradingState
+from backends.model.trading import Gate, Trading, TradingState
 from tui.commands.grid import grid
-from tui.commands.snapshot import stack_data
+from tui.commands.snapshot import SCHEMA, stack_data
 from tui.commands.status import exit_code, stack_text
 from tui.commands.verdict import ExitCode
 
@@ -77,7 +78,9 @@ STACK = Stack(
 TABLE = Table(("id", "qty"), ((SafeText("a"), SafeText("1")),), 7)
 
 
-def board(state: TradingState = TradingState.TRADING, *, up: bool = True, **more: Any) -> Board:
+def board(
+    state: TradingState = TradingState.TRADING, *, up: bool = True, gates: tuple[Gate, ...] = (), **more: Any
+) -> Board:
     readings = {
         "word": reading("word", SafeText("ACTIVE")),
         "lost": reading(
@@ -95,7 +98,7 @@ def board(state: TradingState = TradingState.TRADING, *, up: bool = True, **more
         "redis": SourceHealth("redis", "Redis", up, THEN, error=None if up else SafeText("refused")),
         "docker": SourceHealth("docker", "Docker", True, THEN),
     }
-    trading = Trading(state, SafeText("all gates allow it"), THEN, THEN)
+    trading = Trading(state, SafeText("all gates allow it"), THEN, THEN, gates)
     return Board("lab", 9, THEN, Environment.DEMO, readings, sources, trading, **more)
 
 
@@ -116,6 +119,47 @@ def test_every_source_service_and_fact_of_the_stack_is_there() -> None:
     assert [row["id"] for row in data["facts"]] == list(STACK.facts)
     assert [row["id"] for row in data["alarms"]] == ["a"]
     assert json.loads(json.dumps(data, allow_nan=False)) == data
+
+
+READ = "outcome quality age observed_age error level"
+NAMES = {
+    "": "id title environment seq taken trading sources services facts alarms",
+    "trading": "state because since age gates",
+    "trading.gates": "fact label raw state because",
+    "sources": "id title kind url up since last_ok_age failures error",
+    "services": f"name role expected required {READ} container ident state health health_output restarts"
+    " exit_code oom_killed uptime cpu memory memory_limit image digest",
+    "facts": f"id label group source type unit {READ} value last_good",
+    "facts.value": "columns rows total",
+    "facts.last_good": "value age",
+    "alarms": "id priority title cause consequence response subject section since age",
+}
+"""What scripts rely on, by where it stands. A name that goes or changes makes ``SCHEMA`` grow; a new one is
+added here."""
+
+
+def names_in(data: Any, place: str = "") -> dict[str, set[str]]:
+    """The names of every object, by the names that lead to it."""
+    found: dict[str, set[str]] = {}
+    for each in data if isinstance(data, list) else [data] if isinstance(data, dict) else []:
+        for name, value in each.items() if isinstance(each, dict) else ():
+            found.setdefault(place, set()).add(name)
+            for where, names in names_in(value, f"{place}.{name}".lstrip(".")).items():
+                found.setdefault(where, set()).update(names)
+    return found
+
+
+def test_the_names_stay() -> None:
+    gate = Gate("word", "switch", SafeText("ACTIVE"), TradingState.TRADING, SafeText(""))
+    data = stack_data(STACK, board(alarms=(ALARM,), gates=(gate,)), NOW)
+    assert names_in(data) == {place: set(names.split()) for place, names in NAMES.items()}
+    assert SCHEMA == 1
+
+
+def test_what_is_read_on_demand_alone_is_not_among_the_facts() -> None:
+    asked = {**STACK.facts, "asked": fact("asked", is_shown=False, on_demand=True)}
+    data = stack_data(replace(STACK, facts=asked), board(), NOW)
+    assert [row["id"] for row in data["facts"]] == list(STACK.facts)
 
 
 def test_the_five_kinds_of_no_value_stay_five() -> None:

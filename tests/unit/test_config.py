@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,23 @@ def test_a_later_layer_wins_key_by_key(loaded: Loader) -> None:
     assert stack.environment is Environment.LIVE
     assert "given.toml:2" in config.origins["stack.trading-platform.source.redis.every"]
     assert redis.origin.endswith(".config/controlroom/config.toml:2")
+
+
+LAYERS = ("/etc", "user", "--config", "environment", "flags")
+
+
+@pytest.mark.parametrize("said", [*combinations(LAYERS, 2), LAYERS], ids=" < ".join)
+def test_of_any_layers_that_say_one_thing_the_last_is_meant(loaded: Loader, said: tuple[str, ...]) -> None:
+    themes = {layer: f"of {layer}" for layer in said}
+    files = {layer: f"[room]\ntheme = '{theme}'\n" for layer, theme in themes.items()}
+    config = loaded(
+        files.get("--config"),
+        system=files.get("/etc", ""),
+        user=files.get("user", ""),
+        env={"CONTROLROOM_THEME": themes["environment"]} if "environment" in said else {},
+        **({"theme": themes["flags"]} if "flags" in said else {}),
+    )
+    assert config.theme == f"of {said[-1]}"
 
 
 def test_the_environment_wins_over_files_and_flags_over_both(loaded: Loader) -> None:

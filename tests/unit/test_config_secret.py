@@ -17,6 +17,7 @@ from backends import config as module
 from backends.config import Config, ConfigError, load
 from backends.secret_file import SIZE_LIMIT, CredentialError, from_environment, from_file
 from backends.stacks.address import AddressError, take_apart
+from tests.conftest import need
 
 ON = "[stack.trading-platform]\n"
 REDIS = "[stack.trading-platform.source.redis]\n"
@@ -201,7 +202,7 @@ def test_no_password_survives_in_an_address_however_it_is_written(password: str)
 
 def test_a_secret_files_owner_is_checked(secret: Path) -> None:
     if os.getuid() != 0:
-        pytest.skip("only root can give a file away")
+        need("root", "only root can give a file away")
     os.chown(secret, 12345, -1)
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     with pytest.raises(CredentialError, match="belongs to another user"):

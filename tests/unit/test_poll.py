@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from backends.alarms.book import AlarmBook
 from backends.board.backoff import Backoff
 from backends.board.poll import FactTask, Poller
@@ -43,8 +45,7 @@ def make(clock):
     reader = Scripted()
     source = redis_source()
     task = FactTask(source, FACTS, reader, store)
-    poller = Poller(source, lambda: task, store, clock, jitter=lambda: 0.0)
-    return poller, reader, store
+    return Poller(source, lambda: task, store, clock), reader, store
 
 
 def outcomes(store):
@@ -125,15 +126,34 @@ async def test_a_poller_ends_when_it_is_cancelled_just_as_it_is_poked(fake_clock
     assert done
 
 
+def waits(backoff, times=8):
+    return [backoff.failed() for _ in range(times)]
+
+
 def test_waiting_grows_to_half_a_minute_at_the_most_and_starts_anew_after_a_success():
     backoff = Backoff(1.0, lambda: 0.0)
-    assert [backoff.failed() for _ in range(8)] == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 24.0]
-    assert Backoff(1.0, lambda: 0.999).failed() <= 30
+    assert waits(backoff) == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 24.0]
     gate = Backoff(1.0, lambda: 0.0, longest=5.0)
-    assert max(gate.failed() for _ in range(8)) == 5.0
-    backoff.succeeded()
+    assert max(waits(gate)) == 5.0
+    assert backoff.succeeded() == 1.0
     assert backoff.failed() == 1.0
-    assert Backoff(1.0, lambda: 0.999).failed() < 1.25
+
+
+def test_waiting_is_spread_by_up_to_a_quarter():
+    half = [1.125, 1.125, 2.25, 4.5, 9.0, 18.0, 27.0, 27.0]
+    assert waits(Backoff(1.0, lambda: 0.5)) == half
+    assert max(waits(Backoff(1.0, lambda: 0.999))) == pytest.approx(30, abs=0.01)
+
+
+async def test_sources_that_went_away_together_are_not_asked_again_together(fake_clock):
+    """Each poller has a chance of its own, unless a test gives it one."""
+    pauses = []
+    for _ in range(8):
+        poller, reader, _ = make(fake_clock)
+        reader.answer = SourceError("refused")
+        pauses.append(await poller.once())
+    assert len(set(pauses)) == 8
+    assert all(1.0 <= pause < 1.25 for pause in pauses)
 
 
 async def test_no_poll_begins_while_something_urgent_has_the_loop(fake_clock, monkeypatch):
