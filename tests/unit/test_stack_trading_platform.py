@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from backends.board.derive import trading
 from backends.model.action import HttpCall, RedisTransition
 from backends.model.fact import Level
 from backends.model.judge import level_of
@@ -16,6 +17,7 @@ from backends.model.stack import Environment, Stack
 from backends.model.trading import TradingState
 from backends.stacks.loader import built_in, load_stack
 from backends.stacks.schema import SCHEMA_FILE, schema_text
+from tests.building import START, failed, ok
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,20 @@ def test_words_mean_what_the_platform_means_by_them(stack: Stack) -> None:
     assert (recon.trading, recon.halted) == ({"true"}, {"false"})
     for word in ("active", "OPEN", "ACTIVE ", "null", "DISENGAGED"):
         assert level_of(stack.facts["kill.state"], SafeText(word)) is Level.CRIT
+
+
+@pytest.mark.parametrize("echo", ["orchestrator.kill", "gateway.kill"])
+def test_whoever_of_the_two_services_denies_the_kill_switch_makes_it_a_conflict(
+    stack: Stack, echo: str
+) -> None:
+    said = {"kill.state": "ENGAGED", "orchestrator.kill": "ENGAGED", "gateway.kill": "ENGAGED"}
+    readings = {name: ok(name, word) for name, word in said.items()}
+    assert trading(stack, readings, START, None).state is TradingState.HALTED
+    # One of them who cannot be asked is no conflict, and no help either.
+    assert trading(stack, {**readings, echo: failed(echo)}, START, None).state is TradingState.HALTED
+    denied = trading(stack, {**readings, echo: ok(echo, "ACTIVE")}, START, None)
+    assert denied.state is TradingState.CONFLICT
+    assert stack.facts[echo].label.removeprefix("Kill, by ") in denied.because
 
 
 def test_a_missing_switch_is_never_good_news(stack: Stack) -> None:
