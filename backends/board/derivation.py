@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections import deque
@@ -113,7 +114,6 @@ class Deriver:
                         Outcome.FAILED: f"cannot be read: {reading.error}",
                         Outcome.NEVER: "is not read yet",
                     }
-                    self._lasting.pop(fact.id, None)
                     return outcome, None, f"{label} {said.get(outcome, 'is missing')}"
         try:
             return Outcome.OK, _typed(fact.type, self._value(fact.id, query, inputs)), None
@@ -122,7 +122,6 @@ class Deriver:
         except NothingError as error:
             return Outcome.MISSING, None, str(error)
         except NoValueError as error:
-            self._lasting.pop(fact.id, None)
             return Outcome.FAILED, None, str(error)
 
     def _value(self, ident: str, query: Derivation, inputs: Sequence[Reading[Any]]) -> float | bool | Table:
@@ -165,17 +164,20 @@ class Lasting:
     """Tells rows that stand for some time on end from those that two stores read in turn differ in anyhow."""
 
     def __init__(self, over: float) -> None:
-        """``over``: seconds for which a row must have stood in every table."""
+        """``over``: seconds for which a row must have stood in every table that could be made."""
         self._over = over
-        self._began: float | None = None
+        self._began = self._last = -math.inf
         self._since: dict[str, float] = {}
 
     def of(self, table: Table, column: str, at: float) -> Table:
         """The rows that have lasted, told by ``column``; ``at`` is monotonic. Raises NotYetError."""
         places = _place(column, table)
         names = {str(row[place]) for place in places for row in table.rows}
+        if at - self._last > self._over:
+            # Of what was for so long in no table nobody knows whether it lasted.
+            self._began, self._since = at, {}
+        self._last = at
         self._since = {name: self._since.get(name, at) for name in names}
-        self._began = at if self._began is None else self._began
         if at - self._began < self._over * (1 - SLACK):
             raise NotYetError(f"needs {self._over:g} s of readings, has {at - self._began:.0f} s")
         enough = {name for name, since in self._since.items() if at - since >= self._over * (1 - SLACK)}
