@@ -35,6 +35,15 @@ def later(seconds: float, start: Instant = START) -> Instant:
     return Instant(start.mono + seconds, start.wall + seconds)
 
 
+def can_become(fact: Fact, level: Level) -> bool:
+    """Whether something the fact may read, or that it is missing, means this (WARN or CRIT)."""
+    limits = {
+        Level.WARN: (fact.warn_above, fact.warn_below),
+        Level.CRIT: (fact.crit_above, fact.crit_below),
+    }[level]
+    return level in {*(fact.meanings or {}).values(), fact.missing} or limits != (None, None)
+
+
 def redis_source(url: str = "redis://127.0.0.1:1/0") -> Source:
     return Source("redis", SourceKind.REDIS, "Redis", url, every=1.0, deadline=0.5)
 

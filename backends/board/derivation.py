@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections import deque
@@ -12,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from backends.board.ingest import answer
 from backends.model.clock import Instant
-from backends.model.fact import Fact, Table, ValueType
+from backends.model.fact import NONE, Fact, Table, ValueType
 from backends.model.query import Derivation
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
@@ -39,6 +40,10 @@ class NoValueError(Exception):
     """The readings do not make a value. The message says why."""
 
 
+class NothingError(Exception):
+    """There is nothing a value could be made of. The message says what there is none of."""
+
+
 class Deriver:
     """Remembers the readings that derivations look back on, and makes their values. For one thread."""
 
@@ -53,6 +58,7 @@ class Deriver:
                 for name in query.of:
                     self._looked_back[name] = max(query.over, self._looked_back.get(name, 0.0))
         self._samples: dict[str, deque[Sample]] = {name: deque() for name in self._looked_back}
+        self._lasting: dict[str, Lasting] = {}
 
     def remember(self, readings: Readings) -> None:
         """Take note of what was read just now."""
@@ -110,23 +116,34 @@ class Deriver:
                     }
                     return outcome, None, f"{label} {said.get(outcome, 'is missing')}"
         try:
-            return Outcome.OK, _typed(fact.type, self._value(query, inputs)), None
+            return Outcome.OK, _typed(fact.type, self._value(fact.id, query, inputs)), None
         except NotYetError as error:
             return Outcome.NEVER, None, str(error)
+        except NothingError as error:
+            return Outcome.MISSING, None, str(error)
         except NoValueError as error:
             return Outcome.FAILED, None, str(error)
 
-    def _value(self, query: Derivation, inputs: Sequence[Reading[Any]]) -> float | bool | Table:
+    def _value(self, ident: str, query: Derivation, inputs: Sequence[Reading[Any]]) -> float | bool | Table:
         if query.op == "same":
             return len({_word(reading.value) for reading in inputs}) == 1
+        if query.op == "differs":
+            found = _differing(query.column, [reading.value for reading in inputs])
+            at = max(reading.received.mono for reading in inputs)
+            return self._lasting.setdefault(ident, Lasting(query.over)).of(found, query.column, at)
         if query.op in _OF_TABLES:
             return _OF_TABLES[query.op](query.column, [reading.value for reading in inputs])
+        if query.op == "age":
+            return inputs[0].received.wall - self._stamp(query.column, inputs[0])
         newest = [_known(self._stack.facts[reading.key].label, reading.value) for reading in inputs]
         if query.looks_back:
             return _LOOKING_BACK[query.op]([self._window(name, query.over) for name in query.of])
-        if query.op == "age":
-            return inputs[0].received.wall - newest[0]
         return _AT_ONCE[query.op](newest)
+
+    def _stamp(self, column: str, reading: Reading[Any]) -> float:
+        if column:
+            return _oldest(column, reading.value)
+        return _known(self._stack.facts[reading.key].label, reading.value)
 
     def _window(self, name: str, over: float) -> list[Sample]:
         """The samples of the last ``over`` seconds and the one before them. Raises NotYetError."""
@@ -141,6 +158,30 @@ class Deriver:
             have = kept[-1].at.mono - kept[0].at.mono
             raise NotYetError(f"needs {over:g} s of readings, has {have:.0f} s")
         return list(kept)[place:]
+
+
+class Lasting:
+    """Tells rows that stand for some time on end from those that two stores read in turn differ in anyhow."""
+
+    def __init__(self, over: float) -> None:
+        """``over``: seconds for which a row must have stood in every table that could be made."""
+        self._over = over
+        self._began = self._last = -math.inf
+        self._since: dict[str, float] = {}
+
+    def of(self, table: Table, column: str, at: float) -> Table:
+        """The rows that have lasted, told by ``column``; ``at`` is monotonic. Raises NotYetError."""
+        places = _place(column, table)
+        names = {str(row[place]) for place in places for row in table.rows}
+        if at - self._last > self._over:
+            # Of what was for so long in no table nobody knows whether it lasted.
+            self._began, self._since = at, {}
+        self._last = at
+        self._since = {name: self._since.get(name, at) for name in names}
+        if at - self._began < self._over * (1 - SLACK):
+            raise NotYetError(f"needs {self._over:g} s of readings, has {at - self._began:.0f} s")
+        enough = {name for name, since in self._since.items() if at - since >= self._over * (1 - SLACK)}
+        return _only(table, column, lambda cell: cell in enough)
 
 
 class _Age(NamedTuple):
@@ -231,6 +272,32 @@ def _without(column: str, tables: Sequence[Any]) -> Table:
 def _before(column: str, inputs: Sequence[Any]) -> Table:
     """The rows of a table whose time is before the given one."""
     return _only(inputs[0], column, lambda cell: _epoch(cell) < inputs[1])
+
+
+def _differing(column: str, tables: Sequence[Any]) -> Table:
+    """The rows of the first table that the second has with other cells, or not at all; its cells beside."""
+    first, second = tables
+    known = {row[place]: _beside(row, place) for place in _place(column, second) for row in second.rows}
+    beside = tuple(name for name in second.columns if name != column) or ("other",)
+    found = [
+        (row, known.get(row[place], (NONE,) * len(beside)))
+        for place in _place(column, first)
+        for row in first.rows
+        if _beside(row, place) != known.get(row[place])
+    ]
+    return Table((*first.columns, *beside), tuple((*row, *other) for row, other in found), len(found))
+
+
+def _beside(row: tuple[SafeText, ...], place: int) -> tuple[SafeText, ...]:
+    return (*row[:place], *row[place + 1 :])
+
+
+def _oldest(column: str, table: Any) -> float:
+    """The earliest time in the column, epoch seconds."""
+    times = [_epoch(row[place]) for place in _place(column, table) for row in table.rows]
+    if not times:
+        raise NothingError("there is no row")
+    return min(times)
 
 
 def _only(table: Table, column: str, is_wanted: Callable[[str], bool]) -> Table:

@@ -16,7 +16,7 @@ Store = Mapping[str, Sequence[Series]]
 
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_:][\w:]*)|(?P<text>\"(?:[^\"\\]|\\.)*\")"
-    r"|(?P<range>\[\w+\])|(?P<sign>=~|!~|==|!=|>=|<=|[(){},=<>]))"
+    r"|(?P<range>\[\w+\])|(?P<sign>=~|!~|==|!=|>=|<=|[(){},=<>*]))"
 )
 _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "==": operator.eq, "!=": operator.ne, ">": operator.gt, "<": operator.lt,
@@ -66,10 +66,17 @@ class _Parser:
         return result
 
     def _compared(self) -> Vector:
-        result = self._one()
+        result = self._scaled()
         if self._tokens and self._tokens[0] in _COMPARE:
             holds, limit = _COMPARE[self._tokens.pop(0)], self._number()
             result = [one for one in result if holds(one[1], limit)]
+        return result
+
+    def _scaled(self) -> Vector:
+        result = self._one()
+        while self._take("*"):
+            factor = self._number()
+            result = [(_plain(labels), value * factor) for labels, value in result]
         return result
 
     def _one(self) -> Vector:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct, field
 
 from backends.model.query import Query
 from backends.model.safetext import SafeText
+
+NONE: Final = SafeText("–")
+"""A cell of a table whose value is null or not there."""
 
 
 class Table(Struct, frozen=True):

@@ -161,9 +161,11 @@ class Derivation(Struct, frozen=True):
 
     op: str
     """``rate`` (change a second over ``over``), ``delta`` (change over ``over``), ``median``, ``min``,
-    ``max`` (of the readings of ``over``), ``minus``, ``sum``, ``ratio``, ``age`` (seconds since a time),
-    ``same`` (whether all read alike), ``without`` (the rows of the first table whose ``column`` is not in
-    the others'), ``before`` (the rows of a table whose ``column``, a time, is before the second fact)."""
+    ``max`` (of the readings of ``over``), ``minus``, ``sum``, ``ratio``, ``age`` (seconds since a time, or
+    since the earliest in the ``column`` of a table while all others are there), ``same`` (whether all read
+    alike), ``without`` (the rows of the first table whose ``column`` is not in the others'), ``before`` (the
+    rows of a table whose ``column``, a time, is before the second fact), ``differs`` (the rows of the first
+    table, told by ``column``, that the second has otherwise or not, for all of ``over``)."""
     of: tuple[str, ...]
     over: float = 60.0
     """Seconds looked back."""
@@ -174,7 +176,7 @@ class Derivation(Struct, frozen=True):
         return self.op in ("rate", "delta", "median", "min", "max")
 
     column: str = ""
-    """For ``without`` and ``before``."""
+    """For ``without``, ``before`` and ``differs``; of an ``age`` where it is that of a table."""
 
 
 Query = (

@@ -15,7 +15,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from backends.model.fact import Absent, Broken, Fact, Finding, Found, Raw, Table, Value, ValueType
+from backends.model.fact import NONE, Absent, Broken, Fact, Finding, Found, Raw, Table, Value, ValueType
 from backends.model.row import UncountableError, meets
 from backends.model.safetext import SafeText
 from backends.readers.coerce import (
@@ -37,8 +37,6 @@ _STEP: Final = re.compile(r"\[[^\]]*\]|[^.\[\]]+")
 """One step of a path: a member, an index, or ``[name=word]``, which chooses from a list."""
 _CHOICE: Final = re.compile(r"\[.*\]|-?\d+")
 """A first step that takes one of several rows or entries."""
-NONE: Final = SafeText("–")
-"""A cell whose value is null or not there."""
 
 
 class Members(Struct, frozen=True):

@@ -143,12 +143,16 @@ class Pages:
     def unexpected(self, page: Page) -> Finding:
         """What a status that was not expected says about a fact."""
         if page.status in _REFUSED:
-            has_proof = self._source.auth != "none" and self._source.password is not None
-            what = "the credentials are not accepted" if has_proof else "it wants credentials"
-            return broken(f"refused ({page.status}): {what}")
+            return broken(f"refused ({page.status}): {self._lacking()}")
         if page.status == 404:
             return Absent()
         return broken(page.why if page.why and page.status < 400 else f"answered {page.status}")
+
+    def _lacking(self) -> str:
+        if self._source.auth == "none":
+            return "it wants credentials"
+        is_configured = self._source.password is not None
+        return "the credentials are not accepted" if is_configured else "its secret is not configured here"
 
     async def _page(self, path: str, gate: asyncio.Semaphore, seconds: float) -> Page | NoAnswer:
         async with gate:

@@ -39,8 +39,8 @@ _OF_A_SERVICE: Final = (
     "log",
 )
 _OF_A_TARGET: Final = ("disk", "port", "process", "env_is", "env_has", "tcp", "dns")
-_OPERANDS: Final = {"rate": 1, "age": 1, "ratio": 2, "before": 2}
-_OF_TABLES: Final = ("without", "before")
+_OPERANDS: Final = {"rate": 1, "age": 1, "ratio": 2, "before": 2, "differs": 2}
+_OF_TABLES: Final = ("without", "before", "differs")
 _MADE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "same": ("a bool", ("bool",)),
     **dict.fromkeys(_OF_TABLES, ("a table", ("table",))),
@@ -80,7 +80,8 @@ def _derive(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint
     for index, name in enumerate(asked.of):
         if why := known(name, others, "polled fact"):
             yield ("derive", "of", index), why
-    if asked.op in _OPERANDS and len(asked.of) != _OPERANDS[asked.op]:
+    is_of_rows = asked.op == "age" and asked.column is not None
+    if not is_of_rows and asked.op in _OPERANDS and len(asked.of) != _OPERANDS[asked.op]:
         yield ("derive", "of"), f"{asked.op} needs {_OPERANDS[asked.op]}, got {len(asked.of)}"
     made, types = _MADE.get(asked.op, ("a number", ("int", "float", "count")))
     if fact.type not in types:
@@ -90,12 +91,12 @@ def _derive(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint
 
 def _compared(spec: schema.StackFile, asked: schema_read.DeriveRead) -> Iterator[Complaint]:
     """What is wrong with a comparison of tables."""
-    if (asked.op in _OF_TABLES) != (asked.column is not None):
-        yield ("derive", "column"), f"goes with {' and '.join(_OF_TABLES)}, and they need it"
-    if asked.op not in _OF_TABLES:
+    if asked.op != "age" and (asked.op in _OF_TABLES) != (asked.column is not None):
+        yield ("derive", "column"), f"goes with {', '.join(_OF_TABLES)} and age, and all but age need it"
+    if asked.column is None or asked.op not in (*_OF_TABLES, "age"):
         return
     types = {other.id: other.type for other in spec.fact}
-    for index, name in enumerate(asked.of):
+    for index, name in enumerate(asked.of[:1] if asked.op == "age" else asked.of):
         wanted = "time" if asked.op == "before" and index == 1 else "table"
         if types.get(name) != wanted:
             yield ("derive", "of", index), f"{asked.op} needs a {wanted} here, but {name!r} is none"

@@ -150,9 +150,11 @@ class DockerRead(Strict):
 
 class DeriveRead(Strict):
     op: Literal[
-        "rate", "delta", "median", "min", "max", "minus", "sum", "ratio", "age", "same", "without", "before"
-    ]
+        "rate", "delta", "median", "min", "max", "minus", "sum", "ratio", "age", "same", "without", "before",
+        "differs",
+    ]  # fmt: skip
     of: Annotated[list[Text], Meta(min_length=1)]
     over: Annotated[float, Meta(gt=0, le=3600)] = 60.0
     column: Text | None = None
-    """For without and before: the column by which rows are compared."""
+    """For without, before and differs: the column by which rows are compared. For age: the column of a table
+    whose earliest time is meant, while all that is named after the table is there."""

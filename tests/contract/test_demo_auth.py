@@ -11,9 +11,15 @@ from pathlib import Path
 import httpx
 import jwt
 import pytest
+from msgspec.structs import replace
 
 from backends.model.credential import internal_token, user_context
+from backends.model.fact import Broken, Found
+from backends.model.safetext import SafeText
 from backends.model.secret import Secret
+from backends.readers.http import HttpFactReader
+from backends.readers.http_page import Web
+from backends.stacks.loader import built_in, load_stack
 from tests.contract.demo_eyes import Eyes
 from tests.servers.demo import start_demo
 
@@ -93,6 +99,23 @@ def test_a_service_may_do_only_what_is_its_own(eyes: Eyes, secret: Secret) -> No
     assert eyes.ask("gateway", STATUS, headers=headers).status_code == 403
     assert eyes.ask("gateway", STATUS, headers=token(secret, "GET", STATUS, service="eve")).status_code == 401
     assert eyes.ask("gateway", STATUS, headers=token(secret, "GET", STATUS)).json()["state"] == "ACTIVE"
+
+
+async def test_the_room_reads_the_gateways_own_word_with_the_secret_and_says_that_it_has_none_without(
+    eyes: Eyes, secret: Secret
+) -> None:
+    stack = load_stack(built_in()["trading-platform"])
+    fact = stack.facts["gateway.kill"]
+    there = replace(stack.sources[fact.source], url=eyes.world["http"]["gateway"], deadline=5.0)
+    async with Web() as web:
+        signed = HttpFactReader(replace(there, password=secret), web)
+        assert await signed.read([fact]) == {fact.id: Found(SafeText("ACTIVE"))}
+        why = SafeText("refused (401): its secret is not configured here")
+        assert await HttpFactReader(there, web).read([fact]) == {fact.id: Broken(why)}
+        # The fault of a gateway that finds no key is not taken for a word.
+        kept = eyes.redis.getdel("kill_switch:state")
+        assert await signed.read([fact]) == {fact.id: Broken(SafeText("answered 503"))}
+        eyes.redis.set("kill_switch:state", kept)
 
 
 def test_a_service_token_is_good_once_and_only_for_its_user(eyes: Eyes, folder: Path) -> None:

@@ -272,6 +272,8 @@ async def test_refused_credentials_are_said_and_never_shown(web: HttpServer) -> 
     web.answers["/x"] = Answer(401, b'{"detail":"bad"}')
     found = await read_one(web.url, fact("/x", TEXT, "state"), auth="bearer", password=SECRET)
     assert said(found) == "refused (401): the credentials are not accepted"
+    found = await read_one(web.url, fact("/x", TEXT, "state"), auth="internal-token")
+    assert said(found) == "refused (401): its secret is not configured here"
 
 
 @pytest.mark.alone

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from backends.demo.port import HttpPort
 from backends.demo.process import free_port
-from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, Table, ValueType
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, Level, SourceError, Table, ValueType
+from backends.model.judge import level_of
 from backends.model.query import PrometheusQuery
 from backends.model.stack import Source, SourceKind
+from backends.readers.http import HttpFactReader
 from backends.readers.http_page import Web
 from backends.readers.prometheus import PrometheusFactReader
+from backends.stacks.loader import built_in, load_stack
 from tests.conftest import need
 from tests.servers.process import Child, drop_home, make_home
 
@@ -45,14 +50,14 @@ groups:
 """
 
 
-@pytest.fixture(scope="module")
-def prometheus() -> Iterator[str]:
-    """A real one that scrapes itself and a target that refuses."""
+@contextmanager
+def serving(config: str, is_ready: Callable[[str], bool]) -> Iterator[str]:
+    """A real one with this configuration, once it is ready; its address."""
     program = shutil.which("prometheus")
     if program is None:
         need("prometheus", "not installed")
     home, port = make_home("prometheus"), free_port()
-    (home / "prometheus.yml").write_text(CONFIG.replace("PORT", str(port)))
+    (home / "prometheus.yml").write_text(config.replace("PORT", str(port)))
     (home / "rules.yml").write_text(RULES)
     url = f"http://127.0.0.1:{port}"
     child = Child(
@@ -61,20 +66,39 @@ def prometheus() -> Iterator[str]:
         home / "log",
     )  # fmt: skip
 
-    def is_ready() -> bool:
+    def answers() -> bool:
         try:
-            found = httpx.get(f"{url}/api/v1/query", params={"query": "up"}, trust_env=False).json()
-            alerts = httpx.get(f"{url}/api/v1/alerts", trust_env=False).json()
+            return is_ready(url)
         except (httpx.HTTPError, ValueError):
             return False
-        return len(found["data"]["result"]) == 2 and bool(alerts["data"]["alerts"])
 
     try:
-        child.wait_ready(is_ready, 30.0)
+        child.wait_ready(answers, 30.0)
         yield url
     finally:
         child.stop(5.0)
         drop_home(home)
+
+
+@pytest.fixture(scope="module")
+def prometheus() -> Iterator[str]:
+    """One that scrapes itself and a target that refuses, and whose rule fires."""
+
+    def has_looked(url: str) -> bool:
+        query = {"query": "up or prometheus_rule_group_rules"}
+        found = httpx.get(f"{url}/api/v1/query", params=query, trust_env=False).json()
+        alerts = httpx.get(f"{url}/api/v1/alerts", trust_env=False).json()
+        return len(found["data"]["result"]) == 3 and bool(alerts["data"]["alerts"])
+
+    with serving(CONFIG, has_looked) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def idle_prometheus() -> Iterator[str]:
+    """One that scrapes nothing and has no rules."""
+    with serving("{}", lambda url: httpx.get(f"{url}/-/ready", trust_env=False).is_success) as url:
+        yield url
 
 
 @pytest.fixture
@@ -137,6 +161,21 @@ async def test_targets_rules_and_alerts_are_listed(prometheus: str, web: Web) ->
     assert isinstance(alerts.value, Table)
     row = dict(zip(alerts.value.columns, alerts.value.rows[0], strict=True))
     assert (row["name"], row["state"], row["severity"]) == ("SomethingIsDown", "firing", "high")
+
+
+async def test_a_prometheus_that_watches_nothing_is_never_taken_for_one_without_trouble(
+    prometheus: str, idle_prometheus: str, web: Web
+) -> None:
+    stack = load_stack(built_in()["trading-platform"])
+    asked = [stack.facts[f"prometheus.{name}"] for name in ("firing", "down", "rules")]
+
+    async def levels(url: str) -> list[Level]:
+        found = await HttpFactReader(replace(stack.sources["prometheus"], url=url), web).read(asked)
+        said = [(fact, found[fact.id]) for fact in asked]
+        return [level_of(f, it.value) if isinstance(it, Found) else f.missing for f, it in said]
+
+    assert await levels(prometheus) == [Level.WARN, Level.WARN, Level.OK]
+    assert await levels(idle_prometheus) == [Level.UNKNOWN, Level.UNKNOWN, Level.WARN]
 
 
 async def test_nobody_there_is_a_source_that_did_not_answer(web: Web) -> None:

@@ -104,7 +104,10 @@ def guarded(world: DemoWorld, folder: Path) -> Path:
 
 def guarded_are_up(status: str) -> bool:
     sources = {each["id"]: each["up"] for each in json.loads(status)["stacks"][0]["sources"]}
-    return all(sources[name] for name in ("redis", "postgres", "prometheus", "gateway", "gateway-account"))
+    return all(
+        sources[name]
+        for name in ("redis", "postgres", "prometheus", "gateway", "gateway-account", "gateway-switch")
+    )
 
 
 @pytest.fixture(scope="module")

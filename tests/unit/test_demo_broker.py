@@ -61,6 +61,15 @@ async def test_a_limit_order_waits_for_its_price_and_then_expires(
     assert "AAPL" not in broker.holdings
 
 
+async def test_the_market_comes_to_a_limit_order_that_rests_near_it(
+    broker: PaperBroker, reports: list[Report]
+) -> None:
+    limit = round(broker.market.quote("AAPL").bid * 0.995, 2)
+    broker.submit("a", "AAPL", "buy", 10, limit)
+    await broker.step(PATIENCE + 1)
+    assert [(report.event, report.price) for report in reports] == [("fill", limit)]
+
+
 async def test_a_cancelled_order_never_fills(broker: PaperBroker, reports: list[Report]) -> None:
     broker.submit("a", "AAPL", "buy", 10, None)
     assert broker.cancel("a")

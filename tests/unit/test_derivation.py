@@ -3,6 +3,7 @@ its inputs."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -217,6 +218,41 @@ def _ids(reading: Reading[Any]) -> list[str]:
 def test_what_one_store_has_and_another_has_not(first: Found, second: Found, left: list[str]) -> None:
     desk = Desk("without", "a b", kind=ValueType.TABLE, column="alert_id")
     assert _ids(desk.poll(first, second)) == left
+
+
+def test_the_age_of_a_table_is_that_of_its_earliest_time_and_there_is_none_without_a_row() -> None:
+    desk = Desk("age", "a b", column="at")
+    stamps = [datetime.fromtimestamp(desk.clock.now().wall - ago, UTC).isoformat() for ago in (5, 41, 7)]
+    rows = _table(*((f"x{number}", stamp) for number, stamp in enumerate(stamps)))
+    assert desk.poll(rows, 1.0).value == pytest.approx(42.0)
+    for a, b in ((NO_ROWS, 1.0), (rows, Absent())):
+        assert desk.poll(a, b).outcome is Outcome.MISSING
+    odd = desk.poll(_table(("x", "yesterday")), 1.0)
+    assert (odd.outcome, odd.error) == (Outcome.FAILED, "yesterday is no time")
+
+
+def test_two_stores_differ_only_in_what_was_otherwise_in_both_all_the_time() -> None:
+    desk = Desk("differs", "a b", over=10.0, kind=ValueType.TABLE, column="alert_id")
+    mine, theirs = _table(("x", "1"), ("y", "2"), ("z", "3")), _table(("x", "1"), ("z", "4"), ("other", "9"))
+    for second in range(10):
+        waiting = desk.poll(mine, theirs)
+        assert (waiting.outcome, waiting.error) == (Outcome.NEVER, f"needs 10 s of readings, has {second} s")
+    lasting = desk.poll(mine, theirs).value
+    assert [tuple(map(str, row)) for row in lasting.rows] == [("y", "2", "–"), ("z", "3", "4")]
+    assert lasting.columns == ("alert_id", "at", "at")
+    # What is the same once in between was only read in turn; its values may change meanwhile.
+    assert _ids(desk.poll(_table(("y", "7"), ("z", "4")), theirs)) == ["y"]
+    assert _ids(desk.poll(mine, theirs)) == ["y"]
+    assert _ids(desk.poll(NO_ROWS, theirs)) == []
+
+
+def test_a_poll_that_failed_ends_no_comparison_but_a_silence_as_long_as_it_takes_does() -> None:
+    desk = Desk("differs", "a b", over=3.0, kind=ValueType.TABLE, column="alert_id")
+    desk.poll(_table(("x", "1")), NO_ROWS)
+    assert desk.poll(Broken(SafeText("gone")), NO_ROWS).outcome is Outcome.FAILED
+    assert desk.poll(_table(("x", "1")), NO_ROWS).outcome is Outcome.NEVER
+    assert _ids(desk.poll(_table(("x", "1")), NO_ROWS)) == ["x"]
+    assert desk.poll(_table(("x", "1")), NO_ROWS, seconds=3.5).outcome is Outcome.NEVER
 
 
 def test_tables_that_were_not_read_whole_are_not_compared() -> None:

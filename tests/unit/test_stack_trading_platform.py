@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import pytest
 
+from backends.board.derive import trading
 from backends.model.action import HttpCall, RedisTransition
 from backends.model.fact import Level
 from backends.model.judge import level_of
@@ -16,6 +18,7 @@ from backends.model.stack import Environment, Stack
 from backends.model.trading import TradingState
 from backends.stacks.loader import built_in, load_stack
 from backends.stacks.schema import SCHEMA_FILE, schema_text
+from tests.building import START, can_become, failed, ok
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,20 @@ def test_words_mean_what_the_platform_means_by_them(stack: Stack) -> None:
     assert (recon.trading, recon.halted) == ({"true"}, {"false"})
     for word in ("active", "OPEN", "ACTIVE ", "null", "DISENGAGED"):
         assert level_of(stack.facts["kill.state"], SafeText(word)) is Level.CRIT
+
+
+@pytest.mark.parametrize("echo", ["orchestrator.kill", "gateway.kill"])
+def test_whoever_of_the_two_services_denies_the_kill_switch_makes_it_a_conflict(
+    stack: Stack, echo: str
+) -> None:
+    said = {"kill.state": "ENGAGED", "orchestrator.kill": "ENGAGED", "gateway.kill": "ENGAGED"}
+    readings = {name: ok(name, word) for name, word in said.items()}
+    assert trading(stack, readings, START, None).state is TradingState.HALTED
+    # One of them who cannot be asked is no conflict, and no help either.
+    assert trading(stack, {**readings, echo: failed(echo)}, START, None).state is TradingState.HALTED
+    denied = trading(stack, {**readings, echo: ok(echo, "ACTIVE")}, START, None)
+    assert denied.state is TradingState.CONFLICT
+    assert stack.facts[echo].label.removeprefix("Kill, by ") in denied.because
 
 
 def test_a_missing_switch_is_never_good_news(stack: Stack) -> None:
@@ -150,13 +167,43 @@ def test_the_fallback_names_the_address_in_use(stack: Stack) -> None:
 def test_whatever_can_be_critical_has_an_alarm(stack: Stack) -> None:
     said_by_others = {
         "gateway.database", "orchestrator.database", "feed.health",  # parts of a health that has an alarm
+        "jwt.private_mode",  # never polled: a check reads it
     }  # fmt: skip
-    critical = {
-        fact.id
-        for fact in stack.facts.values()
-        if Level.CRIT in (fact.meanings or {}).values() or (fact.crit_above, fact.crit_below) != (None, None)
-    }
+    critical = {fact.id for fact in stack.facts.values() if can_become(fact, Level.CRIT)}
     assert critical - {rule.fact for rule in stack.alarms} == said_by_others
+
+
+COLOUR_ONLY: Final = {
+    "orchestrator.kill": "kill.state has the alarm, and a disagreement is a conflict",
+    "gateway.kill": "as orchestrator.kill",
+    "orphans.exposure": "orphans.open, which it comes from, has the alarm",
+    "orchestrator.signal": "part of orchestrator.health, which has the alarm",
+    "orchestrator.gateway": "as orchestrator.signal",
+    "orchestrator.dry_run_same": "the orchestrator sends the same orders either way; the gateway's decides",
+    "feed.reconnects": "a stream that stays cut, feed.connected, has the alarm",
+    "feed.auto": "what comes of it, a held symbol without a price, has the alarm",
+    "signal.age": "a strategy that was switched off keeps its last time",
+    "registry.health": "its container's health check raises one; no order rests on it",
+    "jobs.silent": "a backtest moves no money",
+    "loki.ready": "its container's health check raises one",
+    "grafana.database": "pictures alone rest on it",
+    "host.memory": "a container that ran out of memory raises one",
+    "jwt.private_mode": "never polled: the check jwt-keys reads it",
+    "jwt.public": "as jwt.private_mode",
+    "models.version": "models.doubtful counts the strategies without a model, and has the alarm",
+}
+"""Facts whose warning nobody is called for, and why."""
+
+
+def test_a_warning_either_calls_somebody_or_has_a_reason_not_to(stack: Stack) -> None:
+    warning = {fact.id for fact in stack.facts.values() if can_become(fact, Level.WARN)}
+    assert warning - {rule.fact for rule in stack.alarms} == set(COLOUR_ONLY)
+
+
+def test_every_alarm_leads_to_a_section_of_the_runbook(stack: Stack) -> None:
+    assert stack.runbook is not None
+    headings = {line[3:] for line in stack.runbook.read_text().splitlines() if line.startswith("## ")}
+    assert {rule.section for rule in stack.alarms} <= headings
 
 
 def test_every_query_names_the_column_it_takes(stack: Stack) -> None:

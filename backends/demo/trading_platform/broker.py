@@ -12,7 +12,10 @@ from msgspec import Struct, field
 from backends.demo.trading_platform.market import Market
 
 PATIENCE: Final = 45.0
-"""Seconds a resting limit order waits before the broker lets it expire."""
+"""Seconds a resting limit order waits before the market comes to it or, if it is far, it expires."""
+NEAR: Final = 0.01
+"""Share of the price within which the market comes. What expires is never given back to its reservation: a
+world without faults would drift away from it."""
 
 
 class BrokerOrder(Struct):
@@ -107,7 +110,10 @@ class PaperBroker(Struct):
             return self._fill(order, price) if order.age >= order.fills_at else None
         if price <= order.limit if order.side == "buy" else price >= order.limit:
             return self._fill(order, order.limit)
-        return Report("expired", order) if order.age > PATIENCE else None
+        if order.age <= PATIENCE:
+            return None
+        is_near = abs(order.limit / price - 1) <= NEAR
+        return self._fill(order, order.limit) if is_near else Report("expired", order)
 
     def _fill(self, order: BrokerOrder, price: float) -> Report:
         holding = self.holdings.setdefault(order.symbol, Holding())

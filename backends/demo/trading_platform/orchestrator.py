@@ -231,7 +231,7 @@ class _Api:
 
     async def config(self, _request: Request) -> Response:
         return Json(
-            {"service": "orchestrator", "version": "0.1.0", "environment": "development", "dry_run": True,
+            {"service": "orchestrator", "version": "0.1.0", "environment": "development", "dry_run": False,
              "alpaca_paper": True, "circuit_breaker_enabled": True, "timestamp": now_text()}
         )  # fmt: skip
 

@@ -165,7 +165,10 @@ class Platform:
     @property
     def credentials(self) -> dict[str, Path]:
         """What an operator's tool signs its requests with."""
-        return {"gateway": self.tokens.private_key, "gateway-account": self._internal_secret}
+        secret = self._internal_secret
+        return {
+            "gateway": self.tokens.private_key, "gateway-account": secret, "gateway-switch": secret,
+        }  # fmt: skip
 
     async def start(self) -> None:
         """Storage first, then its contents, then the services. Raises StartError."""

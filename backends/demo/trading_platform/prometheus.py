@@ -39,6 +39,8 @@ _ALWAYS: Final = (
 )
 """Alerts that fire permanently on the platform: known noise."""
 
+_GROUP: Final = "trading_platform"
+
 Metrics = Callable[[], Awaitable[Store]]
 
 
@@ -56,6 +58,7 @@ class Prometheus:
             Route("/-/ready", says("Prometheus Server is Ready.\n")),
             Route("/", says("Prometheus\n")),
             Route("/api/v1/alerts", self._alerts),
+            Route("/api/v1/rules", self._rules),
             Route("/api/v1/targets", self._targets),
             Route("/api/v1/alertmanagers", self._alertmanagers),
             Route("/api/v1/query", self._query, methods=["GET", "POST"]),
@@ -91,6 +94,13 @@ class Prometheus:
                 notes = {"summary": f"{job} is down", "description": f"up{{job={job!r}}} is 0"}
                 alerts.append(_alert(name, severity, since, state, notes, job=job))
         return alerts
+
+    async def _rules(self, _request: Request) -> Response:
+        """The alerting rules that are loaded, all in one group."""
+        names = [name for name, *_ in (*_ALWAYS, *_DOWN_ALERTS.values())]
+        states = {alert["labels"]["alertname"]: alert["state"] for alert in self._active()}
+        rules = [{"name": name, "type": "alerting", "state": states.get(name, "inactive")} for name in names]
+        return success({"groups": [{"name": _GROUP, "file": "/etc/prometheus/alerts.yml", "rules": rules}]})
 
     async def _alertmanagers(self, _request: Request) -> Response:
         """None is deployed with the platform."""
@@ -132,7 +142,8 @@ class Prometheus:
             ({"__name__": "ALERTS", "alertstate": alert["state"], **alert["labels"]}, 1.0)
             for alert in self._active()
         ]
-        return {**await self._numbers(), "up": up, "ALERTS": alerts}
+        rules = [({"rule_group": _GROUP}, float(len(_ALWAYS) + len(_DOWN_ALERTS)))]
+        return {**await self._numbers(), "up": up, "ALERTS": alerts, "prometheus_rule_group_rules": rules}
 
     async def _build(self, _request: Request) -> Response:
         return success({"version": "2.51.0", "revision": "demo", "branch": "HEAD", "goVersion": "go1.22"})

@@ -1,0 +1,108 @@
+"""What the room makes of two of the platform's stores together, and the alarms that come of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from backends.alarms.book import AlarmBook
+from backends.board.store import Store, health_after
+from backends.model.fact import Level, Table
+from backends.model.judge import judge
+from backends.model.reading import Outcome, Reading
+from backends.model.safetext import SafeText
+from backends.stacks.loader import built_in, load_stack
+from tests.building import missing, ok
+from tests.clock import FakeClock
+
+
+class Board:
+    """The platform's board, on which only what a test reads was ever read."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.stack = load_stack(built_in()["trading-platform"])
+        self.store = Store(self.stack, self.clock, AlarmBook(self.stack, self.clock.now()), lambda: None)
+
+    def read(self, seconds: float = 1.0, **values: Any) -> set[str]:
+        """The alarms after a poll that found these facts so; None: no such thing."""
+        now = self.clock.advance(seconds)
+        readings = {}
+        for name, value in ((name.replace("_", ".", 1), value) for name, value in values.items()):
+            made = missing(name, now) if value is None else ok(name, value, now)
+            readings[name] = replace(made, period=10.0)
+        self.store.apply(readings, health_after(self.store.board.sources["redis"], None, now, now))
+        return {alarm.id for alarm in self.store.board.alarms}
+
+    def made(self, name: str) -> Reading[Any]:
+        return self.store.board.readings[name]
+
+    def level(self, name: str) -> Level:
+        return judge(self.stack.facts[name], self.made(name), self.clock.now())
+
+    def ago(self, seconds: float) -> str:
+        return datetime.fromtimestamp(self.clock.now().wall - seconds, UTC).isoformat()
+
+
+def table(*columns: str, rows: list[tuple[str, ...]]) -> Table:
+    return Table(columns, tuple(tuple(map(SafeText, row)) for row in rows), len(rows))
+
+
+@pytest.mark.parametrize(
+    ("oldest", "session", "level", "is_alarm"),
+    [
+        (20.0, True, Level.OK, False),
+        (40.0, True, Level.WARN, True),
+        (40.0, None, Level.INFO, False),
+    ],
+)
+def test_the_oldest_price_counts_in_trading_hours(
+    oldest: float, session: bool | None, level: Level, is_alarm: bool
+) -> None:
+    board = Board()
+    prices = table("symbol", "timestamp", rows=[("AAPL", board.ago(oldest)), ("MSFT", board.ago(1.0))])
+    assert ("prices-old" in board.read(feed_session=session, feed_prices=prices)) is is_alarm
+    assert board.level("feed.age") is level
+
+
+def test_a_price_whose_time_cannot_be_read_is_not_young() -> None:
+    board = Board()
+    board.read(feed_session=True, feed_prices=table("symbol", "timestamp", rows=[("AAPL", "soon")]))
+    assert board.level("feed.age") is Level.UNKNOWN
+
+
+def test_what_is_held_without_a_price_is_named() -> None:
+    board = Board()
+    held = table("symbol", rows=[("AAPL",), ("TSLA",)])
+    prices = table("key", "symbol", rows=[("price:AAPL", "AAPL"), ("price:SPY", "SPY")])
+    assert "held-unpriced" in board.read(positions_held=held, feed_prices=prices)
+    assert [tuple(map(str, row)) for row in board.made("feed.unpriced").value.rows] == [("TSLA",)]
+    # Nothing is held that would be counted: outside trading hours no price is left of anything.
+    assert "held-unpriced" not in board.read(positions_held=Table((), (), 0), feed_prices=Table((), (), 0))
+
+
+def test_a_reservation_drifts_when_it_was_wrong_for_longer_than_a_reconciliation_takes_to_come() -> None:
+    board = Board()
+    key = "position_reservation:AAPL"
+    reserved, owed = table("key", "value", rows=[(key, "150")]), table("key", "owed", rows=[(key, "60")])
+    for _ in range(32):
+        assert "reservations-astray" not in board.read(
+            10.0, reservations_list=reserved, reservations_owed=owed
+        )
+    assert board.made("reservations.drift").outcome is Outcome.NEVER
+    assert "reservations-astray" in board.read(10.0, reservations_list=reserved, reservations_owed=owed)
+    (row,) = board.made("reservations.drift").value.rows
+    assert tuple(map(str, row)) == (key, "150", "60")
+    mended = table("key", "value", rows=[(key, "60")])
+    assert "reservations-astray" not in board.read(reservations_list=mended, reservations_owed=owed)
+    assert board.level("reservations.drift") is Level.OK
+
+
+def test_an_orchestrator_that_takes_real_money_for_paper_is_an_alarm() -> None:
+    board = Board()
+    assert "paper-differs" not in board.read(gateway_paper=True, orchestrator_paper=True)
+    assert "paper-differs" in board.read(gateway_paper=False)
+    assert board.level("orchestrator.paper_same") is Level.WARN
