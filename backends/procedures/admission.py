@@ -16,10 +16,10 @@ from backends.model.condition import Condition
 from backends.model.fact import Table
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, RiskClass
-from backends.model.reading import Outcome, Reading
+from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.model.weigh import Weighed, weigh, word_of
+from backends.model.weigh import Weighed, weigh
 from backends.procedures import confirm, demands
 from backends.procedures.approval import ApprovalBook, ApprovalError, used_before
 from backends.procedures.conditions import Holding, filled, needed
@@ -94,11 +94,7 @@ class Gatekeeper:
         readings = await self._read(intent, procedure, STOP_READ if is_stop else READ)
         now = self._clock.now()
         tables = dict(self._tables(procedure, readings, board if is_stop else None))
-        live = {
-            name: word_of(readings[fact].value)
-            for name, fact in procedure.seen.items()
-            if fact in readings and readings[fact].outcome is Outcome.OK
-        }
+        live = confirm.seen_on(procedure, self._stack, readings)
         plan = make_plan(intent, procedure, self._stack, now, tables, live)
         blockers = list(confirm.params_wrong(intent, procedure, self._stack, readings))
         if is_stop:
