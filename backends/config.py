@@ -36,7 +36,11 @@ SYSTEM_FILE: Final = Path("/etc/controlroom/config.toml")
 STACK_FILE: Final = "stack file"
 SAFETY_CADENCE: Final = 5.0
 """Seconds between polls that a config file may not exceed for a source that trading or a proof rests on."""
+GATE_CADENCE: Final = 2.0
+"""The same for what a gate is read from: a halt that stands is read again at least so often."""
 LONGEST_CADENCE: Final = 300.0
+_Limit = tuple[float, str]
+"""Seconds, and why."""
 _ENGINES: Final = (SourceKind.DOCKER, SourceKind.SWARM)
 
 
@@ -193,10 +197,10 @@ class _Loading:
         plain = form.sources()
         sources: dict[str, Source] = {}
         owners = sorted(plain, key=lambda name: form.spec.source[name].url_of is not None)
-        decisive = _decisive(form.spec)
+        limits = _limits(form.spec)
         for name in owners:
-            is_decisive = name in decisive
-            sources[name] = self._source(plain[name], form.spec.source[name], sources, is_decisive)
+            limit = limits.get(name, (LONGEST_CADENCE, "the longest there is"))
+            sources[name] = self._source(plain[name], form.spec.source[name], sources, limit)
         return form.build({name: sources[name] for name in plain}, self._environment)
 
     def _setting(self, *place: str) -> Setting | None:
@@ -233,9 +237,7 @@ class _Loading:
         self._note("demo_control", setting.value, setting.origin)
         return self._take_apart(setting, "http", str(setting.value)).url
 
-    def _source(
-        self, plain: Source, spec: SourceSpec, others: Mapping[str, Source], is_decisive: bool
-    ) -> Source:
+    def _source(self, plain: Source, spec: SourceSpec, others: Mapping[str, Source], limit: _Limit) -> Source:
         address, origin = self._address(plain, spec.url_env)
         if origin == STACK_FILE and spec.url_of is not None:
             owner = others[spec.url_of]
@@ -249,7 +251,7 @@ class _Loading:
         is_own = origin in (STACK_FILE, f"environment {spec.url_env}")
         password = self._password(plain.id, address, spec.password_env if is_own else None)
         username = self._setting("source", plain.id, "username")
-        every, deadline = self._cadence(plain, is_decisive)
+        every, deadline = self._cadence(plain, *limit)
         source = replace(
             plain,
             url=address.url,
@@ -341,12 +343,11 @@ class _Loading:
         except CredentialError as error:
             raise ConfigError(f"stack {self.ident}: {error}") from None
 
-    def _cadence(self, plain: Source, is_decisive: bool) -> tuple[float, float]:
+    def _cadence(self, plain: Source, most: float, why: str) -> tuple[float, float]:
         every, deadline = (self._setting("source", plain.id, key) for key in ("every", "deadline"))
         seconds = float(every.value) if every else plain.every
-        limit = max(plain.every, SAFETY_CADENCE) if is_decisive else LONGEST_CADENCE
+        limit = max(plain.every, most)
         if every is not None and seconds > limit:
-            why = "trading or a proof rests on it" if is_decisive else "the longest there is"
             raise every.error(f"expected at most {limit:g} s ({why}), got {seconds:g} s")
         longest = float(deadline.value) if deadline else min(plain.deadline, seconds)
         if longest > seconds and deadline is not None:
@@ -357,17 +358,20 @@ class _Loading:
         return seconds, longest
 
 
-def _decisive(spec: StackFile) -> set[str]:
-    """Sources that a gate, an echo, live evidence or a proof is read from."""
+def _limits(spec: StackFile) -> dict[str, _Limit]:
+    """How seldom what a gate, an echo, live evidence or a proof is read from may be asked, by source."""
+    gates = {gate.fact for gate in spec.trading.gate}
     facts = {
-        *(gate.fact for gate in spec.trading.gate),
         *(echo.fact for echo in spec.trading.echo),
         *(evidence.fact for evidence in spec.evidence),
         *(proof.fact for item in spec.procedure for step in item.step for proof in step.proof),
     }
     facts |= {row.fact for item in spec.procedure for row in item.require}
     watched = {fact.source for fact in spec.fact if fact.id in facts}
-    return watched | {item.source for item in spec.service if SERVICE + item.name in facts}
+    watched |= {item.source for item in spec.service if SERVICE + item.name in facts}
+    limits = dict.fromkeys(watched, (SAFETY_CADENCE, "trading or a proof rests on it"))
+    halts = {fact.source for fact in spec.fact if fact.id in gates}
+    return {**limits, **dict.fromkeys(halts, (GATE_CADENCE, "a gate of trading is read from it"))}
 
 
 def _stack_file(ident: str, settings: Settings) -> tuple[Described, str]:

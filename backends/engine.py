@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backends import VERSION
+from backends.anchored import anchored
 from backends.arming import make_anchor, make_retirer
 from backends.board.store import is_all_asked
 from backends.checks.desk import CheckDesk
@@ -27,7 +28,7 @@ from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
 from backends.logs.query import FilteredLog
-from backends.model.anchor import AnchorPlace
+from backends.model.anchor import AnchorKind, AnchorPlace, Mark
 from backends.model.board import Board
 from backends.model.clock import Clock, SystemClock
 from backends.model.intent import Identity, Intent
@@ -97,13 +98,16 @@ class Engine:
         session = Session(operator, VERSION, "watch" if mode is Mode.WATCH else "live")
         folder = state_dir / "journal"
         self._journal = Journal(folder, session, self.clock, redactor, turn_of(keep_days))
-        anchored: Callable[[], Anchor] | None = None
+        keep_head: Callable[[], Anchor] | None = None
         if self._permit is not None and anchor is not None:
-            anchored = partial(make_anchor, self._permit, anchor)
+            keep_head = partial(make_anchor, self._permit, anchor)
         retire: Retirer | None = None
         if self._permit is not None and keep_days is not None:
             retire = make_retirer(self._permit, folder, keep_days, session, self.clock)
-        self._custody = Custody(self._journal, self.clock, anchored, retire)
+        marks: Callable[[], Sequence[Mark]] = tuple
+        if anchor is not None and anchor.kind is not AnchorKind.SYSLOG:
+            marks = partial(anchored, anchor, operator.host, str(folder.absolute()))
+        self._custody = Custody(self._journal, self.clock, keep_head, retire, marks)
         self._supervisor = Supervisor(self.clock, self._journal.post)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(DaemonThreads())
@@ -158,6 +162,11 @@ class Engine:
             self._thread.join(TIDY)
         self._journal.close()
         self._custody.close()
+
+    @property
+    def unwritten(self) -> int:
+        """Records of the journal that are not on the disk; once stopped, those that never will be."""
+        return self._journal.unwritten
 
     def board(self, stack: str) -> Board:
         """The newest board of a stack. Never blocks."""

@@ -58,8 +58,9 @@ DRILLS = 3600.0
 TICK = 1.0
 """Seconds between two looks at readings that nothing refreshed."""
 
-GATE_RETRY = 5.0
-"""Seconds between two tries, at the most, of a source that decides about trading."""
+GATE_RETRY = 1.2
+"""Seconds between two tries, at the most and before they are spread, of a source that decides about trading:
+once it answers again, a halt that it lost is seen at once."""
 
 HUSH = 0.25
 """Seconds after an order to stop in which no poll begins: nothing may come between the key and its effect."""

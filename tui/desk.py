@@ -16,8 +16,7 @@ from backends.model.intent import Identity, Intent
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.model.weigh import word_of
-from backends.procedures.confirm import PLANNED
+from backends.procedures.confirm import PLANNED, seen_on
 from backends.procedures.plan import Plan, make_plan
 from tui.presenters.state import is_proved
 
@@ -39,12 +38,6 @@ class Answers(Struct, frozen=True):
 
 NO_ANSWERS: Final = Answers()
 NO_PARAMS: Final[Mapping[str, str]] = {}
-
-
-def shown_on(board: Board, procedure: Procedure) -> dict[str, str]:
-    """The values the procedure compares with, as that board shows them; none where it has no value."""
-    known = ((name, board.readings.get(fact)) for name, fact in procedure.seen.items())
-    return {name: word_of(it.value) for name, it in known if it is not None and it.value is not None}
 
 
 def plan_on(board: Board, intent: Intent, stack: Stack, now: Instant) -> Plan:
@@ -89,7 +82,7 @@ class Desk:
         """What would be requested now: what moves the market, loses something or restores is held to the
         plan and the values that board shows."""
         reason = answers.reason or f"{procedure.title} by {self._operator.user} from the control room"
-        shown = shown_on(board, procedure)
+        shown = seen_on(procedure, stack, board.readings)
         intent = Intent(
             id="",
             stack=stack.id,

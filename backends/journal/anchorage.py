@@ -50,6 +50,8 @@ class Anchorage:
         self._busy_since: float | None = None
         self._error: str | None = None
         self._anchored = START
+        self.cut_off: str | None = None
+        """How the journal was found to lack what this process has anchored, in words; it stays told."""
         journal.on_outcome = self._wake.set
         self._thread = threading.Thread(target=self._work, name="anchor", daemon=True)
         self._thread.start()
@@ -100,8 +102,11 @@ class Anchorage:
                 return
 
     def _bring(self, anchor: Anchor) -> None:
-        head = end_of(self._journal.folder)
-        if head in (START, self._anchored):
+        head, known = end_of(self._journal.folder), self._anchored
+        if head.seq < known.seq or (head.seq == known.seq and head != known):
+            ends = f"it ends at record {head.seq}" if head != START else "it is empty"
+            self.cut_off = f"{ends}, and record {known.seq} {known.hash[:12]} was anchored"
+        if head in (START, known):
             return
         where = str(self._journal.folder.absolute())
         anchor.put(Mark(self._journal.host, where, head.seq, head.hash, self._clock.now().iso()))

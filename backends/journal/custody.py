@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from backends.journal.journal import Journal
 from backends.journal.unfinished import recent
 from backends.journal.verify import Verification, verify
 from backends.model.alarm import Alarm, Priority
+from backends.model.anchor import AnchorError, Mark
 from backends.model.board import Board
 from backends.model.clock import Clock, Instant
 from backends.model.safetext import SafeText
@@ -51,12 +53,15 @@ class Custody:
         clock: Clock,
         make_anchor: Callable[[], Anchor] | None,
         retire: Retirer | None = None,
+        marks: Callable[[], Sequence[Mark]] = tuple,
     ) -> None:
+        """``marks``: the heads an anchor holds, to hold the chain against; raises AnchorError."""
         self._journal = journal
         self._clock = clock
         self._make_anchor = make_anchor
         self._anchorage: Anchorage | None = None
         self._retire = retire
+        self._marks = marks
         self._damage: str | None = None
         self._overdue: str | None = None
         self._since: dict[str, Instant] = {}
@@ -93,6 +98,8 @@ class Custody:
         found = []
         if self._damage is not None:
             found.append(_damaged(self._damage, now))
+        if self._anchorage is not None and self._anchorage.cut_off is not None:
+            found.append(_cut_off(self._anchorage.cut_off, now))
         if self._journal.trouble is not None:
             found.append(_unwritable(self._journal.trouble, self._journal.unwritten, now))
         if self._anchorage is not None and self._anchorage.trouble is not None:
@@ -120,8 +127,12 @@ class Custody:
 
     def _verified(self) -> Verification:
         """The result of the check; a last line that is being written is no damage. Raises OSError."""
+        marks: Sequence[Mark] = ()
+        with suppress(AnchorError):
+            # Before the chain is read: every head that is kept by then is in it.
+            marks = self._marks()
         for _ in range(3):
-            found = verify(self._journal.folder, pause=_rest)
+            found = verify(self._journal.folder, marks, _rest)
             if found.damage is None or found.damage.why != "was cut off":
                 break
             _rest()
@@ -195,6 +206,21 @@ def _damaged(why: str, since: Instant) -> Alarm:
         SafeText("what it says from there on proves nothing"),
         SafeText(
             "Keep a copy of its folder as it is. Run `controlroom audit verify`, and ask who was there."
+        ),
+        since,
+        SUBJECT,
+    )
+
+
+def _cut_off(why: str, since: Instant) -> Alarm:
+    return Alarm(
+        "journal-cut-off",
+        Priority.HIGH,
+        SafeText(f"The journal is shorter than its anchor: {why}", 300),
+        SafeText("somebody removed its end, or an older copy of the folder took its place"),
+        SafeText("what was done since that copy, resumes too, is on no record here"),
+        SafeText(
+            "Keep a copy of its folder as it is. Run `controlroom audit verify --anchor`; ask who was there."
         ),
         since,
         SUBJECT,

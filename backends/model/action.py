@@ -74,6 +74,9 @@ class RedisWrite(Struct, frozen=True):
     """Only when the key does not exist; else ALREADY."""
     if_value: str | None = None
     """Only when the key's text is exactly this (compare and set); else FAILED."""
+    if_newest: str | None = None
+    """For del of a stream and lpush: only when the newest entry is this, by its id or its text as a fact
+    shows it, and only when there is none if it is empty (compare and set); else FAILED."""
     min_receivers: int = 0
     """For publish: fewer subscribers than this is FAILED, because nobody heard it."""
     max_length: int | None = None

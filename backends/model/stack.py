@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from backends.model.alarm import Priority
 from backends.model.check import Check, Checklist, Diagnosis
 from backends.model.fact import Fact, Level
-from backends.model.procedure import Procedure
+from backends.model.procedure import Procedure, RiskClass
 from backends.model.secret import Secret
 from backends.model.trading import TradingState
 
@@ -117,6 +117,18 @@ class GateSpec(Struct, frozen=True):
     """What its halted words mean where they say that nothing runs; empty where they are somebody's halt."""
     reassert: Reassertion | None = None
     """None for a gate that is only watched."""
+
+    def is_closed_by(self, procedure: Procedure) -> bool:
+        """Whether it is a stop of which a proof is that this gate reads halted."""
+        return procedure.risk is RiskClass.STOP and self._is_proof_of(procedure, self.halted)
+
+    def is_opened_by(self, procedure: Procedure) -> bool:
+        """Whether it is a restore of which a proof is that this gate allows trading."""
+        return procedure.risk is RiskClass.RESTORE and self._is_proof_of(procedure, self.trading)
+
+    def _is_proof_of(self, procedure: Procedure, words: frozenset[str]) -> bool:
+        proofs = (proof for step in procedure.steps for proof in step.proof)
+        return any(each.fact == self.fact and each.equals and set(each.equals) <= words for each in proofs)
 
 
 class EchoSpec(Struct, frozen=True):

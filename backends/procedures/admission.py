@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from backends.model.board import Board
 from backends.model.clock import Clock
@@ -15,10 +16,10 @@ from backends.model.condition import Condition
 from backends.model.fact import Table
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, RiskClass
-from backends.model.reading import Outcome, Reading
+from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.model.weigh import Weighed, weigh, word_of
+from backends.model.weigh import Weighed, weigh
 from backends.procedures import confirm, demands
 from backends.procedures.approval import ApprovalBook, ApprovalError, used_before
 from backends.procedures.conditions import Holding, filled, needed
@@ -93,11 +94,7 @@ class Gatekeeper:
         readings = await self._read(intent, procedure, STOP_READ if is_stop else READ)
         now = self._clock.now()
         tables = dict(self._tables(procedure, readings, board if is_stop else None))
-        live = {
-            name: word_of(readings[fact].value)
-            for name, fact in procedure.seen.items()
-            if fact in readings and readings[fact].outcome is Outcome.OK
-        }
+        live = confirm.seen_on(procedure, self._stack, readings)
         plan = make_plan(intent, procedure, self._stack, now, tables, live)
         blockers = list(confirm.params_wrong(intent, procedure, self._stack, readings))
         if is_stop:
@@ -124,12 +121,19 @@ class Gatekeeper:
             return Admission(plan, (f"a second person must approve: {error}",), weighed)
         return Admission(plan, (), weighed, approver, told)
 
-    async def against_now(self, intent: Intent, procedure: Procedure, approver: str | None) -> list[str]:
-        """What stands against the first step once the intent is in the journal: the preconditions, read once
-        more, another room whose intent came first, and an approval that was used before."""
-        readings = await self._gather(self._conditions(intent, procedure), READ)
-        weighed = self.weigh(intent, procedure, readings)
-        against = [str(each.sentence) for each in weighed if not each.holds]
+    async def against_now(
+        self, intent: Intent, procedure: Procedure, approver: str | None, changed: Collection[str]
+    ) -> list[str]:
+        """What stands against the next step once the intent is in the journal: all that is demanded, read
+        once more, another room whose intent came first, and an approval that was used before. What the run
+        has ``changed`` itself is held to its steps' proofs, not to what was demanded before them."""
+        kept = _without(procedure, intent, changed)
+        names = [*self._conditions(intent, kept), *kept.seen.values(), *demands.instances(kept, self._stack)]
+        readings = await self._gather(list(dict.fromkeys(names)), READ)
+        against = [str(each.sentence) for each in self.weigh(intent, kept, readings) if not each.holds]
+        against += demands.unlike(readings, self._stack)
+        against += self._held(kept) if not changed else ()
+        against += confirm.seen_wrong(intent, kept, self._stack, readings)
         against += await self._busy(intent)
         if approver is None:
             return against
@@ -245,6 +249,13 @@ class Gatekeeper:
         if self._approvals is None or intent.approval is None:
             raise ApprovalError("ask for it, and have somebody else run: controlroom approve")
         return self._approvals.approver(intent.approval, intent, plan.hash)
+
+
+def _without(procedure: Procedure, intent: Intent, changed: Collection[str]) -> Procedure:
+    """The procedure without what it demands of these facts."""
+    left = tuple(each for each in procedure.requires if filled(each, intent.params).fact not in changed)
+    seen = {name: fact for name, fact in procedure.seen.items() if fact not in changed}
+    return replace(procedure, requires=left, seen=seen)
 
 
 def busy(other: str) -> str:

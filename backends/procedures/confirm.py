@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from backends.model.condition import Param
-from backends.model.fact import Table
+from backends.model.fact import Fact, Level, Table
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, RiskClass
 from backends.model.reading import Outcome, Reading
@@ -70,17 +70,35 @@ def typed_wrong(intent: Intent, procedure: Procedure, stack: Stack, readings: Re
             yield f"{label} reads {word_of(reading.value)} now; {intent.challenge or 'nothing'} was typed"
 
 
+def seen_on(procedure: Procedure, stack: Stack, readings: Readings) -> dict[str, str]:
+    """What is compared with what the operator saw, by name: a word, nothing where it is missing and may be.
+    What is not known has no name here."""
+    known = (
+        (name, _seen(stack.facts.get(fact), readings.get(fact))) for name, fact in procedure.seen.items()
+    )
+    return {name: word for name, word in known if word is not None}
+
+
 def seen_wrong(intent: Intent, procedure: Procedure, stack: Stack, readings: Readings) -> Iterator[str]:
     """What is no longer as the operator saw it."""
+    found = seen_on(procedure, stack, readings)
     for name, fact in procedure.seen.items():
         label = stack.facts[fact].label if fact in stack.facts else fact
-        reading = readings.get(fact)
-        if reading is None or reading.outcome is not Outcome.OK:
+        word = found.get(name)
+        if word is None:
             yield f"{label} cannot be read now"
         elif intent.shown.get(name) is None:
             yield f"{label} was not shown to whoever confirmed"
-        elif intent.shown[name] != (word := word_of(reading.value)):
-            yield f"{label} has changed since it was shown: {word}, was {intent.shown[name]}"
+        elif intent.shown[name] != word:
+            was = intent.shown[name] or "missing"
+            yield f"{label} has changed since it was shown: {word or 'missing'}, was {was}"
+
+
+def _seen(fact: Fact | None, reading: Reading[Any] | None) -> str | None:
+    if reading is not None and reading.outcome is Outcome.OK:
+        return word_of(reading.value)
+    is_missing = reading is not None and reading.outcome is Outcome.MISSING
+    return "" if is_missing and fact is not None and fact.missing in (Level.OK, Level.INFO) else None
 
 
 def _param_wrong(

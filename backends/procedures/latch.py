@@ -12,7 +12,7 @@ from backends.journal.tail import NotYetError
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import Board
 from backends.model.clock import Instant
-from backends.model.procedure import Procedure, RiskClass, Run, Verdict
+from backends.model.procedure import Procedure, Run, Verdict
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
@@ -180,12 +180,7 @@ class Latch:
 
 def halts_trading(procedure: Procedure, stack: Stack) -> bool:
     """Whether it is a stop whose proof is that a gate which latches reads closed."""
-    closing = {gate.fact: gate.halted for gate in stack.gates if gate.latches}
-    return procedure.risk is RiskClass.STOP and any(
-        proof.equals and set(proof.equals) <= closing.get(proof.fact, frozenset())
-        for step in procedure.steps
-        for proof in step.proof
-    )
+    return any(gate.latches and gate.is_closed_by(procedure) for gate in stack.gates)
 
 
 def _proved(procedure: Procedure) -> frozenset[str]:

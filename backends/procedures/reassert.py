@@ -6,7 +6,7 @@ the store, is not overruled: that is told by the latch, and a person decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -17,18 +17,23 @@ from backends.journal.tail import NotYetError
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import Board
 from backends.model.clock import Instant
-from backends.model.procedure import RiskClass
+from backends.model.procedure import Procedure
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
 from backends.model.stack import GateSpec, Reassertion, Stack
 from backends.model.trading import TradingState
-from backends.procedures.resumes import Record, Resumes
+from backends.procedures.resumes import Record, Resumes, is_done
+from backends.procedures.rung import CONVERGE
 
 EVERY: Final = 5.0
 """Seconds between two tries to put the same halt back."""
 
 PENDING: Final = 30.0
 """Seconds a resume under way, here or in another room, has to be journalled as done."""
+
+CATCH_UP: Final = 3.0
+"""Seconds the ways of a young stop that are still being tried have to bring the gate to say the same, and
+the board to show what was read since."""
 
 SLACK: Final = 2.0
 """Seconds by which the clocks of those who halt and release may differ."""
@@ -50,7 +55,7 @@ class HaltKeeper:
     def __init__(self, stack: Stack, recent: Callable[[], Iterable[Record]]) -> None:
         resumes = Resumes(stack.id, recent)
         self._kept = [
-            _Kept(gate, gate.reassert, frozenset(_openers(gate, stack)), resumes)
+            _Kept(gate, gate.reassert, stack.procedures.values(), resumes)
             for gate in stack.gates
             if gate.reassert is not None
         ]
@@ -82,15 +87,24 @@ class HaltKeeper:
 class _Kept:
     """One gate."""
 
-    def __init__(self, gate: GateSpec, how: Reassertion, openers: frozenset[str], resumes: Resumes) -> None:
+    def __init__(
+        self,
+        gate: GateSpec,
+        how: Reassertion,
+        procedures: Collection[Procedure],
+        resumes: Resumes,
+    ) -> None:
         self.how = how
         self.alarm: Alarm | None = None
         self.why = ""
         self._gate = gate
-        self._openers = openers
+        self._openers = frozenset(each.id for each in procedures if gate.is_opened_by(each))
+        self._closers = frozenset(each.id for each in procedures if gate.is_closed_by(each))
         self._resumes = resumes
         self._closed: Instant | None = None
         """When it was last known closed, while nothing has released it."""
+        self._stopped: Instant | None = None
+        """When the newest stop was proved, by whatever way, of this room or another one of this host."""
         self._epoch: float | None = None
         """Since when it is closed, by the store: epoch seconds."""
         self._noticed: Instant | None = None
@@ -102,12 +116,14 @@ class _Kept:
     def see(self, board: Board, now: Instant) -> None:
         gate = next((each for each in board.trading.gates if each.fact == self._gate.fact), None)
         reading = board.readings.get(self._gate.fact)
+        self._take_in(board)
         if gate is None or reading is None or reading.age(now) > reading.stale_after:
             return
         is_missing = reading.outcome is Outcome.MISSING
         if self._is_first and (is_missing or gate.state is not TradingState.UNKNOWN):
             with suppress(NotYetError):
-                self._closed = self._resumes.left((self.how.procedure,), now, self._openers)[0]
+                left = self._resumes.left((self.how.procedure,), now, self._openers)[0]
+                self._closed = self._closed or left
                 self._is_first = False
         if is_missing:
             self._see_open(board, now, "its key is missing")
@@ -127,6 +143,15 @@ class _Kept:
     def acknowledge(self) -> None:
         if self._lost is None:
             self.alarm = None
+
+    def _take_in(self, board: Board) -> None:
+        """A proved stop closes the gate, though its own store may not have been heard since."""
+        for run in board.runs:
+            if run.ended is None or run.is_dry or run.procedure not in self._closers or not is_done(run):
+                continue
+            if self._stopped is None or run.ended.mono > self._stopped.mono:
+                self._stopped = self._closed = run.ended
+                self._epoch = self._noticed = None
 
     def _see_closed(self, board: Board, now: Instant) -> None:
         epoch = _time(board, self.how.since)
@@ -150,13 +175,22 @@ class _Kept:
             return
         self._noticed = self._noticed or now
         explained, pending = self._resumes.explain(board, self._earliest(self._closed), self._openers)
+        is_young = self._is_by_run and now.since(self._closed) < CONVERGE
+        patience = PENDING if pending else CATCH_UP if is_young else 0.0
         if explained:
             self._forget()
-        elif not (pending and now.since(self._noticed) < PENDING):
+        elif now.since(self._noticed) >= patience:
             self._lose(now, what)
+
+    @property
+    def _is_by_run(self) -> bool:
+        """Whether a stop is the last that is known of it: the gate itself has not been seen closed since."""
+        return self._closed is not None and self._closed is self._stopped
 
     def _earliest(self, closed: Instant) -> Instant:
         """No resume before this has anything to do with the halt that stood."""
+        if self._is_by_run:
+            return closed
         wall = max(closed.wall - PENDING, self._epoch or 0.0)
         return Instant(closed.mono - (closed.wall - wall), wall)
 
@@ -167,16 +201,6 @@ class _Kept:
 
     def _forget(self) -> None:
         self._closed = self._epoch = self._noticed = self._lost = self.alarm = None
-
-
-def _openers(gate: GateSpec, stack: Stack) -> Iterator[str]:
-    """The procedures whose proof is that the gate allows trading."""
-    for procedure in stack.procedures.values():
-        proofs = (proof for step in procedure.steps for proof in step.proof)
-        if procedure.risk is RiskClass.RESTORE and any(
-            proof.fact == gate.fact and proof.equals and set(proof.equals) <= gate.trading for proof in proofs
-        ):
-            yield procedure.id
 
 
 def _time(board: Board, fact: str) -> float | None:

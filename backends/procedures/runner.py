@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import takewhile
@@ -326,10 +326,10 @@ class Procedures:
         finally:
             self._sequences.pop(plan.intent.id, None)
 
-    async def _against(self, admission: Admission) -> list[str]:
-        """What stands against the first step, right before it."""
+    async def _against(self, admission: Admission, changed: Collection[str]) -> list[str]:
+        """What stands against going on, right before it does; ``changed`` are facts it has changed itself."""
         plan = admission.plan
-        against = await self._gate.against_now(plan.intent, plan.procedure, admission.approver)
+        against = await self._gate.against_now(plan.intent, plan.procedure, admission.approver, changed)
         if plan.procedure.risk is RiskClass.RESTORE and not against:
             for asked in tuple(self._settling):
                 if plan.intent.id in self._ended_early:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import Recorder
 from backends.model.action import Attest, Observe, Wait
-from backends.model.clock import Clock, Instant
+from backends.model.clock import Clock
 from backends.model.procedure import (
     Effector,
     Proof,
@@ -28,12 +28,13 @@ from backends.model.procedure import (
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.dry_run import RecordingEffector
-from backends.procedures.evidence import NOTHING_BEFORE, Before, Evidence, Eyes, Sight, with_floors
+from backends.procedures.evidence import NOTHING_BEFORE, Eyes
 from backends.procedures.overtaken import StopWatch
 from backends.procedures.plan import Plan
 from backends.procedures.record import entry_of, intent_of, step_of
 from backends.procedures.rung import passed
 from backends.procedures.sequence_sentence import sequence_sentence
+from backends.procedures.step_proof import LOOK, StepProofs
 
 INTENT_BUDGET: Final = 2.0
 """Seconds the intent has to get to the disk; nothing is sent before."""
@@ -47,11 +48,6 @@ TRIES: Final = 3
 PAUSE: Final = 0.3
 """Seconds between two tries of a step that may be repeated."""
 
-LOOK: Final = 2.0
-LOOK_EVERY: Final = 0.2
-APART: Final = 1.0
-"""Seconds between two reads that must say the same."""
-
 ACT_GRACE: Final = 0.5
 PASSED: Final = (StepState.VERIFIED, StepState.ACKNOWLEDGED)
 
@@ -59,8 +55,9 @@ PASSED: Final = (StepState.VERIFIED, StepState.ACKNOWLEDGED)
 class SequenceRunner:
     """One run of one procedure that is no stop. ``run`` ends with the verdict and leaves nothing behind.
 
-    ``recheck`` says what stands against it, after the intent is on the disk and right before the first
-    step; ``stops`` tells before each step whether a stop has overtaken it. A step without an answer
+    ``recheck`` says what stands against it, but for the facts it is given, which the run itself has changed:
+    it is asked after the intent is on the disk and right before the first step, and again before what acts
+    after a wait. ``stops`` tells before each step whether a stop has overtaken it. A step without an answer
     is UNKNOWN until a read-back shows its effect; it is sent again only if it is idempotent, and never when
     it moves the market. Once a record of it could not be written it sends nothing more.
     """
@@ -74,7 +71,7 @@ class SequenceRunner:
         recorder: Recorder,
         clock: Clock,
         on_change: Callable[[Run], None],
-        recheck: Callable[[], Awaitable[Sequence[str]]],
+        recheck: Callable[[Collection[str]], Awaitable[Sequence[str]]],
         stops: StopWatch,
         approver: str | None = None,
         notes: Sequence[str] = (),
@@ -91,12 +88,13 @@ class SequenceRunner:
         self._stops = stops
         self._approver = approver
         self._steps = {step.id: StepResult(step.id, step.title, StepState.PENDING) for step in plan.steps}
-        self._evidence: dict[str, tuple[Evidence, ...]] = {}
+        self._proofs = StepProofs(eyes, clock, self._seen)
         self._interrupted: str | None = None
         self._left: str | None = None
         self._is_on_record = True
+        self._has_waited = False
+        """Since it was last asked what stands against it."""
         self._attested: dict[str, str] = {}
-        self._sent: dict[str, Instant] = {}
         self._nudge = asyncio.Event()
         self._run = Run(
             operation=plan.intent.id,
@@ -145,9 +143,11 @@ class SequenceRunner:
             return await self._conclude(Verdict.REFUSED, ["the journal cannot be written; nothing was sent"])
         if self._plan.intent.is_dry:
             return await self._dry(blockers)
-        if against := await self._recheck():
+        if against := await self._recheck(()):
             return await self._conclude(Verdict.REFUSED, against)
         for number, step in enumerate(self._plan.steps):
+            if self._has_waited and _acts(step):
+                await self._ask_again(self._plan.steps[:number])
             if (why := await self._stops.overtaken()) is not None:
                 self.interrupt(why)
             if not self._is_on_record and any(map(_acts, self._plan.steps[number:])):
@@ -165,6 +165,16 @@ class SequenceRunner:
                 self._set(ident, StepState.SKIPPED)
         return await self._conclude(self._verdict(), [self._interrupted] if self._interrupted else [])
 
+    async def _ask_again(self, done: Sequence[Step]) -> None:
+        """Time has passed, and what was so before need not be so now. A restore ends there, still halted; so
+        does what has done nothing yet. Anything else goes on: half-way would be worse than its end."""
+        self._has_waited = False
+        acted = [step for step in done if _acts(step)]
+        if self._interrupted is not None or (acted and self._run.risk is not RiskClass.RESTORE):
+            return
+        if against := await self._recheck({proof.fact for step in acted for proof in step.proof}):
+            self.interrupt("; ".join(against))
+
     async def _dry(self, blockers: Sequence[str]) -> Run:
         port = RecordingEffector()
         for step in self._plan.steps:
@@ -175,6 +185,7 @@ class SequenceRunner:
     async def _do(self, step: Step) -> StepState:
         began = self._clock.now()
         self._set(step.id, StepState.SENT)
+        self._has_waited = self._has_waited or isinstance(step.action, (Attest, Wait))
         match step.action:
             case Wait(seconds=seconds):
                 await self._pass(seconds)
@@ -190,8 +201,7 @@ class SequenceRunner:
         return state
 
     async def _act(self, step: Step) -> StepState:
-        before = await self._started(step)
-        self._sent[step.id] = self._clock.now()
+        before = await self._proofs.before(step)
         is_repeatable = step.is_idempotent and self._plan.procedure.risk is not RiskClass.MARKET
         state, tries = StepState.PENDING, TRIES if is_repeatable else 1
         for number in range(1, tries + 1):
@@ -200,15 +210,15 @@ class SequenceRunner:
             await self._record_try(step, number, receipt)
             if receipt.kind is ReceiptKind.FAILED:
                 # It certainly did nothing; only somebody else can have.
-                is_so = await self._look(step, before)
+                is_so = await self._proofs.look(step, before)
                 state = StepState.VERIFIED if is_so and not _needs_own(step) else StepState.FAILED
             else:
                 is_told = receipt.kind is not ReceiptKind.UNKNOWN
                 self._set(step.id, StepState.ACKNOWLEDGED if is_told else StepState.UNKNOWN)
-                if await self._proved(step, before):
+                if await self._proofs.proved(step, before):
                     state = StepState.VERIFIED
                 else:
-                    is_contrary = is_told and self._is_contrary(step)
+                    is_contrary = is_told and self._proofs.is_contrary(step)
                     state = StepState.FAILED if is_contrary else StepState.UNKNOWN
                 if is_told:
                     return state
@@ -241,9 +251,9 @@ class SequenceRunner:
         """The state of a step that sends nothing, by its proof if it has one."""
         if not step.proof:
             return StepState.ACKNOWLEDGED
-        if await self._proved(step, NOTHING_BEFORE):
+        if await self._proofs.proved(step, NOTHING_BEFORE):
             return StepState.VERIFIED
-        return StepState.FAILED if self._is_contrary(step) else StepState.UNKNOWN
+        return StepState.FAILED if self._proofs.is_contrary(step) else StepState.UNKNOWN
 
     async def _wait_for_person(self, step: Step) -> StepState:
         if self._left is not None:
@@ -270,42 +280,9 @@ class SequenceRunner:
             self._nudge.clear()
             await passed(self._nudge, left)
 
-    async def _started(self, step: Step) -> Before:
-        """Since when the services run that the step must start anew."""
-        wanted = [proof.fact for proof in step.proof if proof.is_restarted]
-        return await self._eyes.started(wanted, LOOK, TRIES)
-
-    async def _proved(self, step: Step, before: Before) -> bool:
-        """Keep looking until the proofs hold as often as they must, or their time is over."""
-        ends = self._clock.now().mono + max((proof.within for proof in step.proof), default=0.0)
-        again = max((proof.reads for proof in step.proof), default=1) - 1
-        while True:
-            if await self._look(step, before) and await self._stays(step, before, again):
-                return True
-            if self._clock.now().mono >= ends:
-                return False
-            await asyncio.sleep(LOOK_EVERY)
-
-    async def _stays(self, step: Step, before: Before, times: int) -> bool:
-        for _ in range(times):
-            await asyncio.sleep(APART)
-            if not await self._look(step, before):
-                return False
-        return True
-
-    async def _look(self, step: Step, before: Before) -> bool:
-        sent = self._sent.get(step.id, self._run.started)
-        seen = await self._eyes.look(with_floors(step.proof, self._evidence), LOOK, before, sent)
-        if seen != self._evidence.get(step.id):
-            self._evidence[step.id] = seen
-            words = SafeText("; ".join(each.text for each in seen), 600)
-            self._steps[step.id] = replace(self._steps[step.id], evidence=words)
-            self._publish()
-        # Nothing read back proves nothing.
-        return bool(seen) and all(each.sight is Sight.HOLDS for each in seen)
-
-    def _is_contrary(self, step: Step) -> bool:
-        return any(each.sight is Sight.CONTRARY for each in self._evidence.get(step.id, ()))
+    def _seen(self, step: str, words: SafeText) -> None:
+        self._steps[step] = replace(self._steps[step], evidence=words)
+        self._publish()
 
     def _verdict(self) -> Verdict:
         results = [result for result in self._steps.values() if result.state is not StepState.SKIPPED]
@@ -339,8 +316,7 @@ class SequenceRunner:
         blockers = tuple(SafeText(each, 400) for each in why)
         self._publish(replace(self._run, verdict=verdict, sentence=text, ended=now, blockers=blockers))
         kind = Kind.REFUSED if verdict is Verdict.REFUSED else Kind.OUTCOME
-        seen = [each.as_record() for looks in self._evidence.values() for each in looks]
-        entry = replace(self._entry(kind, text), verdict=verdict.value, after=seen)
+        entry = replace(self._entry(kind, text), verdict=verdict.value, after=self._proofs.records())
         if not await self._journal(entry, INTENT_BUDGET):
             self._publish(replace(self._run, journal_degraded=True))
         return self._run
@@ -358,8 +334,8 @@ class SequenceRunner:
     async def _record_step(self, step: Step) -> None:
         result = self._steps[step.id]
         text = f"{step.title}: {result.state.value}" + (f", {result.evidence}" if result.evidence else "")
-        evidence = [each.as_record() for each in self._evidence.get(step.id, ())]
-        await self._record(step_of(self._entry(Kind.STEP, text), step, result.state, {"evidence": evidence}))
+        evidence = {"evidence": self._proofs.records(step.id)}
+        await self._record(step_of(self._entry(Kind.STEP, text), step, result.state, evidence))
 
     async def _record(self, entry: Entry) -> None:
         # Records are written in their order: once this one is, so are all before it.

@@ -234,6 +234,7 @@ def _write(what: do.RedisPart, source: str) -> RedisWrite:
         fields=what.fields | dict.fromkeys(what.set_null),
         if_absent=what.if_absent,
         if_value=what.if_value,
+        if_newest=what.if_newest,
         min_receivers=what.min_receivers,
         max_length=what.max_length,
         elapsed=what.elapsed,

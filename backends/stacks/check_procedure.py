@@ -55,7 +55,8 @@ def procedures(spec: schema.StackFile) -> Iterator[Complaint]:
         for key, text in _ladders(procedure):
             yield ("procedure", index, *key), text
         for number, step in enumerate(procedure.step):
-            for key, text in (*_step(spec, procedure, step), *_kept(procedure, number)):
+            wrong = (*_step(spec, procedure, step), *_goes_on(procedure, number), *_kept(procedure, number))
+            for key, text in wrong:
                 yield ("procedure", index, "step", number, *key), text
 
 
@@ -221,6 +222,17 @@ def _waiting(procedure: schema.ProcedureSpec, step: schema.StepSpec) -> Iterator
         yield ("do",), "a stop waits for nobody"
     if isinstance(step.do, do.AttestSpec) and step.deadline < _PERSON:
         yield (), f"deadline is missing or short; a person needs {_PERSON:g} s or more to confirm"
+
+
+def _goes_on(procedure: schema.ProcedureSpec, number: int) -> Iterator[Complaint]:
+    """A look after which nothing comes may fail: nothing is allowed by it."""
+    step, is_last = procedure.step[number], number == len(procedure.step) - 1
+    is_harmless = is_last and isinstance(step.do, do.ObserveSpec)
+    if procedure.risk == "restore" and step.on_failure == "continue" and not is_harmless:
+        yield (
+            ("on_failure",),
+            "a restore ends at its first failure, still halted; only a last observe may go on",
+        )
 
 
 def _kept(procedure: schema.ProcedureSpec, at: int) -> Iterator[Complaint]:

@@ -53,6 +53,8 @@ class RedisPart(Strict):
     fields: dict[str, Any] = {}
     if_absent: bool = False
     if_value: str | None = None
+    if_newest: str | None = None
+    """The id of a stream's newest entry for del, the text of a list's for lpush: as it was seen."""
     min_receivers: Annotated[int, Meta(ge=0)] = 0
     max_length: Annotated[int, Meta(ge=1)] | None = None
     set_null: list[str] = []

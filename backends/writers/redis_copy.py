@@ -1,4 +1,4 @@
-"""What a stream held before it was deleted, for the journal."""
+"""What a stream or list holds before it is changed: for the journal, and to compare with what was seen."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ def stream_copy(reply: Any) -> SafeText | None:
         return None
     entries = [_entry(item) for item in reply]
     return SafeText(json.dumps(entries, ensure_ascii=False), _LIMIT)
+
+
+def newest_of(reply: Any) -> str | None:
+    """The newest entry in the reply to XREVRANGE or LRANGE, as a fact shows it: the id of a stream's, the
+    text of a list's; empty where there is none, None for a refusal."""
+    if not isinstance(reply, list):
+        return None
+    first = reply[0] if reply else b""
+    return str(SafeText.from_bytes(first if isinstance(first, bytes) else first[0]))
 
 
 def _entry(item: Any) -> dict[str, str]:

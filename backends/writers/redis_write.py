@@ -3,7 +3,7 @@
 All go the same way: WATCH the keys and look at them, then MULTI, the writes, EXEC. Redis runs a
 transaction whole or not at all, except for a command whose key has the wrong type; that is why the types
 are looked at, and WATCH holds them. A user of Redis who may write here must be allowed WATCH, TYPE and
-GETRANGE on the same keys.
+GETRANGE on the same keys; XREVRANGE too to delete one, LRANGE where a list's newest entry is compared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from backends.model.safetext import SafeText
 from backends.model.substitution import fill
 from backends.writers.answer import already, done, failed, reason, unknown
 from backends.writers.json_patch import PatchError, patched
-from backends.writers.redis_copy import ENTRIES_KEPT, stream_copy
+from backends.writers.redis_copy import ENTRIES_KEPT, newest_of, stream_copy
 
 Words = list[str]
 
@@ -50,6 +50,8 @@ class Part(Struct, frozen=True):
     """What the key will hold, for ``set``."""
     expected: str | None = None
     """What it must hold before."""
+    newest: str | None = None
+    """What its newest entry must be, as ``newest_of`` tells it."""
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -106,16 +108,21 @@ class Writes:
         asked: list[Words] = [["WATCH", *(part.key for part in self._keyed)]]
         for part in self._keyed:
             asked += [["TYPE", part.key], ["GETRANGE", part.key, "0", str(TEXT_LIMIT - 1)]]
-        if self._is_lone_del:
-            # Refused for what is no stream, and then nothing is lost by it.
-            asked.append(["XREVRANGE", self._keyed[0].key, "+", "-", "COUNT", str(ENTRIES_KEPT)])
-        return asked
+        return asked + [_newest(part) for part in self._asking]
+
+    @property
+    def _asking(self) -> list[Part]:
+        """The parts whose newest entries are asked for. What is no stream, or no list, refuses that question,
+        and then nothing is lost by it."""
+        return [part for part in self._keyed if part.newest is not None or self._is_lone_del]
 
     def objection(self, replies: Sequence[Any]) -> Receipt | None:
         """Why nothing must be written now, or None to go on."""
         states = []
+        count = len(replies) - len(self._asking)
+        replies, entries = replies[:count], replies[count:]
         if self._is_lone_del:
-            replies, self._before = replies[:-1], stream_copy(replies[-1])
+            self._before = stream_copy(entries[0])
         for kind, text in zip(replies[1::2], replies[2::2], strict=True):
             is_text = kind == b"string" and isinstance(text, bytes)
             states.append(State(_text(kind), text if is_text else None))
@@ -127,6 +134,11 @@ class Writes:
         for part, state in zip(self._keyed, states, strict=True):
             if found := _objection(part, state, is_alone=len(self._parts) == 1):
                 return found
+        for part, newest in zip(self._asking, entries, strict=True):
+            if part.newest is not None and newest_of(newest) != part.newest:
+                return failed(
+                    f"{part.key} has another newest entry than was seen: nothing was changed", self._before
+                )
         return self._patch(dict(zip([part.key for part in self._keyed], states, strict=True)))
 
     def _patch(self, states: Mapping[str, State]) -> Receipt | None:
@@ -190,12 +202,22 @@ def _part(write: RedisWrite, values: Mapping[str, Any]) -> Part:
         raise ValueError(f"{write.op} cannot depend on the text of its key")
     if write.if_absent and write.op not in ("set", "hset", "xadd", "rpush", "lpush"):
         raise ValueError(f"{write.op} cannot depend on the key not being there")
+    if write.if_newest is not None and write.op not in ("del", "lpush"):
+        raise ValueError(f"{write.op} cannot depend on the newest entry of its key")
     text = _value(write, values) if write.op == "set" else None
     commands = _commands(write, key, values)
     expected = None if write.if_value is None else _stored(fill(write.if_value, values))
     if expected is not None and len(expected.encode()) >= TEXT_LIMIT:
         raise ValueError("the text to compare with is too long")
-    return Part(write, key, commands, text, expected, values)
+    newest = None if write.if_newest is None else _stored(fill(write.if_newest, values))
+    return Part(write, key, commands, text, expected, newest, values)
+
+
+def _newest(part: Part) -> Words:
+    """Asks for the newest entries of a stream that goes, or for that of a list that grows."""
+    if part.write.op == "del":
+        return ["XREVRANGE", part.key, "+", "-", "COUNT", str(ENTRIES_KEPT)]
+    return ["LRANGE", part.key, "0", "0"]
 
 
 def _commands(write: RedisWrite, key: str, values: Mapping[str, Any]) -> tuple[Words, ...]:

@@ -15,8 +15,7 @@ from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.model.weigh import word_of
-from backends.procedures.confirm import phrase_of
+from backends.procedures.confirm import phrase_of, seen_on
 from tests.contract.hurry import hurried
 from tests.servers.process import wait_until
 
@@ -74,8 +73,7 @@ class ArmedRoom:
         phrase: str | None = None,
     ) -> Run:
         board, why = self.engine.board(self.stack.id), SafeText("the quarterly exercise")
-        seen = self.stack.procedures[procedure].seen
-        shown = {name: word_of(board.readings[fact].value) for name, fact in seen.items()}
+        shown = seen(self.engine, self.stack, procedure)
         intent = Intent(
             str(uuid.uuid4()), self.stack.id, procedure, self.engine.operator, why, board.seq, "cli", params,
             is_dry=is_dry, plan=plan, phrase=phrase, shown=shown,
@@ -91,6 +89,18 @@ class ArmedRoom:
         found = wait_until(ended, _LONGEST, f"the verdict on {procedure}")
         assert found is not None
         return found
+
+
+def seen(engine: Engine, stack: Stack, procedure: str) -> Mapping[str, str]:
+    """What an operator sees of it who waits until all can be read."""
+    wanted = stack.procedures[procedure]
+
+    def shown() -> list[dict[str, str]] | None:
+        found = seen_on(wanted, stack, engine.board(stack.id).readings)
+        return [found] if found.keys() == wanted.seen.keys() else None
+
+    (found,) = wait_until(shown, 15, f"all that {procedure} compares") or [{}]
+    return found
 
 
 def looking_briefly(stack: Stack) -> Stack:

@@ -22,6 +22,7 @@ from backends.model.intent import Intent
 from backends.model.procedure import Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.procedures.confirm import seen_on
 from tests.contract.armed_room import patient
 from tests.contract.hurry import hurried
 from tests.servers.demo import DemoWorld, start_demo, switch
@@ -122,11 +123,10 @@ class ClaireRoom:
         is_dry: bool,
     ) -> Run:
         described = self.stack.procedures[procedure]
-        shown = {name: self.board.readings[fact].value for name, fact in described.seen.items()}
         intent = Intent(
             str(uuid.uuid4()), ID, procedure, self.engine.operator, SafeText("the cause was found"),
             self.board.seq, "cli", params, phrase=phrase, plan=plan, is_dry=is_dry,
-            shown={name: str(value) for name, value in shown.items() if value is not None},
+            shown=seen_on(described, self.stack, self.board.readings),
         )  # fmt: skip
         self.engine.submit(intent)
 

@@ -32,6 +32,7 @@ from backends.model.safetext import SafeText
 from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
+from tests.contract.armed_room import seen
 from tests.contract.hurry import hurried
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.process import wait_until
@@ -118,11 +119,12 @@ class Room:
 
     def _once(self, procedure: str, phrase: str | None, params: Mapping[str, str], is_dry: bool) -> Run:
         ident = str(uuid.uuid4())
+        shown = seen(self.engine, self.engine.stacks[0], procedure)
         self.has_stopped |= self.engine.stacks[0].procedures[procedure].risk is RiskClass.STOP
         self.engine.submit(
             Intent(
                 ident, ID, procedure, self.engine.operator, SafeText("practice on the demo"), 0, "screen",
-                params=params, phrase=phrase, is_dry=is_dry,
+                params=params, phrase=phrase, is_dry=is_dry, shown=shown,
             )
         )  # fmt: skip
         ends = time.monotonic() + self.longest

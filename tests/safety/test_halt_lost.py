@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ HALTED = {
     "engagement_reason": "x", "disengaged_at": None, "disengaged_by": None, "engagement_count_today": 1,
 }  # fmt: skip
 WITHIN = 5.0
+MANY = 7
+"""Tries in vain, after which a source is asked as seldom as it ever is."""
 
 
 def the_switch(url: str) -> Stack:
@@ -95,6 +98,28 @@ def test_a_lost_halt_is_critical_put_back_and_on_record(
     assert "put back by the room" in begun["reason"]
     assert ended["verdict"] == "VERIFIED"
     assert verify(tmp_path / "journal").damage is None
+
+
+def test_a_store_that_hung_for_long_and_lost_its_data_is_seen_as_soon_as_it_answers(
+    tmp_path: Path, redis_db: RedisServer
+) -> None:
+    """However often it was asked in vain, it is asked again before anybody could trade for long."""
+    with room(tmp_path, redis_db) as engine:
+        (stack,) = engine.stacks
+
+        def failures() -> int:
+            return engine.board(stack.id).sources["redis"].failures
+
+        redis_db.pause()
+        try:
+            with socket.create_connection(("127.0.0.1", redis_db.port), WITHIN) as link:
+                link.sendall(b"FLUSHALL\r\n")  # the first thing it does when it goes on
+                wait_until(lambda: failures() >= MANY, 40.0, "many tries in vain")
+                redis_db.resume()
+                wait_until(lambda: is_engaged(redis_db), WITHIN)
+        finally:
+            redis_db.resume()
+        wait_until(lambda: "in force again" in alarms(engine).get("trading:halt-lost", ""), WITHIN)
 
 
 def test_an_older_halt_that_came_back_is_renewed(tmp_path: Path, redis_db: RedisServer) -> None:

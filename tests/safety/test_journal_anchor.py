@@ -167,6 +167,50 @@ async def test_an_anchor_that_is_down_is_trouble_in_words_until_it_takes_the_new
     anchorage.close()
 
 
+async def test_a_journal_that_lost_what_was_anchored_is_told_and_stays_told(journal: Journal) -> None:
+    class Kept:
+        marks: list[Mark]
+
+        def put(self, mark: Mark) -> None:
+            self.marks.append(mark)
+
+    def told(text: str) -> None:
+        wait_until(lambda: text in str(anchorage.cut_off), 5)
+
+    anchor = Kept()
+    anchor.marks = []
+    anchorage = Anchorage(journal, lambda: anchor, SystemClock(), every=0.02)
+    for _ in range(3):
+        await journal.record(whole(Kind.OUTCOME, "x"), budget=5)
+    wait_until(lambda: [mark.seq for mark in anchor.marks][-1:] == [3], 5)
+    assert anchorage.cut_off is None
+    (path,) = files_of(journal.folder)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:2]))
+    told("it ends at record 2, and record 3 ")
+    wait_until(lambda: anchor.marks[-1].seq == 2, 5, "the shorter one to be anchored too")
+    await journal.record(whole(Kind.OUTCOME, "as if nothing had happened"), budget=5)
+    wait_until(lambda: anchor.marks[-1].seq >= 3, 5)
+    told("it ends at record 2, and record 3 ")
+    shutil.rmtree(journal.folder)
+    told("it is empty, and record 3 ")
+    anchorage.close()
+
+
+async def test_a_journal_of_the_same_length_with_another_end_is_told(journal: Journal) -> None:
+    anchorage = Anchorage(journal, Forgetful, SystemClock(), every=0.02)
+    await journal.record(whole(Kind.OUTCOME, "x"), budget=5)
+    wait_until(lambda: anchorage.settle(0.1) == 1, 5)
+    rewritten(journal.folder, ["nothing happened"])
+    wait_until(lambda: "it ends at record 1, and record 1 " in str(anchorage.cut_off), 5)
+    anchorage.close()
+
+
+class Forgetful:
+    def put(self, mark: Mark) -> None:
+        """Nobody asks for it here."""
+
+
 @pytest.mark.alone
 async def test_what_does_not_answer_at_all_holds_up_nobody(journal: Journal) -> None:
     release = threading.Event()

@@ -17,6 +17,7 @@ from backends.anchored import anchored
 from backends.demo.process import free_port
 from backends.engine import Engine, Mode
 from backends.journal import custody
+from backends.journal.anchorage import Anchorage
 from backends.journal.chain_file import ChainFile, files_of
 from backends.journal.custody import Custody
 from backends.journal.entry import Session
@@ -148,6 +149,29 @@ def test_a_run_leaves_its_head_at_the_anchor_before_the_program_ends(
     found = verify(folder, held := anchored(place, KIM.host, str(folder)))
     assert found.is_whole
     assert held[0].seq == found.head.seq
+
+
+def test_the_chain_is_held_against_what_was_anchored(
+    tmp_path: Path, redis_db: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the room is open, and at its next start, by each kind of room."""
+    monkeypatch.setattr(custody, "Anchorage", partial(Anchorage, every=0.1))
+    redis_db.command("SET", "kill_switch:state", '{"state": "ACTIVE"}')
+    place = AnchorPlace(AnchorKind.REDIS, redis_db.url, "controlroom:journal")
+    with engine(tmp_path, redis_db.url, anchor=place) as made:
+        made.submit(intent("halt"))
+        folder = tmp_path / "journal"
+        outcome = wait_until(lambda: records(tmp_path, "outcome"), 5)[0]
+        wait_until(lambda: {m.seq for m in anchored(place, KIM.host, str(folder))} >= {outcome["seq"]}, 5)
+        (path,) = files_of(folder)
+        path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+        made.record("refused", "tiny", "halt", "as if nothing had happened")
+        assert "shorter than its anchor: it ends at record" in alarm(made, "journal-cut-off").title
+        assert alarm(made, "journal-cut-off").priority.value == "high"
+    assert verify(tmp_path / "journal").damage is None
+    for mode in (Mode.ARMED, Mode.WATCH):
+        with engine(tmp_path, redis_db.url, mode, place) as made:
+            assert any(word in alarm(made, "journal-damaged").title for word in ("CUT OFF", "REBUILT"))
 
 
 def test_a_room_that_watches_anchors_nothing_and_does_not_load_what_could(

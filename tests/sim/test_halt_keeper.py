@@ -181,3 +181,49 @@ def test_what_cannot_be_read_or_was_read_long_ago_is_no_loss() -> None:
     ordered(watched, board("ENGAGED", 5))
     old = replace(board(None, 10), taken=later(60))
     assert ordered(watched, old) == []
+
+
+BY_ANOTHER = replace(run("halt", 1, Verdict.VERIFIED, RiskClass.STOP), room="kim on /dev/pts/3")
+
+
+@pytest.mark.parametrize("stop", [run("halt", 1, Verdict.VERIFIED, RiskClass.STOP), BY_ANOTHER])
+@pytest.mark.parametrize("back", [board("ACTIVE", 120, at=-900, off=-600), board(None, 120)])
+def test_a_proved_stop_counts_although_its_own_store_was_not_heard_since(stop: Run, back: Board) -> None:
+    """It was proved by another way, while the store was away for longer than any way is tried."""
+    watched = keeper()
+    assert ordered(watched, board("ACTIVE", 0, at=-900, off=-600), replace(back, runs=(stop,))) == [120]
+    assert "HALT LOST" in watched.alarms[0].title
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [run("halt", 1, Verdict.UNCONFIRMED, RiskClass.STOP), run("halt", 1, None, RiskClass.STOP),
+     replace(run("halt", 1, Verdict.VERIFIED, RiskClass.STOP), is_dry=True),
+     run("cancel", 1, Verdict.VERIFIED, RiskClass.STOP)],
+    ids=["not proved", "under way", "a dry run", "what stops something else"],
+)  # fmt: skip
+def test_what_was_not_proved_to_halt_puts_nothing_back(stop: Run) -> None:
+    assert ordered(keeper(), board("ACTIVE", 0), board("ACTIVE", 120, stop)) == []
+
+
+def test_a_journalled_resume_newer_than_the_stop_is_never_overruled_and_an_older_one_explains_nothing() -> (
+    None
+):
+    stop = run("halt", 1, Verdict.VERIFIED, RiskClass.STOP)
+    newer, older = record("resume", 70), record("resume", 0)
+    away = board("ACTIVE", 0, at=-900)
+    later_stop = run("halt", 20, Verdict.VERIFIED, RiskClass.STOP)
+    released = board("ACTIVE", 120, later_stop, at=0, off=10)
+    assert ordered(keeper(), board("ENGAGED", 5), released) == [120], "that release was before the stop"
+    assert ordered(keeper(newer), away, *[board("ACTIVE", 120 + s, stop, at=-900) for s in range(9)]) == []
+    assert ordered(keeper(older), away, board("ACTIVE", 120, stop, at=-900)) == [120]
+
+
+def test_what_was_read_before_the_proof_is_no_loss_and_a_young_stop_brings_it_back_by_itself() -> None:
+    watched, stop = keeper(), run("halt", 9, Verdict.VERIFIED, RiskClass.STOP)
+    before = replace(board("ACTIVE", 9.9, stop), taken=later(10.1))
+    assert ordered(watched, before, board("ACTIVE", 10.5, stop), board("ENGAGED", 13, stop, at=12)) == []
+    assert watched.alarms == ()
+    # Its last way has ended with its process, say.
+    assert ordered(watched, board("ACTIVE", 14, stop, at=None)) == [14]
+    assert ordered(keeper(), *[board("ACTIVE", 10.5 + s, stop) for s in range(4)]) == [10.5 + 3]

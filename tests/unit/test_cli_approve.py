@@ -77,3 +77,15 @@ def test_a_consent_is_on_record_once(config: Path) -> None:
     (record,) = records(config)
     assert (record["kind"], record["procedure"]) == ("note", "resume")
     assert f"request {code}, plan {PLAN}" in record["text"]
+
+
+def test_a_consent_that_could_not_be_put_on_record_says_so(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = requested(config, OTHER)
+    # No folder can be made there: the disk takes the approval and not the record.
+    (config.parent / "state" / "journal").write_text("")
+    assert approve(Session(config), code, STACK, "resume") is ExitCode.PARTIAL
+    said = " ".join(capsys.readouterr().out.split())
+    assert "APPROVED, BUT NOT ON RECORD: " in said and "could not be written; write it down by hand" in said
+    assert f"kim may now run it once: --approval {code}" in said

@@ -155,7 +155,11 @@ REFUSED = [
         "password_env stands there too; expected one of them",
     ),
     (REDIS + "password_env = 'NOPE'\n", "environment variable NOPE is not set, nor is NOPE_FILE"),
-    (REDIS + "every = 60\n", "expected at most 5 s (trading or a proof rests on it), got 60 s"),
+    (REDIS + "every = 2.5\n", "expected at most 2 s (a gate of trading is read from it), got 2.5 s"),
+    (
+        "[stack.trading-platform.source.docker]\nevery = 60\n",
+        "expected at most 5 s (trading or a proof rests on it), got 60 s",
+    ),
     (REDIS + "deadline = 2\n", f"{AT}.source.redis.deadline: 2 s is longer than every 1 s"),
     (
         "[stack.trading-platform.source.grafana]\nevery = 900\n",

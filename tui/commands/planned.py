@@ -18,9 +18,9 @@ from backends.model.intent import Intent
 from backends.model.procedure import Procedure, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.model.weigh import Weighed, weigh, word_of
+from backends.model.weigh import Weighed, weigh
 from backends.procedures.conditions import Holding, filled
-from backends.procedures.confirm import PLANNED, phrase_of, typed_wrong
+from backends.procedures.confirm import PLANNED, phrase_of, seen_on, typed_wrong
 from tui.commands.dry_report import DryReport, is_soon, objections
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.progress import conclude, follow, say
@@ -176,7 +176,6 @@ def intent_of(
 ) -> Intent:
     """What the options ask for, with what is known now; the board must have been observed."""
     readings = engine.board(stack.id).readings
-    known = {name: readings.get(fact) for name, fact in procedure.seen.items()}
     is_market = procedure.risk is RiskClass.MARKET
     return Intent(
         id=str(uuid.uuid4()),
@@ -191,7 +190,7 @@ def intent_of(
         phrase=None if is_market else options.confirm,
         plan=None if options.is_dry else options.plan,
         # The plan's hash covers these values: what is read now is what the dry run showed, or it is refused.
-        shown={n: word_of(r.value) for n, r in known.items() if r is not None and r.value is not None},
+        shown=seen_on(procedure, stack, readings),
         approval=options.approval,
         is_dry=options.is_dry,
     )
