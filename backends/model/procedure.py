@@ -77,6 +77,8 @@ class Proof(Struct, frozen=True):
     """Its own timestamp must be later than the moment the step was sent: a report of this very run."""
     kept: str | None = None
     """An earlier step that read it too: the number must not be below what it was there."""
+    otherwise: str = ""
+    """What to do when it reads the contrary; it follows what was read."""
 
 
 class Step(Struct, frozen=True):

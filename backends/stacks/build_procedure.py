@@ -119,6 +119,7 @@ def _proof(row: schema.ProofRow) -> Proof:
         is_missing=row.missing,
         is_newer=row.newer,
         kept=row.kept,
+        otherwise=row.otherwise,
     )
 
 

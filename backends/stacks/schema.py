@@ -224,6 +224,8 @@ class ProofRow(Strict):
     """Its own timestamp (``observed``, or a fact of type time) must be later than the step was sent."""
     kept: str | None = None
     """An earlier step with a proof of the same fact: the number must not be below what it was there."""
+    otherwise: str = ""
+    """What to do when it reads the contrary."""
 
 
 class EachSpec(Strict):

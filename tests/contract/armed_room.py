@@ -18,6 +18,7 @@ from backends.model.stack import Stack
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
 from tests.contract.hurry import hurried
+from tests.contract.looking_room import LookingRoom
 from tests.servers.process import wait_until
 
 _LONGEST = 300.0
@@ -25,7 +26,7 @@ _ENDS = "wait for its end"
 _LOOKS = 3
 
 
-class ArmedRoom:
+class ArmedRoom(LookingRoom):
     """One engine for many procedures; a person's word is given where one is waited for."""
 
     def __init__(
@@ -73,12 +74,14 @@ class ArmedRoom:
         plan: str | None = None,
         phrase: str | None = None,
     ) -> Run:
-        board, why = self.engine.board(self.stack.id), SafeText("the quarterly exercise")
-        seen = self.stack.procedures[procedure].seen
-        shown = {name: word_of(board.readings[fact].value) for name, fact in seen.items()}
+        board, why = self.board, SafeText("the quarterly exercise")
+        described = self.stack.procedures[procedure]
+        shown = {name: word_of(board.readings[fact].value) for name, fact in described.seen.items()}
+        asked = described.challenge
+        challenge = None if asked is None else word_of(board.readings[asked].value)
         intent = Intent(
             str(uuid.uuid4()), self.stack.id, procedure, self.engine.operator, why, board.seq, "cli", params,
-            is_dry=is_dry, plan=plan, phrase=phrase, shown=shown,
+            is_dry=is_dry, plan=plan, phrase=phrase, shown=shown, challenge=challenge,
         )  # fmt: skip
         self.engine.submit(intent)
 
