@@ -99,7 +99,7 @@ class Gatekeeper:
             if fact in readings and readings[fact].outcome is Outcome.OK
         }
         plan = make_plan(intent, procedure, self._stack, now, tables, live)
-        blockers = list(confirm.params_wrong(intent, procedure, self._stack, readings))
+        blockers = list(confirm.params_wrong(intent, procedure, self._stack, readings, now))
         if is_stop:
             return Admission(plan, tuple(blockers), ())
         weighed = self.weigh(intent, procedure, readings)

@@ -265,6 +265,8 @@ class ParamRow(Strict):
     one_of: list[Text] = []
     pattern: Text | None = None
     secret: bool = False
+    max_auth_age: Seconds | None = None
+    """For an ID token: how long ago its sign-in may have been."""
 
 
 class ProcedureSpec(Strict):

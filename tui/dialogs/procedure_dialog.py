@@ -17,6 +17,7 @@ from textual.app import ComposeResult
 from backends.model.clock import Instant
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import NO_TEXT, SafeText
+from backends.procedures.sign_in import ages
 from tui.actions import Way, key_text
 from tui.desk import NO_ANSWERS, Answers, Desk, running
 from tui.dialogs.arming import Arming
@@ -327,8 +328,9 @@ class ProcedureDialog(KeyedScreen):
     def _lines(self, width: int, height: int) -> Sequence[Spans]:
         it = self._moment
         if self.stage is Stage.QUESTION:
+            shown = {**self.shown_params, **ages(self.procedure, self._params, it.now.wall)}
             question = Question(
-                it.stack, self.procedure, it.board, it.now, self._opened_in, self.shown_params, self.checks()
+                it.stack, self.procedure, it.board, it.now, self._opened_in, shown, self.checks()
             )
             if self.has_class("-small") and not self._is_whole:
                 return brief_lines(question, width)
