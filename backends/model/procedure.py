@@ -32,6 +32,8 @@ class Verdict(Enum):
     VERIFIED = "VERIFIED"
     ALREADY = "ALREADY"
     """It was so before; read back."""
+    WRITTEN = "WRITTEN, NOT CONFIRMED"
+    """For a stop: read back where it is written, but not from a service that has to obey it."""
     UNCONFIRMED = "SENT, NOT CONFIRMED"
     CONTRADICTED = "CONTRADICTED"
     """A read-back says the opposite."""

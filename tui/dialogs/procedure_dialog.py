@@ -28,7 +28,7 @@ from tui.moment import Moment
 from tui.presenters.checks import Checks, check
 from tui.presenters.plan import Question, brief_lines, plan_lines
 from tui.presenters.progress import ended_lines, is_lost, progress_lines
-from tui.presenters.state import is_proved, trading_now
+from tui.presenters.state import is_held, trading_now
 from widgets.band import HeadlineView
 from widgets.headline import Headline
 from widgets.pane import Pane
@@ -284,7 +284,7 @@ class ProcedureDialog(KeyedScreen):
             # Whoever was typing something else does not confirm a step that has just come up.
             self._arming = Arming(self._moment.now)
         if run is not None and run.verdict is not None:
-            self.stage = Stage.PROVED if is_proved(run) else Stage.NOT_PROVED
+            self.stage = Stage.PROVED if is_held(run) else Stage.NOT_PROVED
             self._desk.shown(run.operation)
         elif is_lost(run, self._waited()):
             self.stage = Stage.NOT_PROVED
