@@ -146,6 +146,7 @@ STEP: Final[Mapping[StepState, Sign]] = {
 VERDICT: Final[Mapping[Verdict, Sign]] = {
     Verdict.VERIFIED: _sign("✓", "[ok]", "VERIFIED", "state-allowed"),
     Verdict.ALREADY: _sign("✓", "[ok]", "ALREADY", "state-allowed"),
+    Verdict.WRITTEN: _sign("▲", "[! ]", "WRITTEN, NOT CONFIRMED", "state-warn", "badge-warn"),
     Verdict.UNCONFIRMED: _sign("?", "[? ]", "SENT, NOT CONFIRMED", "state-unknown", "badge-unknown"),
     Verdict.CONTRADICTED: _sign("≠", "[/=]", "CONTRADICTED", "state-bad", "badge-bad"),
     Verdict.PARTIAL: _sign("◑", "[/ ]", "PARTIAL", "state-bad", "badge-bad"),

@@ -58,6 +58,8 @@ class Param(Struct, frozen=True):
     """A regular expression that the whole value must match."""
     is_secret: bool = False
     """Never shown, journalled or taken from a command line."""
+    max_auth_age: float | None = None
+    """It is an ID token: seconds that the sign-in it tells of may lie back."""
 
 
 class Each(Struct, frozen=True):

@@ -32,6 +32,8 @@ class Verdict(Enum):
     VERIFIED = "VERIFIED"
     ALREADY = "ALREADY"
     """It was so before; read back."""
+    WRITTEN = "WRITTEN, NOT CONFIRMED"
+    """For a stop: read back where it is written, but not from a service that has to obey it."""
     UNCONFIRMED = "SENT, NOT CONFIRMED"
     CONTRADICTED = "CONTRADICTED"
     """A read-back says the opposite."""
@@ -77,6 +79,8 @@ class Proof(Struct, frozen=True):
     """Its own timestamp must be later than the moment the step was sent: a report of this very run."""
     kept: str | None = None
     """An earlier step that read it too: the number must not be below what it was there."""
+    otherwise: str = ""
+    """What to do when it reads the contrary; it follows what was read."""
 
 
 class Step(Struct, frozen=True):

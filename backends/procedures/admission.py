@@ -96,7 +96,7 @@ class Gatekeeper:
         tables = dict(self._tables(procedure, readings, board if is_stop else None))
         live = confirm.seen_on(procedure, self._stack, readings)
         plan = make_plan(intent, procedure, self._stack, now, tables, live)
-        blockers = list(confirm.params_wrong(intent, procedure, self._stack, readings))
+        blockers = list(confirm.params_wrong(intent, procedure, self._stack, readings, now))
         if is_stop:
             return Admission(plan, tuple(blockers), ())
         weighed = self.weigh(intent, procedure, readings)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from backends.model.clock import Instant
 from backends.model.condition import Param
 from backends.model.fact import Fact, Level, Table
 from backends.model.intent import Intent
@@ -14,6 +15,7 @@ from backends.model.reading import Outcome, Reading
 from backends.model.stack import Stack
 from backends.model.substitution import fill, names_in
 from backends.model.weigh import word_of
+from backends.procedures import sign_in
 
 REASON: Final = 10
 """Characters a reason for moving the market or resuming must have."""
@@ -40,7 +42,9 @@ def phrase_of(procedure: Procedure, stack: Stack, params: Mapping[str, str]) -> 
     return next((params[name] for name in services if name in params), stack.id)
 
 
-def params_wrong(intent: Intent, procedure: Procedure, stack: Stack, readings: Readings) -> Iterator[str]:
+def params_wrong(
+    intent: Intent, procedure: Procedure, stack: Stack, readings: Readings, now: Instant
+) -> Iterator[str]:
     """What is wrong with the chosen values. A stop is held to a list only where all of it could be read."""
     known = {param.name for param in procedure.params}
     for name in sorted(intent.params.keys() - known):
@@ -49,7 +53,7 @@ def params_wrong(intent: Intent, procedure: Procedure, stack: Stack, readings: R
         value = intent.params.get(param.name)
         if value is None:
             yield f"{param.label} is missing: {param.name} must be chosen"
-        elif why := _param_wrong(param, value, procedure, stack, readings):
+        elif why := _param_wrong(param, value, procedure, stack, readings, now):
             yield f"{param.label}: {why}"
 
 
@@ -102,9 +106,9 @@ def _seen(fact: Fact | None, reading: Reading[Any] | None) -> str | None:
 
 
 def _param_wrong(
-    param: Param, value: str, procedure: Procedure, stack: Stack, readings: Readings
+    param: Param, value: str, procedure: Procedure, stack: Stack, readings: Readings, now: Instant
 ) -> str | None:
-    why: str | None = None
+    why = sign_in.objection(param, value, now.wall)
     is_stop = procedure.risk is RiskClass.STOP
     if not re.fullmatch(param.pattern, value):
         why = "that value is not allowed"

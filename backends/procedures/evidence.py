@@ -114,6 +114,8 @@ class Eyes:
         seen = _judge(proof, self.label(proof.fact), reading, self._clock.now(), before)
         if proof.is_newer and seen.sight is Sight.HOLDS:
             seen = _dated(seen, reading, sent)
+        if proof.otherwise and seen.sight is Sight.CONTRARY:
+            seen = replace(seen, text=SafeText(f"{seen.text}; {proof.otherwise}", 300))
         return replace(seen, asked=asked.mono)
 
     def label(self, fact: str) -> str:

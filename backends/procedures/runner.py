@@ -258,8 +258,9 @@ class Procedures:
         except Exception as error:
             # Whatever is wrong in reading ahead, what needs no rows is done.
             self._note_fault(intent, procedure, error)
-        plan = make_plan(intent, procedure, self._stack, self._clock.now())
-        return Admission(plan, tuple(params_wrong(intent, procedure, self._stack, {})), ())
+        now = self._clock.now()
+        plan = make_plan(intent, procedure, self._stack, now)
+        return Admission(plan, tuple(params_wrong(intent, procedure, self._stack, {}, now)), ())
 
     def _note_fault(self, intent: Intent, procedure: Procedure, error: Exception) -> None:
         text = f"a fault in this program while preparing: {type(error).__name__}"

@@ -20,14 +20,19 @@ def sentence(
     climbs: Sequence[Climb],
     sources: Mapping[str, Source],
     took: float,
+    unheard: str = "",
 ) -> SafeText:
-    """``HALTED. Kill switch reads ENGAGED by kim, 0.31 s; via rung 2: Orchestrator; Redis: no answer …``"""
+    """``HALTED. Kill switch reads ENGAGED by kim, 0.31 s; via rung 2: Orchestrator; Redis: no answer …``
+
+    ``unheard`` is what those did not say that must obey it.
+    """
     # A stand-in that was not needed is not worth a word.
     told = [each for each in climbs if each.unless is None or any(rung.tries for rung in each.rungs)]
     parts = [_climb(climb, sources, took) for climb in told]
     if len(told) > 1:
         parts = [f"{climb.target}: {part}" for climb, part in zip(told, parts, strict=True)]
-    return SafeText(f"{opening(procedure, verdict)}. {' | '.join(parts)}", LIMIT)
+    doubt = f". But {unheard}" if unheard and verdict is Verdict.WRITTEN else ""
+    return SafeText(f"{opening(procedure, verdict)}. {' | '.join(parts)}{doubt}", LIMIT)
 
 
 def opening(procedure: Procedure, verdict: Verdict) -> str:
@@ -38,6 +43,7 @@ def opening(procedure: Procedure, verdict: Verdict) -> str:
     return {
         Verdict.VERIFIED: done,
         Verdict.ALREADY: f"{done} ALREADY",
+        Verdict.WRITTEN: f"{done}, {Verdict.WRITTEN.value}",
         Verdict.PARTIAL: f"PARTLY {done}",
         Verdict.UNCONFIRMED: f"{Verdict.UNCONFIRMED.value}: treat as {not_done}",
     }.get(verdict, not_done)

@@ -19,16 +19,20 @@ from backends.procedures.evidence import Eyes, Sight
 from backends.procedures.plan import Plan
 from backends.procedures.preflight import Known
 from backends.procedures.record import entry_of, intent_of, step_of
-from backends.procedures.rung import Rung, Try
+from backends.procedures.rung import LOOK_EVERY, Rung, Try
 from backends.procedures.sentence import LIMIT, opening, sentence
 
 QUIET = 5.0
 """Seconds after a proved stop in which nothing more may be accepted."""
 
+HEARD = 1.0
+"""Seconds the services that must obey a proved switch have to say that they know of it."""
+
 RELOOK = 2.0
 """Seconds a look after the verdict may take: nobody waits for it."""
 
 PROVED = (Verdict.VERIFIED, Verdict.ALREADY)
+HELD = (*PROVED, Verdict.WRITTEN)
 
 OUTCOME_BUDGET = 1.0
 """Seconds the end of a run waits for its outcome to be on the disk; the screen has it before."""
@@ -61,6 +65,8 @@ class StopRunner:
         self._climbs: list[Climb] = []
         self._rungs: dict[str, Rung] = {}
         self._is_contradicted = False
+        self._unheard = ""
+        """What the services that must obey the switch did not say, in words."""
         self._at_rest = asyncio.Event()
         self._at_rest.set()
         self._stand_ins: list[asyncio.Task[None]] = []
@@ -97,6 +103,7 @@ class StopRunner:
         await self._record(intent_of(self._plan, self._stack, before, approver=None), BUDGET)
         self._stand_ins = [asyncio.create_task(each.reach()) for each in self._climbs if each.unless]
         await asyncio.gather(*(climb.reach() for climb in self._main))
+        await self._hear()
         self._conclude()
         await self._record_outcome()
         return self._run
@@ -104,7 +111,8 @@ class StopRunner:
     async def settle(self) -> None:
         """Wait until no path is tried any more. A target reached only now changes the verdict."""
         try:
-            await asyncio.gather(self._watch_quiet(), *(self._watch_climb(climb) for climb in self._main))
+            watched = (self._watch_climb(climb) for climb in self._main)
+            await asyncio.gather(self._watch_quiet(), self._listen_on(), *watched)
         finally:
             self._at_rest.set()
         await asyncio.gather(*(climb.settle() for climb in self._climbs))
@@ -136,7 +144,7 @@ class StopRunner:
     async def _watch_quiet(self) -> None:
         """After a proved stop: what must not grow any more does not, or the next ways are gone in turn."""
         fact = self._plan.procedure.quiet
-        if fact is None or self._run.verdict not in PROVED:
+        if fact is None or self._run.verdict not in HELD:
             return
         while (text := await self._grown(fact)) is not None:
             if not await self._contradict(text, self._climbs):
@@ -164,7 +172,8 @@ class StopRunner:
         for _ in range(int(QUIET)):
             await asyncio.sleep(1.0)
             proofs = climb.proofs()
-            seen = await self._eyes.look((*proofs, *self._echoes(proofs)), RELOOK)
+            asked = {proof.fact: proof for proof in (*self._echoes(proofs), *proofs)}
+            seen = await self._eyes.look(asked.values(), RELOOK)
             undone = [str(each.text) for each in seen if each.sight is Sight.CONTRARY]
             if undone:
                 return "; ".join(undone)
@@ -174,8 +183,33 @@ class StopRunner:
         """The same, as the services say it that are asked about a switch: whoever denies it does not obey."""
         words = {proof.fact: proof.equals for proof in proofs}
         for echo in self._stack.echoes:
-            if words.get(echo.gate) and echo.fact not in words:
+            if words.get(echo.gate):
                 yield Proof(echo.fact, words[echo.gate])
+
+    async def _hear(self) -> None:
+        """Ask every service that must obey what is proved until all say so, or for ``HEARD`` seconds."""
+        began = self._clock.now()
+        while await self._ask(HEARD):
+            if self._clock.now().since(began) >= HEARD:
+                return
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _ask(self, within: float) -> str:
+        """What they do not say, in words; empty when each of them says so, or there is none."""
+        echoes = [echo for climb in self._main if climb.is_held for echo in self._echoes(climb.proofs())]
+        seen = await self._eyes.look(echoes, within)
+        self._unheard = "; ".join(str(each.text) for each in seen if each.sight is not Sight.HOLDS)
+        return self._unheard
+
+    async def _listen_on(self) -> None:
+        """What was only written is confirmed by a word that comes soon after the verdict."""
+        for _ in range(int(QUIET)):
+            if self._run.verdict is not Verdict.WRITTEN:
+                return
+            await asyncio.sleep(1.0)
+            if not await self._ask(RELOOK) and self._run.verdict is Verdict.WRITTEN:
+                self._conclude(is_late=True)
+                await self._record_outcome()
 
     async def _contradict(self, text: str, climbs: Sequence[Climb]) -> bool:
         """Take the verdict back, and go the next way that was left out to each of these targets, side by
@@ -197,6 +231,7 @@ class StopRunner:
             if not await climb.late():
                 return
             if not self._is_contradicted:
+                await self._hear()
                 self._conclude(is_late=True)
                 await self._record_outcome()
         await self._watch_undone(climb)
@@ -204,8 +239,10 @@ class StopRunner:
     def _conclude(self, is_late: bool = False) -> None:
         now = self._clock.now()
         verdict = combined(self._verdicts())
+        if verdict in PROVED and self._unheard:
+            verdict = Verdict.WRITTEN
         took = now.since(self._run.started)
-        text = sentence(self._plan.procedure, verdict, self._climbs, self._stack.sources, took)
+        text = sentence(self._plan.procedure, verdict, self._climbs, self._stack.sources, took, self._unheard)
         rungs = [climb.rung for climb in self._main if climb.rung is not None]
         self._publish(
             replace(

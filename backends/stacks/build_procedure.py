@@ -82,6 +82,7 @@ def _param(row: schema.ParamRow) -> Param:
         is_service=row.service,
         one_of=tuple(row.one_of),
         is_secret=row.secret,
+        max_auth_age=row.max_auth_age,
     )
     return made if row.pattern is None else replace(made, pattern=row.pattern)
 
@@ -119,6 +120,7 @@ def _proof(row: schema.ProofRow) -> Proof:
         is_missing=row.missing,
         is_newer=row.newer,
         kept=row.kept,
+        otherwise=row.otherwise,
     )
 
 

@@ -158,6 +158,8 @@ def _params(facts: Mapping[str, schema.FactSpec], procedure: schema.ProcedureSpe
             yield place, "fact and column go together"
         if param.fact is not None and (why := _table(facts, param.fact)):
             yield (*place, "fact"), why
+        if param.max_auth_age is not None and not param.secret:
+            yield (*place, "max_auth_age"), "goes with an ID token, which is secret = true"
         try:
             allowed = re.compile(_ANY if param.pattern is None else param.pattern)
         except re.error as error:

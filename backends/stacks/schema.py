@@ -224,6 +224,8 @@ class ProofRow(Strict):
     """Its own timestamp (``observed``, or a fact of type time) must be later than the step was sent."""
     kept: str | None = None
     """An earlier step with a proof of the same fact: the number must not be below what it was there."""
+    otherwise: str = ""
+    """What to do when it reads the contrary."""
 
 
 class EachSpec(Strict):
@@ -263,6 +265,8 @@ class ParamRow(Strict):
     one_of: list[Text] = []
     pattern: Text | None = None
     secret: bool = False
+    max_auth_age: Seconds | None = None
+    """For an ID token: how long ago its sign-in may have been."""
 
 
 class ProcedureSpec(Strict):

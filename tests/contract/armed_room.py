@@ -15,8 +15,10 @@ from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of, seen_on
 from tests.contract.hurry import hurried
+from tests.contract.looking_room import LookingRoom
 from tests.servers.process import wait_until
 
 _LONGEST = 300.0
@@ -24,7 +26,7 @@ _ENDS = "wait for its end"
 _LOOKS = 3
 
 
-class ArmedRoom:
+class ArmedRoom(LookingRoom):
     """One engine for many procedures; a person's word is given where one is waited for."""
 
     def __init__(
@@ -72,11 +74,13 @@ class ArmedRoom:
         plan: str | None = None,
         phrase: str | None = None,
     ) -> Run:
-        board, why = self.engine.board(self.stack.id), SafeText("the quarterly exercise")
+        board, why = self.board, SafeText("the quarterly exercise")
         shown = seen(self.engine, self.stack, procedure)
+        asked = self.stack.procedures[procedure].challenge
+        challenge = None if asked is None else word_of(board.readings[asked].value)
         intent = Intent(
             str(uuid.uuid4()), self.stack.id, procedure, self.engine.operator, why, board.seq, "cli", params,
-            is_dry=is_dry, plan=plan, phrase=phrase, shown=shown,
+            is_dry=is_dry, plan=plan, phrase=phrase, shown=shown, challenge=challenge,
         )  # fmt: skip
         self.engine.submit(intent)
 

@@ -16,8 +16,6 @@ from msgspec.structs import replace
 from backends.config import load
 from backends.engine import Engine, Mode
 from backends.journal.identity import identify
-from backends.model.board import Board
-from backends.model.examination import Answer
 from backends.model.intent import Intent
 from backends.model.procedure import Run
 from backends.model.safetext import SafeText
@@ -25,15 +23,14 @@ from backends.model.stack import Stack
 from backends.procedures.confirm import seen_on
 from tests.contract.armed_room import patient
 from tests.contract.hurry import hurried
+from tests.contract.looking_room import LookingRoom
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.process import wait_until
 
 ID = "claire-de-binare"
-LONGEST = 30.0
-"""Seconds a diagnosis may take."""
 
 
-class ClaireRoom:
+class ClaireRoom(LookingRoom):
     """The engine of an armed room, and clients of the demo's own."""
 
     def __init__(self, world: DemoWorld, folder: Path, config: Path | None = None) -> None:
@@ -58,31 +55,10 @@ class ClaireRoom:
         assert held is not None
         return held.reveal()
 
-    @property
-    def board(self) -> Board:
-        return self.engine.board(ID)
-
     def value(self, fact: str) -> Any:
         """What the board has of it, as text; None when it has no value."""
         reading = self.board.readings[fact]
         return None if reading.value is None else str(reading.value).lower()
-
-    def answer(self, name: str) -> Answer:
-        """Of a check or a diagnosis, on fresh readings."""
-        one = self.stack.checks.get(name) or self.stack.diagnoses[name]
-        asked = self.engine.checks(ID).examine([one])
-        (result,) = asked.result(LONGEST).values()
-        return result.answer
-
-    def until(self, is_so: Callable[[], object], what: str, seconds: float = 15.0) -> None:
-        """Poll on until it is so."""
-
-        def look() -> object:
-            if not (found := is_so()):
-                self.engine.refresh(ID)
-            return found
-
-        wait_until(look, seconds, what, every=0.2)
 
     def fault(self, name: str, *, is_on: bool) -> None:
         switch(self.world, name, is_on=is_on)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -29,6 +30,8 @@ class SwitchServer:
 
     fault: str = "none"
     state: str = "ACTIVE"
+    knows: Callable[[], str] | None = None
+    """What it reads where the switch is kept; None for one that keeps its own."""
     calls: list[Call] = field(default_factory=list)
     connections: int = 0
 
@@ -69,7 +72,7 @@ class SwitchServer:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.calls.append(Call(method, target, headers, body, asyncio.get_running_loop().time()))
         if method == "GET":
-            await self._say(writer, 200, {"state": self.state})
+            await self._say(writer, 200, {"state": self.knows() if self.knows else self.state})
             return
         match self.fault:
             case "hang":

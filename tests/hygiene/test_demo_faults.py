@@ -19,7 +19,10 @@ DEMOS: dict[str, tuple[Catalogue, tuple[str, ...]]] = {
     "claire-de-binare": (claire_de_binare.FAULTS, ("test_claire_*.py",)),
     "surveillance": (surveillance.FAULTS, ("test_surveillance_demo.py",)),
     "trading-bot": (trading_bot.FAULTS, ("test_trading_bot_desk.py", "test_trading_bot_procedures.py")),
-    "trading-platform": (trading_platform.FAULTS, ("test_demo_faults.py", "test_demo_auth.py")),
+    "trading-platform": (
+        trading_platform.FAULTS,
+        ("test_demo_faults.py", "test_demo_auth.py", "test_platform_doctor.py"),
+    ),
     **{
         f"hummingbot-desk {name}": (faults, ("test_demo_hummingbot.py", "test_demo_generations.py"))
         for name, faults in hummingbot_desk.FAULTS.items()

@@ -174,6 +174,7 @@ def run(now: Instant, verdict: Verdict | None = None, *, states: tuple[StepState
     sentences = {
         Verdict.VERIFIED: "HALTED: the kill switch reads ENGAGED on a second connection (rung 1).",
         Verdict.FAILED: "NOT STOPPED: Redis refused the connection and the orchestrator answered 500.",
+        Verdict.WRITTEN: "HALTED, WRITTEN, NOT CONFIRMED. But Orchestrator could not be read: refused",
         Verdict.UNCONFIRMED: "Sent, but nothing could be read back within 1 s.",
     }
     steps = tuple(

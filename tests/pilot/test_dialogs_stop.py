@@ -12,6 +12,7 @@ from backends.model.trading import TradingState
 from tests.pilot import scenes, world
 from tests.pilot.rooms import make_room, opened
 from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
+from tui.presenters.progress import notice_line
 from tui.screens.main import MainScreen
 
 NINE_FIELDS = (
@@ -233,7 +234,24 @@ async def test_a_proved_halt_says_by_what_and_its_line_stays_until_noted() -> No
         assert "VERIFIED" not in room.text()
 
 
-FAILURES = [it for it in Verdict if it not in (Verdict.VERIFIED, Verdict.ALREADY)]
+async def test_a_halt_that_is_only_written_is_amber_wherever_it_stands_and_says_what_was_not_heard() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        states = (StepState.VERIFIED, StepState.SKIPPED)
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.WRITTEN, states=states))
+        await room.settle()
+        assert "WRITTEN, NOT CONFIRMED" in room.text()
+        assert "But Orchestrator could not be read" in room.text()
+        assert "NOT STOPPED" not in room.text()
+        await room.press("escape")
+        await room.settle()
+        assert "WRITTEN, NOT CONFIRMED" in room.text()
+        badge = notice_line(scenes.run(room.clock.now(), Verdict.WRITTEN), 100)[0]
+        assert (str(badge.text).strip(), badge.role) == ("▲ WRITTEN, NOT CONFIRMED", "badge-warn")
+
+
+FAILURES = [it for it in Verdict if it not in (Verdict.VERIFIED, Verdict.ALREADY, Verdict.WRITTEN)]
 
 
 @pytest.mark.parametrize("verdict", FAILURES)

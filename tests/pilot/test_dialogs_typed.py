@@ -8,6 +8,8 @@ from textual import events
 
 from backends.model.board import Board
 from backends.model.clock import Instant
+from tests.clock import FakeClock
+from tests.id_token import id_token
 from tests.pilot import platform
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.app import ControlRoom
@@ -26,10 +28,12 @@ LOOKED_AT = (
 )  # fmt: skip
 """Of each class; that all others fit too is shown without a screen, in test_presenters_dialogs."""
 
+SIGNED_IN = FakeClock().now().wall - 12
+TOKEN = id_token({"auth_time": SIGNED_IN})
 CHOICES = {
     "cancel-one": ("ac6b2161aedb5a17",),
     "flatten-symbol": ("NVDA",),
-    "flatten-mfa": ("aaaa.bbbb.cccc",),
+    "flatten-mfa": (TOKEN,),
     "restart": ("signal_service",),
     "paper-run-own": ("MSFT", "50000"),
     "free-port": ("uvicorn",),
@@ -242,17 +246,46 @@ async def test_a_secret_is_masked_and_not_kept() -> None:
         asking = it.app.screen
         assert isinstance(asking, AskScreen)
         await it.until(lambda: asking.is_listening)
-        await it.type("aaaa.bbbb.cccc")
+        await it.type(TOKEN)
         assert "****" in it.text()
-        assert "aaaa" not in it.text()
+        assert TOKEN[:12] not in it.text()
         await it.press("enter")
         await it.until(lambda: it.dialog.is_listening)
-        assert "aaaa" not in it.text()
+        assert TOKEN[:12] not in it.text()
         await fill(it, "3", "news on the wire")
         await it.press("enter")
         (intent,) = it.engine.submitted
-        assert intent.params["id_token"] == "aaaa.bbbb.cccc"
-        assert "aaaa.bbbb.cccc" not in repr(vars(it.dialog)) + repr(vars(asking)) + repr(vars(asking._form))
+        assert intent.params["id_token"] == TOKEN
+        assert TOKEN not in repr(vars(it.dialog)) + repr(vars(asking)) + repr(vars(asking._form))
+
+
+async def test_an_old_sign_in_is_not_even_taken() -> None:
+    async with opened(room()) as it:
+        await it.press("e")
+        it.app.screen.query_one("#procedures", Grid).select("flatten-mfa")
+        await it.press("enter")
+        asking = it.app.screen
+        assert isinstance(asking, AskScreen)
+        await it.until(lambda: asking.is_listening)
+        await it.type(id_token({"auth_time": SIGNED_IN - 60}))
+        await it.press("enter")
+        await it.until(lambda: "its sign-in is 72 s old, and 55 s count" in it.text())
+        assert it.app.screen is asking
+
+
+async def test_how_old_the_sign_in_is_stands_in_the_dialog_and_keeps_it_back_when_it_has_grown_old() -> None:
+    async with opened(room(), (120, 40)) as it:
+        await it.choose("flatten-mfa", TOKEN)
+        assert "ID token with MFA of a sign-in 12 s ago (55 s count)" in it.text()
+        await fill(it, "3")
+        await it.pass_time(25)
+        assert "of a sign-in 37 s ago" in it.text()
+        await it.type("news on the wire")
+        await it.pass_time(20)
+        assert "of a sign-in 57 s ago" in it.text()
+        await it.press("enter", "enter")
+        assert "its sign-in is 57 s old" in it.text()
+        assert it.engine.submitted == []
 
 
 async def test_a_list_that_cannot_be_read_keeps_no_stop_from_being_typed() -> None:

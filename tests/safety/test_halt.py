@@ -43,6 +43,11 @@ class Room:
     journal: Journal
 
 
+def obedient(redis: RedisServer) -> SwitchServer:
+    """An orchestrator that knows what stands in Redis."""
+    return SwitchServer(knows=lambda: str(state(redis)["state"]))
+
+
 def stack_at(redis: RedisServer, web: SwitchServer) -> Stack:
     urls = {"redis": redis.url, "orchestrator": web.url}
     sources = {name: replace(each, url=urls.get(name, each.url)) for name, each in SHIPPED.sources.items()}
@@ -74,7 +79,7 @@ async def room(
 
 async def test_a_halt_is_written_read_back_and_journalled(redis_db: RedisServer, tmp_path: Path) -> None:
     put(redis_db, FRESH)
-    async with SwitchServer() as web, room(redis_db, web, tmp_path) as made:
+    async with obedient(redis_db) as web, room(redis_db, web, tmp_path) as made:
         run = await made.procedures.execute(intent())
         assert (run.verdict, run.rung, run.journal_degraded) == (Verdict.VERIFIED, 1, False)
         assert str(run.sentence).startswith("HALTED. Kill switch reads ENGAGED by kim, 0.")
@@ -98,7 +103,7 @@ async def test_a_second_halt_finds_it_done_and_says_who_and_since_when(
     redis_db: RedisServer, tmp_path: Path
 ) -> None:
     put(redis_db, FRESH)
-    async with SwitchServer() as web, room(redis_db, web, tmp_path) as made:
+    async with obedient(redis_db) as web, room(redis_db, web, tmp_path) as made:
         await made.procedures.execute(intent("op-1"))
         first = state(redis_db)
         run = await made.procedures.execute(intent("op-2"))
@@ -116,7 +121,7 @@ async def test_from_the_press_to_the_proof_it_takes_two_seconds_at_the_most(
 ) -> None:
     """By the middle one of five, for the machine may be busy; the simulation counts hundreds."""
     took = []
-    async with SwitchServer() as web, room(redis_db, web, tmp_path) as made:
+    async with obedient(redis_db) as web, room(redis_db, web, tmp_path) as made:
         for number in range(5):
             put(redis_db, FRESH)
             run = await made.procedures.execute(intent(f"op-{number}"))
@@ -183,7 +188,7 @@ async def test_two_consoles_halt_together_and_both_are_told_the_truth(
 ) -> None:
     put(redis_db, FRESH)
     async with (
-        SwitchServer() as web,
+        obedient(redis_db) as web,
         room(redis_db, web, tmp_path) as one,
         room(redis_db, web, tmp_path) as two,
     ):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backends.engine import Mode
 from backends.journal.entry import Kind
 from backends.model.fact import Fact, ValueType
 from backends.model.procedure import Run, StepState, Verdict
@@ -21,6 +22,9 @@ from tests.sim.rungs import HALT as LADDER
 from tests.sim.rungs import Platform, site
 from tests.sim.virtual import VirtualClock, simulate
 from tests.sim.world import HALT, Reader, Room, intent, room
+from tui.commands.exitcode import ExitCode
+from tui.commands.verdict import of_run
+from widgets.glyphs import VERDICT
 
 
 class Eyes(Reader):
@@ -128,18 +132,68 @@ def test_orders_accepted_after_a_proved_halt_contradict_it() -> None:
     assert "after it was proved" in last.sentence
 
 
-@pytest.mark.parametrize("says", ["denies", "hang", "rosy"])
-def test_a_service_that_is_asked_about_the_switch_and_denies_it_does_not_obey(says: str) -> None:
-    made, seeing = watched()
+def echoing(says: str, rung1: str = "ok") -> tuple[Room, Eyes]:
+    """A stack whose orchestrator is asked whether it knows of the switch."""
+    made, seeing = watched(rung1)
     seeing.faults["orchestrator.kill"] = says
-    stack = made.procedures._stack
     echo = EchoSpec("kill.state", "orchestrator.kill", "the orchestrator")
-    made.procedures._stack = replace(stack, echoes=(echo,))
+    made.procedures._stack = replace(made.procedures._stack, echoes=(echo,))
+    return made, seeing
+
+
+def test_a_switch_that_the_service_knows_of_is_proved_without_a_wait() -> None:
+    made, _ = echoing("rosy")
     first, last = pressed(made, then=10.0)
-    assert first.verdict is Verdict.VERIFIED
-    if says != "denies":
-        assert last.verdict is Verdict.VERIFIED
-        return
+    assert first.verdict is last.verdict is Verdict.VERIFIED
+    assert first.ended is not None and first.ended.since(first.started) < 0.2
+
+
+@pytest.mark.parametrize("says", ["hang", "refuse"])
+def test_a_key_whose_echo_cannot_be_read_is_written_and_not_confirmed_and_never_green(says: str) -> None:
+    """A22. It is held all the same: the key is what the platform obeys, and no rung is lost over it."""
+    made, _ = echoing(says)
+    first, last = pressed(made, then=20.0)
+    assert first.verdict is last.verdict is Verdict.WRITTEN
+    assert str(first.sentence).startswith("HALTED, WRITTEN, NOT CONFIRMED. Kill switch reads ENGAGED by kim")
+    assert f"But Orchestrator could not be read: {says}" in first.sentence
+    assert first.rung == 1
+    assert first.ended is not None and first.ended.since(first.started) < 2.5
+    assert VERDICT[first.verdict].role == "state-warn"
+    assert of_run(first, Mode.ARMED) is ExitCode.UNKNOWN
+    assert made.world.is_halted
+
+
+def test_an_echo_that_comes_soon_after_the_verdict_confirms_it() -> None:
+    made, seeing = echoing("refuse")
+
+    async def press() -> tuple[Run, Run]:
+        first = await made.procedures.execute(intent())
+        await asyncio.sleep(1.5)
+        seeing.faults["orchestrator.kill"] = "rosy"
+        await asyncio.sleep(3.0)
+        last = made.runs[-1]
+        await made.procedures.close()
+        return first, last
+
+    first, last = simulate(press())
+    assert (first.verdict, last.verdict) == (Verdict.WRITTEN, Verdict.VERIFIED)
+    assert str(last.sentence).startswith("LATE: HALTED. ")
+    outcomes = [entry.verdict for _, entry in made.paper.entries if entry.kind is Kind.OUTCOME]
+    assert outcomes == ["WRITTEN, NOT CONFIRMED", "VERIFIED"]
+
+
+def test_orders_accepted_after_a_halt_that_was_only_written_contradict_it_too() -> None:
+    made, seeing = echoing("refuse")
+    seeing.accepted_grows = True
+    first, last = pressed(made, then=6.0)
+    assert (first.verdict, last.verdict) == (Verdict.WRITTEN, Verdict.CONTRADICTED)
+
+
+def test_a_service_that_is_asked_about_the_switch_and_denies_it_does_not_obey() -> None:
+    made, _ = echoing("denies")
+    first, last = pressed(made, then=10.0)
+    assert first.verdict is Verdict.WRITTEN
+    assert "But Orchestrator reads ACTIVE" in first.sentence
     assert last.verdict is Verdict.CONTRADICTED
     said = [str(run.sentence) for run in made.runs]
     assert any("Orchestrator reads ACTIVE. Now: Engage by the orchestrator" in each for each in said)

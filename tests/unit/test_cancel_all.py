@@ -36,6 +36,8 @@ class Gateway:
     stuck: frozenset[str] = frozenset()
     answer: ReceiptKind = ReceiptKind.FAILED
     """To a request to cancel what is stuck."""
+    unsent: list[str] = field(default_factory=list)
+    """Closing orders that are called canceled although the broker was never asked."""
     looks: list[float] = field(default_factory=list)
 
     async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
@@ -57,6 +59,7 @@ class Gateway:
         tables = {
             "orders.ids": (("client_order_id", "symbol"), list(self.orders.items())),
             "orders.symbols": (("symbol",), [(each,) for each in symbols]),
+            "closing.unsent": (("client_order_id",), [(each,) for each in self.unsent]),
         }
         value: Any = len(self.orders)
         if fact in tables:
@@ -116,3 +119,11 @@ def test_what_is_called_cancelled_and_is_open_is_a_contradiction() -> None:
     run = cancelled(Gateway(stuck=frozenset({"m-1"}), answer=ReceiptKind.DONE))
     assert run.verdict is Verdict.CONTRADICTED
     assert "m-1" in run.sentence
+
+
+def test_a_closing_order_that_is_called_canceled_and_was_never_asked_about_is_named_with_what_to_do() -> None:
+    """T4: the database has no open order, and at the broker one may live."""
+    run = cancelled(Gateway(unsent=["close-9"]))
+    assert run.verdict is Verdict.CONTRADICTED
+    assert str(run.sentence).startswith("ORDERS LEFT OPEN")
+    assert "reads 1: close-9; cancel these in the broker's dashboard" in run.sentence

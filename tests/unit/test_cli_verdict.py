@@ -23,6 +23,7 @@ def run(verdict: Verdict | None, rung: int | None = None) -> Run:
         (Verdict.FAILED, None, 9),
         (Verdict.REFUSED, None, 3),
         (Verdict.PARTIAL, 1, 4),
+        (Verdict.WRITTEN, 1, 5),
         (Verdict.UNCONFIRMED, None, 5),
         (None, None, 5),
         (Verdict.CONTRADICTED, None, 7),

@@ -15,6 +15,7 @@ from backends.model.safetext import SafeText
 from backends.procedures.permit import arm
 from backends.procedures.runner import Procedures
 from backends.stacks.loader import built_in, load_stack
+from tests.id_token import id_token
 from tests.sim.desk import KIM, asked
 from tests.sim.virtual import EPOCH, VirtualClock, simulate
 from tests.sim.world import Paper
@@ -57,7 +58,10 @@ WRONG: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         HALTED, NO_ORDERS, ("whole", {"backup.whole": "cut off"}), ("new", {"backup.at": EPOCH - 86_500}),
     ),
 }  # fmt: skip
-PARAMS = {"flatten-symbol": {"symbol": "AAPL"}, "flatten-mfa": {"id_token": "a.b.c"}}
+PARAMS = {
+    "flatten-symbol": {"symbol": "AAPL"},
+    "flatten-mfa": {"id_token": id_token({"auth_time": EPOCH - 9})},
+}
 BESIDES = {"breaker-reset": {"breaker.state": "TRIPPED"}}
 CALM = "everything must have been well for 30 s without a break and has been for 0 s"
 CASES = [(name, *case) for name, cases in WRONG.items() for case in cases]
@@ -78,12 +82,14 @@ class Looker:
         return Reading(fact, "x", Outcome.OK, at, 1.0, value=value, past_at_least=at.wall - EPOCH + 3600)
 
 
-def against(name: str, wrong: Mapping[str, Any]) -> list[str]:
+def against(
+    name: str, wrong: Mapping[str, Any], params: Mapping[str, Mapping[str, str]] = PARAMS
+) -> list[str]:
     """What a dry run names: the id of each condition, and in words whatever is none."""
     runs: list[Run] = []
     looker = Looker({**BESIDES.get(name, {}), **wrong})
     room = Procedures(STACK, arm(KIM, is_watch=False), {}, looker, Paper(), VirtualClock(), runs.append)
-    wanted = asked(name, stack=STACK.id, is_dry=True, params=PARAMS.get(name, {}))
+    wanted = asked(name, stack=STACK.id, is_dry=True, params=params.get(name, {}))
     ids = {each.because.replace("$symbol", "AAPL"): each.id for each in STACK.procedures[name].requires}
     blockers = map(str, simulate(room.execute(wanted)).blockers)
     return [next((ids[why] for why in ids if each.startswith(why)), each) for each in blockers]
@@ -108,3 +114,10 @@ def test_a_resume_takes_a_second_person_half_a_minute_of_calm_and_the_halt_that_
     resume = STACK.procedures["resume"]
     assert (resume.risk, resume.needs_approval, resume.held_for) == (RiskClass.RESTORE, True, 30.0)
     assert resume.seen == {"epoch": "kill.epoch"}
+
+
+def test_one_call_that_closes_everything_is_not_spent_on_an_old_sign_in() -> None:
+    """T16: a refusal of the gateway's locks it for 300 s."""
+    old = {"flatten-mfa": {"id_token": id_token({"auth_time": EPOCH - 71})}}
+    (why,) = against("flatten-mfa", {}, old)
+    assert why == "ID token with MFA: its sign-in is 71 s old, and 55 s count. Sign in anew"

@@ -28,6 +28,7 @@ def is_proved(run: Run) -> bool:
 _CODES = {
     Verdict.VERIFIED: ExitCode.VERIFIED,
     Verdict.ALREADY: ExitCode.VERIFIED,
+    Verdict.WRITTEN: ExitCode.UNKNOWN,
     Verdict.UNCONFIRMED: ExitCode.UNKNOWN,
     Verdict.CONTRADICTED: ExitCode.CONFLICT,
     Verdict.PARTIAL: ExitCode.PARTIAL,

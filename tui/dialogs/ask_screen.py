@@ -15,6 +15,7 @@ from backends.model.condition import Param
 from backends.model.procedure import Procedure
 from backends.model.safetext import SafeText
 from backends.model.secret import Secret
+from backends.procedures.sign_in import objection
 from backends.secret_file import CredentialError, from_file
 from tui.crash import SECRETS
 from tui.dialogs.form import Entry, Form
@@ -132,6 +133,9 @@ class AskScreen(KeyedScreen):
                 return
         if not re.fullmatch(self._param.pattern, value):
             self._said = "that value is not allowed here"
+            return
+        if why := objection(self._param, value, self._moment.now.wall):
+            self._said = why
             return
         if self._param.is_secret:
             SECRETS.register(Secret(value))

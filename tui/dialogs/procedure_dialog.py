@@ -17,6 +17,7 @@ from textual.app import ComposeResult
 from backends.model.clock import Instant
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import NO_TEXT, SafeText
+from backends.procedures.sign_in import ages
 from tui.actions import Way, key_text
 from tui.desk import NO_ANSWERS, Answers, Desk, running
 from tui.dialogs.arming import Arming
@@ -27,7 +28,7 @@ from tui.moment import Moment
 from tui.presenters.checks import Checks, check
 from tui.presenters.plan import Question, brief_lines, plan_lines
 from tui.presenters.progress import ended_lines, is_lost, progress_lines
-from tui.presenters.state import is_proved, trading_now
+from tui.presenters.state import is_held, trading_now
 from widgets.band import HeadlineView
 from widgets.headline import Headline
 from widgets.pane import Pane
@@ -283,7 +284,7 @@ class ProcedureDialog(KeyedScreen):
             # Whoever was typing something else does not confirm a step that has just come up.
             self._arming = Arming(self._moment.now)
         if run is not None and run.verdict is not None:
-            self.stage = Stage.PROVED if is_proved(run) else Stage.NOT_PROVED
+            self.stage = Stage.PROVED if is_held(run) else Stage.NOT_PROVED
             self._desk.shown(run.operation)
         elif is_lost(run, self._waited()):
             self.stage = Stage.NOT_PROVED
@@ -327,8 +328,9 @@ class ProcedureDialog(KeyedScreen):
     def _lines(self, width: int, height: int) -> Sequence[Spans]:
         it = self._moment
         if self.stage is Stage.QUESTION:
+            shown = {**self.shown_params, **ages(self.procedure, self._params, it.now.wall)}
             question = Question(
-                it.stack, self.procedure, it.board, it.now, self._opened_in, self.shown_params, self.checks()
+                it.stack, self.procedure, it.board, it.now, self._opened_in, shown, self.checks()
             )
             if self.has_class("-small") and not self._is_whole:
                 return brief_lines(question, width)

@@ -171,7 +171,7 @@ class TypedDialog(ProcedureDialog):
         intent = self._draft(self._answers())
         return [
             *typed_wrong(intent, procedure, stack, readings),
-            *params_wrong(intent, procedure, stack, readings),
+            *params_wrong(intent, procedure, stack, readings, self._moment.now),
             *self.checks().objections,
             *seen_wrong(intent, procedure, stack, readings),
             *self._unapproved(intent),

@@ -10,7 +10,7 @@ from backends.model.safetext import SafeText
 from tui.presenters import words
 from tui.presenters.block import block, line, listing
 from tui.presenters.standing import Standing
-from tui.presenters.state import is_proved
+from tui.presenters.state import is_held, is_proved
 from widgets.cells import fit
 from widgets.glyphs import VERDICT
 from widgets.roles import Role
@@ -71,7 +71,7 @@ def waiting_lines(procedure: Procedure, run: Run, width: int) -> list[Spans]:
 
 def ended_lines(procedure: Procedure, run: Run | None, width: int, phone: str = "") -> tuple[Spans, ...]:
     """A run that has ended, or that the engine never took up. ``phone`` is the venue's."""
-    if run is not None and is_proved(run):
+    if run is not None and is_held(run):
         return verdict_lines(procedure, run, width)
     if run is not None and run.verdict is Verdict.REFUSED and procedure.risk is not RiskClass.STOP:
         return refusal_lines(procedure, run, width)
@@ -89,7 +89,7 @@ def refusal_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ..
 
 
 def verdict_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ...]:
-    """A verdict that is proved: the sentence first, then how it went."""
+    """A verdict that is proved, or written at least: the sentence first, then how it went."""
     sign = VERDICT[run.verdict or Verdict.FAILED]
     rung = f"  via rung {run.rung}" if run.rung is not None and run.rung > 1 else ""
     head: Spans = (

@@ -10,7 +10,7 @@ from backends.model.procedure import Run
 from backends.model.trading import TradingState
 from backends.procedures.resumes import is_done, resumes
 from tui.actions import EMERGENCIES
-from tui.presenters.state import is_proved, trading_now
+from tui.presenters.state import is_held, trading_now
 
 SETTLES = 5.0
 """Seconds for which a proof stands by itself, while the board has not asked the gates again."""
@@ -27,7 +27,7 @@ class Standing(Enum):
 
 def standing(run: Run, board: Board, now: Instant) -> Standing:
     """By the trading state, as the header claims it; only a halt of all trading is held to that."""
-    if run.procedure != EMERGENCIES[0].procedure or run.is_dry or not is_proved(run):
+    if run.procedure != EMERGENCIES[0].procedure or run.is_dry or not is_held(run):
         return Standing.HOLDS
     state = trading_now(board, now).state
     if state in (TradingState.HALTED, TradingState.NO_HALT_PATH):

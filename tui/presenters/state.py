@@ -113,3 +113,8 @@ def last_run(board: Board, procedure: str | None = None) -> Run | None:
 def is_proved(run: Run) -> bool:
     """Whether the run ended with the wanted state read back."""
     return run.verdict in PROVED
+
+
+def is_held(run: Run) -> bool:
+    """Whether it was read back at least where it is written: it counts as done, if not as proved."""
+    return is_proved(run) or run.verdict is Verdict.WRITTEN

@@ -74,6 +74,8 @@ class PaperBroker(Struct):
     open: dict[str, BrokerOrder] = field(default_factory=dict)
     """By client order id."""
     holdings: dict[str, Holding] = field(default_factory=dict)
+    is_closed: bool = False
+    """Nothing fills or expires: orders wait for the market to open. They can be cancelled."""
 
     def submit(self, client_id: str, symbol: str, side: str, qty: int, limit: float | None) -> str:
         """Take an order; the broker's id for it. Raises KeyError for an unknown symbol."""
@@ -106,6 +108,8 @@ class PaperBroker(Struct):
         price = quote.ask if order.side == "buy" else quote.bid
         if order.is_cancelling:
             return Report("canceled", order)
+        if self.is_closed:
+            return None
         if order.limit is None:
             return self._fill(order, price) if order.age >= order.fills_at else None
         if price <= order.limit if order.side == "buy" else price >= order.limit:

@@ -18,6 +18,7 @@ FAULTS: Final[Catalogue] = {
     "halt-ignored": Fault("The kill switch stays engaged, but the gateway goes on taking orders"),
     "drawdown": Fault("Losing trades take today's realised loss past 5,000 USD"),
     "stale-prices": Fault("The price stream is disconnected: prices stand still and grow old"),
+    "market-closed": Fault("The market is closed: orders, closing ones too, wait at the broker"),
     "quarantine": Fault("An order nobody knows was found at the broker: TSLA is quarantined"),
     "auth-enforced": Fault("The gateway demands proof from every caller (API_AUTH_MODE=enforce)"),
     "log-flood": Fault("Every container writes as fast as it can: 10,000 lines a second together"),

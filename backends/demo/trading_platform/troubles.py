@@ -53,6 +53,7 @@ class Troubles:
             "halt-ignored": self._halt_ignored,
             "drawdown": self._drawdown,
             "stale-prices": self._stale_prices,
+            "market-closed": self._market_closed,
             "quarantine": self._quarantine,
             "auth-enforced": self._auth_enforced,
             "log-flood": self._log_flood,
@@ -139,6 +140,9 @@ class Troubles:
 
     async def _stale_prices(self, is_on: bool) -> None:
         await self._platform.market_data.connect(not is_on)
+
+    async def _market_closed(self, is_on: bool) -> None:
+        self._platform.broker.is_closed = is_on
 
     async def _quarantine(self, is_on: bool) -> None:
         key = f"quarantine:*:{_QUARANTINED}"
