@@ -95,6 +95,8 @@ class FileQuery(Struct, frozen=True):
     """Of ``members``, a member at the top: one word, or a list of them, each in a row of its own."""
     beside: str = ""
     """Of ``members``, the folder from each file's own in which the word should be a file."""
+    in_url: tuple[str, ...] = ()
+    """Of ``secrets``, the names of files whose secret goes into an address and must not break it."""
 
 
 class HostQuery(Struct, frozen=True):

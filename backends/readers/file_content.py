@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 import stat
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,10 @@ LINE_LIMIT: Final = 4096
 """Characters of one line in which a pattern is searched."""
 SETTLING: Final = 0.05
 """Seconds until a file that is being written in place is read a second time."""
+_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""What some editors write before a text, to say how it is written."""
+_NOT_IN_URL: Final = frozenset(b"/@:?#")
+"""What ends a password in an address."""
 _ASSIGNMENT: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=(.*)")
 
 
@@ -127,13 +132,20 @@ def mode(place: Place) -> bytes:
     return f"{stat.S_IMODE(place.status.st_mode):04o}".encode()
 
 
-def wrongs(found: list[Place]) -> Rows:
-    """What is wrong with files that hold a secret. What they hold does not leave this function."""
-    rows = [{"file": place.path.name, "problem": why} for place in found for why in _wrong(place)]
+def wrongs(found: list[Place], in_url: Collection[str]) -> Rows:
+    """What is wrong with files that hold a secret; those of the names ``in_url`` must fit into an address.
+
+    What they hold does not leave this function.
+    """
+    rows = [
+        {"file": place.path.name, "problem": why}
+        for place in found
+        for why in _wrong(place, place.path.name in in_url)
+    ]
     return Rows(rows, len(rows))
 
 
-def _wrong(place: Place) -> list[str]:
+def _wrong(place: Place, is_in_url: bool) -> list[str]:
     if place.kind != "file":
         return [f"is a {place.kind}" if place.kind != "link" else "leads to nothing"]
     said = []
@@ -143,7 +155,13 @@ def _wrong(place: Place) -> list[str]:
         content = whole(place.path, TEXT_LIMIT)
     except MisfitError as error:
         return [*said, str(error)]
-    secret = content.removesuffix(b"\n").removesuffix(b"\r")
+    if content.startswith(_MARKS):
+        said.append("begins with a byte order mark")
+    if b"\r" in content:
+        said.append("has a carriage return (the line end of Windows)")
+    if is_in_url and not _NOT_IN_URL.isdisjoint(content):
+        said.append("has one of / @ : ? # and goes into an address")
+    secret = content.replace(b"\r", b"").removesuffix(b"\n")
     if not secret.strip():
         said.append("is empty")
     elif secret != secret.strip():

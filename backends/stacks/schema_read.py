@@ -98,6 +98,7 @@ class FileRead(Strict):
     csv: CsvRead | None = None
     member: str = ""
     beside: str = ""
+    in_url: list[Text] = []
 
 
 class HostRead(Strict):

@@ -145,6 +145,35 @@ async def test_wrongs_of_secret_files_are_told_without_their_content(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b"canary\n", []),
+        (b"canary\r\n", ["has a carriage return (the line end of Windows)"]),
+        (b"can\rary", ["has a carriage return (the line end of Windows)"]),
+        (b"\xef\xbb\xbfcanary", ["begins with a byte order mark"]),
+        ("canary".encode("utf-16"), ["begins with a byte order mark"]),
+        *((b"can" + each + b"ary\n", ["has one of / @ : ? # and goes into an address"])
+          for each in (b"/", b"@", b":", b"?", b"#")),
+    ],
+)  # fmt: skip
+async def test_what_would_become_part_of_a_password_or_break_its_address_is_told(
+    tmp_path: Path, content: bytes, wrong: list[str]
+) -> None:
+    put(tmp_path, "DB", "").chmod(0o600)
+    (tmp_path / "DB").write_bytes(content)
+    found = await value(tmp_path, asked("DB", "secrets", TABLE, in_url=("DB",)))
+    assert [row["problem"] for row in table(found)] == wrong
+    assert "can" not in repr(found).replace("a carriage", "")
+
+
+async def test_only_what_goes_into_an_address_must_fit_into_one(tmp_path: Path) -> None:
+    for name in ("DB", "DSN"):
+        put(tmp_path, name, "postgresql://u:canary@h/db").chmod(0o600)
+    found = await value(tmp_path, asked("D*", "secrets", TABLE, in_url=("DB",)))
+    assert [row["file"] for row in table(found)] == ["DB"]
+
+
+@pytest.mark.parametrize(
     ("name", "content", "fact", "reason"),
     [
         ("f", '{"a": NaN}', asked("f", "json", FLOAT, "a"), "not JSON: holds NaN"),
