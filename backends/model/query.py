@@ -97,6 +97,8 @@ class FileQuery(Struct, frozen=True):
     """Of ``members``, the folder from each file's own in which the word should be a file."""
     in_url: tuple[str, ...] = ()
     """Of ``secrets``, the names of files whose secret goes into an address and must not break it."""
+    group_reads: bool = False
+    """Of ``secrets``, whether their group may read them in an open folder too."""
 
 
 class HostQuery(Struct, frozen=True):

@@ -132,7 +132,7 @@ def mode(place: Place) -> bytes:
     return f"{stat.S_IMODE(place.status.st_mode):04o}".encode()
 
 
-def wrongs(found: list[Place], in_url: Collection[str]) -> Rows:
+def wrongs(found: list[Place], in_url: Collection[str], may_group_read: bool) -> Rows:
     """What is wrong with files that hold a secret; those of the names ``in_url`` must fit into an address.
 
     What they hold does not leave this function.
@@ -140,17 +140,15 @@ def wrongs(found: list[Place], in_url: Collection[str]) -> Rows:
     rows = [
         {"file": place.path.name, "problem": why}
         for place in found
-        for why in _wrong(place, place.path.name in in_url)
+        for why in _wrong(place, place.path.name in in_url, may_group_read)
     ]
     return Rows(rows, len(rows))
 
 
-def _wrong(place: Place, is_in_url: bool) -> list[str]:
+def _wrong(place: Place, is_in_url: bool, may_group_read: bool) -> list[str]:
     if place.kind != "file":
         return [f"is a {place.kind}" if place.kind != "link" else "leads to nothing"]
-    said = []
-    if stat.S_IMODE(place.status.st_mode) & 0o077:
-        said.append(f"others may use it (mode {mode(place).decode()})")
+    said = _wrong_mode(place, may_group_read)
     try:
         content = whole(place.path, TEXT_LIMIT)
     except MisfitError as error:
@@ -169,6 +167,20 @@ def _wrong(place: Place, is_in_url: bool) -> list[str]:
     elif b"\n" in secret:
         said.append("has several lines")
     return said
+
+
+def _wrong_mode(place: Place, may_group_read: bool) -> list[str]:
+    """A folder that only its owner can enter closes what is in it to others, whatever they may read there;
+    Docker mounts it all the same, and then a container of another user can read it.
+    """
+    others = place.status.st_mode & 0o077
+    shown = f"(mode {mode(place).decode()})"
+    if others & 0o022:
+        return [f"others may write it {shown}"]
+    folder = place.path.resolve().parent.stat().st_mode & 0o077
+    if folder and others & ~(0o050 if may_group_read else 0):
+        return [f"others may read it {shown}, its folder is open"]
+    return []
 
 
 def members(found: list[Place], name: Callable[[Path], str], member: str, beside: str) -> Rows:

@@ -74,6 +74,7 @@ def _file(read: schema_read.FileRead) -> FileQuery:
         member=read.member,
         beside=read.beside,
         in_url=tuple(read.in_url),
+        group_reads=read.group_reads,
     )
 
 

@@ -152,8 +152,9 @@ def _file(fact: schema.FactSpec) -> Iterator[Complaint]:
         yield (), 'member goes with what = "members", and that needs it'
     if read.beside and not read.member:
         yield (), "beside goes with member"
-    if read.in_url and read.what != "secrets":
-        yield ("in_url",), 'goes with what = "secrets"'
+    for key in ("in_url", "group_reads"):
+        if getattr(read, key) and read.what != "secrets":
+            yield (key,), 'goes with what = "secrets"'
     yield from _pattern(read.pattern)
     if read.newest.startswith("line:"):
         yield from _pattern(read.newest.removeprefix("line:"), "newest")

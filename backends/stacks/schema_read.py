@@ -99,6 +99,7 @@ class FileRead(Strict):
     member: str = ""
     beside: str = ""
     in_url: list[Text] = []
+    group_reads: bool = False
 
 
 class HostRead(Strict):
