@@ -145,8 +145,8 @@ class DockerQuery(Struct, frozen=True):
     ``info``, ``image``, ``digest``, ``env`` (names, never values), ``env_is`` (whether ``name`` has
     ``value``), ``mounts``, ``ports``, ``label`` (``name``), ``top``, ``health`` (the last outputs),
     ``started`` (when the container last was), ``restarts`` (by the engine, since it was made),
-    ``log`` (lines with ``pattern``), ``containers`` (all, by ``name`` as a prefix), ``tasks`` and
-    ``nodes`` (Swarm)."""
+    ``log`` (lines with ``pattern``), ``containers`` (all, by ``name`` as a prefix), ``strays``
+    (those of them of the compose project of ``service`` or of none), ``tasks`` and ``nodes`` (Swarm)."""
     service: str | None = None
     """By its name in the stack file."""
     name: str = ""

@@ -37,6 +37,7 @@ _OF_A_SERVICE: Final = (
     "started",
     "restarts",
     "log",
+    "strays",
 )
 _OF_A_TARGET: Final = ("disk", "port", "process", "env_is", "env_has", "tcp", "dns")
 _OPERANDS: Final = {"rate": 1, "age": 1, "ratio": 2, "before": 2}
