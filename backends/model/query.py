@@ -95,6 +95,10 @@ class FileQuery(Struct, frozen=True):
     """Of ``members``, a member at the top: one word, or a list of them, each in a row of its own."""
     beside: str = ""
     """Of ``members``, the folder from each file's own in which the word should be a file."""
+    in_url: tuple[str, ...] = ()
+    """Of ``secrets``, the names of files whose secret goes into an address and must not break it."""
+    group_reads: bool = False
+    """Of ``secrets``, whether their group may read them in an open folder too."""
 
 
 class HostQuery(Struct, frozen=True):
@@ -141,8 +145,8 @@ class DockerQuery(Struct, frozen=True):
     ``info``, ``image``, ``digest``, ``env`` (names, never values), ``env_is`` (whether ``name`` has
     ``value``), ``mounts``, ``ports``, ``label`` (``name``), ``top``, ``health`` (the last outputs),
     ``started`` (when the container last was), ``restarts`` (by the engine, since it was made),
-    ``log`` (lines with ``pattern``), ``containers`` (all, by ``name`` as a prefix), ``tasks`` and
-    ``nodes`` (Swarm)."""
+    ``log`` (lines with ``pattern``), ``containers`` (all, by ``name`` as a prefix), ``strays``
+    (those of them of the compose project of ``service`` or of none), ``tasks`` and ``nodes`` (Swarm)."""
     service: str | None = None
     """By its name in the stack file."""
     name: str = ""

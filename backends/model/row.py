@@ -23,7 +23,7 @@ class UncountableError(Exception):
 
 def meets(row: Mapping[str, Any], where: Mapping[str, str]) -> bool:
     """Whether every column reads as said: a word, ``^one|other`` (how it begins), ``~one|other`` (what is in
-    it), or ``<0.8``, ``>=5``.
+    it), or ``<0.8``, ``>=5``; ``!`` before any of them: not so.
 
     Raises UncountableError when a bound is set for what is no finite number, KeyError for no such column.
     """
@@ -44,6 +44,8 @@ def repetitions(each: Each, table: Table, wanted: Mapping[str, str]) -> list[tup
 
 
 def _is(cell: str, said: str) -> bool:
+    if said.startswith("!"):
+        return not _is(cell, said[1:])
     if said.startswith("^"):
         return cell.startswith(tuple(said[1:].split("|")))
     if said.startswith("~"):

@@ -193,6 +193,11 @@ def _label(look: Look, query: DockerQuery) -> Raw:
     return None if entry is None else (entry.get("Labels") or {}).get(query.name)
 
 
+def _containers(look: Look, query: DockerQuery) -> Raw:
+    project = look.project(query)
+    return container_rows(look.containers(), query.name, None if project is None else {project})
+
+
 def _members(look: Look, query: DockerQuery) -> Raw:
     ident = network_named(look.get("/networks"), query.name, look.project(query))
     return None if ident is None else member_rows(look.get(f"/networks/{quote(ident, safe='')}"))
@@ -226,7 +231,8 @@ _ANSWERS: Final[Mapping[str, Callable[[Look, DockerQuery], Raw]]] = {
     "started": _of_inspection(lambda said: str(said["State"]["StartedAt"]).encode()),
     "restarts": _of_inspection(lambda said: int(said["RestartCount"])),
     "log": Look.lines,
-    "containers": lambda look, query: container_rows(look.containers(), query.name, look.project(query)),
+    "containers": _containers,
+    "strays": lambda look, query: container_rows(look.containers(), query.name, {look.project(query), None}),
     "tasks": lambda look, query: task_rows(look.get("/tasks"), look.get("/services"), query.name),
     "nodes": lambda look, _query: node_rows(look.get("/nodes")),
 }

@@ -3,7 +3,7 @@ TypeError, AttributeError or ValueError; nothing is made up in its place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from backends.readers.extract import Rows
@@ -177,8 +177,10 @@ def health_rows(inspected: Mapping[str, Any]) -> Rows | None:
     return Rows(rows, len(rows))
 
 
-def container_rows(containers: Iterable[Mapping[str, Any]], prefix: str, project: str | None) -> Rows:
-    """Containers, running or not."""
+def container_rows(
+    containers: Iterable[Mapping[str, Any]], prefix: str, projects: Collection[str | None] | None
+) -> Rows:
+    """Containers, running or not, of these compose projects (None among them: of no project), or of any."""
     rows = [
         {
             "name": _name(each),
@@ -190,7 +192,7 @@ def container_rows(containers: Iterable[Mapping[str, Any]], prefix: str, project
             "created": each["Created"],
         }
         for each in containers
-        if _name(each).startswith(prefix) and project in (None, _labels(each).get(PROJECT))
+        if _name(each).startswith(prefix) and (projects is None or _labels(each).get(PROJECT) in projects)
     ]
     return _sorted(rows)
 

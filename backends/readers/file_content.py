@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 import stat
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,10 @@ LINE_LIMIT: Final = 4096
 """Characters of one line in which a pattern is searched."""
 SETTLING: Final = 0.05
 """Seconds until a file that is being written in place is read a second time."""
+_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""What some editors write before a text, to say how it is written."""
+_NOT_IN_URL: Final = frozenset(b"/@:?#")
+"""What ends a password in an address."""
 _ASSIGNMENT: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=(.*)")
 
 
@@ -127,23 +132,34 @@ def mode(place: Place) -> bytes:
     return f"{stat.S_IMODE(place.status.st_mode):04o}".encode()
 
 
-def wrongs(found: list[Place]) -> Rows:
-    """What is wrong with files that hold a secret. What they hold does not leave this function."""
-    rows = [{"file": place.path.name, "problem": why} for place in found for why in _wrong(place)]
+def wrongs(found: list[Place], in_url: Collection[str], may_group_read: bool) -> Rows:
+    """What is wrong with files that hold a secret; those of the names ``in_url`` must fit into an address.
+
+    What they hold does not leave this function.
+    """
+    rows = [
+        {"file": place.path.name, "problem": why}
+        for place in found
+        for why in _wrong(place, place.path.name in in_url, may_group_read)
+    ]
     return Rows(rows, len(rows))
 
 
-def _wrong(place: Place) -> list[str]:
+def _wrong(place: Place, is_in_url: bool, may_group_read: bool) -> list[str]:
     if place.kind != "file":
         return [f"is a {place.kind}" if place.kind != "link" else "leads to nothing"]
-    said = []
-    if stat.S_IMODE(place.status.st_mode) & 0o077:
-        said.append(f"others may use it (mode {mode(place).decode()})")
+    said = _wrong_mode(place, may_group_read)
     try:
         content = whole(place.path, TEXT_LIMIT)
     except MisfitError as error:
         return [*said, str(error)]
-    secret = content.removesuffix(b"\n").removesuffix(b"\r")
+    if content.startswith(_MARKS):
+        said.append("begins with a byte order mark")
+    if b"\r" in content:
+        said.append("has a carriage return (the line end of Windows)")
+    if is_in_url and not _NOT_IN_URL.isdisjoint(content):
+        said.append("has one of / @ : ? # and goes into an address")
+    secret = content.replace(b"\r", b"").removesuffix(b"\n")
     if not secret.strip():
         said.append("is empty")
     elif secret != secret.strip():
@@ -151,6 +167,20 @@ def _wrong(place: Place) -> list[str]:
     elif b"\n" in secret:
         said.append("has several lines")
     return said
+
+
+def _wrong_mode(place: Place, may_group_read: bool) -> list[str]:
+    """A folder that only its owner can enter closes what is in it to others, whatever they may read there;
+    Docker mounts it all the same, and then a container of another user can read it.
+    """
+    others = place.status.st_mode & 0o077
+    shown = f"(mode {mode(place).decode()})"
+    if others & 0o022:
+        return [f"others may write it {shown}"]
+    folder = place.path.resolve().parent.stat().st_mode & 0o077
+    if folder and others & ~(0o050 if may_group_read else 0):
+        return [f"others may read it {shown}, its folder is open"]
+    return []
 
 
 def members(found: list[Place], name: Callable[[Path], str], member: str, beside: str) -> Rows:

@@ -88,7 +88,7 @@ class _Look:
             return len(found) if query.what == "count" else self._listed(found, query.pattern)
         place = newest(found, query)
         if query.what in ("secrets", "members"):
-            return wrongs(found) if query.what == "secrets" else self._told(found, query)
+            return self._told(found, query)
         if query.what == "age":
             at = place.status.st_mtime
             return at if fact.type is ValueType.TIME else self._now - at
@@ -134,6 +134,8 @@ class _Look:
         return Rows(rows, len(rows))
 
     def _told(self, found: list[Place], query: FileQuery) -> Rows:
+        if query.what == "secrets":
+            return wrongs(found, query.in_url, query.group_reads)
         return members(found, self._name, query.member, query.beside)
 
     def _name(self, path: Path) -> str:

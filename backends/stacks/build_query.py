@@ -65,7 +65,17 @@ def _file(read: schema_read.FileRead) -> FileQuery:
     csv = None
     if read.csv is not None:
         csv = CsvWindow(read.csv.column, read.csv.agg, read.csv.hours, read.csv.time, read.csv.where)
-    return FileQuery(read.path, read.what, read.newest, read.pattern, csv, read.member, read.beside)
+    return FileQuery(
+        path=read.path,
+        what=read.what,
+        newest=read.newest,
+        pattern=read.pattern,
+        csv=csv,
+        member=read.member,
+        beside=read.beside,
+        in_url=tuple(read.in_url),
+        group_reads=read.group_reads,
+    )
 
 
 def _docker(read: schema_read.DockerRead) -> DockerQuery:

@@ -37,6 +37,7 @@ _OF_A_SERVICE: Final = (
     "started",
     "restarts",
     "log",
+    "strays",
 )
 _OF_A_TARGET: Final = ("disk", "port", "process", "env_is", "env_has", "tcp", "dns")
 _OPERANDS: Final = {"rate": 1, "age": 1, "ratio": 2, "before": 2, "differs": 2}
@@ -153,6 +154,9 @@ def _file(fact: schema.FactSpec) -> Iterator[Complaint]:
         yield (), 'member goes with what = "members", and that needs it'
     if read.beside and not read.member:
         yield (), "beside goes with member"
+    for key in ("in_url", "group_reads"):
+        if getattr(read, key) and read.what != "secrets":
+            yield (key,), 'goes with what = "secrets"'
     yield from _pattern(read.pattern)
     if read.newest.startswith("line:"):
         yield from _pattern(read.newest.removeprefix("line:"), "newest")

@@ -98,6 +98,8 @@ class FileRead(Strict):
     csv: CsvRead | None = None
     member: str = ""
     beside: str = ""
+    in_url: list[Text] = []
+    group_reads: bool = False
 
 
 class HostRead(Strict):
@@ -137,8 +139,8 @@ class LokiRead(Strict):
 class DockerRead(Strict):
     what: Literal[
         "df", "volumes", "networks", "members", "images", "info", "image", "digest", "env", "env_is",
-        "mounts", "ports", "label", "top", "health", "started", "restarts", "log", "containers", "tasks",
-        "nodes",
+        "mounts", "ports", "label", "top", "health", "started", "restarts", "log", "containers", "strays",
+        "tasks", "nodes",
     ]  # fmt: skip
     service: str | None = None
     name: str = ""

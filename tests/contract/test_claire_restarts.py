@@ -84,14 +84,19 @@ def shift(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory)
 def test_stopped_containers_of_the_stack_s_name_go_one_by_one_and_all_at_once(shift: Shift) -> None:
     client = shift.it.project.engine.client
     strangers = ["cdb_of_yesterday", "cdb_of_before", "cdb_of_long_ago"]
+    another, label = "cdb_graphiti", {"com.docker.compose.project": "cdb-memory"}
     with shift.remade(set()):
-        for name in strangers:
-            client.containers.run(IMAGE, "true", name=name, detach=True, network_mode="none").wait()
+        for name in (*strangers, another):
+            labels = label if name == another else {}
+            client.containers.run(
+                IMAGE, "true", name=name, detach=True, network_mode="none", labels=labels
+            ).wait()
         shift.verify("remove-stranger", name=strangers[0])
         left = {each.name for each in client.containers.list(all=True)}
         assert left & {*strangers} == {*strangers[1:]}
         shift.verify("remove-strangers")
-    assert not {each.name for each in client.containers.list(all=True)} & {*strangers}
+    assert {each.name for each in client.containers.list(all=True)} & {*strangers, another} == {another}
+    client.containers.get(another).remove()
 
 
 def test_an_isolated_stack_whose_stores_are_down_is_started_and_execution_hears_the_bus_again(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.servers.process import Child, listens
 
 BACKUP = "cdb_backup_20260117_101500"
 WRITERS = ("cdb_signal", "cdb_risk", "cdb_execution", "cdb_db_writer", "cdb_paper_runner")
+"""In the order in which they are stopped."""
 SEEN = ("bus.orders", "bus.results")
 """Facts that count who hears: all three once everything is up."""
 
@@ -41,6 +43,12 @@ def verify(room: ClaireRoom, procedure: str, **params: str) -> None:
 
 def state(room: ClaireRoom, service: str) -> str:
     return str(room.docker.inspect_container(service)["State"]["Status"])
+
+
+def finished(room: ClaireRoom, service: str) -> float:
+    """When its container ended last, in epoch seconds."""
+    at = room.docker.inspect_container(service)["State"]["FinishedAt"]
+    return datetime.fromisoformat(at).timestamp()
 
 
 def owners(room: ClaireRoom) -> dict[str, str]:
@@ -120,9 +128,14 @@ def test_a_hard_halt_stops_execution_and_what_would_order(room: ClaireRoom) -> N
     begin_again(room, *stopped)
 
 
-def test_nobody_writes_to_the_database_once_writes_are_stopped(room: ClaireRoom) -> None:
+def test_writes_are_stopped_by_a_halt_and_then_from_the_signal_to_the_journal(room: ClaireRoom) -> None:
+    """RB-83: in any other order events are lost."""
     verify(room, "stop-writes")
     assert {state(room, service) for service in WRITERS} == {"exited"}
+    ((entry, _),) = room.redis.xrange("stream.bot_shutdown")
+    halted = int(entry.partition("-")[0]) / 1000
+    order = [halted, *(finished(room, service) for service in WRITERS)]
+    assert order == sorted(order)
     begin_again(room, *WRITERS)
 
 

@@ -108,6 +108,7 @@ async def test_what_the_engine_keeps_is_listed(asked: Asked) -> None:
     assert images == {asked.image: "yes"}
     containers = await asked.rows("one", what="containers", name=NAME)
     assert [(row["name"], row["state"], row["project"]) for row in containers] == [(NAME, "running", "cr")]
+    assert await asked.rows("one", what="strays", name=NAME) == containers
     assert asked.network in {row["name"] for row in await asked.rows("", what="networks")}
     assert NAME in {row["name"] for row in await asked.rows("", what="members", name=asked.network)}
     assert await asked.ask(COUNT, service="", what="members", name="no-such-network") == Absent()

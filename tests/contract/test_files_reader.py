@@ -137,11 +137,63 @@ async def test_wrongs_of_secret_files_are_told_without_their_content(tmp_path: P
     (tmp_path / "s/dir").mkdir()
     found = await value(tmp_path, asked("s/*", "secrets", TABLE))
     assert {row["file"]: row["problem"] for row in table(found)} == {
-        "open": "others may use it (mode 0644)", "blank": "has white space around the secret",
-        "empty": "is empty", "dir": "is a directory",
+        "open": "others may read it (mode 0644), its folder is open",
+        "blank": "has white space around the secret", "empty": "is empty", "dir": "is a directory",
     }  # fmt: skip
     assert "canary" not in repr(found)
     assert await look(tmp_path, asked("none/*", "secrets", TABLE)) == Absent()
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b"canary\n", []),
+        (b"canary\r\n", ["has a carriage return (the line end of Windows)"]),
+        (b"can\rary", ["has a carriage return (the line end of Windows)"]),
+        (b"\xef\xbb\xbfcanary", ["begins with a byte order mark"]),
+        ("canary".encode("utf-16"), ["begins with a byte order mark"]),
+        *((b"can" + each + b"ary\n", ["has one of / @ : ? # and goes into an address"])
+          for each in (b"/", b"@", b":", b"?", b"#")),
+    ],
+)  # fmt: skip
+async def test_what_would_become_part_of_a_password_or_break_its_address_is_told(
+    tmp_path: Path, content: bytes, wrong: list[str]
+) -> None:
+    put(tmp_path, "DB", "").chmod(0o600)
+    (tmp_path / "DB").write_bytes(content)
+    found = await value(tmp_path, asked("DB", "secrets", TABLE, in_url=("DB",)))
+    assert [row["problem"] for row in table(found)] == wrong
+    assert "can" not in repr(found).replace("a carriage", "")
+
+
+@pytest.mark.parametrize(
+    ("folder", "mode", "group_reads", "wrong"),
+    [
+        (0o755, 0o600, False, ""),
+        (0o755, 0o640, False, "others may read it (mode 0640), its folder is open"),
+        (0o755, 0o640, True, ""),
+        (0o755, 0o644, True, "others may read it (mode 0644), its folder is open"),
+        (0o750, 0o644, True, "others may read it (mode 0644), its folder is open"),
+        (0o700, 0o640, False, ""),
+        (0o700, 0o644, False, ""),
+        (0o700, 0o620, True, "others may write it (mode 0620)"),
+        (0o700, 0o666, True, "others may write it (mode 0666)"),
+    ],
+)
+async def test_a_secret_that_containers_of_another_user_must_read_is_closed_by_its_folder_or_its_group(
+    tmp_path: Path, folder: int, mode: int, group_reads: bool, wrong: str
+) -> None:
+    put(tmp_path, "s/DB", "canary").chmod(mode)
+    (tmp_path / "s").chmod(folder)
+    found = await value(tmp_path, asked("s/*", "secrets", TABLE, group_reads=group_reads))
+    assert "".join(row["problem"] for row in table(found)) == wrong
+
+
+async def test_only_what_goes_into_an_address_must_fit_into_one(tmp_path: Path) -> None:
+    for name in ("DB", "DSN"):
+        put(tmp_path, name, "postgresql://u:canary@h/db").chmod(0o600)
+    found = await value(tmp_path, asked("D*", "secrets", TABLE, in_url=("DB",)))
+    assert [row["file"] for row in table(found)] == ["DB"]
 
 
 @pytest.mark.parametrize(

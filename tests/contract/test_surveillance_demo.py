@@ -202,6 +202,7 @@ def test_faults_of_the_feeds_raise_their_own_alarms_and_are_diagnosed(room: Room
     ("fault", "alarm"),
     [
         ("degraded", "zscores-wiped"),
+        ("time-gaps", "time-gaps"),
         ("lag", "binance-lag"),
         ("thin-books", "p1-active"),
         ("wide-spread", "p1-active"),

@@ -152,12 +152,27 @@ def test_a_dump_of_the_schema_holds_no_row(turn: Turn) -> None:
     assert "COPY public." not in dump.read_text()
 
 
+def test_a_copy_that_lost_a_row_takes_no_place(project: Surveillance, hands: Hands) -> None:
+    project.sql(ALERT.format("lost on the way"))
+    hands.verify("command", "backup")
+    dump = _newest(project)
+    less = project.home / dump.name
+    less.write_text("".join(line for line in dump.open() if "lost on the way" not in line))
+    _copy(project, less)
+    _, ended = hands.operator.perform("restore", "--param", f"file={dump.name}")
+    assert ended.returncode != 0
+    assert "As many were loaded as are in the dump" in ended.stdout
+    assert project.sql("SELECT datname FROM pg_database WHERE datname = '" + FORMER + "'") == []
+    assert len(project.sql("SELECT 1 FROM alerts WHERE alert_id = 'lost on the way'")) == 1
+    project.project.compose("up", "--detach", "--wait")
+
+
 def test_a_dump_takes_the_place_of_the_database_which_stays_beside_it(turn: Turn) -> None:
     turn.it.sql(f"DROP DATABASE IF EXISTS {FORMER} WITH (FORCE)", "postgres")
     turn.it.sql(ALERT.format(f"restored by {turn.face}"))
     before = turn.it.sql("SELECT alert_id FROM alerts ORDER BY alert_id")
     turn.verify("backup")
-    dump = max(turn.it.backups.glob("backup_*.sql"), key=lambda each: each.stat().st_mtime_ns)
+    dump = _newest(turn.it)
     turn.it.sql("TRUNCATE alerts; CREATE TABLE since (n int)")
     _copy(turn.it, dump)
     turn.verify("restore", file=dump.name)
@@ -244,6 +259,11 @@ def _captures(it: Surveillance) -> None:
     """Metrics of now come into the database."""
     newer = f"SELECT count(*) FROM metrics WHERE created_at > to_timestamp({time.time()})"
     wait_until(lambda: it.sql(newer)[0][0], 30, "new metrics", every=0.5)
+
+
+def _newest(it: Surveillance) -> Path:
+    """Its newest dump."""
+    return max(it.backups.glob("backup_*.sql"), key=lambda each: each.stat().st_mtime_ns)
 
 
 def _copy(it: Surveillance, dump: Path) -> None:

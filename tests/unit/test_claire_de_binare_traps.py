@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from backends.model.action import Command, RedisUnit, RedisWrite
+from backends.model.fact import Found, Table
+from backends.model.query import DockerQuery
 from backends.model.stack import Stack
+from backends.readers.coerce import MisfitError
+from backends.readers.docker_client import DockerClient
+from backends.readers.docker_look import Look
+from backends.readers.docker_view import PROJECT
+from backends.readers.extract import extract
 from backends.stacks.loader import built_in, load_stack
 from tests.building import START, is_found, ok
 
@@ -50,6 +59,54 @@ def test_no_order_is_ever_published_from_here(stack: Stack) -> None:
         assert never not in said, never
     for text in (stack.diagnoses["no-result"].response, stack.checks["halt-exercised"].response):
         assert "Do not publish" in text
+
+
+def container(name: str, project: str = "", state: str = "exited") -> dict[str, Any]:
+    labels = {PROJECT: project} if project else {}
+    return {
+        "Id": name, "Names": [f"/{name}"], "State": state, "Status": state, "Image": "i", "Labels": labels,
+        "Created": 1,
+    }  # fmt: skip
+
+
+class Engine(DockerClient):
+    """Knows containers and nothing else."""
+
+    def __init__(self, containers: list[dict[str, Any]]) -> None:
+        self._containers = containers
+
+    def get(self, path: str, params: Mapping[str, str], within: float) -> Any:
+        return self._containers
+
+
+def strangers(stack: Stack, *containers: dict[str, Any]) -> list[str]:
+    fact = stack.facts["stack.orphans"]
+    assert isinstance(fact.query, DockerQuery)
+    look = Look(Engine([*containers]), {"cdb_redis": ("cdb_redis",)}, [fact.query], monotonic() + 10.0)
+    found = extract(fact, look.answer(fact.query))
+    assert isinstance(found, Found) and isinstance(found.value, Table), found
+    return [row[found.value.columns.index("name")] for row in found.value.rows]
+
+
+def test_what_is_of_the_test_or_memory_overlay_is_no_stranger_to_be_removed(stack: Stack) -> None:
+    """2 and 9.2: another project is never touched, and stack_clean force-removes all that is named cdb_."""
+    assert strangers(
+        stack,
+        container("cdb_redis", "cdb", "running"),
+        container("cdb_ollama", "cdb-memory"),
+        container("cdb_graphiti", "cdb-memory"),
+        container("cdb_redis_test", "cdb"),
+        container("cdb_test_runner", "cdb"),
+        container("cdb_of_before", "cdb"),
+        container("cdb_core"),
+        container("cdb_market", state="running"),
+        container("other"),
+    ) == ["cdb_core", "cdb_of_before"]
+
+
+def test_while_nothing_says_which_project_this_is_nothing_is_a_stranger(stack: Stack) -> None:
+    with pytest.raises(MisfitError, match="no container of cdb_redis says its compose project"):
+        strangers(stack, container("cdb_core"))
 
 
 LONG_AGO, JUST_NOW = START.wall - 61.0, START.wall - 20.0

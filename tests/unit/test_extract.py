@@ -252,6 +252,8 @@ def test_rows_are_limited_to_those_that_are_meant() -> None:
     found = extract(fact(TABLE, where={"venue": "B"}), venues)
     assert isinstance(found, Found)
     assert rows(found.value) == [["B", "80"]]
+    assert extract(fact(COUNT, where={"venue": "!^B|C"}), venues) == Found(1)
+    assert extract(fact(COUNT, where={"venue": "!~A|B"}), venues) == Found(0)
     ghosts = Rows([{"member": "x", "document": "none"}], 1)
     assert extract(fact(COUNT, where={"document": "yes", "priority": "P1"}), ghosts) == Found(0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,6 +203,46 @@ def test_no_dump_goes_through_a_terminal(stack: Stack) -> None:
         (dump,) = [action for action in actions(stack.procedures[name]) if isinstance(action, DockerExec)]
         assert dump.argv[0] == "pg_dump"
         assert dump.output is not None
+
+
+DUMP = """\
+COPY _timescaledb_catalog.hypertable (id, schema_name) FROM stdin;
+1\tpublic
+\\.
+COPY _timescaledb_internal._hyper_1_7_chunk (id, value) FROM stdin;
+1\t0.5
+2\tCOPY public.alerts (id) FROM stdin;
+\\.
+COPY _timescaledb_internal.compress_hyper_2_9_chunk (id) FROM stdin;
+1
+\\.
+COPY public.alerts (id, alert_id, context) FROM stdin;
+1\ta\t{}
+2\tb\ttwo\\nlines
+3\tc\t\\\\.
+\\.
+COPY public.metrics (id, value) FROM stdin;
+\\.
+-- PostgreSQL database dump complete
+"""
+
+
+def test_a_restore_counts_what_is_in_the_dump_and_swaps_only_for_as_much(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """DB-4: row and alert counts against the backup."""
+    steps = {step.id: step.action for step in stack.procedures["restore"].steps}
+    order = [*steps]
+    assert order[:4] == ["copy", "copied", "expected", "stop-anomaly-detector"]
+    assert order[order.index("load") : order.index("swap")] == ["load", "counted", "compared", "open"]
+    expected, counted, compared = steps["expected"], steps["counted"], steps["compared"]
+    assert isinstance(expected, Command) and isinstance(compared, Command)
+    assert isinstance(counted, DockerExec)
+    assert [f"{compared.folder}/{word}" for word in compared.argv[-2:]] == [expected.output, counted.output]
+    (tmp_path / "backup_1.sql").write_text(DUMP)
+    argv = [word.replace("$file", "backup_1.sql") for word in expected.argv]
+    said = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert said == "alerts|3\nrows|6\n"
 
 
 def test_ports_that_ask_for_no_password_are_shown_and_said_to_be_open(stack: Stack) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -25,9 +25,23 @@ _KINDS: Final[Mapping[str, tuple[str, str, str, str]]] = {
     # type: metric, condition, priority, severity
     "spread_warning": ("spread_bps", "gt", "P2", "warning"),
     "spread_critical": ("spread_bps", "gt", "P1", "critical"),
+    "basis_warning": ("basis_bps", "abs_gt", "P2", "warning"),
+    "basis_critical": ("basis_bps", "abs_gt", "P1", "critical"),
     "depth_warning": ("depth_10bps_total", "lt", "P2", "warning"),
     "depth_critical": ("depth_10bps_total", "lt", "P1", "critical"),
 }
+_PERSISTENCE: Final = {"basis_warning": 120.0, "basis_critical": 60.0}
+"""Seconds a condition must hold before it fires; any other fires at once."""
+_DEAD: Final = {
+    "depth_drop": "depth_10bps_change_pct",
+    "mark_deviation_warning": "mark_index_deviation_bps",
+    "mark_deviation_critical": "mark_index_deviation_bps",
+    "cross_exchange_divergence": "cross_exchange_spread_bps",
+    "data_gap": "gap_duration_seconds",
+}
+"""Types whose metric nobody computes: each is complained of with each message."""
+_ESCALATION: Final = 30.0
+"""Seconds from one check for escalation to the next."""
 THROTTLE: Final = 30.0
 INSERT: Final = """
 INSERT INTO alerts (alert_id, alert_type, priority, severity, exchange, instrument, trigger_metric,
@@ -55,7 +69,9 @@ class Situation(Struct, frozen=True):
 
     @property
     def is_met(self) -> bool:
-        is_over = self.value < self.threshold if _KINDS[self.kind][1] == "lt" else self.value > self.threshold
+        condition = _KINDS[self.kind][1]
+        value = abs(self.value) if condition == "abs_gt" else self.value
+        is_over = value < self.threshold if condition == "lt" else value > self.threshold
         return is_over and (self.z_threshold is None or abs(self.zscore or 0.0) > self.z_threshold)
 
     @property
@@ -93,35 +109,68 @@ async def save(redis: Redis, alert: Mapping[str, Any]) -> None:
 class Detector(Worker):
     service = "anomaly-detector"
 
-    def __init__(self, redis: Redis, log: LogStore, database: Database, folder: Path) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        log: LogStore,
+        database: Database,
+        folder: Path,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         super().__init__(redis, log)
+        self._clock = clock
         self._database = database
         self._folder = folder
         self._active: dict[str, str] = {}
         self._fired: dict[str, float] = {}
+        self._held: dict[str, float] = {}
+        """Since when a condition holds that must persist, by its key."""
+        self._escalated = 0.0
         self._limits: dict[str, Any] = {}
 
-    async def run(self) -> None:
+    def begin(self) -> None:
+        """Read the limits; of what was active before it knows nothing."""
         self._limits = load(self._folder)["thresholds"]
-        self._active, self._fired = {}, {}
+        self._active, self._fired, self._held = {}, {}, {}
+        self._escalated = self._clock()
+
+    async def run(self) -> None:
+        self.begin()
         self.log.info("postgres_connected")
         self.log.info("alert_components_initialized", definitions=11, instruments=sorted(self._limits))
         heard = await self.listen("updates:metrics")
         try:
             while True:
-                message = json.loads(await self.hear(heard))
-                for kind in _KINDS:
-                    await self._evaluate(kind, message)
+                await self.take(json.loads(await self.hear(heard)))
         finally:
             await heard.aclose()  # type: ignore[no-untyped-call] # redis-py leaves it untyped
 
-    async def _evaluate(self, kind: str, message: Mapping[str, Any]) -> None:
-        limits = self._limits.get(message["instrument"], self._limits.get("*", {})).get(kind)
-        if limits is None:
+    async def take(self, message: Mapping[str, Any]) -> None:
+        """Every definition is evaluated with every message."""
+        for kind in _KINDS:
+            await self._evaluate(kind, message)
+        for kind, metric in _DEAD.items():
+            self.log.warning("unknown_metric_name", alert_type=kind, metric_name=metric)
+        self._try_to_escalate()
+
+    def _try_to_escalate(self) -> None:
+        """It fails as soon as any P2 is active: what it subtracts are times with and without a zone."""
+        if self._clock() - self._escalated < _ESCALATION:
             return
-        zscore = message["spread_zscore"] if kind.startswith("spread") else None
+        self._escalated = self._clock()
+        if any(_KINDS[key.partition(":")[0]][2] == "P2" for key in self._active):
+            why = "can't subtract offset-naive and offset-aware datetimes"
+            self.log.error("get_alerts_for_escalation_failed", error=why)
+            self.log.error("escalation_check_failed", error=why)
+
+    async def _evaluate(self, kind: str, message: Mapping[str, Any]) -> None:
+        metric = _KINDS[kind][0]
+        limits = self._limits.get(message["instrument"], self._limits.get("*", {})).get(kind)
+        if limits is None or metric not in message:
+            return
+        zscore = message.get(f"{metric.removesuffix('_bps')}_zscore")
         what = Situation(
-            kind, message["exchange"], message["instrument"], float(message[_KINDS[kind][0]]),
+            kind, message["exchange"], message["instrument"], float(message[metric]),
             None if zscore is None else float(zscore), float(limits["threshold"]), limits.get("zscore"),
         )  # fmt: skip
         if what.key in self._active:
@@ -130,8 +179,15 @@ class Detector(Worker):
         elif what.is_warming:
             if what.value > what.threshold:
                 self.log.info("alert_skipped", alert_type=kind, reason="zscore_warmup")
-        elif what.is_met and monotonic() - self._fired.get(what.key, -THROTTLE) >= THROTTLE:
+        elif not what.is_met:
+            self._held.pop(what.key, None)
+        elif self._persists(what) and self._clock() - self._fired.get(what.key, -THROTTLE) >= THROTTLE:
             await self._fire(what)
+
+    def _persists(self, what: Situation) -> bool:
+        """Whether it has held as long as it must."""
+        since = self._held.setdefault(what.key, self._clock())
+        return self._clock() - since >= _PERSISTENCE.get(what.kind, 0.0)
 
     async def _fire(self, what: Situation) -> None:
         alert = alert_of(what)
@@ -143,7 +199,9 @@ class Detector(Worker):
             # Neither remembered nor throttled: the next message raises the next one.
             self.log.error("alert_insert_failed", error=str(error))
             return
-        self._active[what.key], self._fired[what.key] = alert["alert_id"], monotonic()
+        self._active[what.key], self._fired[what.key] = alert["alert_id"], self._clock()
+        self._held.pop(what.key, None)
+        self.log.warning("channel_not_found", channel="slack")
         self.log.info("alert_dispatched", alert_id=alert["alert_id"], channels=["console"])
 
     async def _resolve(self, what: Situation) -> None:

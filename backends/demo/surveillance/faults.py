@@ -9,6 +9,7 @@ from backends.demo.faults import Catalogue, Fault
 FAULTS: Final[Catalogue] = {
     "gap": Fault("One sequence gap of OKX was counted: its z-scores are wiped at every message"),
     "degraded": Fault("Binance counted six gaps: degraded until ingestion is restarted"),
+    "time-gaps": Fault("Six gaps of ten seconds in the feeds were stored in the last hour"),
     "spot-dead": Fault("Binance's spot socket died; its health still says connected"),
     "okx-exhausted": Fault("OKX has used up its ten reconnects: dead until ingestion is restarted"),
     "feeds-silent": Fault("No exchange sends anything: the workers exit after 5 s, again and again"),

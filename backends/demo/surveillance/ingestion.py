@@ -24,6 +24,8 @@ _STEP: Final = 0.5
 _MESSAGES: Final = 5
 """Snapshots of one instrument that come in a step; the newest is kept."""
 _BUDGET: Final = 10
+_PONG: Final = 50
+"""Steps from one pong of OKX to the next."""
 
 
 class Adapter(Struct):
@@ -83,6 +85,9 @@ class Ingestion(Worker):
         beats = 0
         while True:
             beats += 1
+            if beats % _PONG == 0 and "okx" in self.adapters:
+                # The answer to a ping is text, and goes to the parser all the same.
+                self.log.warning("websocket_invalid_json", exchange="okx", message="pong")
             try:
                 await self._write(is_full=beats % 2 == 1)
             except RedisError as error:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 _BEFORE: Final = timedelta(hours=5)
 """How long ago a stuck alert was triggered: before every container's start."""
+_INSERT_GAP: Final = (
+    "INSERT INTO data_gaps (exchange, instrument, gap_start, gap_end, duration_seconds, reason)"
+    " VALUES (%(exchange)s, %(instrument)s, now() - make_interval(mins => %(ago)s),"
+    " now() - make_interval(mins => %(ago)s) + interval '10 seconds', 10, %(reason)s)"
+)
 _PARTIAL: Final = "\n  - id: SOL-USDT-PERP\n    enabled: true\n"
 _PAIRS: Final = "\nbasis_pairs:"
 
@@ -34,6 +39,7 @@ class Troubles:
         return {
             "gap": self._gap,
             "degraded": self._degraded,
+            "time-gaps": self._time_gaps,
             "spot-dead": self._spot_dead,
             "okx-exhausted": self._okx_exhausted,
             "feeds-silent": self._feeds_silent,
@@ -61,6 +67,16 @@ class Troubles:
 
     async def _degraded(self, is_on: bool) -> None:
         self._count("binance", 6 if is_on else 0)
+
+    async def _time_gaps(self, is_on: bool) -> None:
+        if not is_on:
+            await self._system.database.rows("DELETE FROM data_gaps")
+            return
+        gap = {"exchange": "okx", "instrument": "BTC-USDT-PERP", "reason": "time_gap"}
+        await self._system.database.many(_INSERT_GAP, [gap | {"ago": 5 * number} for number in range(1, 7)])
+        for _ in range(6):
+            self._system.ingestion.log.warning("gap_detected", **gap, duration_seconds=10.0)
+            self._system.ingestion.log.info("gap_marker_inserted", **gap)
 
     def _count(self, exchange: str, gaps: int) -> None:
         if adapter := self._system.ingestion.adapters.get(exchange):
