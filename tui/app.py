@@ -267,6 +267,9 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         control = self._control.get(self.stack.id)
         if control is None:
             return
+        if self.is_watch:
+            self.say("WATCH – READ ONLY: no fault is switched here", "state-warn")
+            return
         from tui.demo_faults import FAILURES, DemoFaults  # noqa: PLC0415  only a demo needs it
         from tui.screens.faults import FaultScreen  # noqa: PLC0415
 
