@@ -20,5 +20,6 @@ FAULTS: Final[Catalogue] = {
     "stale-prices": Fault("The price stream is disconnected: prices stand still and grow old"),
     "quarantine": Fault("An order nobody knows was found at the broker: TSLA is quarantined"),
     "auth-enforced": Fault("The gateway demands proof from every caller (API_AUTH_MODE=enforce)"),
+    "hostile": Fault("Names, values and log lines are made to take over a terminal; one line has 100 MB"),
     "log-flood": Fault("Every container writes as fast as it can: 10,000 lines a second together"),
 }
