@@ -41,7 +41,7 @@ class Action(Struct, frozen=True):
     """None for what only changes the view."""
     where: Where = Where.ROOM
     in_watch: bool = True
-    """Whether it does something in watch mode; an emergency key there only says why it does not."""
+    """Whether it does something in watch mode; where not, its key there only says why."""
     in_footer: bool = False
     is_emergency: bool = False
     procedure: str | None = None
@@ -148,7 +148,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("fleet", ("f",), "all stacks", "All stacks, one line each; Enter goes into one"),
     Action("next_stack", ("right_square_bracket",), "next stack", "Show the next stack"),
     Action("theme", ("t",), "theme", "Next colour theme"),
-    Action("faults", ("x",), "faults", "Switch faults of the demo", in_footer=True, is_demo_only=True),
+    Action(
+        "faults",
+        ("x",),
+        "faults",
+        "Switch faults of the demo",
+        in_watch=False,
+        in_footer=True,
+        is_demo_only=True,
+    ),
     Action("palette", ("colon", "ctrl+p"), "commands", "Find a command by name; starts no emergency action"),
     Action("help", ("question_mark", "f1"), "help", "This list", in_footer=True),
     Action("back", ("escape",), "back", "Leave zoom, filter, or the screen on top", is_view=True),

@@ -42,7 +42,7 @@ from tui.screens.main import MainScreen
 from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
 from tui.tidy import Tidy
-from tui.views import open_checks, open_detail, open_runbook, section_under
+from tui.views import open_checks, open_detail, open_faults, open_runbook, section_under
 from widgets.band import HeadlineView
 from widgets.cells import fit
 from widgets.roles import Role
@@ -264,14 +264,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.put_on_top(screen)
 
     def action_faults(self) -> None:
-        control = self._control.get(self.stack.id)
-        if control is None:
-            return
-        from tui.demo_faults import FAILURES, DemoFaults  # noqa: PLC0415  only a demo needs it
-        from tui.screens.faults import FaultScreen  # noqa: PLC0415
-
-        faults = DemoFaults(control)
-        self.put_on_top(FaultScreen(faults, FAILURES, self.moment(), is_watch=self.is_watch))
+        open_faults(self, self._control.get(self.stack.id))
 
     def action_palette(self) -> None:
         from tui.palette import Palette  # noqa: PLC0415  costs too much for the first frame

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.await_complete import AwaitComplete
-from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.worker import Worker
 
 from tui.actions import Action, key_text, keys_text
 from tui.screens.covering import is_on_top
@@ -50,6 +51,15 @@ class Palette(CommandPalette):
     def dismiss(self, result: None = None) -> AwaitComplete:
         """Close it and never another screen, as every screen over the room does."""
         return super().dismiss(result) if is_on_top(self) else AwaitComplete()
+
+    def run_worker(self, work: Any, *arguments: Any, **options: Any) -> Worker[Any]:
+        """A search ends the program where its list is gone: what was typed before a palette that closes is
+        looked for no more."""
+
+        async def search() -> Any:
+            return await work() if self.query(CommandList) else None
+
+        return super().run_worker(search, *arguments, **options)
 
 
 def describe(it: Action) -> str:

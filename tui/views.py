@@ -54,6 +54,19 @@ def open_runbook(app: ControlRoom, section: str | None) -> None:
     app.put_on_top(RunbookScreen(book, section, moment, is_watch=app.is_watch))
 
 
+def open_faults(app: ControlRoom, control: str | None) -> None:
+    """The faults of the demo at that address; nothing without one. In watch mode it says why not."""
+    if control is None:
+        return
+    if app.is_watch:
+        app.say("WATCH – READ ONLY: no fault is switched here", "state-warn")
+        return
+    from tui.demo_faults import FAILURES, DemoFaults  # noqa: PLC0415  only a demo needs it
+    from tui.screens.faults import FaultScreen  # noqa: PLC0415
+
+    app.put_on_top(FaultScreen(DemoFaults(control), FAILURES, app.moment(), is_watch=app.is_watch))
+
+
 def section_under(app: ControlRoom) -> str | None:
     """The section for the row under the cursor: of the alarm, or of the first alarm about a value."""
     key, moment = app.room.selected(), app.moment()

@@ -100,6 +100,8 @@ class CheckDesk:
 
     def _start(self, work: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
+        # Who no longer waits, having closed a screen, takes nothing back: the work goes on to its end.
+        future.set_running_or_notify_cancel()
 
         async def tell() -> None:
             try:

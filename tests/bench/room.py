@@ -59,7 +59,7 @@ def measure(results: Results, world: DemoWorld, folder: Path) -> None:
         _under_flood(results, world, wire)
 
 
-def _floor() -> float:
+def python_start() -> float:
     """Milliseconds of ``python -c pass``: what any Python program starts with."""
     begun = time.monotonic()
     subprocess.run([sys.executable, "-c", "pass"], check=True)
@@ -78,7 +78,7 @@ def _room(config: Path, world: DemoWorld) -> Iterator[Terminal]:
 def _starts(results: Results, world: DemoWorld) -> None:
     floors, frames, filled = [], [], []
     for _ in range(STARTS):
-        floors.append(_floor())  # side by side: a machine's pace changes from minute to minute
+        floors.append(python_start())  # side by side: a machine's pace changes from minute to minute
         with _room(world.config, world) as terminal:
             frames.append(first_frame(terminal))
             terminal.wait_for(panes_are_filled, 30)
@@ -100,7 +100,7 @@ def _at_rest(results: Results, world: DemoWorld) -> None:
         results.put(CPU_IDLE, ROOM, usage.cpu)
         results.put(BYTES_IDLE, ROOM, usage.bytes_per_second / 1000)
         results.put(PAINT_IDLE, ROOM, median(key_to_output(terminal, b"\t")))
-        results.put(DIALOG, ROOM, percentile([_dialog(terminal) for _ in range(TRIALS)], 99))
+        results.put(DIALOG, ROOM, percentile([key_to_dialog(terminal) for _ in range(TRIALS)], 99))
 
 
 def _under_flood(results: Results, world: DemoWorld, wire: Between) -> None:
@@ -111,8 +111,8 @@ def _under_flood(results: Results, world: DemoWorld, wire: Between) -> None:
         results.put(CPU_BUSY, ROOM, usage.cpu)
         results.put(BYTES_BUSY, ROOM, usage.bytes_per_second / 1000)
         results.put(RSS, ROOM, usage.rss)
-        results.put(PAINT, ROOM, percentile([_focus(terminal, i) for i in range(TRIALS)], 95))
-        dialogs = [_dialog(terminal) for _ in range(PRESSES)]
+        results.put(PAINT, ROOM, percentile([key_to_paint(terminal, i) for i in range(TRIALS)], 95))
+        dialogs = [key_to_dialog(terminal) for _ in range(PRESSES)]
         results.put(DIALOG_BUSY, ROOM, percentile(dialogs, 99))
         results.put(DIALOG_WORST, ROOM, max(dialogs))
         results.put(RSS_LATER, ROOM, watch(terminal, 1.0).rss)
@@ -123,7 +123,7 @@ def _under_flood(results: Results, world: DemoWorld, wire: Between) -> None:
         )
 
 
-def _dialog(terminal: Terminal) -> float:
+def key_to_dialog(terminal: Terminal) -> float:
     """Milliseconds from the emergency key to the dialog on the screen."""
     begun = time.monotonic()
     terminal.press("f9")
@@ -134,7 +134,7 @@ def _dialog(terminal: Terminal) -> float:
     return took
 
 
-def _focus(terminal: Terminal, number: int) -> float:
+def key_to_paint(terminal: Terminal, number: int) -> float:
     """Milliseconds from a key that moves the focus to the title that changes colour."""
     key, title = (("2", "2 Risk keys"), ("1", "1 Containers"))[number % 2]
     before = terminal.style(title)

@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from backends.demo.remote import DemoError, list_faults, switch_fault
+from backends.demo.trading_platform.containers import SERVICES
 from backends.demo.trading_platform.faults import FAULTS
 from tests.contract.demo_eyes import Eyes
 from tests.servers.demo import start_demo
@@ -230,6 +231,29 @@ def test_quarantine(eyes: Eyes) -> None:
         assert "Orphan order detected and quarantined" in eyes.log("execution_gateway")
     assert eyes.order(symbol="TSLA").status_code == 200
     assert eyes.sql("SELECT count(*) FROM orphan_orders WHERE resolved_at IS NULL") == 0
+
+
+def test_hostile(eyes: Eyes) -> None:
+    def names() -> list[str]:
+        return [name for one in eyes.docker.containers(all=True) for name in one["Names"]]
+
+    def ends(service: str, **more: object) -> bytes:
+        """The end of its log, and no more of it."""
+        return bytes(eyes.docker.logs(f"trading_platform_{service}", tail=9, **more))
+
+    before = names()
+    with fault(eyes, "hostile"):
+        assert any("\x1b]0;" in name for name in names())
+        assert max(map(len, names())) == 10_001
+        kill = eyes.kill()
+        assert kill is not None
+        assert (kill["state"], kill["engaged_by"]) == ("ACTIVE", "[@click=app.quit]press me[/]")
+        wait_until(lambda: any(b"\x1b[2J" in ends(each) for each in SERVICES[:-1]), 15, "lines")
+        wait_until(lambda: ends("promtail", stdout=False).endswith(b" the end\n"), 30, "the long line's end")
+    kill = eyes.kill()
+    assert kill is not None
+    assert (kill["state"], kill["engaged_by"]) == ("ACTIVE", None)
+    assert names() == before
 
 
 @pytest.mark.alone

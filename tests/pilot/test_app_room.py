@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from textual import events
 from textual.command import CommandPalette
 from textual.message import Message
 from textual.messages import Update
@@ -250,6 +251,14 @@ async def test_quit_asks_nothing_unless_a_procedure_runs() -> None:
         assert room.app.return_code == 0
     async with opened(make_room()) as room:
         await room.press("q")
+        assert room.app.return_code == 0
+
+
+async def test_a_palette_asked_for_while_the_room_is_left_is_no_fault_of_it() -> None:
+    async with opened(make_room()) as room:
+        for key in (events.Key("q", "q"), events.Key("colon", ":")):
+            room.app.post_message(key)
+        await room.pilot.pause()
         assert room.app.return_code == 0
 
 

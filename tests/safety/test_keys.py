@@ -74,6 +74,7 @@ def test_an_emergency_is_refused_by_the_way_commands_take() -> None:
 def test_in_watch_mode_the_key_is_kept_to_explain_itself() -> None:
     assert action("halt") in available(is_watch=True, is_demo=False)
     assert action("faults") not in available(is_watch=False, is_demo=False)
+    assert action("faults") not in available(is_watch=True, is_demo=True)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)])

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
+import random
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import typer
+from textual.command import CommandPalette
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widgets import Input
 
+import tui.screens
 from tests.servers.between import Between, between, journal
 from tests.servers.demo import DemoWorld
 from tests.terminal.program import command, key_bytes, panes_are_filled
 from tests.terminal.screen import Terminal
-from tui.actions import ACTIONS
+from tui.actions import EMERGENCIES
 from tui.cli import app
 from tui.commands.exitcode import ExitCode
+from tui.palette import Palette
+from tui.screens.checks import CheckScreen
+from tui.screens.faults import FaultScreen
+from tui.screens.fleet import FleetScreen
+from tui.screens.main import MainScreen
+from tui.screens.overlay import Overlay
+from tui.screens.procedures import ProcedureScreen
+from tui.screens.runbook import RunbookScreen
+from tui.screens.text import TextScreen
+from widgets.grid import Grid
+from widgets.log_view import LogView
+from widgets.text_panel import TextPanel
 
 STACK = ("--stack", "trading-platform")
 REFUSED = "WATCH – READ ONLY: F9 HALT is not possible here"
+COLUMNS, ROWS = 112, 34
 PROBE = """
 import atexit, json, pathlib, sys
 out = pathlib.Path(sys.argv[1])
@@ -50,11 +73,89 @@ def wire(world: DemoWorld, tmp_path: Path) -> Iterator[Between]:
 def probed(wire: Between, world: DemoWorld, out: Path, *arguments: str) -> Terminal:
     """The program under a terminal; its modules are in ``out`` when it has ended."""
     argv = [sys.executable, "-c", PROBE, str(out), "--config", str(wire.config), *arguments]
-    return Terminal(argv, world.env)
+    return Terminal(argv, world.env, COLUMNS, ROWS)
 
 
 def writers(out: Path) -> list[str]:
-    return [name for name in json.loads(out.read_text()) if name.startswith("backends.writers")]
+    """What was loaded that can write to anything; the demo's own world too."""
+    modules = json.loads(out.read_text())
+    return [name for name in modules if name.startswith(("backends.writers", "backends.demo.remote"))]
+
+
+class Seen(NamedTuple):
+    """A screen of the room: the key that opens it on the main screen, and how it is told by its picture."""
+
+    opener: str
+    kind: type[DOMNode]
+    words: str
+
+
+OVER = {
+    "procedures": Seen("e", ProcedureScreen, "Procedures of"),
+    "checks": Seen("k", CheckScreen, "R, twice: begin anew"),
+    "runbook": Seen("o", RunbookScreen, "Runbook of"),
+    "fleet": Seen("f", FleetScreen, "f comes back here"),
+    "help": Seen("question_mark", TextScreen, "Next colour theme"),
+    "detail": Seen("enter", TextScreen, "expected as"),
+    "palette": Seen("colon", Palette, "Search for commands"),
+    "filter": Seen("slash", Input, "text to look for"),
+}
+LEAVES = "q"
+"""Not pressed all over: it ends the program."""
+TYPED = [chr(code) for code in range(33, 127) if chr(code) != LEAVES]
+FUNCTION = [f"f{number}" for number in range(1, 13)]
+
+
+def bound(*kinds: type[DOMNode]) -> list[str]:
+    """The keys these bind, by themselves and by what they are made of."""
+    maps = [kind._merged_bindings or kind._merge_bindings() for kind in kinds]
+    keys = dict.fromkeys(key for found in maps for key in found.key_to_bindings)
+    return [key for key in keys if key != LEAVES]
+
+
+ANYWHERE = bound(Screen, Grid, TextPanel, LogView, Input)
+"""What moves about in what a screen shows, and Enter."""
+
+
+def is_home(text: str) -> bool:
+    """Whether nothing lies over the room."""
+    return "e procedures" in text.splitlines()[-1] and not any(it.words in text for it in OVER.values())
+
+
+class Hand:
+    """Presses keys of a room that watches."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self._terminal.send(key_bytes(key))
+
+    def go_home(self) -> None:
+        self.press(*["escape"] * 4)
+        self._terminal.wait_for(is_home, 20)
+
+    def open(self, it: Seen) -> None:
+        """From the first row of the main screen; again where what was asked for before comes late."""
+        for _ in range(5):
+            self.go_home()
+            self.press("1", "home", it.opener)
+            with suppress(AssertionError):
+                self._terminal.wait_for(lambda text: it.words in text, 3)
+                return
+        raise AssertionError(self._terminal.text)
+
+
+def test_every_screen_of_the_room_is_pressed_all_over() -> None:
+    """But for the demo's faults, which no key opens in watch mode."""
+    screens = {module.name for module in pkgutil.iter_modules(tui.screens.__path__, "tui.screens.")}
+    for name in screens:
+        importlib.import_module(name)
+    assert {it.kind for it in OVER.values()} >= {
+        *Overlay.__subclasses__(),
+        *CommandPalette.__subclasses__(),
+    } - {FaultScreen}
 
 
 def test_no_key_and_no_click_of_the_wall_screen_writes_anything(
@@ -62,20 +163,27 @@ def test_no_key_and_no_click_of_the_wall_screen_writes_anything(
 ) -> None:
     out = tmp_path / "modules.json"
     terminal = probed(wire, world, out, "watch")
+    hand, chance = Hand(terminal), random.Random(7)  # which keys, and no secret
     try:
         terminal.wait_for(panes_are_filled, 30)
         assert "READ ONLY" in terminal.text
-        pressed = [action for action in ACTIONS if action.id != "quit"]
-        for action in pressed:
-            for key in (*action.keys, *([action.confirm] if action.confirm else [])):
-                terminal.send(key_bytes(key))
-                terminal.look(0.15)
-            terminal.send(key_bytes("escape"))
-            terminal.look(0.2)
-        for column in range(5, 160, 15):
-            for row in range(2, 48, 5):
+        for it in EMERGENCIES:
+            hand.press(*it.keys, *(it.confirm or ""))
+        openers = {it.opener for it in OVER.values()}
+        hand.press(*(key for key in bound(MainScreen) if key not in openers))
+        for seen in OVER.values():
+            for key in bound(seen.kind):
+                if key not in ANYWHERE:
+                    hand.open(seen)
+                    hand.press(key)
+            for keys in (ANYWHERE, [*TYPED, *FUNCTION]):
+                hand.open(seen)
+                hand.press(*chance.sample(keys, len(keys)))
+        for column in range(5, COLUMNS, 12):
+            for row in range(2, ROWS, 4):
                 terminal.send(b"\x1b[<0;%d;%dM\x1b[<0;%d;%dm" % (column, row, column, row))
-        terminal.look(1.0)
+        hand.go_home()
+        assert "of this room failed" not in terminal.text
         terminal.popen.send_signal(signal.SIGTERM)
         terminal.wait_end(15)
     finally:
@@ -84,6 +192,22 @@ def test_no_key_and_no_click_of_the_wall_screen_writes_anything(
     assert len(wire.docker.asked) > 3
     assert wire.writes == []
     assert writers(out) == []
+
+
+def test_on_the_wall_the_faults_of_a_demo_are_not_switched_and_the_key_says_so(
+    wire: Between, world: DemoWorld, tmp_path: Path
+) -> None:
+    terminal = probed(wire, world, tmp_path / "modules.json", "watch")
+    try:
+        terminal.wait_for(panes_are_filled, 30)
+        assert "x faults" not in terminal.text
+        terminal.press("x")
+        terminal.wait_for("READ ONLY: no fault is switched here", 5)
+        terminal.press("space", "enter")
+        terminal.look(0.5)
+    finally:
+        terminal.close()
+    assert wire.http["control"].asked == []
 
 
 def test_an_emergency_key_on_the_wall_says_why_it_does_nothing_and_is_journalled(

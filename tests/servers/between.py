@@ -52,7 +52,7 @@ def between(world: DemoWorld, folder: Path) -> Iterator[Between]:
     docker = record_http(socket, str(folder / "docker.sock"))
     text = text.replace(f'"unix://{socket}"', f'"unix://{docker.path}"')
     http = {}
-    for name, url in _addresses(world["http"]):
+    for name, url in [*_addresses(world["http"]), ("control", world["control"])]:
         port = urlsplit(url).port
         assert port is not None
         http[name] = record_http(("127.0.0.1", port))

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+
 from tests.servers.forked import run_forked
 from tests.terminal.screen import Terminal
 
@@ -16,25 +18,33 @@ ROOT = Path(__file__).parents[2]
 CONTROLROOM = (sys.executable, "-m", "tui.cli")
 
 BYTES = {
-    "f9": b"\x1b[20~",
-    "f1": b"\x1bOP",
-    "tab": b"\t",
-    "shift+tab": b"\x1b[Z",
-    "enter": b"\r",
-    "space": b" ",
-    "escape": b"\x1b",
+    **{
+        names[0].value: sequence.encode("latin-1")
+        for sequence, names in ANSI_SEQUENCES_KEYS.items()
+        if isinstance(names, tuple) and len(names) == 1
+    },
+    # As newer terminals send it: nobody waits to see whether it begins something longer.
+    "escape": b"\x1b[27u",
     "slash": b"/",
     "colon": b":",
     "question_mark": b"?",
     "right_square_bracket": b"]",
-    "ctrl+p": b"\x10",
 }
 """What a terminal sends for Textual's key names; a single character is itself."""
 
+_HELD = {"shift": 1, "alt": 2, "ctrl": 4, "super": 8}
+
 
 def key_bytes(key: str) -> bytes:
-    """The bytes of one key of ``ACTIONS``; KeyError for a name this table lacks."""
-    return key.encode() if len(key) == 1 else BYTES[key]
+    """The bytes of one key by Textual's name; what older terminals cannot send as newer ones do. TypeError
+    or KeyError for a name that is none."""
+    if len(key) == 1:
+        return key.encode()
+    if key in BYTES:
+        return BYTES[key]
+    *held, last = key.split("+")
+    code = 127 if last == "backspace" else ord(last)
+    return b"\x1b[%d;%du" % (code, 1 + sum(_HELD[name] for name in held))
 
 
 def room(

@@ -89,12 +89,14 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """The picture now, row by row."""
-        return list(self._screen.display)
+        """The picture now, row by row; the second half of a wide letter is no letter."""
+        # The emulator's own way of saying this fails at half a wide letter that was written over.
+        rows, columns = range(self._screen.lines), range(self._screen.columns)
+        return ["".join(self._screen.buffer[y][x].data for x in columns) for y in rows]
 
     def style(self, words: str) -> tuple[object, ...] | None:
         """Colours and weight of the first cell of those words; None when they are not on the screen."""
-        for y, line in enumerate(self._screen.display):
+        for y, line in enumerate(self.lines):
             if (x := line.find(words)) >= 0:
                 cell = self._screen.buffer[y][x]
                 return (cell.fg, cell.bg, cell.bold, cell.reverse)

@@ -53,6 +53,14 @@ class SlowLooks:
         return {key: Reading(key, "redis", Outcome.OK, now, 4.0, value=1.0) for key in self.asked[-1]}
 
 
+def desk_of(looks: SlowLooks, clock: FakeClock, folder: Path) -> CheckDesk:
+    """On this very loop, without a journal."""
+    return CheckDesk(
+        made(), Examiner(made(), looks, clock), (None, folder), lambda: None,  # type: ignore[arg-type]  # unused here
+        clock, None, lambda work, *values: work(*values), lambda: None,
+    )  # fmt: skip
+
+
 async def settle() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
@@ -61,10 +69,7 @@ async def settle() -> None:
 async def test_a_fact_is_looked_up_once_and_again_after_half_its_period(tmp_path: Path) -> None:
     clock = FakeClock()
     looks = SlowLooks(clock)
-    desk = CheckDesk(
-        made(), Examiner(made(), looks, clock), (None, tmp_path), lambda: None,  # type: ignore[arg-type]  # unused here
-        clock, None, lambda work, *values: work(*values), lambda: None,
-    )  # fmt: skip
+    desk = desk_of(looks, clock, tmp_path)
     for _ in range(3):
         desk.look(["loss"])
         await settle()
@@ -80,6 +85,18 @@ async def test_a_fact_is_looked_up_once_and_again_after_half_its_period(tmp_path
     desk.look(["loss"])
     await settle()
     assert len(looks.asked) == 2
+
+
+async def test_a_check_goes_on_when_the_screen_that_waited_for_it_is_closed(tmp_path: Path) -> None:
+    clock = FakeClock()
+    looks = SlowLooks(clock)
+    desk = desk_of(looks, clock, tmp_path)
+    asked = desk.read_journal()
+    waiting = asyncio.wrap_future(asked)
+    waiting.cancel()
+    await settle()
+    assert not asked.cancelled()
+    assert await asyncio.wrap_future(asked) == {}
 
 
 def test_a_dialog_sees_what_was_looked_up_and_only_what_it_needs() -> None:

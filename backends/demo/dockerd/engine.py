@@ -27,10 +27,11 @@ class Engine:
     def __init__(self, specs: Iterable[ContainerSpec], age: float, seed: int) -> None:
         """Containers that were created ``age`` seconds ago."""
         self.events = Events()
-        rng = random.Random(seed)  # noqa: S311 # a world to look at, no secrets
+        self._rng = random.Random(seed)  # noqa: S311 # a world to look at, no secrets
         self._created = time.time_ns() - int(age * SECOND)
         self.containers = {
-            spec.name: Container(spec, self.events, Meter(spec.load, rng), self._created) for spec in specs
+            spec.name: Container(spec, self.events, Meter(spec.load, self._rng), self._created)
+            for spec in specs
         }
         self.on_networks: Callable[[Container], object] = lambda _container: None
         """Told when a container was connected to a network, or cut off from one."""
@@ -51,6 +52,14 @@ class Engine:
         if len(matches) != 1:
             raise NoSuchContainerError(f"No such container: {reference}")
         return matches[0]
+
+    async def add(self, spec: ContainerSpec) -> None:
+        """Make another container, and start it."""
+        container = Container(spec, self.events, Meter(spec.load, self._rng), time.time_ns())
+        self.containers[spec.name] = container
+        self.store.take(container)
+        self.events.tell(spec, "create")
+        await container.start()
 
     def remove(self, container: Container) -> None:
         """Forget a container that does not run. Raises ConflictError for one that does."""

@@ -21,5 +21,6 @@ FAULTS: Final[Catalogue] = {
     "market-closed": Fault("The market is closed: orders, closing ones too, wait at the broker"),
     "quarantine": Fault("An order nobody knows was found at the broker: TSLA is quarantined"),
     "auth-enforced": Fault("The gateway demands proof from every caller (API_AUTH_MODE=enforce)"),
+    "hostile": Fault("Names, values and log lines are made to take over a terminal; one line has 100 MB"),
     "log-flood": Fault("Every container writes as fast as it can: 10,000 lines a second together"),
 }

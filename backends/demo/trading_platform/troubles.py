@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from backends.demo.course import end
 from backends.demo.faults import Switch
 from backends.demo.trading_platform.flood import flood
+from backends.demo.trading_platform.hostile import Hostile
 from backends.demo.trading_platform.kill_switch import KEY, MissingStateError
 from backends.demo.trading_platform.market import OPENING
 
@@ -37,6 +38,7 @@ _LOSSES: Final = (-1480.0, -2210.5, -1725.25, -1190.0)
 class Troubles:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._hostile = Hostile(platform.engine, platform.redis, platform.logs)
         self._flood: asyncio.Task[None] | None = None
         self._kept: str | None = None
 
@@ -56,11 +58,13 @@ class Troubles:
             "market-closed": self._market_closed,
             "quarantine": self._quarantine,
             "auth-enforced": self._auth_enforced,
+            "hostile": self._hostile.switch,
             "log-flood": self._log_flood,
         }
 
     async def close(self) -> None:
         await self._log_flood(False)
+        await self._hostile.close()
 
     async def _crash_loop(self, is_on: bool) -> None:
         container = self._platform.engine.service("signal_service")
