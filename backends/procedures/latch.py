@@ -179,7 +179,9 @@ class Latch:
 
 
 def halts_trading(procedure: Procedure, stack: Stack) -> bool:
-    """Whether it is a stop whose proof is that a gate which latches reads closed."""
+    """Whether it is how the stack is halted, or a stop proved by a gate which latches and reads closed."""
+    if procedure.id == stack.halt_path:
+        return True
     closing = {gate.fact: gate.halted for gate in stack.gates if gate.latches}
     return procedure.risk is RiskClass.STOP and any(
         proof.equals and set(proof.equals) <= closing.get(proof.fact, frozenset())

@@ -103,6 +103,7 @@ class Each:
             told = room.folder / f"data/{bot}/conf/controllers/{trader.controller}.yml"
             assert "manual_kill_switch: true" in told.read_text()
         room.wait_for_state(TradingState.HALTED)
+        room.start_past_a_halt("bot3")
 
 
 class TestBefore(Each):
