@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import redis
 from msgspec.structs import replace
 
 from backends.config import load
@@ -107,8 +109,21 @@ class Room:
         } - {*PRACTISED, "clickhouse-once"}
 
     def pause(self, bot: str) -> None:
-        """To its proof: the bot reads its file every 10 s, so the first word may be no proof yet."""
+        """To its proof, which may come after the first verdict."""
         wait_until(lambda: self.run("pause-bot", bot=bot).verdict in HELD, LONGEST, f"{bot} to be paused")
+
+    def pause_by_bus(self, bot: str) -> None:
+        """Until it says so: where all share one group another one may take the order."""
+        controller = GENERATIONS[self.generation].bots[bot].controller
+        soft = {"instance_name": bot, "controller_id": controller, "action": "soft_pause"}
+
+        def is_paused() -> bool:
+            bus.xadd("hb.execution_intent.v1", {"payload": json.dumps(soft)})
+            return word_of(self.value(f"{bot}.state")) == "soft_pause"
+
+        password = GENERATIONS[self.generation].password
+        with contextlib.closing(redis.Redis.from_url(self.world["redis"], password=password)) as bus:
+            wait_until(is_paused, 20.0, f"{bot} to be paused by the bus", every=1.0)
 
     def pause_and_resume(self, bot: str) -> None:
         """Each to its proof."""
@@ -213,6 +228,9 @@ class Room:
             self.reopen()
         for name in FAULTS[self.generation]:
             self.switch(name, is_on=False)
+        for bot in GENERATIONS[self.generation].bots:
+            if word_of(self.value(f"{bot}.state")) == "soft_pause":
+                self.type_again(bot)  # what the bus told it would last for half a minute, or for good
         wait_until(self._all_begun, 30.0, "every bot to trade again", every=0.5)
 
     def reopen(self) -> None:

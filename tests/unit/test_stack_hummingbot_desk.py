@@ -76,8 +76,10 @@ def test_no_acknowledgement_counts_as_a_stop(form: str) -> None:
             assert demands == {"kill.status": (("executed",), True), "kill.dry": (("false",), True)}
             assert step.is_once
         if isinstance(step.action, (RedisWrite, FileEdit)):
-            (proof,) = step.proof
+            proof = step.proof[-1]
             assert set(proof.equals) == {"soft_pause", "hard_stop"} and proof.reads == 4
+            first = step.proof[0].fact
+            assert first == ("$bot.manual" if procedure.id == "pause-bot" else proof.fact), step.id
         if isinstance(step.action, RedisWrite):
             assert step.is_once
 
