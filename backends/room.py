@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -46,6 +45,7 @@ from backends.procedures.permit import Permit
 from backends.procedures.reassert import HaltKeeper
 from backends.procedures.restart import reconcile
 from backends.procedures.runner import Procedures
+from backends.procedures.trader_latch import TraderLatch
 from backends.procedures.unchanged import Unchanged
 from backends.supervision import Supervisor
 
@@ -99,10 +99,12 @@ class Room:
             lambda it: it.get("stack", stack.id) == stack.id and it.get("kind") != Kind.STEP.value,
         )
         # Asked while a board is made, and so between the key of a stop and its effect.
-        self._latch = Latch(stack.id, Prompt(self._records), stack)
+        self._latches: list[Latch | TraderLatch] = [TraderLatch(stack, Prompt(self._records))]
+        if any(gate.latches for gate in stack.gates):
+            self._latches.append(Latch(stack.id, Prompt(self._records), stack))
         self._keeper = HaltKeeper(stack, Prompt(self._records))
         self._drills = DrillBook(state_dir)
-        book = _WithLatch(AlarmBook(stack, clock.now()), self._latch, self._keeper, self._undrilled)
+        book = _WithLatch(AlarmBook(stack, clock.now()), self._latches, self._keeper, self._undrilled)
         self._supervisor = supervisor
         past = Past(stack, Prompt(self._records), journal.host, boot_id())
         unchanged = Unchanged(stack, lambda: self.store.board.runs)
@@ -212,11 +214,9 @@ class Room:
             return
         for procedure in self.stack.procedures.values():
             if halts_trading(procedure, self.stack):
-                per_target = Counter(step.target for step in procedure.steps if not step.unless)
-                ways = max(per_target.values())
-                late = self._drills.undrilled(self.stack.id, procedure.id, ways, now.wall)
+                late = self._drills.undrilled(self.stack.id, procedure, now.wall)
                 if late:
-                    yield overdue(procedure.title, procedure.id, late, self._opened)
+                    yield overdue(self.stack.id, procedure, late, self._opened)
 
     async def watch_neighbours(self, journal: Journal) -> None:
         """Show what other rooms on this host do to this stack, and heed their stops, until cancelled."""
@@ -260,7 +260,8 @@ class Room:
 
     def acknowledge(self) -> None:
         """An unexplained resume, or a halt that was lost and put back, was seen by somebody."""
-        self._latch.acknowledge()
+        for latch in self._latches:
+            latch.acknowledge()
         self._keeper.acknowledge()
         self.store.tick()
 
@@ -368,19 +369,20 @@ class _WithLatch:
     def __init__(
         self,
         book: AlarmBook,
-        latch: Latch,
+        latches: Sequence[Latch | TraderLatch],
         keeper: HaltKeeper,
         more: Callable[[Instant], Iterable[Alarm]],
     ) -> None:
         self._more = more
         self._book = book
-        self._latch = latch
+        self._latches = latches
         self._keeper = keeper
 
     def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
-        self._latch.see(board, now)
+        for latch in self._latches:
+            latch.see(board, now)
         self._keeper.see(board, now)
-        first = () if self._latch.alarm is None else (self._latch.alarm,)
+        first = [latch.alarm for latch in self._latches if latch.alarm is not None]
         return (*first, *self._keeper.alarms, *self._book.evaluate(board, now), *self._more(now))
 
 

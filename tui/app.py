@@ -17,7 +17,7 @@ from backends.engine import Mode
 from backends.journal.drills import DrillBook
 from backends.model.clock import Clock, Instant, SystemClock
 from backends.model.safetext import SafeText
-from backends.procedures.latch import ALARM as RESUMED
+from backends.procedures.trader_latch import RESUMED
 from themes.contrast import Depth
 from themes.loader import BASE_TCSS, DEFAULT, defaults, shelf
 from tui.actions import Action, action, available, emergency_bindings, emergency_of, key_text
@@ -284,7 +284,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.say("no procedure has run in this session")
 
     def action_acknowledge(self) -> None:
-        if self.room.current == "alerts" and self.room.selected() == RESUMED:
+        if self.room.current == "alerts" and self.room.selected() in RESUMED:
             self.engine.acknowledge_resume(self.stack.id)
             self.say("the unexplained resume is noted as seen by you; trading is on")
             return

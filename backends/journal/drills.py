@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from backends.model.alarm import Alarm, Priority
 from backends.model.clock import Instant
+from backends.model.procedure import Procedure, Step
 from backends.model.safetext import SafeText
 
 DUE: Final = 31 * 86_400.0
@@ -78,22 +79,41 @@ class DrillBook:
         """The last drill of it; None when none is on record."""
         return self._last.get((stack, procedure))
 
-    def undrilled(self, stack: str, procedure: str, rungs: int, now: float) -> list[int]:
+    def undrilled(self, stack: str, procedure: Procedure, now: float) -> list[int]:
         """The ways of a stop, from 1, whose last proved drill is older than ``DUE`` at ``now`` (epoch s)."""
-        known = (self._proved.get((stack, procedure, rung), 0.0) for rung in range(1, rungs + 1))
-        return [rung for rung, at in enumerate(known, 1) if now - at > DUE]
+        return [
+            way for way in _ways(procedure) if now - self._proved.get((stack, procedure.id, way), 0.0) > DUE
+        ]
 
 
-def overdue(title: str, procedure: str, rungs: list[int], since: Instant) -> Alarm:
+def _ways(procedure: Procedure) -> list[int]:
+    """Those to any of its targets that a drill can tell apart. What is sent at once with the way before, and
+    proved by the same, is no way of its own: nobody could say which of the two it was."""
+    ways = set()
+    before: dict[str, list[Step]] = {}
+    for step in procedure.steps:
+        if step.unless:
+            continue
+        steps = before.setdefault(step.target, [])
+        steps.append(step)
+        is_beside = step.after == 0 and len(steps) > 1 and steps[-2].proof == step.proof
+        if not is_beside:
+            ways.add(len(steps))
+    return sorted(ways)
+
+
+def overdue(stack: str, procedure: Procedure, rungs: list[int], since: Instant) -> Alarm:
     """That these ways of a stop were not practised lately."""
     ways = ", ".join(map(str, rungs))
     return Alarm(
-        f"undrilled-{procedure}",
+        f"undrilled-{procedure.id}",
         Priority.HIGH,
-        SafeText(f"Not drilled for a month: {title}, way {ways}", 300),
+        SafeText(f"Not drilled for a month: {procedure.title}, way {ways}", 300),
         SafeText("no drill of it that was proved by this way is on record on this host"),
         SafeText("whether this way works is only found out when it is needed"),
-        SafeText(f"Practise it: `controlroom drill {procedure}`; with `--fault` for the later ways."),
+        SafeText(
+            f"Practise it: `controlroom drill --stack {stack} {procedure.id}`; with `--fault` for later ways."
+        ),
         since,
         PRACTICE,
     )

@@ -113,6 +113,8 @@ class Step(Struct, frozen=True):
     """The next step is done even when this one fails; the verdict is then PARTIAL at best."""
     values: Mapping[str, str] = field(default_factory=dict)
     """The columns of the row it was repeated for; filled in by the plan."""
+    way: int = 1
+    """For a stop: which of the ways to its target it is, whatever rows there are; filled in by the plan."""
 
 
 class Procedure(Struct, frozen=True):
@@ -228,7 +230,7 @@ class Run(Struct, frozen=True):
     """The verdict in the operator's words: what holds, proved by what, via which rung."""
     ended: Instant | None = None
     rung: int | None = None
-    """1 for the first step that held, 2 for the second …; None when none did."""
+    """1 when the first way held, 2 for the second …; of several targets the last. None when none did."""
     journal_degraded: bool = False
     """True when the journal could not be written and a stop went ahead without it."""
     risk: RiskClass = RiskClass.STOP

@@ -222,6 +222,8 @@ class Stack(Struct, frozen=True):
     """(fact id, raw word, environment): live evidence that outranks the configured word."""
     generation: Generation | None = None
     """Which form of the stack this is, when there are several."""
+    halt_path: str | None = None
+    """The procedure that halts it; None when nothing in the stack can."""
     is_several: bool = False
     """Each gate is that of a trader of its own: halted is only when all are, trading when one is."""
     others: tuple[Stack, ...] = ()

@@ -65,6 +65,11 @@ def fill(template: Any, values: Mapping[str, Any]) -> Any:
     return template
 
 
+def fill_known(template: str, values: Mapping[str, Any]) -> str:
+    """``template`` as text, left as it is while a name in it has no value."""
+    return str(fill(template, values)) if names_in(template) <= values.keys() else template
+
+
 def fill_path(template: str, values: Mapping[str, Any]) -> str:
     """Like ``fill`` for a URL path, where a value is always exactly one segment or part of one."""
     return _NAME.sub(lambda found: _segment(found[1], values), template)

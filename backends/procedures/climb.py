@@ -101,11 +101,9 @@ class Climb:
         return all(isinstance(rung.step.action, Observe) for rung in self.rungs)
 
     @property
-    def rung(self) -> int | None:
-        """Which rung held, from 1: the likeliest, for the effect looks the same whoever brought it about."""
-        if not self._held.is_set():
-            return None
-        return self.rungs.index(max(self._started(), key=lambda rung: rung.credit)) + 1
+    def holder(self) -> Rung | None:
+        """Which rung held: the likeliest, for the effect looks the same whoever brought it about."""
+        return max(self._started(), key=lambda rung: rung.credit) if self._held.is_set() else None
 
     def verdict(self) -> Verdict:
         """What can be said truthfully now."""

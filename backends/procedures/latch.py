@@ -179,8 +179,10 @@ class Latch:
 
 
 def halts_trading(procedure: Procedure, stack: Stack) -> bool:
-    """Whether it is a stop whose proof is that a gate which latches reads closed."""
-    return any(gate.latches and gate.is_closed_by(procedure) for gate in stack.gates)
+    """Whether it is how the stack is halted, or a stop proved by a gate which latches and reads closed."""
+    return procedure.id == stack.halt_path or any(
+        gate.latches and gate.is_closed_by(procedure) for gate in stack.gates
+    )
 
 
 def _proved(procedure: Procedure) -> frozenset[str]:

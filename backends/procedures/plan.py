@@ -18,7 +18,7 @@ from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.row import repetitions
 from backends.model.stack import Stack
-from backends.model.substitution import RESERVED, event_of, fill, names_in, values_of
+from backends.model.substitution import RESERVED, event_of, fill, fill_known, names_in, values_of
 
 _NAMES: Final = {name: f"${name}" for name in RESERVED}
 NO_TABLES: Final[Mapping[str, Table]] = {}
@@ -81,12 +81,15 @@ def make_plan(
 def _expanded(
     steps: tuple[Step, ...], values: Mapping[str, Any], tables: Mapping[str, Table]
 ) -> Iterator[Step]:
-    for step in steps:
+    targets: list[str] = []
+    for template in steps:
+        targets.append(template.target)
+        step = replace(template, way=targets.count(template.target))
         if step.each is None:
             yield _filled(step, values, {})
             continue
         table = tables.get(step.each.fact)
-        wanted = {column: _text(text, values) for column, text in step.each.where.items()}
+        wanted = {column: fill_known(text, values) for column, text in step.each.where.items()}
         rows: list[tuple[str, ...]] = []
         if table is not None:
             with suppress(KeyError):
@@ -99,21 +102,17 @@ def _expanded(
 def _filled(step: Step, values: Mapping[str, Any], own: Mapping[str, str]) -> Step:
     return replace(
         step,
-        title=_text(step.title, values),
-        target=_text(step.target, values),
+        title=fill_known(step.title, values),
+        target=fill_known(step.target, values),
         proof=tuple(_proof(proof, values) for proof in step.proof),
         values=own,
     )
 
 
 def _proof(proof: Proof, values: Mapping[str, Any]) -> Proof:
-    where = {column: _text(text, values) for column, text in proof.where.items()}
-    equals = tuple(_text(word, values) for word in proof.equals)
-    return replace(proof, fact=_text(proof.fact, values), equals=equals, where=where)
-
-
-def _text(template: str, values: Mapping[str, Any]) -> str:
-    return str(fill(template, values)) if names_in(template) <= values.keys() else template
+    where = {column: fill_known(text, values) for column, text in proof.where.items()}
+    equals = tuple(fill_known(word, values) for word in proof.equals)
+    return replace(proof, fact=fill_known(proof.fact, values), equals=equals, where=where)
 
 
 def _hash(procedure: Procedure, steps: tuple[Step, ...], values: Mapping[str, Any], stack: Stack) -> str:

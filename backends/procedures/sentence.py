@@ -50,10 +50,9 @@ def opening(procedure: Procedure, verdict: Verdict) -> str:
 
 
 def _climb(climb: Climb, sources: Mapping[str, Source], took: float) -> str:
-    number = climb.rung
-    if number is None:
+    rung = climb.holder
+    if rung is None:
         return _not_held(climb, sources)
-    rung = climb.rungs[number - 1]
     receipt = rung.receipt
     seen = next((each for each in climb.rungs if each.matched.is_set()), rung)
     words = _join(each.text for each in seen.evidence)
@@ -64,8 +63,9 @@ def _climb(climb: Climb, sources: Mapping[str, Source], took: float) -> str:
         what = "pressed again: a resume decided before is void" if is_renewed else "nothing was changed"
         return f"{words}{by}{since}; {what}"
     told = "" if rung.acknowledged.is_set() else ", which did not acknowledge"
-    parts = [f"{words}{by}, {took:.2f} s", f"via rung {number}: {_name(rung, sources)}{told}"]
-    parts += [_answer(each, sources) for each in climb.rungs[: number - 1] if not each.acknowledged.is_set()]
+    parts = [f"{words}{by}, {took:.2f} s", f"via rung {rung.step.way}: {_name(rung, sources)}{told}"]
+    before = climb.rungs[: climb.rungs.index(rung)]
+    parts += [_answer(each, sources) for each in before if not each.acknowledged.is_set()]
     return "; ".join(parts)
 
 

@@ -243,14 +243,16 @@ class StopRunner:
             verdict = Verdict.WRITTEN
         took = now.since(self._run.started)
         text = sentence(self._plan.procedure, verdict, self._climbs, self._stack.sources, took, self._unheard)
-        rungs = [climb.rung for climb in self._main if climb.rung is not None]
+        # What was so before was brought about by no way of this run, unless all was.
+        ours = [it for it in self._main if it.verdict() is not Verdict.ALREADY] or self._main
+        ways = [climb.holder.step.way for climb in ours if climb.holder is not None]
         self._publish(
             replace(
                 self._run,
                 verdict=verdict,
                 sentence=SafeText(f"LATE: {text}") if is_late else text,
                 ended=now,
-                rung=max(rungs, default=None),
+                rung=max(ways, default=None),
             )
         )
 

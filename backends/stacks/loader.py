@@ -108,6 +108,7 @@ class Described(Struct, frozen=True):
                 (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
             ),
             generation=self.generation,
+            halt_path=spec.trading.halt_path if spec.trading.gate else None,
             is_several=spec.trading.several,
         )
 

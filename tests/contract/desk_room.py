@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import threading
 import time
 import uuid
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import redis
 from msgspec.structs import replace
 
 from backends.config import load
@@ -32,6 +35,7 @@ from backends.model.safetext import SafeText
 from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
+from backends.procedures.trader_latch import ALARM as RESUMED
 from tests.contract.armed_room import seen
 from tests.contract.hurry import hurried
 from tests.servers.demo import DemoWorld, start_demo, switch
@@ -106,8 +110,21 @@ class Room:
         } - {*PRACTISED, "clickhouse-once"}
 
     def pause(self, bot: str) -> None:
-        """To its proof: the bot reads its file every 10 s, so the first word may be no proof yet."""
+        """To its proof, which may come after the first verdict."""
         wait_until(lambda: self.run("pause-bot", bot=bot).verdict in HELD, LONGEST, f"{bot} to be paused")
+
+    def pause_by_bus(self, bot: str) -> None:
+        """Until it says so: where all share one group another one may take the order."""
+        controller = GENERATIONS[self.generation].bots[bot].controller
+        soft = {"instance_name": bot, "controller_id": controller, "action": "soft_pause"}
+
+        def is_paused() -> bool:
+            bus.xadd("hb.execution_intent.v1", {"payload": json.dumps(soft)})
+            return word_of(self.value(f"{bot}.state")) == "soft_pause"
+
+        password = GENERATIONS[self.generation].password
+        with contextlib.closing(redis.Redis.from_url(self.world["redis"], password=password)) as bus:
+            wait_until(is_paused, 20.0, f"{bot} to be paused by the bus", every=1.0)
 
     def pause_and_resume(self, bot: str) -> None:
         """Each to its proof."""
@@ -116,6 +133,18 @@ class Room:
         controller = GENERATIONS[self.generation].bots[bot].controller
         run = self.run("resume-bot", f"RESUME {ID}", bot=bot, controller=controller)
         assert run.verdict is Verdict.VERIFIED, (run.sentence, run.blockers)
+        assert bot.replace("bot", "Bot ") not in self.resumed()
+
+    def start_past_a_halt(self, bot: str) -> None:
+        """After a halt of all: the one that somebody starts by hand is the loudest alarm, and it alone."""
+        self.reopen()
+        self.wait_for_state(TradingState.HALTED)
+        assert self.resumed() == ""
+        self.start_by_hand(bot)
+        title = wait_until(self.resumed, 20.0, "the alarm of a resume that nobody explains")
+        assert re.fullmatch(rf"UNEXPLAINED RESUME: Bot {bot[3:]} halted [0-9:]+Z, trading now", title)
+        self.engine.acknowledge_resume(ID)
+        wait_until(lambda: not self.resumed(), 5.0, "it to be taken note of")
 
     def _once(self, procedure: str, phrase: str | None, params: Mapping[str, str], is_dry: bool) -> Run:
         ident = str(uuid.uuid4())
@@ -198,22 +227,37 @@ class Room:
     def begin_anew(self) -> None:
         """Every bot trades, with no fault and no switch set, and nothing of a stop before goes on."""
         if self.has_stopped:
-            # A stop goes on for a minute to bring every path to say the same, but not past its room.
-            self.engine.stop(2.0)
-            self.engine = self.opens()
-            self.has_stopped = False
+            self.reopen()
         for name in FAULTS[self.generation]:
             self.switch(name, is_on=False)
+        for bot in GENERATIONS[self.generation].bots:
+            if word_of(self.value(f"{bot}.state")) == "soft_pause":
+                self.type_again(bot)  # what the bus told it would last for half a minute, or for good
         wait_until(self._all_begun, 30.0, "every bot to trade again", every=0.5)
 
-    def _all_begun(self) -> bool:
-        bots = GENERATIONS[self.generation].bots
-        for path in self.folder.glob("data/*/conf/controllers/*.yml"):
+    def reopen(self) -> None:
+        """A stop goes on for a minute to bring every path to say the same, but not past its room."""
+        self.engine.stop(2.0)
+        self.engine = self.opens()
+        self.has_stopped = False
+
+    def start_by_hand(self, bot: str) -> None:
+        """Past every room: its file allows it to trade, and its container is started."""
+        for path in self.folder.glob(f"data/{bot}/conf/controllers/*.yml"):
             if "manual_kill_switch: true" in (text := path.read_text()):
                 path.write_text(text.replace("manual_kill_switch: true", "manual_kill_switch: false"))
         with self.docker() as client:
-            for bot in bots:
-                client.start(f"{GENERATIONS[self.generation].prefix}{bot}")
+            client.start(f"{GENERATIONS[self.generation].prefix}{bot}")
+
+    def resumed(self) -> str:
+        """Which bots trade again without a reason, as the alarm says it; empty when none does."""
+        alarms = self.engine.board(ID).alarms
+        return next((str(alarm.title) for alarm in alarms if alarm.id == RESUMED), "")
+
+    def _all_begun(self) -> bool:
+        bots = GENERATIONS[self.generation].bots
+        for bot in bots:
+            self.start_by_hand(bot)
         return all(word_of(self.value(f"{bot}.state")) in ("running", "soft_pause") for bot in bots)
 
     @contextlib.contextmanager

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
 
 import httpx
 import pytest
-import redis
 
 from backends.config import load
 from backends.demo.hummingbot_desk.generations import GENERATIONS
@@ -91,6 +89,15 @@ class Each:
             room.wait_for("service:bot-watchdog", "exited")
             wait_until(lambda: room.practise("start-watchdog").verdict is Verdict.VERIFIED, 40.0, "its start")
 
+    def test_a_pause_that_only_the_bus_obeys_is_none(self, room: Room) -> None:
+        """It ends by itself, or with the next order over the bus."""
+        room.wait_for("bot1.state", "running")
+        room.switch("file-not-read", is_on=True)
+        room.pause_by_bus("bot1")
+        run = room.run("pause-bot", bot="bot1")
+        assert run.verdict is Verdict.CONTRADICTED, run.sentence
+        assert word_of(room.value("bot1.state")) == "soft_pause"
+
     def test_a_halt_stops_every_bot(self, room: Room) -> None:
         bots = GENERATIONS[room.generation].bots
         for bot in bots:
@@ -103,6 +110,7 @@ class Each:
             told = room.folder / f"data/{bot}/conf/controllers/{trader.controller}.yml"
             assert "manual_kill_switch: true" in told.read_text()
         room.wait_for_state(TradingState.HALTED)
+        room.start_past_a_halt("bot3")
 
 
 class TestBefore(Each):
@@ -162,21 +170,16 @@ class TestAfter(Each):
     fails = ("policy-check", "gates", "policy-and-gates", "secrets-and-gates")
 
     def test_the_file_s_pause_outlasts_the_allocator_which_ends_that_of_the_bus(self, room: Room) -> None:
-        with contextlib.closing(
-            redis.Redis.from_url(room.world["redis"], password=GENERATIONS["H"].password)
-        ) as bus:
-            soft = {"instance_name": "bot7", "controller_id": "any", "action": "soft_pause"}
-            room.wait_for("bot7.state", "running")
-            bus.xadd("hb.execution_intent.v1", {"payload": json.dumps(soft)})
-            room.wait_for("bot7.state", "soft_pause")
-            room.pause("bot6")
-            room.wait_for("bot6.state", "hard_stop")
-            alarms = room.engine.board(ID).alarms
-            assert "bot6-hard-stop" in {alarm.id for alarm in alarms}
-            room.wait_for("bot7.state", "soft_pause")
-            room.switch("allocator-resumes", is_on=True)
-            room.wait_for("bot7.state", "running")
-            room.wait_for("bot6.state", "hard_stop")
+        room.wait_for("bot7.state", "running")
+        room.pause_by_bus("bot7")
+        room.pause("bot6")
+        room.wait_for("bot6.state", "hard_stop")
+        alarms = room.engine.board(ID).alarms
+        assert "bot6-hard-stop" in {alarm.id for alarm in alarms}
+        room.wait_for("bot7.state", "soft_pause")
+        room.switch("allocator-resumes", is_on=True)
+        room.wait_for("bot7.state", "running")
+        room.wait_for("bot6.state", "hard_stop")
 
     def test_a_kill_that_left_an_order_says_so_in_its_answer_and_in_its_report(self, room: Room) -> None:
         room.switch("kill-partial", is_on=True)

@@ -16,7 +16,7 @@ from backends.model.clock import Instant
 from backends.model.condition import Condition
 from backends.model.procedure import RiskClass, Run, StepResult, StepState, Verdict
 from backends.model.safetext import SafeText
-from backends.procedures.latch import ALARM
+from backends.procedures.trader_latch import RESUMED
 from tests.pilot import platform, world
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.app import ControlRoom
@@ -240,10 +240,11 @@ async def test_a_halt_of_another_room_keeps_nobody_from_halting_here() -> None:
         assert [intent.procedure for intent in it.engine.submitted] == ["halt"]
 
 
+@pytest.mark.parametrize("alarm", sorted(RESUMED))
 @pytest.mark.parametrize("where", ["alerts", "containers"])
-async def test_an_unexplained_resume_is_acknowledged_where_it_is_read(where: str) -> None:
+async def test_an_unexplained_resume_is_acknowledged_where_it_is_read(where: str, alarm: str) -> None:
     def resumed(now: Instant) -> world.Board:
-        told = world.alarm(ALARM, now, Priority.CRITICAL, "UNEXPLAINED RESUME", subject="trading")
+        told = world.alarm(alarm, now, Priority.CRITICAL, "UNEXPLAINED RESUME", subject="trading")
         return replace(platform.trading(now), alarms=(told,))
 
     async with opened(make_room(resumed, stack=platform.STACK)) as it:

@@ -11,7 +11,9 @@ import pytest
 
 from backends.journal.drills import DUE, RECORDS, DrillBook, overdue
 from backends.model.alarm import Priority
+from backends.stacks.loader import built_in, load_stack
 from tests.building import later
+from tests.sim.world import HALT
 
 NOW = later(0)
 
@@ -38,12 +40,25 @@ def test_each_way_has_a_month(tmp_path: Path, records: list[dict[str, Any]], und
     (tmp_path / RECORDS).write_text("".join(json.dumps(each) + "\n" for each in records))
     book = DrillBook(tmp_path)
     book.load()
-    assert book.undrilled("desk", "halt", 2, NOW.wall) == undrilled
+    assert book.undrilled("desk", HALT, NOW.wall) == undrilled
     assert DUE == 31 * 86_400
 
 
 def test_the_alarm_names_the_ways_and_what_to_do() -> None:
-    alarm = overdue("Halt trading", "halt", [1, 2], NOW)
+    alarm = overdue("desk", HALT, [1, 2], NOW)
     assert alarm.priority is Priority.HIGH  # the middle one of three
     assert str(alarm.title) == "Not drilled for a month: Halt trading, way 1, 2"
-    assert "controlroom drill halt" in alarm.response
+    assert "controlroom drill --stack desk halt" in alarm.response
+
+
+def test_two_ways_of_one_moment_and_one_proof_are_drilled_as_one(tmp_path: Path) -> None:
+    """On the desk the order over the bus is sent beside the switch in the file; the container is stopped when
+    neither held."""
+    book = DrillBook(tmp_path)
+
+    def ways(stack: str) -> list[int]:
+        return book.undrilled(stack, load_stack(built_in()[stack]).procedures["halt"], NOW.wall)
+
+    assert ways("hummingbot-desk") == [1, 3]
+    assert ways("trading-platform") == [1, 2]
+    assert ways("trading-bot") == [1]

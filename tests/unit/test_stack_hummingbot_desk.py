@@ -20,11 +20,15 @@ from backends.model.action import (
     RedisWrite,
 )
 from backends.model.fact import Level
+from backends.model.intent import Identity, Intent
 from backends.model.judge import judge
 from backends.model.procedure import Procedure, RiskClass, Step
 from backends.model.query import DockerQuery, FileQuery, RedisQuery
+from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState
 from backends.model.stack import Environment, Stack
+from backends.procedures.latch import halts_trading
+from backends.procedures.plan import make_plan
 from backends.stacks.loader import FOLDER, built_in, describe
 from tests.building import START, is_found, missing, ok, running
 
@@ -72,8 +76,10 @@ def test_no_acknowledgement_counts_as_a_stop(form: str) -> None:
             assert demands == {"kill.status": (("executed",), True), "kill.dry": (("false",), True)}
             assert step.is_once
         if isinstance(step.action, (RedisWrite, FileEdit)):
-            (proof,) = step.proof
+            proof = step.proof[-1]
             assert set(proof.equals) == {"soft_pause", "hard_stop"} and proof.reads == 4
+            first = step.proof[0].fact
+            assert first == ("$bot.manual" if procedure.id == "pause-bot" else proof.fact), step.id
         if isinstance(step.action, RedisWrite):
             assert step.is_once
 
@@ -102,6 +108,15 @@ def test_the_watchdog_is_stopped_before_a_bot_is_and_every_bot_is_a_target_of_it
     }  # fmt: skip
     assert R1.is_several and {gate.service for gate in R1.gates} == {"bot1", "bot2", "bot3", "bot4"}
     assert not any(gate.latches for gate in R1.gates)
+    assert [each.id for each in R1.procedures.values() if halts_trading(each, R1)] == ["halt"]
+
+
+def test_the_third_way_to_a_bot_is_the_third_although_its_bus_names_no_controller() -> None:
+    halt = Intent("op", R1.id, "halt", Identity("kim", 1000, "ops1"), SafeText("drill"), 0, "screen")
+    ladders = make_plan(halt, R1.procedures["halt"], R1, START).ladders
+    assert {each.target: [step.way for step in each.rungs] for each in ladders} == {
+        "watchdog": [1], "orders of bot 1": [1], "bot1": [3], "bot2": [3], "bot3": [3], "bot4": [3],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("form", FORMS)

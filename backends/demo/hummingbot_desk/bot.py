@@ -50,8 +50,8 @@ _HISTORY: Final = 25 * 60
 """Minutes there are when the demo begins."""
 _MINUTE: Final = 6.0
 """Seconds between two rows while the demo runs: a minute is long for who looks."""
-_TICKS_PAUSED: Final = 4
-"""Ticks after which a healthy ping undoes a soft pause of the bus."""
+_TICKS_PAUSED: Final = 30
+"""Ticks, of a second each, after which a healthy ping undoes a soft pause of the bus."""
 
 
 class Bot:
@@ -74,6 +74,7 @@ class Bot:
         """Its strategy runs. Its container may, without."""
         self.is_defiant = False
         """Deaf to its file and the bus."""
+        self.reads_file = True
         self.reasons = ""
         self.orders = 0
         self.loss = 0.003
@@ -141,7 +142,7 @@ class Bot:
             self._begin()
 
     def _begin(self) -> None:
-        self.is_up, self._paused, self._killed = True, 0.0, False
+        self.is_up, self._paused, self._killed, self._is_manual = True, 0.0, False, False
         if self._is.has_banner:
             self._say("script_strategy_base", f"EPP v2.4 STARTUP bot={self.name} mode=PAPER")
         self._say("script_strategy_base", "Preflight validation passed.")
@@ -169,7 +170,8 @@ class Bot:
         """One second of its life."""
         if not self.is_up:
             return
-        self._read_file()
+        if self.reads_file:
+            self._read_file()
         if self.reasons and time.monotonic() - self._broke_at > self._is.recovers_after:
             self.reasons = ""
         state = self.state

@@ -13,6 +13,7 @@ _ALL: Final[Catalogue] = {
     "halt-not-obeyed": Fault(
         "Bot 1 ignores its file and the bus, and its container is started again at once"
     ),
+    "file-not-read": Fault("Bot 1 reads its controller's file no more, and obeys the bus"),
     "bots-deaf": Fault("Redis has lost its groups: the bots read nothing, and no error says so"),
     "hard-stop": Fault("Bot 1 breaks its daily limit and repeats its kill intent every second"),
     "redis-hang": Fault("Redis accepts connections from the room and never answers"),

@@ -28,6 +28,7 @@ class Troubles:
             "kill-no-keys": self._kill_no_keys,
             "kill-partial": self._kill_partial,
             "halt-not-obeyed": self._halt_not_obeyed,
+            "file-not-read": self._file_not_read,
             "bots-deaf": self._bots_deaf,
             "bots-at-prompt": self._bots_at_prompt,
             "hard-stop": self._hard_stop,
@@ -66,6 +67,9 @@ class Troubles:
             await asyncio.sleep(0.3)
             if container.state == "exited":
                 await container.start()
+
+    async def _file_not_read(self, is_on: bool) -> None:
+        self._desk.bots["bot1"].reads_file = not is_on
 
     async def _bots_deaf(self, is_on: bool) -> None:
         if is_on:
