@@ -105,7 +105,7 @@ def board(
 ALARM = Alarm(
     "a", Priority.HIGH, SafeText("Drawdown 9 %"), SafeText("c"), SafeText("k"), SafeText("r"), THEN, "word"
 )
-UNDRILLED = overdue("Halt", "halt", [1], THEN)
+UNDRILLED = overdue("lab", HALT, [1], THEN)
 
 
 def found(rows: list[dict[str, Any]], **what: Any) -> dict[str, Any]:
