@@ -123,7 +123,7 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     assert refused.verdict is Verdict.REFUSED
     restarted = room.run("bus-restart", phrase="redis")
     assert restarted.verdict is Verdict.VERIFIED, restarted.sentence
-    assert room.value("bus.label") in ("pre_restart", "post_restart")
+    room.wait_for("bus.label", "post_restart")
     # Restore: a paused bot is resumed, and none that portfolio risk does not let trade.
     room.pause_and_resume("bot3")
     room.switch("portfolio-kill", is_on=True)
