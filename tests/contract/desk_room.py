@@ -32,6 +32,7 @@ from backends.model.procedure import RiskClass, Run, Verdict
 from backends.model.query import Derivation
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
+from backends.model.stack import Environment
 from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
@@ -170,6 +171,11 @@ class Room:
 
     def value(self, fact: str) -> Any:
         return self.engine.board(ID).readings[fact].value
+
+    def environment(self) -> Environment:
+        """As of the last look at everything; asks for another one."""
+        self.engine.refresh(ID)
+        return self.engine.board(ID).environment
 
     def finds(self, diagnosis: str) -> str | None:
         """What mends the failure, if the doctor finds it now."""

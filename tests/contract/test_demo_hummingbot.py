@@ -12,6 +12,7 @@ import redis
 
 from backends.model.examination import Answer
 from backends.model.procedure import Verdict
+from backends.model.stack import Environment
 from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
@@ -35,6 +36,20 @@ def room(opened: Room) -> Room:
 
 def test_every_fact_is_read(room: Room) -> None:
     room.wait_for_facts()
+
+
+def test_a_paper_bot_whose_banner_says_real_money_makes_the_desk_live_until_it_starts_on_paper(
+    room: Room,
+) -> None:
+    log = room.folder / "data/bot3/logs/logs_epp_v2_4_bot3_paper_smoke.log"
+    with log.open("a") as file:
+        file.write(
+            "2026-01-01 00:00:00,000 - 1 - x - INFO - EPP v2.4 STARTUP LIVE MODE — REAL MONEY AT RISK\n"
+        )
+    wait_until(lambda: room.environment() is Environment.LIVE, 20.0, "the desk to be live", every=0.3)
+    assert "bot3-live" in {alarm.id for alarm in room.engine.board(ID).alarms}
+    room.type_again("bot3")
+    wait_until(lambda: room.environment() is Environment.DEMO, 20.0, "it to be over", every=0.3)
 
 
 def test_deaf_bots_a_flood_and_a_critical_report_raise_their_alarms(room: Room) -> None:
@@ -123,7 +138,7 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     assert refused.verdict is Verdict.REFUSED
     restarted = room.run("bus-restart", phrase="redis")
     assert restarted.verdict is Verdict.VERIFIED, restarted.sentence
-    assert room.value("bus.label") in ("pre_restart", "post_restart")
+    room.wait_for("bus.label", "post_restart")
     # Restore: a paused bot is resumed, and none that portfolio risk does not let trade.
     room.pause_and_resume("bot3")
     room.switch("portfolio-kill", is_on=True)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backends.board.derive import real_money
 from backends.model.action import (
     Action,
     Attest,
@@ -61,6 +62,17 @@ def test_the_first_eight_facts_say_whether_money_is_at_risk() -> None:
     ]  # fmt: skip
     assert ("bot1.mode", "LIVE MODE", Environment.LIVE) in R1.environment_facts
     assert ("bot1.mode_live", "true", Environment.LIVE) in R1.environment_facts
+
+
+@pytest.mark.parametrize("bot", ["bot2", "bot3", "bot4"])
+@pytest.mark.parametrize("form", [R1, H], ids=["R1", "H"])
+def test_a_banner_of_any_bot_of_the_runbook_says_that_money_is_real(form: Stack, bot: str) -> None:
+    """Those without BOT_MODE follow their file, whose default is live."""
+    live = {f"{bot}.mode": ok(f"{bot}.mode", "LIVE MODE")}
+    assert real_money(form, live) == {f"{bot}.mode"}
+    assert not real_money(form, {f"{bot}.mode": ok(f"{bot}.mode", "mode=PAPER")})
+    (alarm,) = [each for each in form.alarms if each.fact == f"{bot}.mode"]
+    assert alarm.at is judge(form.facts[alarm.fact], live[alarm.fact], START) is Level.CRIT
 
 
 @pytest.mark.parametrize("form", FORMS)
