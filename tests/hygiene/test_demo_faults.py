@@ -17,7 +17,7 @@ from backends.demo.trading_platform import faults as trading_platform
 CONTRACT = Path(__file__).parents[1] / "contract"
 DEMOS: dict[str, tuple[Catalogue, tuple[str, ...]]] = {
     "claire-de-binare": (claire_de_binare.FAULTS, ("test_claire_*.py",)),
-    "surveillance": (surveillance.FAULTS, ("test_surveillance_demo.py",)),
+    "surveillance": (surveillance.FAULTS, ("test_surveillance_demo.py", "test_surveillance_routines.py")),
     "trading-bot": (trading_bot.FAULTS, ("test_trading_bot_desk.py", "test_trading_bot_procedures.py")),
     "trading-platform": (
         trading_platform.FAULTS,
