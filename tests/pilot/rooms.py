@@ -132,7 +132,7 @@ def make_room(
     )
 
 
-WALL = 200 * 60
+WALL = 250 * 70
 """Cells of the largest screen on which no handler may hold up the loop."""
 
 

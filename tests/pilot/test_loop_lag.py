@@ -71,7 +71,7 @@ async def test_the_guard_takes_nothing_else_for_it(work: Callable[[], None]) -> 
 async def test_a_tour_of_the_room_at_the_size_of_a_wall_holds_up_nothing() -> None:
     """Panes, lists, a dialog and the halt, with boards coming in; every other test here is measured, too."""
     room = make_room(platform.halted, stack=platform.STACK)
-    async with opened(room, (200, 60)) as it:
+    async with opened(room, (250, 70)) as it:
         for key in ("2", "z", "4", "z"):
             await it.press(key)
         await it.put(platform.board(it.clock.now(), platform.TRADING))

@@ -51,7 +51,7 @@ def test_a_hostile_world_is_shown_inert_and_holds_no_key_up(world: DemoWorld) ->
         switch(world, "hostile", is_on=True)
         for words in (BUTTON[:12], r"\x1b]52;c", r"\x1b]0;owned", r"\x9b31m"):
             terminal.wait_for(words, 30)
-        assert panes_are_filled(terminal.text)
+        terminal.wait_for(panes_are_filled, 30)
         starts, dialogs, paints = [], [], []
         for number in range(PRESSES):
             starts.append(python_start())  # side by side: how busy the machine is changes by the second
