@@ -187,7 +187,7 @@ class StopRunner:
                 yield Proof(echo.fact, words[echo.gate])
 
     async def _hear(self) -> None:
-        """Ask every service that must obey what is proved until all say so, or for ``HEARD`` seconds."""
+        """Ask every service that must obey what is proved until one says so, or for ``HEARD`` seconds."""
         began = self._clock.now()
         while await self._ask(HEARD):
             if self._clock.now().since(began) >= HEARD:
@@ -195,10 +195,14 @@ class StopRunner:
             await asyncio.sleep(LOOK_EVERY)
 
     async def _ask(self, within: float) -> str:
-        """What they do not say, in words; empty when each of them says so, or there is none."""
-        echoes = [echo for climb in self._main if climb.is_held for echo in self._echoes(climb.proofs())]
+        """What none of them says, in words; empty when one says so, or there is none to ask. One is enough: a
+        room that may not ask the other would never see its halt proved, and who denies it is a contradiction.
+        """
+        holders = [climb.holder for climb in self._main if climb.holder is not None]
+        echoes = [echo for rung in holders for echo in self._echoes(rung.step.proof)]
         seen = await self._eyes.look(echoes, within)
-        self._unheard = "; ".join(str(each.text) for each in seen if each.sight is not Sight.HOLDS)
+        is_heard = any(each.sight is Sight.HOLDS for each in seen)
+        self._unheard = "" if is_heard else "; ".join(str(each.text) for each in seen)
         return self._unheard
 
     async def _listen_on(self) -> None:

@@ -82,7 +82,8 @@ def test_the_second_rung_starts_half_a_second_after_an_unproved_first(
         assert second is not None
         assert second <= 0.1
     elif second is None:
-        assert run.verdict in HELD
+        # The switch was read; whoever must obey it could not be asked where the reader shares the fault.
+        assert run.verdict in (*HELD, Verdict.WRITTEN)
         assert run.rung == 1
     else:
         assert second == pytest.approx(0.5, abs=0.1)
