@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from backends.process_table import ProcessTable
 
+_TITLE: Final = "sl"
+"""The first word of the list, above the sockets."""
 _LISTENS: Final = "0A"
 _LAST: Final = 65_535
 HIDDEN: Final = "a process of another user"
@@ -34,7 +36,7 @@ def _sockets(path: Path) -> Iterator[tuple[str, int, str]]:
     if path.name == "tcp6" and not path.exists():
         return
     first, *lines = path.read_text().splitlines()
-    if "local_address" not in first:
+    if first.split()[:1] != [_TITLE]:
         raise ValueError(first)
     for line in lines:
         words = line.split()
