@@ -163,6 +163,11 @@ class Engine:
         self._journal.close()
         self._custody.close()
 
+    @property
+    def unwritten(self) -> int:
+        """Records of the journal that are not on the disk; once stopped, those that never will be."""
+        return self._journal.unwritten
+
     def board(self, stack: str) -> Board:
         """The newest board of a stack. Never blocks."""
         return self._rooms[stack].store.board
