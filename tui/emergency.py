@@ -166,10 +166,8 @@ class Emergencies:
 
     def _press_again(self, dialog: ProcedureDialog, it: Action) -> None:
         """One dialog, one execution: a second press attaches; after a verdict it asks anew."""
-        if dialog.stage is Stage.QUESTION:
+        if dialog.stage in (Stage.QUESTION, Stage.RUNNING):
             dialog.pressed_again()
-        elif dialog.stage is Stage.RUNNING:
-            dialog.remark("it is running; nothing is sent twice")
         else:
             dialog.take_note()
             moment = self._app.moment(dialog.stack_id)

@@ -11,7 +11,7 @@ from backends.model.procedure import StepState, Verdict
 from backends.model.trading import TradingState
 from tests.pilot import scenes, world
 from tests.pilot.rooms import make_room, opened
-from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
+from tui.dialogs.procedure_dialog import NOTED, ProcedureDialog, Stage
 from tui.screens.main import MainScreen
 
 NINE_FIELDS = (
@@ -167,6 +167,29 @@ async def test_the_key_pressed_twice_before_it_is_drawn_makes_one_dialog() -> No
         await room.settle()
         assert len([it for it in room.app.screen_stack if isinstance(it, ProcedureDialog)]) == 1
         assert [event for event, *_ in room.engine.recorded] == ["pressed again"]
+
+
+async def test_every_press_of_the_key_is_on_record_and_there_is_one_execution() -> None:
+    async with opened(make_room()) as room:
+        room.app.action_emergency("halt")
+        room.app.action_emergency("halt")
+        await room.settle()
+        await room.until(lambda: room.dialog.is_listening)
+        await room.press("f9", "f9", "h", "f9")
+        assert len(room.engine.submitted) == 1
+        assert [(event, detail) for event, _, _, detail in room.engine.recorded] == [
+            ("pressed again", f"key pressed again while {what}, {number} in all")
+            for number, what in enumerate([*["its dialog was open"] * 3, "its run was under way"], 1)
+        ]
+
+
+async def test_a_key_that_is_stuck_fills_no_journal() -> None:
+    async with opened(make_room()) as room:
+        dialog = await room.open_dialog()
+        for _ in range(3 * NOTED):
+            dialog.pressed_again()
+        assert len(room.engine.recorded) == NOTED
+        assert "further presses are not noted" in room.engine.recorded[-1][3]
 
 
 async def test_it_opens_over_help_and_over_the_filter_being_typed() -> None:

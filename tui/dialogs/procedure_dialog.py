@@ -46,6 +46,9 @@ _WIDEST = 140
 _ROOMY = 30
 """Lines from which the header has two of them."""
 
+NOTED: Final = 20
+"""Presses of its own key that are noted one by one."""
+
 ATTEST: Final = "c"
 INTERRUPT: Final = "x"
 
@@ -93,7 +96,8 @@ class ProcedureDialog(KeyedScreen):
         self._submitted: Instant = moment.now if run is None else run.started
         self._run = run
         self._awaited: str | None = None
-        self._was_pressed_again = False
+        self._presses = 0
+        """Of its own key, since it was opened by it."""
         self._is_whole = False
 
     @property
@@ -193,12 +197,17 @@ class ProcedureDialog(KeyedScreen):
         self.show_prompt()
 
     def pressed_again(self) -> None:
-        """The opening key was pressed while the question stands: one dialog, and one line in the journal."""
+        """The opening key was pressed again: still one dialog and one execution, and each press is in the
+        journal, up to as many as somebody presses rather than a key that is stuck."""
         self.touched()
-        self.remark("its key was pressed again: it is open already")
-        if not self._was_pressed_again:
-            self._was_pressed_again = True
-            self._record("pressed again", "key pressed again while its dialog was open")
+        is_running = self.stage is Stage.RUNNING
+        why = "it is running; nothing is sent twice"
+        self.remark(why if is_running else "its key was pressed again: it is open already")
+        self._presses += 1
+        if self._presses <= NOTED:
+            what = "its run was under way" if is_running else "its dialog was open"
+            end = "; further presses are not noted" if self._presses == NOTED else ""
+            self._record("pressed again", f"key pressed again while {what}, {self._presses} in all{end}")
 
     def give_way(self) -> None:
         """Another emergency key was pressed: a question is given up, a run is left to itself."""
