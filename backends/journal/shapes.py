@@ -61,7 +61,7 @@ _COUNT: Final = r"(?:\d{1,5}|\d+\.\d+)(?![\w$!#%^*@+/=-])"
 
 _BESIDE: Final = _Look(
     rf"""{_BEGINS}(?P<head>(?:{_WORDS})(?:{_QUOTE})?\s*(?:=>|=|:(?!//))\s*)(?!(?:{_QUOTE})?{_STATE}|{_COUNT})
-         (?:(?P<quote>{_QUOTE})[^"']*?(?P=quote)|(?:(?:bearer|basic)\s+)?{_BARE})""",
+         (?:(?P<quote>{_QUOTE})[^"']*?(?:(?P=quote)|\Z)|(?:(?:bearer|basic)\s+)?{_BARE})""",
     re.IGNORECASE | re.VERBOSE,
 )
 _COIN: Final = _Look(r"""(?<![a-z])token\W+[a-z]{1,9}\d?[\\"']*$""", re.IGNORECASE)
