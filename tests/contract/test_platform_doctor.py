@@ -110,6 +110,25 @@ def test_a_gateway_that_cannot_trade_is_an_alarm_although_docker_calls_it_health
         assert "service:execution_gateway" not in room.alarms()
 
 
+def test_the_alerts_that_always_fire_are_listed_and_not_counted(room: PlatformRoom) -> None:
+    """T26."""
+    always = {"CBMetricMissing", "SignalServiceRedisDisconnected"}
+
+    def listed() -> str:
+        return str(room.board.readings["prometheus.alerts"].value)
+
+    room.until(lambda: all(name in listed() for name in always), "the list of what fires")
+    assert word_of(room.board.readings["prometheus.firing"].value) == "0"
+    assert "rules-firing" not in room.alarms()
+
+
+def test_a_kill_switch_that_the_whole_network_can_release_is_told(room: PlatformRoom) -> None:
+    """T20: the demo publishes 8003 as the platform does."""
+    assert room.answer("kill-switch-local") is Answer.NO
+    read = room.engine.checks(ID).examine([room.stack.checks["kill-switch-local"]]).result(LONGEST)
+    assert "reads 1: 8003" in " ".join(str(it.sentence) for each in read.values() for it in each.weighed)
+
+
 def test_a_service_that_loops_is_found_with_the_error_its_log_ends_with(room: PlatformRoom) -> None:
     with room.fault("crash-loop"):
         room.until(lambda: room.answer("signal-loops") is Answer.YES, "the doctor finds it", 20)
