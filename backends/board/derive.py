@@ -9,14 +9,11 @@ from backends.model.board import SERVICE
 from backends.model.clock import Instant
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import NO_TEXT, SafeText
-from backends.model.service import RunState, Service
+from backends.model.service import ENDED, Service
 from backends.model.stack import EchoSpec, Environment, GateSpec, Stack
 from backends.model.trading import Gate, Trading, TradingState
 
 Readings = Mapping[str, Reading[Any]]
-
-_ENDED = (RunState.CREATED, RunState.EXITED, RunState.DEAD)
-"""States of a service in which none of its code runs."""
 
 ECHO_SLACK = 0.5
 """Seconds an answer may have been on its way while the other source changed."""
@@ -82,7 +79,7 @@ def _deciding(spec: GateSpec, readings: Readings, now: Instant) -> Reading[Any] 
     reading = readings.get(f"{SERVICE}{spec.service}") if spec.service is not None else None
     if reading is None or not 0 <= reading.age(now) <= reading.stale_after:
         return None
-    is_down = isinstance(reading.value, Service) and reading.value.state in _ENDED
+    is_down = isinstance(reading.value, Service) and reading.value.state in ENDED
     return reading if reading.outcome is Outcome.MISSING or is_down else None
 
 

@@ -172,6 +172,10 @@ class Room:
     def value(self, fact: str) -> Any:
         return self.engine.board(ID).readings[fact].value
 
+    def silence(self, bot: str) -> float:
+        """Seconds since it said anything on the bus."""
+        return self.engine.board(ID).readings[f"{bot}.state"].observed_age(self.engine.clock.now()) or 0.0
+
     def environment(self) -> Environment:
         """As of the last look at everything; asks for another one."""
         self.engine.refresh(ID)

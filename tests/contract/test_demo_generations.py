@@ -15,6 +15,7 @@ from backends.model.procedure import Verdict
 from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from tests.contract.desk_room import ID, PRACTISED, SCRIPTS, Room, desk_room
+from tests.contract.desk_signs import show
 from tests.servers.process import wait_until
 
 
@@ -44,6 +45,15 @@ class Each:
 
     lacks: tuple[str, ...] = ()
     """Scripts that this generation has not."""
+
+    faults: tuple[str, ...] = (
+        "halt-not-obeyed", "bots-deaf", "hard-stop", "redis-hang", "redis-refuse", "recon-critical",
+        "portfolio-kill", "reports-stale", "scripts-lie",
+    )  # fmt: skip
+    """Those of its demo that no other test here switches on."""
+
+    def test_each_fault_of_its_demo_shows_in_the_room(self, room: Room) -> None:
+        show(room, self.faults)
 
     def test_every_fact_is_read(self, room: Room) -> None:
         room.wait_for_facts()
@@ -166,6 +176,7 @@ class TestAfter(Each):
     generation = "H"
     seen_without_database = ("ops.status", "fail")
     lacks = ("coordination-check", "upgrade-check")
+    faults = (*Each.faults, "kill-dry-run", "kill-no-keys")
     # The bots that risk looks at are not those of the policy.
     fails = ("policy-check", "gates", "policy-and-gates", "secrets-and-gates")
 

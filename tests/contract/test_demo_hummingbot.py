@@ -17,6 +17,7 @@ from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
 from tests.contract.desk_room import ID, LONGEST, PRACTISED, SCRIPTS, Room, desk_room
+from tests.contract.desk_signs import show
 from tests.servers.process import wait_until
 
 
@@ -60,6 +61,24 @@ def test_deaf_bots_a_flood_and_a_critical_report_raise_their_alarms(room: Room) 
     assert room.finds("bots-deaf") == "recreate-bot1"
     room.switch("bots-deaf", is_on=False)
     assert room.finds("bots-deaf") is None
+
+
+def test_bots_at_their_prompt_reports_of_an_hour_ago_and_a_lost_database_show_in_the_room(room: Room) -> None:
+    show(room, ["reports-stale"])
+    room.wait_for("bot3.state", "running")
+    for fault in ("bots-at-prompt", "postgres-down"):
+        room.switch(fault, is_on=True)
+    wait_until(lambda: room.silence("bot3") > 5.0, 20.0, "bot 3 to say nothing")
+    assert word_of(room.value("service:bot3")) == "running"
+    assert room.silence("bot1") < 5.0  # it has no prompt
+    room.wait_for("service:postgres", "exited")
+
+
+def test_a_halt_stops_the_container_of_a_bot_that_reads_its_file_no_more(room: Room) -> None:
+    room.wait_for("bot1.state", "running")
+    room.switch("file-not-read", is_on=True)
+    halted = room.run("stop-bot1")
+    assert (halted.verdict, halted.rung) == (Verdict.VERIFIED, 3), halted.sentence
 
 
 def test_going_live_is_ready_on_the_screen_once_everything_has_held_for_its_time(room: Room) -> None:

@@ -20,7 +20,7 @@ _ALL: Final[Catalogue] = {
     "redis-refuse": Fault("Redis refuses connections from the room; the desk still reaches it"),
     "recon-critical": Fault("Reconciliation finds balances that are not those of the exchange"),
     "portfolio-kill": Fault("A portfolio limit is broken: portfolio risk asks for a kill, and no bot obeys"),
-    "reports-stale": Fault("No service writes its report any more"),
+    "reports-stale": Fault("No service has written its report for an hour"),
     "scripts-lie": Fault("The desk's scripts end with exit 0 and write no report"),
     "postgres-down": Fault("The ops database is stopped"),
 }

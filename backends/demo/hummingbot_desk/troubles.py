@@ -110,7 +110,7 @@ class Troubles:
         self._desk.project.refresh(self._desk.bots["bot1"])
 
     async def _reports_stale(self, is_on: bool) -> None:
-        self._desk.project.is_writing = not is_on
+        self._desk.project.go_stale(is_on)
 
     async def _scripts_lie(self, is_on: bool) -> None:
         self._desk.project.set_lying(is_on)
