@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -95,6 +96,23 @@ def test_one_service_is_restarted_and_does_its_work_again(
 ) -> None:
     with restarted(room, service):
         verify(room, procedure, **chosen)
+
+
+def test_a_change_of_the_regime_is_adopted_when_allocation_is_restarted(room: ClaireRoom) -> None:
+    """10-D: allocation never follows it by itself."""
+
+    def is_behind() -> bool:
+        return "allocation-behind" in {alarm.id for alarm in room.board.alarms}
+
+    assert not is_behind()
+    now = int(time.time())
+    ((_, decided),) = room.redis.xrevrange("stream.allocation_decisions", count=1)
+    ((_, regime),) = room.redis.xrevrange("stream.regime_signals", count=1)
+    room.redis.xadd("stream.allocation_decisions", decided | {"ts": str(now - 61)})
+    room.redis.xadd("stream.regime_signals", regime | {"ts": str(now), "regime": "TREND"})
+    room.until(is_behind, "the alarm")
+    verify(room, "restart-allocation")
+    room.until(lambda: not is_behind(), "its end")
 
 
 def test_what_was_paused_is_given_the_allocation_that_is_named(room: ClaireRoom) -> None:
