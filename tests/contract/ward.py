@@ -1,0 +1,185 @@
+"""A demo inside the test's own process, whose every part a test may make ill, and a room that watches it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any, TypeVar
+
+from backends.config import load
+from backends.demo.world import CONFIG, demo_of, write_config
+from backends.engine import Engine, Mode
+from backends.journal.identity import identify
+from backends.model.check import Check, Diagnosis
+from backends.model.examination import Answer, Examined, together
+from backends.model.stack import Stack
+from tests.contract.looking_room import LONGEST, LookingRoom
+from tests.servers.demo import isolated_env
+from tests.servers.process import drop_home, make_home
+
+T = TypeVar("T")
+
+_SLOWEST = 60.0
+"""Seconds for a start or an end on a busy machine."""
+_BREAKING_OUT = 30.0
+"""Seconds in which all that was brought about has to show."""
+
+
+class Ward(LookingRoom):
+    """``world`` is the simulation; what touches it goes through ``do``."""
+
+    def __init__(self, stack: str) -> None:
+        self.home = make_home("ward")
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="ward", daemon=True)
+        self._thread.start()
+        self.world: Any = demo_of(stack).make(self.home, 7)
+        self.do(self.world.start())
+        config = self.home / CONFIG
+        write_config(config, stack, "http://127.0.0.1:9", self.world.addresses, self.world.credentials)
+        (self.stack,) = load(config, env=isolated_env(self.home)).stacks
+        self.engine = Engine([self.stack], Mode.WATCH, self.home / "state", identify())
+        self.engine.start()
+
+    def close(self) -> None:
+        self.engine.stop(grace=0.0)
+        self.do(self.world.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_SLOWEST)
+        self._loop.close()
+        drop_home(self.home)
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work`` in the loop of the demo."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_SLOWEST)
+
+    def call(self, change: Callable[[], object]) -> None:
+        """``change`` in the loop of the demo."""
+
+        async def work() -> None:
+            change()
+
+        self.do(work())
+
+    def fault(self, name: str) -> None:
+        self.do(self.world.faults.switch(name, True))
+
+    def say(self, service: str, *lines: str) -> None:
+        """The service writes these lines."""
+        self.call(lambda: self.world.engine.service(service).log.write([line.encode() for line in lines]))
+
+    def examine(self, wanted: Sequence[Check | Diagnosis]) -> dict[str, Examined]:
+        """What each says on fresh readings, by its id."""
+        found = self.engine.checks(self.stack.id).examine(wanted).result(LONGEST)
+        return {key.partition(":")[2]: result for key, result in found.items()}
+
+    def checked(self) -> dict[str, Examined]:
+        """What each check of the stack says."""
+        return self.examine([*self.stack.checks.values()])
+
+    def diagnosed(self, *names: str) -> dict[str, Examined]:
+        """What each of these diagnoses says, or of all."""
+        return self.examine([self.stack.diagnoses[name] for name in names or self.stack.diagnoses])
+
+    def failing(self, allowed: Mapping[str, str], of_the_machine: Collection[str] = ()) -> set[str]:
+        """The checks that fail once nothing moves any more, none of them unknown; ``allowed`` has a word of
+        each one's reason. Those of the machine are left out."""
+        seen: dict[str, Examined] = {}
+
+        def is_settled() -> bool:
+            seen.update(self.checked())
+            return _named(seen, Answer.NO) - {*of_the_machine} == allowed.keys()
+
+        self.wait(is_settled)
+        assert {name: text(seen[name]) for name in _named(seen, Answer.UNKNOWN)} == {}
+        failed = {name: text(seen[name]) for name in _named(seen, Answer.NO) if name not in of_the_machine}
+        assert {name: words for name, words in failed.items() if allowed.get(name, "?") not in words} == {}
+        return {*failed}
+
+    def wait(self, is_so: Callable[[], bool]) -> None:
+        """Until it is so, or long enough for whoever asks then to say what is wrong."""
+        try:
+            self.until(is_so, "what was brought about", _BREAKING_OUT)
+        except TimeoutError:
+            return
+
+    def lists(self, of_the_machine: Collection[str] = ()) -> dict[str, Answer]:
+        """What the observed items of every checklist come to: YES with none. Those of the machine and what a
+        person confirms are left out."""
+        results = self.checked()
+        return {
+            one.id: together(
+                [
+                    results[item.check].answer
+                    for item in one.items
+                    if item.check is not None and item.check not in of_the_machine
+                ]
+                or [Answer.YES]
+            )
+            for one in self.stack.checklists.values()
+        }
+
+
+def _named(seen: Mapping[str, Examined], answer: Answer) -> set[str]:
+    return {name for name, each in seen.items() if each.answer is answer}
+
+
+def text(examined: Examined) -> str:
+    """What was read for each of its demands."""
+    return "; ".join(f"{each.condition.fact} {each.text}" for each in examined.weighed)
+
+
+@contextmanager
+def ward(stack: str) -> Iterator[Ward]:
+    """One for a module: making it takes seconds."""
+    made = Ward(stack)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@dataclass
+class Illness:
+    """One way to bring a known failure about."""
+
+    bring: Callable[[Ward], object]
+    says: str
+    """A word of what is told of it: its cause, what to do, or what was read."""
+    procedure: str | None = None
+    """What it names to mend it."""
+
+
+Illnesses = Mapping[str, Illness]
+"""By the diagnosis that finds it."""
+
+
+def outbreak(made: Ward, *waves: Illnesses) -> dict[str, tuple[Answer, Examined]]:
+    """Of each diagnosis: what it said in health, and after all of its wave was brought about."""
+    found = {}
+    for wave in waves:
+        before = made.diagnosed(*wave)
+        for illness in wave.values():
+            illness.bring(made)
+        after: dict[str, Examined] = {}
+
+        def has_broken_out(wave: Illnesses = wave, after: dict[str, Examined] = after) -> bool:
+            after.update(made.diagnosed(*wave))
+            return all(each.answer is Answer.YES for each in after.values())
+
+        made.wait(has_broken_out)
+        found.update({name: (before[name].answer, after[name]) for name in wave})
+    return found
+
+
+def is_told(stack: Stack, name: str, illness: Illness, seen: tuple[Answer, Examined]) -> None:
+    """It was not found in health, is found now, names the cause and a procedure that there is."""
+    diagnosis, (before, after) = stack.diagnoses[name], seen
+    assert before is not Answer.YES
+    assert after.answer is Answer.YES, text(after)
+    assert illness.says in " ".join((diagnosis.title, diagnosis.cause, diagnosis.response, text(after)))
+    assert diagnosis.procedure == illness.procedure
+    assert diagnosis.procedure is None or diagnosis.procedure in stack.procedures
