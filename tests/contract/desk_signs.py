@@ -87,6 +87,6 @@ def show(room: Room, faults: Collection[str]) -> None:
         for name in on:
             room.switch(name, is_on=True)
         for name, sign in on.items():
-            wait_until(lambda sign=sign: sign(room), 25.0, f"{name} to show", every=0.3)  # type: ignore[misc]
+            wait_until(lambda sign=sign: sign(room), 25.0, f"{name} to show", every=0.3)  # type: ignore[misc]  # mypy takes the bound name for a parameter without a default
         for name in on:
             room.switch(name, is_on=False)
