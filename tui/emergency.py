@@ -197,8 +197,14 @@ class Emergencies:
         drilled = drilled_text(self._drills.last(moment.stack.id, procedure.id), moment.now)
         make = DIALOGS[procedure.risk]
         dialog = make(moment, procedure, way, self._engine, self._desk, run, params or {}, SafeText(drilled))
-        dialog.on_idle = self._say_missed
+        dialog.on_idle, dialog.on_further = self._say_missed, self._go_further
         self._app.put_on_top(dialog)
+
+    def _go_further(self, dialog: ProcedureDialog) -> None:
+        """A stop was not proved: ask about the one that goes further, with a confirm key of its own."""
+        moment = self._app.moment(dialog.stack_id)
+        further = moment.stack.procedures[dialog.procedure.further or ""]
+        self._ask_or_attach(moment, further, self._way(further))
 
     def _say_missed(self, dialog: ProcedureDialog) -> None:
         """A question closed by itself: whoever looks up again must not believe that it was confirmed."""

@@ -279,6 +279,7 @@ class ProcedureSpec(Strict):
     step: list[StepSpec] = []
     shows: list[str] = []
     reversible_by: str | None = None
+    further: str | None = None
     note: str | None = None
     done: str = ""
     not_done: str = ""

@@ -274,64 +274,6 @@ async def test_a_halt_that_is_only_written_is_amber_wherever_it_stands_and_says_
         assert (str(badge.text).strip(), badge.role) == ("▲ WRITTEN, NOT CONFIRMED", "badge-warn")
 
 
-FAILURES = [it for it in Verdict if it not in (Verdict.VERIFIED, Verdict.ALREADY, Verdict.WRITTEN)]
-
-
-@pytest.mark.parametrize("verdict", FAILURES)
-async def test_every_other_verdict_fills_the_screen_and_never_leaves_by_itself(verdict: Verdict) -> None:
-    async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now(), verdict))
-        await room.settle()
-        text = room.text()
-        assert "NOT STOPPED" in text
-        assert verdict.value in text
-        assert "curl -X POST http://127.0.0.1:8003/api/v1/kill-switch/engage" in text
-        await room.press("escape", "enter", "q", "space", "h")
-        await room.pass_time(7200)
-        assert room.dialog.stage is Stage.NOT_PROVED
-        await room.press("a")
-        await room.settle()
-        assert isinstance(room.app.screen, MainScreen)
-        assert room.engine.recorded[-1][0] == "noted"
-
-
-async def test_a_failure_comes_forward_although_the_dialog_was_closed() -> None:
-    async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now()))
-        await room.settle()
-        await room.press("escape", "question_mark")
-        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
-        await room.settle()
-        assert "NOT STOPPED" in room.text()
-
-
-async def test_the_same_key_tries_again_from_there() -> None:
-    async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
-        await room.settle()
-        await room.open_dialog()
-        assert room.dialog.stage is Stage.QUESTION
-        await room.press("h")
-        assert [intent.id for intent in room.engine.submitted] == ["op-1", "op-2"]
-
-
-async def test_an_engine_that_does_not_answer_is_not_a_stop() -> None:
-    async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        await room.pass_time(1)
-        assert "has not answered yet" in room.text()
-        await room.pass_time(5)
-        assert "NOT STOPPED" in room.text()
-        assert "the engine did not take it up" in room.text()
-
-
 async def test_a_run_that_began_while_the_question_stood_is_the_one_that_is_followed() -> None:
     """The room puts a lost halt back by itself; whoever confirms meanwhile is attached to that."""
     async with opened(make_room()) as room:

@@ -18,11 +18,11 @@ from backends.model.clock import Instant
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import NO_TEXT, SafeText
 from backends.procedures.sign_in import ages
-from tui.actions import Way, key_text
+from tui.actions import Way
 from tui.desk import NO_ANSWERS, Answers, Desk, running
 from tui.dialogs.arming import Arming
 from tui.dialogs.keyed_screen import SCROLLING, KeyedScreen, name_of
-from tui.dialogs.prompt import key_line
+from tui.dialogs.prompt import FURTHER, failed_line, key_line
 from tui.face import EngineFace
 from tui.moment import Moment
 from tui.presenters.checks import Checks, check
@@ -89,6 +89,8 @@ class ProcedureDialog(KeyedScreen):
         self.operation: str | None = None if run is None else run.operation
         self.on_idle: Callable[[ProcedureDialog], None] = lambda _: None
         """Told when the question has closed by itself."""
+        self.on_further: Callable[[ProcedureDialog], None] = lambda _: None
+        """Told when the stop that goes further is wanted."""
         self._opened_in = trading_now(moment.board, moment.now).state
         self._engine = engine
         self._desk = desk
@@ -221,7 +223,9 @@ class ProcedureDialog(KeyedScreen):
         """The operator has read the verdict: close, and say so in the journal."""
         if self.operation is not None:
             self._desk.note(self.operation)
-        self._close("noted", f"operator took note of the verdict {self._verdict_word()}")
+        verdict = None if self._run is None else self._run.verdict
+        word = "no answer of the engine" if verdict is None else verdict.value
+        self._close("noted", f"operator took note of the verdict {word}")
 
     def take_key(self, event: events.Key) -> bool:
         self.touched()
@@ -258,11 +262,18 @@ class ProcedureDialog(KeyedScreen):
         """Whether the run waits for a person."""
         return self.stage is Stage.RUNNING and self._run is not None and self._run.awaits is not None
 
+    @property
+    def _further(self) -> Procedure | None:
+        return self._moment.stack.procedures.get(self.procedure.further or "")
+
     def _after_key(self, event: events.Key) -> None:
         key = event.key.removeprefix("upper_").lower()
         is_running = self.stage is Stage.RUNNING and self.operation is not None
         if key == "a" and self.stage in (Stage.PROVED, Stage.NOT_PROVED):
             self.take_note()
+        elif key == FURTHER and self.stage is Stage.NOT_PROVED and self._further is not None:
+            self.take_note()
+            self.on_further(self)
         elif key == "escape" and self.stage is not Stage.NOT_PROVED:
             self.dismiss()
         elif key == ATTEST and self._is_waiting and self._run is not None:
@@ -302,10 +313,6 @@ class ProcedureDialog(KeyedScreen):
 
     def _waited(self) -> float:
         return max(0.0, self._moment.now.since(self._submitted))
-
-    def _verdict_word(self) -> str:
-        verdict = None if self._run is None else self._run.verdict
-        return "no answer of the engine" if verdict is None else verdict.value
 
     def _classify(self) -> None:
         """The style by the terminal's size and by how the run ended."""
@@ -369,10 +376,7 @@ class ProcedureDialog(KeyedScreen):
         if self.stage is Stage.PROVED:
             return key_line([("A", "take note"), ("Esc", "close; its line stays")], "", width)
         if self.stage is Stage.NOT_PROVED:
-            again = [(key_text(self.way.opener), "try again")] if self.way.opener else []
-            is_stop = self.procedure.risk is RiskClass.STOP
-            taken = ("A", "I have taken over by hand" if is_stop else "take note")
-            return key_line([*again, taken], "", width)
+            return failed_line(self.procedure, self._further, self.way.opener, width)
         keys = [(ATTEST.upper(), "I confirm it")] if self._is_waiting else []
         keys += [("Esc", "close this view")]
         keys += [(INTERRUPT.upper(), "send nothing more")] if self._can_interrupt else []
