@@ -123,9 +123,19 @@ class Room:
             bus.xadd("hb.execution_intent.v1", {"payload": json.dumps(soft)})
             return word_of(self.value(f"{bot}.state")) == "soft_pause"
 
-        password = GENERATIONS[self.generation].password
-        with contextlib.closing(redis.Redis.from_url(self.world["redis"], password=password)) as bus:
+        with self.bus() as bus:
             wait_until(is_paused, 20.0, f"{bot} to be paused by the bus", every=1.0)
+
+    @contextlib.contextmanager
+    def bus(self) -> Iterator[redis.Redis]:
+        password = GENERATIONS[self.generation].password
+        with contextlib.closing(redis.Redis.from_url(self.world["redis"], password=password)) as client:
+            yield client
+
+    def letters(self) -> str:
+        """The newest dead letters."""
+        with self.bus() as bus:
+            return str(bus.xrevrange("hb.dead_letter.v1", count=20))
 
     def pause_and_resume(self, bot: str) -> None:
         """Each to its proof."""

@@ -54,8 +54,10 @@ def is_lied_to(room: Room) -> bool:
     return room.run("accounting-check").verdict is Verdict.CONTRADICTED
 
 
-def is_started_again(room: Room) -> bool:
-    """The container of bot 1, as soon as it was stopped."""
+def is_started_again(room: Room, fault: str | None = None) -> bool:
+    """The container of bot 1, soon after it was stopped; a fault that does it is switched on first."""
+    if fault is not None:
+        room.switch(fault, is_on=True)
     name = next(each.match[0] for each in room.engine.stacks[0].services if each.name == "bot1")
     with room.docker() as client:
         before = client.inspect_container(name)["State"]["StartedAt"]
@@ -74,7 +76,7 @@ TOGETHER: Final[tuple[Mapping[str, Sign], ...]] = (
         "scripts-lie": is_lied_to,
     },
     {"reports-stale": is_stale, "kill-no-keys": killed_as("error"), "halt-not-obeyed": is_started_again},
-    {"redis-refuse": is_without_bus},
+    {"redis-refuse": is_without_bus, "watchdog-works": is_started_again},
     {"redis-hang": is_without_bus},
 )
 

@@ -17,7 +17,7 @@ from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
 from tests.contract.desk_room import ID, LONGEST, PRACTISED, SCRIPTS, Room, desk_room
-from tests.contract.desk_signs import show
+from tests.contract.desk_signs import is_started_again, show
 from tests.servers.process import wait_until
 
 
@@ -74,11 +74,19 @@ def test_bots_at_their_prompt_reports_of_an_hour_ago_and_a_lost_database_show_in
     room.wait_for("service:postgres", "exited")
 
 
-def test_a_halt_stops_the_container_of_a_bot_that_reads_its_file_no_more(room: Room) -> None:
+def test_a_bot_that_reads_its_file_no_more_is_halted_by_its_container_and_the_watchdog_before_it(
+    room: Room,
+) -> None:
+    room.wait_for("bot1.state", "running")
+    assert is_started_again(room, "watchdog-works")
     room.wait_for("bot1.state", "running")
     room.switch("file-not-read", is_on=True)
+    room.pause_by_bus("bot1")  # which would end by itself, and is no stop
     halted = room.run("stop-bot1")
     assert (halted.verdict, halted.rung) == (Verdict.VERIFIED, 3), halted.sentence
+    time.sleep(2.0)  # twice the watchdog's pause
+    with room.docker() as client:
+        assert client.inspect_container("hbot-bot1")["State"]["Status"] == "exited"
 
 
 def test_going_live_is_ready_on_the_screen_once_everything_has_held_for_its_time(room: Room) -> None:
@@ -166,6 +174,7 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     assert blocked.verdict is Verdict.REFUSED and "Portfolio risk" in " ".join(blocked.blockers)
     room.switch("portfolio-kill", is_on=False)
     # Stop: every bot, the watchdog, and bot 1's orders, each read back.
+    room.switch("connector-not-ready", is_on=True)
     halted = room.run("halt")
     assert halted.verdict is Verdict.VERIFIED, halted.sentence
     for said in ("watchdog: ", "orders of bot 1: Last kill reads executed, made since", "bot1: ", "bot3: "):

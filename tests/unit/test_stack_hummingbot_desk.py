@@ -89,7 +89,9 @@ def test_no_acknowledgement_counts_as_a_stop(form: str) -> None:
             assert step.is_once
         if isinstance(step.action, (RedisWrite, FileEdit)):
             proof = step.proof[-1]
-            assert set(proof.equals) == {"soft_pause", "hard_stop"} and proof.reads == 4
+            # A pause of the bus ends by itself: what halts takes none for a stop.
+            words = {"soft_pause", "hard_stop"} if procedure.id == "pause-bot" else {"hard_stop"}
+            assert set(proof.equals) == words and proof.reads == 4
             first = step.proof[0].fact
             assert first == ("$bot.manual" if procedure.id == "pause-bot" else proof.fact), step.id
         if isinstance(step.action, RedisWrite):
