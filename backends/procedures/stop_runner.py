@@ -189,14 +189,20 @@ class StopRunner:
     async def _hear(self) -> None:
         """Ask every service that must obey what is proved until all say so, or for ``HEARD`` seconds."""
         began = self._clock.now()
-        while await self._ask(HEARD):
-            if self._clock.now().since(began) >= HEARD:
-                return
+        left = HEARD
+        while await self._ask(left):
             await asyncio.sleep(LOOK_EVERY)
+            left = HEARD - self._clock.now().since(began)
+            if left <= 0:
+                return
 
     async def _ask(self, within: float) -> str:
-        """What they do not say, in words; empty when each of them says so, or there is none."""
-        echoes = [echo for climb in self._main if climb.is_held for echo in self._echoes(climb.proofs())]
+        """What they do not say, in words; empty when each of them says so, or nobody has to."""
+        echoes = []
+        for climb in self._main:
+            ways = [tuple(self._echoes(rung.step.proof)) for rung in climb.rungs if rung.matched.is_set()]
+            # What was read back elsewhere than at the switch, in a service or its end, needs no echo.
+            echoes += [echo for way in ways for echo in way] if all(ways) else []
         seen = await self._eyes.look(echoes, within)
         self._unheard = "; ".join(str(each.text) for each in seen if each.sight is not Sight.HOLDS)
         return self._unheard
