@@ -189,17 +189,22 @@ class StopRunner:
     async def _hear(self) -> None:
         """Ask every service that must obey what is proved until one says so, or for ``HEARD`` seconds."""
         began = self._clock.now()
-        while await self._ask(HEARD):
-            if self._clock.now().since(began) >= HEARD:
-                return
+        left = HEARD
+        while await self._ask(left):
             await asyncio.sleep(LOOK_EVERY)
+            left = HEARD - self._clock.now().since(began)
+            if left <= 0:
+                return
 
     async def _ask(self, within: float) -> str:
         """What none of them says, in words; empty when one says so, or there is none to ask. One is enough: a
         room that may not ask the other would never see its halt proved, and who denies it is a contradiction.
         """
-        holders = [climb.holder for climb in self._main if climb.holder is not None]
-        echoes = [echo for rung in holders for echo in self._echoes(rung.step.proof)]
+        echoes = []
+        for climb in self._main:
+            ways = [tuple(self._echoes(rung.step.proof)) for rung in climb.rungs if rung.matched.is_set()]
+            # What was read back elsewhere than at the switch, in a service or its end, needs no echo.
+            echoes += [echo for way in ways for echo in way] if all(ways) else []
         seen = await self._eyes.look(echoes, within)
         is_heard = any(each.sight is Sight.HOLDS for each in seen)
         self._unheard = "" if is_heard else "; ".join(str(each.text) for each in seen)
