@@ -14,7 +14,7 @@ KNOWN = {
     "execution-deaf": ("orders-subscriber", "restart-execution"),
     "writer-down": ("results-subscriber", "restart-subscriber"),
     "cooldown": ("cooldown", "restart-allocation"),
-    "saturated": ("saturated", None),
+    "saturated": ("saturated", "restart-service"),
     # The last one of them: all services end and begin anew with their Redis.
     "secret-directory": ("secret-directory", "stack-start"),
 }

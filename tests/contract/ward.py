@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any, TypeVar
@@ -43,8 +43,11 @@ class Ward(LookingRoom):
         (self.stack,) = load(config, env=isolated_env(self.home)).stacks
         self.engine = Engine([self.stack], Mode.WATCH, self.home / "state", identify())
         self.engine.start()
+        self.closing = ExitStack()
+        """What a test opened for as long as this lasts."""
 
     def close(self) -> None:
+        self.closing.close()
         self.engine.stop(grace=0.0)
         self.do(self.world.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
