@@ -194,6 +194,8 @@ class Emergencies:
         params: Mapping[str, str] | None = None,
     ) -> None:
         self._missed = None
+        if run is None:
+            self._desk.asked(procedure.id, moment.now)
         drilled = drilled_text(self._drills.last(moment.stack.id, procedure.id), moment.now)
         make = DIALOGS[procedure.risk]
         dialog = make(moment, procedure, way, self._engine, self._desk, run, params or {}, SafeText(drilled))

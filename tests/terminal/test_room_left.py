@@ -12,9 +12,8 @@ from tests.servers.between import journal
 from tests.servers.demo import isolated_env
 from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
-from tests.terminal.program import room
+from tests.terminal.program import DIALOG_IS_DEAF, room
 from tests.terminal.screen import Terminal
-from tests.terminal.test_room import DIALOG_IS_DEAF
 
 STACK = Path(__file__).with_name("two_steps.toml")
 DOWN = "\x1b[B"
