@@ -24,7 +24,7 @@ BROKER: Final = "the gateway asks the broker before it answers, and tells the da
 BOT: Final = "a bot looks at what it is told every few seconds"
 
 ARGUED: Final[dict[str, tuple[Limits, str]]] = {
-    "claire-de-binare/halt/stream": ((0.25, 0.5, 2.5), "execution looks at its stream once a second, and then says so"),
+    "claire-de-binare/halt/stream": ((0.25, 0.5, 2.5), "execution looks at its stream once a second"),
     "claire-de-binare/pause/allocation": ((0.25, 0.5, 1.5), "a service writes down what it has read"),
     "claire-de-binare/halt*/execution": ((0.25, 6.0, 10.0), DOCKER),
     "claire-de-binare/halt-hard/signal": ((0.25, 6.0, 10.0), DOCKER),

@@ -10,7 +10,8 @@ import unicodedata
 import pytest
 
 from backends.demo.trading_platform.hostile import BUTTON, TEXTS
-from tests.bench.room import DIALOG, key_to_dialog, key_to_paint, python_start
+from tests.bench.pace import floor
+from tests.bench.room import DIALOG, key_to_dialog, key_to_paint
 from tests.bench.table import REFERENCE, Results
 from tests.servers.demo import DemoWorld, switch
 from tests.terminal.program import command, key_bytes, panes_are_filled, room
@@ -54,7 +55,7 @@ def test_a_hostile_world_is_shown_inert_and_holds_no_key_up(world: DemoWorld) ->
         terminal.wait_for(panes_are_filled, 30)
         starts, dialogs, paints = [], [], []
         for number in range(PRESSES):
-            starts.append(python_start())  # side by side: how busy the machine is changes by the second
+            starts.append(floor())  # side by side: how busy the machine is changes by the second
             dialogs.append(key_to_dialog(terminal))
             paints.append(key_to_paint(terminal, number))
         assert click(terminal, BUTTON[:12])

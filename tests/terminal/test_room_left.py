@@ -14,8 +14,8 @@ from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
 from tests.terminal.program import DIALOG_IS_DEAF, room
 from tests.terminal.screen import Terminal
+from tests.terminal.two_steps import configured
 
-STACK = Path(__file__).with_name("two_steps.toml")
 DOWN = "\x1b[B"
 
 
@@ -24,12 +24,7 @@ def terminal(redis_db: RedisServer, tmp_path: Path) -> Iterator[Terminal]:
     """The room on a halted stack of two switches, whose procedures wait some seconds before they send."""
     redis_db.command("SET", "kill_switch:state", '{"state": "ENGAGED"}')
     redis_db.command("SET", "circuit_breaker:state", '{"state": "OPEN"}')
-    config = tmp_path / "config.toml"
-    config.write_text(
-        f'[room]\nstate_dir = "{tmp_path / "state"}"\n[stack.two-steps]\nfile = "{STACK}"\n'
-        f'[stack.two-steps.source.redis]\nurl = "{redis_db.url}"\n'
-    )
-    made = room(config, isolated_env(tmp_path))
+    made = room(configured(tmp_path, redis_db.url), isolated_env(tmp_path))
     yield made
     made.close()
 
