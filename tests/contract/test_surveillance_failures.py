@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from backends.model.examination import Answer, Examined
+from backends.model.fact import Table
 from backends.model.reading import Reading
+from backends.model.safetext import SafeText
 from tests.building import is_found, ok
 from tests.contract.ward import Illness, Illnesses, Ward, is_told, outbreak, ward
 
@@ -90,6 +92,17 @@ def frozen(service: str) -> Callable[[Ward], object]:
     return bring
 
 
+def ended(service: str) -> Callable[[Ward], object]:
+    """Somebody stopped it."""
+
+    def bring(system: Ward) -> None:
+        one = system.world.engine.service(service)
+        one.state = "running"
+        system.do(one.stop())
+
+    return bring
+
+
 def as_hash(exchange: str) -> Callable[[Ward], object]:
     """What the project's papers have, once nobody writes over it."""
 
@@ -153,11 +166,11 @@ AFTERWARDS: Illnesses = {
 }
 AT_LAST: Illnesses = {
     "binance-key-type": Illness(
-        both(frozen("data-ingestion"), as_hash("binance")), "reads hash", "ingestion-restart"
+        both(ended("data-ingestion"), as_hash("binance")), "reads hash", "ingestion-restart"
     ),
     "okx-key-type": Illness(as_hash("okx"), "reads hash", "ingestion-restart"),
     "dashboard-down": Illness(
-        lambda system: system.do(system.world.engine.service("dashboard").stop()),
+        ended("dashboard"),
         "see its log",
         "dashboard-restart",
     ),
@@ -207,11 +220,16 @@ def test_every_service_has_its_own_words_when_it_is_started_again_and_again(syst
     assert {service.name for service in system.stack.services} == LAST_WORDS.keys()
 
 
+def open_alert(holds: str) -> Table:
+    return Table(("alert_id", "holds"), ((SafeText("a1"), SafeText(holds)),), 1)
+
+
 TIMED_OUT = ok("error.metrics-engine", "Timeout reading from socket")
 INVENTED = [
     ("alerts-not-firing", [ok("db.unseen", 1)], [ok("db.unseen", 0)]),
     ("lag-of-binance", [ok("binance.lag_median", 700.0)], [ok("binance.lag_median", 3.0)]),
     ("lag-of-okx", [ok("okx.lag_median", 700.0)], [ok("okx.lag_median", 3.0)]),
+    ("alerts-frozen", [ok("alerts.open", open_alert("unknown"))], [ok("alerts.open", open_alert("yes"))]),
     ("binance-exhausted", [ok("binance.reconnects", 10)], [ok("binance.reconnects", 9)]),
     ("silence-cascade", [ok("workers.restarting", 1), TIMED_OUT], [ok("workers.restarting", 0), TIMED_OUT]),
     (
