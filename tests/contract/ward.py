@@ -161,10 +161,11 @@ Illnesses = Mapping[str, Illness]
 
 
 def outbreak(made: Ward, *waves: Illnesses) -> dict[str, tuple[Answer, Examined]]:
-    """Of each diagnosis: what it said in health, and after all of its wave was brought about."""
+    """Of each diagnosis: what it said in health, and after all of its wave was brought about. A wave finds
+    the demo as the one before it left it."""
+    before = made.diagnosed(*(name for wave in waves for name in wave))
     found = {}
     for wave in waves:
-        before = made.diagnosed(*wave)
         for illness in wave.values():
             illness.bring(made)
         after: dict[str, Examined] = {}

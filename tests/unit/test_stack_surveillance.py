@@ -145,8 +145,8 @@ def test_a_configuration_is_tried_by_the_loader_before_anything_is_restarted_wit
         ("gap-hidden", [ok("books.count", 4), ok("gaps.hour", 0)], False),
         ("gap-hidden", [ok("books.count", 3), ok("gaps.hour", 2)], False),
         # T-12
-        ("limits-replaced", [missing("config.btc_limits")], True),
-        ("limits-replaced", [ok("config.btc_limits", 11)], False),
+        ("limits-gone", [missing("config.btc_limits")], True),
+        ("limits-gone", [ok("config.btc_limits", 11)], False),
         # T-18
         ("batches-fail", [ok("log.write_errors", 1)], True),
         ("batches-fail", [ok("log.write_errors", 0)], False),

@@ -1,0 +1,102 @@
+"""Every known failure and every checklist of every stack is named by some test of that stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from backends.stacks.loader import built_in, describe
+from tests.contract import test_claire_failures, test_surveillance_failures
+from tests.hygiene.test_every_procedure import literals, words
+
+TESTS = Path(__file__).parents[1]
+FILES: Mapping[str, tuple[str, ...]] = {
+    "claire-de-binare": ("claire",),
+    "hummingbot-desk": ("hummingbot", "desk", "demo_generations"),
+    "surveillance": ("surveillance",),
+    "trading-bot": ("trading_bot",),
+    "trading-platform": ("platform", "test_app_", "test_doctor"),
+}
+"""Parts of the names of each stack's own files of tests."""
+COMPOSED: Mapping[str, set[str]] = {
+    "claire-de-binare": {
+        *test_claire_failures.LOOPS,
+        *("port-taken" if name == "redis" else f"port-taken-{name}" for name in test_claire_failures.PORTS),
+    },
+    "surveillance": {*test_surveillance_failures.LOOPS},
+}
+"""Names that their tests make of others."""
+
+
+@cache
+def described(stack: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The diagnoses and the checklists of the stack, of all its generations together."""
+    first = describe(built_in()[stack])
+    forms = [each.build(each.sources()) for each in (first, *first.others)]
+    return (
+        frozenset(name for form in forms for name in form.diagnoses),
+        frozenset(name for form in forms for name in form.checklists),
+    )
+
+
+@cache
+def named(stack: str) -> frozenset[str]:
+    """Every text in the stack's own files of tests."""
+    found = set(COMPOSED.get(stack, ()))
+    for path in TESTS.rglob("test_*.py"):
+        if any(part in path.name for part in FILES[stack]) and path.parent.name != "hygiene":
+            found |= literals(str(path.relative_to(TESTS.parent)))
+    return frozenset(found)
+
+
+UNTESTED: Mapping[str, set[str]] = {
+    # A refused connection is no reading: that it is not PONG is then unknown, not found.
+    "claire-de-binare": words("replay-no-redis"),
+    "hummingbot-desk": words(
+        "ack-timeout connector-not-mapped day2-not-go delta-large disconnect fee-drift fee-fallback"
+        " fee-profile-missing gates-fail host-saturated order-reject paper-exchange-missing policies-differ"
+        " position-mode preflight-failed stale-bytecode"
+    ),
+    "surveillance": set(),
+    "trading-bot": set(),
+    "trading-platform": words(
+        "auth0-loop breaker-key-missing broker-away broker-credentials console-errors console-module-missing"
+        " console-not-authorised console-old-address fills-lost kill-key-missing no-strategies"
+        " notebook-command notebook-templates port-8001-taken port-8002-taken port-8003-taken postgres-down"
+        " postgres-port-taken redis-down session-version signal-imports tables-missing tripped-broker-errors"
+        " tripped-daily-loss-exceeded tripped-max-drawdown worker-database worker-no-url"
+    ),
+}
+"""Known failures that no test names. This list only ever shrinks."""
+NEVER_RUN: Mapping[str, set[str]] = {
+    "claire-de-binare": set(),
+    "hummingbot-desk": words("approval baseline break-glass daily exposure key-rotation monitoring"),
+    "surveillance": set(),
+    "trading-bot": set(),
+    "trading-platform": {"new-host"},
+}
+"""Checklists that no test names. This list only ever shrinks."""
+
+
+def test_every_stack_is_looked_at() -> None:
+    assert {*built_in()} == {*FILES} == {*UNTESTED} == {*NEVER_RUN}
+
+
+@pytest.mark.parametrize("stack", FILES)
+def test_every_known_failure_is_named_by_a_test_but_for_these(stack: str) -> None:
+    diagnoses, _ = described(stack)
+    only_these(diagnoses - named(stack), UNTESTED[stack])
+
+
+@pytest.mark.parametrize("stack", FILES)
+def test_every_checklist_is_named_by_a_test_but_for_these(stack: str) -> None:
+    _, checklists = described(stack)
+    only_these(checklists - named(stack), NEVER_RUN[stack])
+
+
+def only_these(unnamed: frozenset[str], listed: set[str]) -> None:
+    assert unnamed - listed == set(), "these need a test: the list of those without one only ever shrinks"
+    assert listed - unnamed == set(), "these have a test now, or are gone: take them off the list"
