@@ -98,6 +98,9 @@ class Project:
             path.write_text(json.dumps(content))
         (self.folder / "controllers/__pycache__").mkdir(parents=True)
         self._write_past("controllers/epp_v2_4.py", "# the strategy\n")
+        self._write_past(
+            "data/bot3/scripts/paper_quotes.py", 'markets = {"bitget_paper_trade": {"BTC-USDT"}}\n'
+        )
         (self.folder / ".gitignore").write_text(f"{self._is.env_file}\ndata/\n")
         self._write_scripts()
         for name, fields in REPORTS.items():
