@@ -34,13 +34,14 @@ class HostFactReader:
         self._lane = Lane(source.title)
         self._table = ProcessTable(source.url)
         self._seen: list[Process] | None = None
+        self._listening: list[dict[str, Any]] | None = None
         self._local: dict[str, Callable[[HostQuery], Any]] = {
             "disk": _disk,
             "memory": self._memory,
             "load": lambda _: os.getloadavg()[0] / (os.cpu_count() or 1),
             "uptime": lambda _: float(self._text("uptime").split()[0]),
             "port": self._port,
-            "ports": lambda _: _rows(listeners(self._table)),
+            "ports": lambda _: _rows(self._listeners()),
             "process": self._processes,
             "env_is": self._env_is,
             "env_has": self._env_has,
@@ -71,7 +72,7 @@ class HostFactReader:
             return dict.fromkeys(queries, MisfitError(str(error)))
 
     def _ask_all(self, queries: Sequence[HostQuery]) -> dict[HostQuery, Any]:
-        self._seen = None
+        self._seen = self._listening = None
         return {query: self._ask(query) for query in queries}
 
     def _holding(self, texts: str) -> list[Process]:
@@ -112,10 +113,16 @@ class HostFactReader:
             raise MisfitError("this system does not tell its memory")
         return 100.0 * (total - free) / total
 
+    def _listeners(self) -> list[dict[str, Any]]:
+        """Looked for once a poll: each look goes through the open files of all processes."""
+        if self._listening is None:
+            self._listening = listeners(self._table)
+        return self._listening
+
     def _port(self, query: HostQuery) -> Any:
         """Who listens; None when nobody does."""
         number = int(query.target)
-        rows = [row for row in listeners(self._table) if row["port"] == number]
+        rows = [row for row in self._listeners() if row["port"] == number]
         if not rows:
             return None
         names = dict.fromkeys(str(row["process"]) for row in rows)

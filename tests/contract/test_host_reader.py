@@ -18,7 +18,10 @@ from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceErro
 from backends.model.query import HostQuery
 from backends.model.service import RunState
 from backends.model.stack import ServiceSpec, Source, SourceKind
+from backends.process_table import ProcessTable
+from backends.readers import host
 from backends.readers.host import HostFactReader
+from backends.readers.host_port import listeners
 from backends.readers.process import ProcessServiceReader
 
 pytestmark = pytest.mark.linux
@@ -86,6 +89,22 @@ async def test_who_listens_is_found_by_port_and_nobody_is_missing() -> None:
     refused = await read("tcp", FLOAT, target=f"127.0.0.1:{port}")
     assert isinstance(refused, Broken)
     assert "nothing listens" in refused.why
+
+
+async def test_who_listens_is_looked_for_once_a_poll_and_again_in_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each look goes through the open files of all processes."""
+    looks: list[ProcessTable] = []
+    monkeypatch.setattr(host, "listeners", lambda table: looks.append(table) or listeners(table))
+    reader = HostFactReader(HERE, SystemClock())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ports = [str(server.getsockname()[1]), "1", "2"]
+        facts = [Fact(port, port, "g", "host", HostQuery("port", target=port), TEXT) for port in ports]
+        assert isinstance((await reader.read(facts))[ports[0]], Found)
+        assert len(looks) == 1
+    assert (await reader.read(facts))[ports[0]] == Absent()
+    assert len(looks) == 2
 
 
 async def test_a_process_is_found_by_its_command_line_and_its_secrets_stay_with_it(trader: int) -> None:

@@ -24,6 +24,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
 COMPOSED: Mapping[str, set[str]] = {
     "claire-de-binare": {
         *test_claire_failures.LOOPS,
+        *test_claire_failures.UNHEALTHY,
         *("port-taken" if name == "redis" else f"port-taken-{name}" for name in test_claire_failures.PORTS),
     },
     "surveillance": {*test_surveillance_failures.LOOPS},
@@ -95,6 +96,15 @@ def test_every_known_failure_is_named_by_a_test_but_for_these(stack: str) -> Non
 def test_every_checklist_is_named_by_a_test_but_for_these(stack: str) -> None:
     _, checklists = described(stack)
     only_these(checklists - named(stack), NEVER_RUN[stack])
+
+
+@pytest.mark.parametrize("stack", FILES)
+def test_what_the_command_line_asks_for_by_name_is_one_thing(stack: str) -> None:
+    """``controlroom check NAME`` takes a checklist before a check and a check before a diagnosis."""
+    one = describe(built_in()[stack])
+    form = one.build(one.sources())
+    names = [*form.checklists, *form.checks, *form.diagnoses]
+    assert {name for name in names if names.count(name) > 1} == set()
 
 
 def only_these(unnamed: frozenset[str], listed: set[str]) -> None:
