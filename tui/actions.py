@@ -181,10 +181,11 @@ NO_CONFIRM: Final = frozenset("adexny")
 """Letters that mean something else in a dialog, or that answer questions by habit."""
 
 
-def way_from_list(title: str) -> Way:
-    """From the list of procedures: confirmed by the first letter of its title that may confirm."""
+def way_from_list(title: str, taken: str = "") -> Way:
+    """From the list of procedures: confirmed by the first letter of its title that may confirm, and that
+    another dialog has not ``taken``."""
     letters = (letter for letter in title.lower() if letter.isascii() and letter.isalpha())
-    return Way(next((letter for letter in letters if letter not in NO_CONFIRM), "g"))
+    return Way(next((letter for letter in letters if letter not in {*NO_CONFIRM, taken}), "g"))
 
 
 _BY_ID = {action.id: action for action in ACTIONS}

@@ -15,7 +15,8 @@ from tui.actions import EMERGENCIES, Action, Way, action, key_text, way_from_lis
 from tui.desk import Desk, running
 from tui.dialogs.arming import IDLE_SECONDS
 from tui.dialogs.key_dialog import KeyDialog
-from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
+from tui.dialogs.procedure_dialog import ProcedureDialog
+from tui.dialogs.stage import Stage
 from tui.dialogs.typed_dialog import TypedDialog
 from tui.face import EngineFace
 from tui.moment import Moment
@@ -203,10 +204,11 @@ class Emergencies:
         self._app.put_on_top(dialog)
 
     def _go_further(self, dialog: ProcedureDialog) -> None:
-        """A stop was not proved: ask about the one that goes further, with a confirm key of its own."""
+        """A stop was not proved: ask about the one that goes further, over what the first has come to. Its
+        confirm key is another one: who hammers the first must not confirm the second."""
         moment = self._app.moment(dialog.stack_id)
         further = moment.stack.procedures[dialog.procedure.further or ""]
-        self._ask_or_attach(moment, further, self._way(further))
+        self._ask_or_attach(moment, further, way_from_list(further.title, taken=dialog.way.confirm))
 
     def _say_missed(self, dialog: ProcedureDialog) -> None:
         """A question closed by itself: whoever looks up again must not believe that it was confirmed."""

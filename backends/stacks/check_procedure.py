@@ -78,8 +78,12 @@ def _whole(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[
     others = [other.id for other in spec.procedure if other.id != procedure.id]
     if procedure.reversible_by and (why := known(procedure.reversible_by, others, "procedure")):
         yield ("reversible_by",), why
-    stops = [other.id for other in spec.procedure if other.id != procedure.id and other.risk == "stop"]
-    if procedure.further and (why := known(procedure.further, stops, "other stop")):
+    stops = [
+        other.id
+        for other in spec.procedure
+        if other.id != procedure.id and other.risk == "stop" and not other.param
+    ]
+    if procedure.further and (why := known(procedure.further, stops, "other stop without a param")):
         yield ("further",), why
 
 

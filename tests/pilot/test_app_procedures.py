@@ -21,7 +21,8 @@ from tests.pilot import platform, world
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.app import ControlRoom
 from tui.commands.room import left_undone
-from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
+from tui.dialogs.procedure_dialog import ProcedureDialog
+from tui.dialogs.stage import Stage
 from tui.presenters.procedures import rows
 from tui.presenters.words import clock
 from tui.screens.main import MainScreen

@@ -11,7 +11,8 @@ from textual.geometry import Size
 from backends.model.procedure import Verdict
 from tests.pilot import scenes, world
 from tests.pilot.rooms import make_room, opened
-from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
+from tui.dialogs.procedure_dialog import ProcedureDialog
+from tui.dialogs.stage import Stage
 from tui.screens.main import MainScreen
 from widgets.text_panel import TextPanel
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from backends.engine import Mode
 from backends.model.procedure import Verdict
+from backends.stacks.loader import built_in, load_stack
 from tests.pilot import scenes, world
 from tests.pilot.rooms import make_room, opened
-from tui.dialogs.procedure_dialog import Stage
+from tui.actions import EMERGENCIES, way_from_list, way_of
+from tui.dialogs.stage import Stage
 from tui.screens.main import MainScreen
 
 FAILURES = [it for it in Verdict if it not in (Verdict.VERIFIED, Verdict.ALREADY, Verdict.WRITTEN)]
@@ -58,24 +61,60 @@ async def test_the_same_key_tries_again_from_there() -> None:
         assert [intent.id for intent in room.engine.submitted] == ["op-1", "op-2"]
 
 
-async def test_where_a_stop_was_not_proved_one_key_asks_about_the_one_that_goes_further() -> None:
-    harder = replace(world.HALT, id="harder", title="Stop the senders")
-    halt = replace(world.HALT, further="harder")
-    both = replace(world.STACK, procedures={"halt": halt, "harder": harder})
-    async with opened(make_room(stack=both)) as room:
+HARDER = replace(world.HALT, id="harder", title="Halt the senders")
+TWO = replace(world.STACK, procedures={"halt": replace(world.HALT, further="harder"), "harder": HARDER})
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAILED, Verdict.WRITTEN])
+async def test_where_a_stop_was_not_proved_one_key_asks_about_the_one_that_goes_further(
+    verdict: Verdict,
+) -> None:
+    async with opened(make_room(stack=TWO)) as room:
         await room.open_dialog()
         await room.press("n", "h", "n")
-        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        room.engine.put_run(scenes.run(room.clock.now(), verdict))
         await room.settle()
-        assert "go further" in room.text()
-        assert "I have taken over by hand" in room.text()
+        await room.press("h")
+        assert "stop harder" in room.text()
         await room.press("n")
-        await room.settle()
-        assert (room.dialog.procedure.id, room.dialog.stage) == ("harder", Stage.QUESTION)
-        assert [intent.procedure for intent in room.engine.submitted] == ["halt"]
         await room.until(lambda: room.dialog.is_listening)
+        assert (room.dialog.procedure.id, room.dialog.stage) == ("harder", Stage.QUESTION)
+        await room.press("h", "h")
+        assert [intent.procedure for intent in room.engine.submitted] == ["halt"]
         await room.press(room.dialog.way.confirm)
         assert [intent.procedure for intent in room.engine.submitted] == ["halt", "harder"]
+
+
+async def test_what_was_not_proved_stands_again_when_the_question_over_it_closes() -> None:
+    async with opened(make_room(stack=TWO)) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        await room.settle()
+        await room.press("n")
+        await room.pass_time(31)
+        assert room.dialog.procedure.id == "halt"
+        assert "NOT STOPPED" in room.text()
+        assert "noted" not in [record[0] for record in room.engine.recorded]
+
+
+async def test_the_wall_is_not_asked_to_go_further() -> None:
+    async with opened(make_room(stack=TWO, mode=Mode.WATCH)) as room:
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+        assert "stop harder" not in room.text()
+        await room.press("n")
+        await room.settle()
+        assert room.dialog.procedure.id == "halt"
+
+
+@pytest.mark.parametrize("name", ["trading-platform", "claire-de-binare", "trading-bot"])
+def test_the_key_that_goes_further_is_not_the_one_that_confirmed(name: str) -> None:
+    procedures = load_stack(built_in()[name]).procedures
+    further = procedures[procedures["halt"].further or ""]
+    (halt,) = (it for it in EMERGENCIES if it.id == "halt")
+    assert way_from_list(further.title, taken=way_of(halt).confirm).confirm != way_of(halt).confirm
 
 
 async def test_an_engine_that_does_not_answer_is_not_a_stop() -> None:

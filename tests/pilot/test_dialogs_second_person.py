@@ -12,7 +12,7 @@ import pytest
 from backends.journal.identity import identify, told
 from tests.pilot import platform
 from tests.pilot.rooms import Scene, make_room, opened
-from tui.dialogs.procedure_dialog import Stage
+from tui.dialogs.stage import Stage
 from tui.dialogs.typed_dialog import TypedDialog
 from tui.screens.procedures import ProcedureScreen
 

@@ -11,7 +11,8 @@ from backends.model.procedure import StepState, Verdict
 from backends.model.trading import TradingState
 from tests.pilot import scenes, world
 from tests.pilot.rooms import make_room, opened
-from tui.dialogs.procedure_dialog import NOTED, ProcedureDialog, Stage
+from tui.dialogs.procedure_dialog import NOTED, ProcedureDialog
+from tui.dialogs.stage import Stage
 from tui.presenters.progress import notice_line
 from tui.screens.main import MainScreen
 

@@ -14,7 +14,8 @@ from tests.pilot import platform
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.app import ControlRoom
 from tui.dialogs.ask_screen import AskScreen
-from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
+from tui.dialogs.procedure_dialog import ProcedureDialog
+from tui.dialogs.stage import Stage
 from tui.screens.main import MainScreen
 from tui.screens.procedures import ProcedureScreen
 from widgets.grid import Grid

@@ -13,7 +13,8 @@ from backends.model.procedure import StepState, Verdict
 from tests.pilot import scenes
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.dialogs.arming import DEAF_SECONDS
-from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
+from tui.dialogs.procedure_dialog import ProcedureDialog
+from tui.dialogs.stage import Stage
 from tui.screens.main import MainScreen
 
 EVERY_SCREEN = {

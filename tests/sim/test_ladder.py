@@ -12,7 +12,7 @@ from backends.model.procedure import Run, Verdict
 from tests.sim.virtual import simulate
 from tests.sim.world import FAULTS, HALT, Room, intent, now, room
 
-HELD = (Verdict.VERIFIED, Verdict.ALREADY, Verdict.WRITTEN)
+HELD = (Verdict.VERIFIED, Verdict.ALREADY)
 READERS = ("sees", "shares the fault")
 SEEDS = range(3)
 

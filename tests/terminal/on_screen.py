@@ -23,7 +23,7 @@ from tests.pilot.rooms import Scene
 from tests.terminal.planned import CHANGED, LOOKS
 from tui.app import ControlRoom
 from tui.commands.session import Session, engine_of
-from tui.dialogs.procedure_dialog import Stage
+from tui.dialogs.stage import Stage
 
 REASON = "the quarterly exercise"
 

@@ -16,7 +16,7 @@ from tests.servers.demo import DemoWorld, resume
 from tests.servers.small_disk import SmallDisk
 from tests.terminal.on_screen import opened_on
 from tests.terminal.program import command
-from tui.dialogs.procedure_dialog import Stage
+from tui.dialogs.stage import Stage
 
 STACK = ("--stack", "trading-platform", "--reason", "the quarterly exercise")
 RESTART = ("run", "restart", "--param", "service=signal_service", *STACK)

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
 from typing import ClassVar, Final
 
 from textual import events
 from textual.app import ComposeResult
 
+from backends.engine import Mode
 from backends.model.clock import Instant
-from backends.model.procedure import Procedure, RiskClass, Run
+from backends.model.procedure import Procedure, RiskClass, Run, Verdict
 from backends.model.safetext import NO_TEXT, SafeText
 from backends.procedures.sign_in import ages
-from tui.actions import Way
+from tui.actions import Way, key_text
 from tui.desk import NO_ANSWERS, Answers, Desk, running
 from tui.dialogs.arming import Arming
 from tui.dialogs.keyed_screen import SCROLLING, KeyedScreen, name_of
-from tui.dialogs.prompt import FURTHER, failed_line, key_line
+from tui.dialogs.prompt import FURTHER, further_key, key_line
+from tui.dialogs.stage import Stage
 from tui.face import EngineFace
 from tui.moment import Moment
 from tui.presenters.checks import Checks, check
@@ -54,14 +55,6 @@ ATTEST: Final = "c"
 INTERRUPT: Final = "x"
 
 NO_PARAMS: Final[Mapping[str, str]] = {}
-
-
-class Stage(Enum):
-    QUESTION = "question"
-    RUNNING = "running"
-    PROVED = "proved"
-    NOT_PROVED = "not proved"
-    """Stays until the operator takes note."""
 
 
 class ProcedureDialog(KeyedScreen):
@@ -264,15 +257,18 @@ class ProcedureDialog(KeyedScreen):
 
     @property
     def _further(self) -> Procedure | None:
-        return self._moment.stack.procedures.get(self.procedure.further or "")
+        """The stop that goes further, where this one has ended without being confirmed and keys may act."""
+        is_written = self._run is not None and self._run.verdict is Verdict.WRITTEN
+        may = self._engine.mode is Mode.ARMED and (self.stage is Stage.NOT_PROVED or is_written)
+        return self._moment.stack.procedures.get(self.procedure.further or "") if may else None
 
     def _after_key(self, event: events.Key) -> None:
         key = event.key.removeprefix("upper_").lower()
         is_running = self.stage is Stage.RUNNING and self.operation is not None
         if key == "a" and self.stage in (Stage.PROVED, Stage.NOT_PROVED):
             self.take_note()
-        elif key == FURTHER and self.stage is Stage.NOT_PROVED and self._further is not None:
-            self.take_note()
+        elif key == FURTHER and self._further is not None:
+            self._record("going further", f"key pressed that asks about {self.procedure.further}")
             self.on_further(self)
         elif key == "escape" and self.stage is not Stage.NOT_PROVED:
             self.dismiss()
@@ -374,9 +370,12 @@ class ProcedureDialog(KeyedScreen):
 
     def _after_prompt(self, width: int) -> Spans:
         if self.stage is Stage.PROVED:
-            return key_line([("A", "take note"), ("Esc", "close; its line stays")], "", width)
+            keys = [*further_key(self._further, width), ("A", "take note"), ("Esc", "close; its line stays")]
+            return key_line(keys, "", width)
         if self.stage is Stage.NOT_PROVED:
-            return failed_line(self.procedure, self._further, self.way.opener, width)
+            again = [(key_text(self.way.opener), "try again")] if self.way.opener else []
+            taken = "taken over by hand" if self.procedure.risk is RiskClass.STOP else "take note"
+            return key_line([*further_key(self._further, width), ("A", taken), *again], "", width)
         keys = [(ATTEST.upper(), "I confirm it")] if self._is_waiting else []
         keys += [("Esc", "close this view")]
         keys += [(INTERRUPT.upper(), "send nothing more")] if self._can_interrupt else []
