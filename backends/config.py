@@ -22,6 +22,7 @@ from backends.journal_setting import keep_days
 from backends.model.anchor import AnchorPlace
 from backends.model.board import SERVICE
 from backends.model.stack import Environment, Source, SourceKind, Stack
+from backends.second_person_setting import with_second_person
 from backends.secret_file import Credential, CredentialError, from_environment
 from backends.settings import Setting, Settings, add, read_layers, room_variables, stack_variables
 from backends.stacks.address import Address, AddressError, take_apart
@@ -168,6 +169,9 @@ class _Loading:
         alone, pinned = self._setting("single_operator"), self._setting("variant")
         if alone is not None:
             self._note("single_operator", str(alone.value).lower(), alone.origin)
+        second = self._setting("second_person")
+        if second is not None:
+            self._note("second_person", str(second.value), second.origin)
         forms = self._forms()
         if pinned is not None:
             self._note("variant", str(pinned.value), pinned.origin)
@@ -182,8 +186,7 @@ class _Loading:
             self._note("venue_phone", str(phone.value), phone.origin)
         made = [
             replace(
-                self._build(form),
-                is_single_operator=bool(alone and alone.value),
+                with_second_person(self._build(form), alone, second),
                 venue_phone="" if phone is None else str(phone.value),
             )
             for form in forms

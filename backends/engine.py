@@ -77,12 +77,14 @@ class Engine:
         anchor: AnchorPlace | None = None,
         keeps_halts: bool = False,
         keep_days: int | None = None,
+        config: str = "",
     ) -> None:
         """``observe=False`` polls nothing and follows no log: for a command that only acts and verifies.
 
         ``keeps_halts``: an armed session orders a halt again that was lost; for a room that stays open.
         ``anchor`` is where an armed session keeps the journal's head besides the journal. ``keep_days``:
-        after which an armed session retires the journal's files; None for never.
+        after which an armed session retires the journal's files; None for never. ``config`` is the digest of
+        the configuration, for the records.
         """
         self.mode = mode
         self.operator = operator
@@ -95,7 +97,7 @@ class Engine:
         passwords += [] if anchor is None else [anchor.password]
         self._secrets = [password for password in passwords if password is not None]
         redactor = Redactor(self._secrets)
-        session = Session(operator, VERSION, "watch" if mode is Mode.WATCH else "live")
+        session = Session(operator, VERSION, "watch" if mode is Mode.WATCH else "live", config)
         folder = state_dir / "journal"
         self._journal = Journal(folder, session, self.clock, redactor, turn_of(keep_days))
         keep_head: Callable[[], Anchor] | None = None

@@ -13,6 +13,8 @@ from msgspec import Struct
 _SECRET_WORDS: Final = ("key", "secret", "pass", "token", "credential", "dsn")
 _LONGEST: Final = 4096
 
+HIDES_SOME: Final = "this user is not shown the processes of others (hidepid)"
+
 
 class Process(Struct, frozen=True):
     """One process. ``started`` in clock ticks since boot tells it from a later one with the same number."""
@@ -50,6 +52,12 @@ class ProcessTable:
     def is_there(self) -> bool:
         """Whether there is such a table at all: not on every system."""
         return (self.root / "stat").exists()
+
+    @property
+    def hides_some(self) -> bool:
+        """Whether this user is kept from others' processes (``hidepid``): of the first one, which always
+        runs, nothing is told."""
+        return self.at(1) is None
 
     def all(self) -> list[Process]:
         """Every process but this one, oldest first."""

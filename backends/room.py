@@ -193,7 +193,7 @@ class Room:
 
     async def reconcile(self, permit: Permit | None, journal: Journal) -> None:
         """Tell of runs that a former process left unfinished; only an armed room closes them."""
-        eyes = Eyes(self._verifier, self.stack.facts, self._clock)
+        eyes = Eyes(self._verifier, self.stack.facts, self._clock, self.stack.gates)
         is_armed = permit is not None
         await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=is_armed)
 

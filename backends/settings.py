@@ -77,6 +77,7 @@ class StackTable(Strict):
     environment: EnvironmentWord | None = None
     demo_control: str | None = None
     single_operator: bool | None = None
+    second_person: Literal["every restore"] | None = None
     venue_phone: str | None = None
     variant: str | None = None
     source: dict[str, SourceTable] = field(default_factory=dict)

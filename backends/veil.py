@@ -23,6 +23,8 @@ class Redact(Protocol):
 
 
 _MASKED = SafeText(MASK)
+_FLAGS = ("true", "false")
+"""No secrets, whatever their column is called: ``pass`` of a report's checks is a word of its verdict."""
 _PAIR = ("field", "value")
 """The columns of a hash: its members are named in the rows."""
 _CELLS = 200
@@ -66,10 +68,10 @@ class VeiledFacts:
         rows = []
         for row in table.rows:
             cells = [
-                _MASKED if is_hidden and cell else _whole(cell, self._redact)
+                _MASKED if is_hidden and cell and cell not in _FLAGS else _whole(cell, self._redact)
                 for cell, is_hidden in zip(row, hidden, strict=True)
             ]
-            if is_pairs and _holds_secret(row[0]) and row[1]:
+            if is_pairs and _holds_secret(row[0]) and row[1] and row[1] not in _FLAGS:
                 cells[1] = _MASKED
             rows.append(tuple(cells))
         return replace(table, rows=tuple(rows))

@@ -229,15 +229,14 @@ def drill(
     first: Annotated[list[str] | None, typer.Option(help="Do this procedure before, untimed.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
     variant: VariantOption = None,
+    screen: Annotated[bool, typer.Option("--screen", help="By your own hand, in the room.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the finished run as JSON.")] = False,
 ) -> None:
     """Run a procedure in a demo world of its own, time it, and keep the record."""
-    from tui.commands.drill import Drill
-    from tui.commands.drill import drill as practise
+    from tui.commands.drill import Drill, practise
 
-    wanted = Drill(
-        stack, procedure, tuple(fault or ()), tuple(first or ()), tuple(param or ()), json, variant
-    )
+    many = (tuple(fault or ()), tuple(first or ()), tuple(param or ()))
+    wanted = Drill(stack, procedure, *many, json, variant, screen)
     raise typer.Exit(practise(session_of(ctx, None), wanted))
 
 

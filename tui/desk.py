@@ -57,6 +57,7 @@ class Desk:
         self._new_id = new_id
         self._noted: set[str] = set()
         self._raised: set[str] = set()
+        self._asked: list[tuple[str, Instant]] = []
 
     def intent(
         self,
@@ -100,6 +101,15 @@ class Desk:
         if procedure.risk not in PLANNED:
             return intent
         return replace(intent, plan=plan_on(board, intent, stack, now).hash)
+
+    def asked(self, procedure: str, at: Instant) -> None:
+        """The dialog of this procedure came up, to ask."""
+        self._asked.append((procedure, at))
+
+    def when_asked(self, run: Run) -> Instant | None:
+        """When the dialog came up in which this run was confirmed; None when it was in none."""
+        before = (at for name, at in self._asked if name == run.procedure and at.mono <= run.started.mono)
+        return max(before, key=lambda at: at.mono, default=None)
 
     def note(self, operation: str) -> None:
         """The operator has taken note of this verdict."""

@@ -166,10 +166,8 @@ class Emergencies:
 
     def _press_again(self, dialog: ProcedureDialog, it: Action) -> None:
         """One dialog, one execution: a second press attaches; after a verdict it asks anew."""
-        if dialog.stage is Stage.QUESTION:
+        if dialog.stage in (Stage.QUESTION, Stage.RUNNING):
             dialog.pressed_again()
-        elif dialog.stage is Stage.RUNNING:
-            dialog.remark("it is running; nothing is sent twice")
         else:
             dialog.take_note()
             moment = self._app.moment(dialog.stack_id)
@@ -196,11 +194,19 @@ class Emergencies:
         params: Mapping[str, str] | None = None,
     ) -> None:
         self._missed = None
+        if run is None:
+            self._desk.asked(procedure.id, moment.now)
         drilled = drilled_text(self._drills.last(moment.stack.id, procedure.id), moment.now)
         make = DIALOGS[procedure.risk]
         dialog = make(moment, procedure, way, self._engine, self._desk, run, params or {}, SafeText(drilled))
-        dialog.on_idle = self._say_missed
+        dialog.on_idle, dialog.on_further = self._say_missed, self._go_further
         self._app.put_on_top(dialog)
+
+    def _go_further(self, dialog: ProcedureDialog) -> None:
+        """A stop was not proved: ask about the one that goes further, with a confirm key of its own."""
+        moment = self._app.moment(dialog.stack_id)
+        further = moment.stack.procedures[dialog.procedure.further or ""]
+        self._ask_or_attach(moment, further, self._way(further))
 
     def _say_missed(self, dialog: ProcedureDialog) -> None:
         """A question closed by itself: whoever looks up again must not believe that it was confirmed."""

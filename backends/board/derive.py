@@ -9,14 +9,11 @@ from backends.model.board import SERVICE
 from backends.model.clock import Instant
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import NO_TEXT, SafeText
-from backends.model.service import RunState, Service
+from backends.model.service import ENDED, Service
 from backends.model.stack import EchoSpec, Environment, GateSpec, Stack
 from backends.model.trading import Gate, Trading, TradingState
 
 Readings = Mapping[str, Reading[Any]]
-
-_ENDED = (RunState.CREATED, RunState.EXITED, RunState.DEAD)
-"""States of a service in which none of its code runs."""
 
 ECHO_SLACK = 0.5
 """Seconds an answer may have been on its way while the other source changed."""
@@ -50,21 +47,23 @@ def trading(stack: Stack, readings: Readings, now: Instant, before: Trading | No
     )
 
 
-def environment(stack: Stack, readings: Readings, before: Environment) -> Environment:
-    """The configured environment, or LIVE as soon as the stack itself says that money is real.
+def real_money(stack: Stack, readings: Readings, before: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The facts by which the stack itself says that money is real. ``before`` are those of the board before.
 
-    LIVE once said stays until the stack itself says otherwise: losing the evidence is no evidence.
+    What has said so once says so until it says otherwise: losing the evidence is no evidence.
     """
-    words = [
-        (raw_word(readings[fact]) if fact in readings else None, word)
-        for fact, word, evidence in stack.environment_facts
-        if evidence is Environment.LIVE
-    ]
-    if any(said == word for said, word in words):
-        return Environment.LIVE
-    if before is Environment.LIVE and any(said is None for said, _ in words):
-        return Environment.LIVE
-    return stack.environment
+    said: dict[str, bool] = {}
+    for fact, word, evidence in stack.environment_facts:
+        read = raw_word(readings[fact]) if fact in readings else None
+        if evidence is Environment.LIVE:
+            now = fact in before if read is None else read == word
+            said[fact] = said.get(fact, False) or now
+    return frozenset(fact for fact, is_live in said.items() if is_live)
+
+
+def environment(stack: Stack, real: frozenset[str]) -> Environment:
+    """The configured environment, or LIVE as soon as the stack itself says that money is ``real``."""
+    return Environment.LIVE if real else stack.environment
 
 
 def raw_word(reading: Reading[Any]) -> SafeText | None:
@@ -80,7 +79,7 @@ def _deciding(spec: GateSpec, readings: Readings, now: Instant) -> Reading[Any] 
     reading = readings.get(f"{SERVICE}{spec.service}") if spec.service is not None else None
     if reading is None or not 0 <= reading.age(now) <= reading.stale_after:
         return None
-    is_down = isinstance(reading.value, Service) and reading.value.state in _ENDED
+    is_down = isinstance(reading.value, Service) and reading.value.state in ENDED
     return reading if reading.outcome is Outcome.MISSING or is_down else None
 
 

@@ -54,6 +54,8 @@ class Store:
         self._changed = changed
         self._dated = dated
         self._trails: dict[str, deque[float | None]] = {}
+        self._real: frozenset[str] = frozenset()
+        """The facts that say that money is real, or did last."""
         self.deriver = Deriver(stack)
         now = clock.now()
         readings = never(self._keys(), now)
@@ -135,9 +137,10 @@ class Store:
     def _publish(self, **changes: Any) -> None:
         now = self._clock.now()
         board = replace(self.board, seq=self.board.seq + 1, taken=now, **changes)
+        self._real = derive.real_money(self._stack, board.readings, self._real)
         board = replace(
             board,
-            environment=derive.environment(self._stack, board.readings, self.board.environment),
+            environment=derive.environment(self._stack, self._real),
             trading=derive.trading(self._stack, board.readings, now, self.board.trading),
             trails={key: tuple(trail) for key, trail in self._trails.items()},
         )

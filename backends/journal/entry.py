@@ -59,6 +59,8 @@ class Session(Struct, frozen=True):
     """The room's version."""
     mode: str = "live"
     """``live``, ``dry`` or ``watch``."""
+    config: str = ""
+    """Digest of the configuration in force, for the record of an intent; empty where there is none."""
     boot: str = field(default_factory=boot_id)
     pid: int = field(default_factory=os.getpid)
 
@@ -144,7 +146,7 @@ def body(entry: Entry, session: Session, at: Instant) -> dict[str, Any]:
         "step": entry.step,
         "rung": entry.rung,
         "verdict": entry.verdict,
-        "config": entry.config,
+        "config": entry.config or (session.config if entry.kind is Kind.INTENT else ""),
         "retired": entry.retired,
         "duration": None if entry.duration is None else round(entry.duration, 4),
         "audit_degraded": entry.is_degraded or None,

@@ -130,6 +130,8 @@ class _OfRun(_About, kw_only=True):
 class Intent(_OfRun, tag="intent", kw_only=True):
     plan: Sha256
     seen: int
+    config: Text | None = None
+    """Digest of the configuration it was decided under."""
 
 
 class Step(_OfRun, tag="step", kw_only=True):

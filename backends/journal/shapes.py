@@ -17,6 +17,8 @@ _WORDS: Final = (
     r"seed[_-]?phrase|(?:api|private|access|signing|encryption|account|listen|master)[_-]?key|"
     r"authorization|credentials?|cookie|signature|session[_-]?id|(?<![a-z])(?:dsn|jwt|otp)"
 )
+_BEGINS: Final = r"(?=[acdejlmopst])"
+"""What one of these begins with, looked at first: most letters of a text begin none of them."""
 _STEMS: Final = (
     "pass", "pwd", "secret", "token", "key", "author", "creden", "cook", "sign", "dsn", "jwt", "otp", "seed",
     "mnemonic", "session", "identified",
@@ -58,8 +60,8 @@ _COUNT: Final = r"(?:\d{1,5}|\d+\.\d+)(?![\w$!#%^*@+/=-])"
 """What is said about a secret and is none, and how many there are."""
 
 _BESIDE: Final = _Look(
-    rf"""(?P<head>(?:{_WORDS})(?:{_QUOTE})?\s*(?:=>|=|:(?!//))\s*)(?!(?:{_QUOTE})?{_STATE}|{_COUNT})
-         (?:(?P<quote>{_QUOTE})[^"']*?(?P=quote)|(?:(?:bearer|basic)\s+)?{_BARE})""",
+    rf"""{_BEGINS}(?P<head>(?:{_WORDS})(?:{_QUOTE})?\s*(?:=>|=|:(?!//))\s*)(?!(?:{_QUOTE})?{_STATE}|{_COUNT})
+         (?:(?P<quote>{_QUOTE})[^"']*?(?:(?P=quote)|\Z)|(?:(?:bearer|basic)\s+)?{_BARE})""",
     re.IGNORECASE | re.VERBOSE,
 )
 _COIN: Final = _Look(r"""(?<![a-z])token\W+[a-z]{1,9}\d?[\\"']*$""", re.IGNORECASE)
@@ -81,8 +83,10 @@ _QUOTED: Final = _Look(
     re.IGNORECASE,
 )
 _TAG: Final = _Look(rf"(?P<head><(?:{_WORDS})>)[^<]+(?=</)", re.IGNORECASE)
-_USER_OF_CURL: Final = _Look(r"(?P<head>\bcurl\b[^|;]{0,200}?\s-u\s*\S+?:)\S+")
-_OF_A_PROGRAM: Final = _Look(r"(?P<head>\b(?:redis-cli\b[^|;]{0,200}?\s-a|sshpass\s+-p)\s*)\S+")
+_USER_OF_CURL: Final = _Look(r"(?P<head>\bcurl\b(?:(?!\bcurl\b)[^|;]){0,200}?\s-u\s*\S+?:)\S+")
+_OF_A_PROGRAM: Final = _Look(
+    r"(?P<head>\b(?:redis-cli\b(?:(?!\bredis-cli\b)[^|;]){0,200}?\s-a|sshpass\s+-p)\s*)\S+"
+)
 _KEY_BLOCK: Final = _Look(
     r"(?P<head>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----).*?(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|$)",
     re.DOTALL,

@@ -132,6 +132,8 @@ class Procedure(Struct, frozen=True):
     """Facts to show in the dialog with their age (open orders, positions)."""
     reversible_by: str | None = None
     """The procedure that undoes it, or None."""
+    further: str | None = None
+    """For a stop: the stop that goes further, one key away where this one could not be proved."""
     note: str | None = None
     """Where the given runbook is wrong, in our words."""
     done: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Final
 
 LINE_LIMIT: Final = 4096
@@ -20,6 +21,9 @@ NAME_LIMIT: Final = 64
 _TAB: Final = "    "
 _MARK: Final = re.compile(r"… \+\d+ (?:chars|bytes)\Z")
 _MAX_MARKS: Final = 4
+_ODD: Final = re.compile(r"[^ -~]+")
+"""What is looked at one by one; all else is passed over as fast as memory is read."""
+_MARKS: Final = frozenset({"Mn", "Me"})
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -65,31 +69,34 @@ def _clean(text: str, limit: int) -> str:
     if over > 0:
         text = text[:limit]
     if not text.isprintable() or not text.isascii():
-        text = _replace(text)
+        text = _ODD.sub(_replace, text)
     return f"{text}… +{over} chars" if over > 0 else text
 
 
-def _replace(text: str) -> str:
-    out: list[str] = []
+def _replace(found: re.Match[str]) -> str:
+    """A run of characters that are not plain ones, as shown."""
+    run = found[0]
+    kinds = {char: unicodedata.category(char) for char in set(run)}
+    if not _MARKS.isdisjoint(kinds.values()):
+        run = _few_marks(run, kinds)
+    return run.translate({ord(char): _shown(char, kind) for char, kind in kinds.items()})
+
+
+def _shown(char: str, kind: str) -> str:
+    if char == "\t":
+        return _TAB
+    code = ord(char)
+    return (f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}") if kind in _UNSAFE else char
+
+
+def _few_marks(run: str, kinds: Mapping[str, str]) -> str:
+    kept: list[str] = []
     marks = 0
-    for char in text:
-        if char.isascii() and char.isprintable():
-            out.append(char)
-            marks = 0
-        elif char == "\t":
-            out.append(_TAB)
-        elif (category := unicodedata.category(char)) in _UNSAFE:
-            code = ord(char)
-            out.append(f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}")
-            marks = 0
-        elif category in ("Mn", "Me"):
-            marks += 1
-            if marks <= _MAX_MARKS:
-                out.append(char)
-        else:
-            out.append(char)
-            marks = 0
-    return "".join(out)
+    for char in run:
+        marks = marks + 1 if kinds[char] in _MARKS else 0
+        if marks <= _MAX_MARKS:
+            kept.append(char)
+    return "".join(kept)
 
 
 NO_TEXT: Final = SafeText("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from msgspec import Struct
 
@@ -27,6 +28,10 @@ class RunState(Enum):
     DEAD = "dead"
     REMOVING = "removing"
     UNKNOWN = "unknown"
+
+
+ENDED: Final = (RunState.CREATED, RunState.EXITED, RunState.DEAD)
+"""States of a service in which none of its code runs."""
 
 
 class Health(Enum):

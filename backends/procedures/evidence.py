@@ -17,7 +17,8 @@ from backends.model.fact import Fact
 from backends.model.procedure import Proof, Verifier
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import SafeText
-from backends.model.service import RunState, Service
+from backends.model.service import ENDED, Service
+from backends.model.stack import GateSpec
 from backends.model.weigh import counted, word_of
 
 _GRACE: Final = 0.1
@@ -63,10 +64,14 @@ NOTHING_BEFORE: Final[Before] = {}
 class Eyes:
     """Looks at facts afresh. Never raises: what cannot be read is UNSEEN, with the reason."""
 
-    def __init__(self, verifier: Verifier, facts: Mapping[str, Fact], clock: Clock) -> None:
+    def __init__(
+        self, verifier: Verifier, facts: Mapping[str, Fact], clock: Clock, gates: Iterable[GateSpec] = ()
+    ) -> None:
+        """``gates`` are those of the stack: one that is a service's is halted while that does not run."""
         self._verifier = verifier
         self._facts = facts
         self._clock = clock
+        self._gates = {gate.fact: gate for gate in gates if gate.service is not None}
 
     async def look(
         self,
@@ -114,9 +119,24 @@ class Eyes:
         seen = _judge(proof, self.label(proof.fact), reading, self._clock.now(), before)
         if proof.is_newer and seen.sight is Sight.HOLDS:
             seen = _dated(seen, reading, sent)
+        if seen.sight is not Sight.HOLDS:
+            seen = await self._ended(proof, within) or seen
         if proof.otherwise and seen.sight is Sight.CONTRARY:
             seen = replace(seen, text=SafeText(f"{seen.text}; {proof.otherwise}", 300))
         return replace(seen, asked=asked.mono)
+
+    async def _ended(self, proof: Proof, within: float) -> Evidence | None:
+        """That what trades behind a gate has ended, where the proof is that it is halted: whatever it said
+        last, somewhere else, is read there for a while."""
+        gate = self._gates.get(proof.fact)
+        if gate is None or not proof.equals or not set(proof.equals) <= gate.halted:
+            return None
+        reading = await self.read(f"{SERVICE}{gate.service}", within)
+        if reading.outcome is Outcome.MISSING:
+            return Evidence(proof, Sight.HOLDS, SafeText(f"{gate.label} is not there", 300))
+        if isinstance(reading.value, Service) and reading.value.state in ENDED:
+            return Evidence(proof, Sight.HOLDS, SafeText(f"{gate.label} is {reading.value.state.value}", 300))
+        return None
 
     def label(self, fact: str) -> str:
         """What people call it."""
@@ -140,7 +160,7 @@ def _began(reading: Reading[Any]) -> float | None:
         return -math.inf
     if reading.outcome is not Outcome.OK or not isinstance(value, Service):
         return None
-    if value.started_wall is None and value.state in (RunState.CREATED, RunState.EXITED, RunState.DEAD):
+    if value.started_wall is None and value.state in ENDED:
         return -math.inf
     return value.started_wall
 

@@ -73,7 +73,7 @@ class Procedures:
         self._stack = stack
         self._permit = permit
         self._effectors = effectors
-        self._eyes = Eyes(verifier, stack.facts, clock)
+        self._eyes = Eyes(verifier, stack.facts, clock, stack.gates)
         self._journal = journal
         self._clock = clock
         self._show = on_change

@@ -187,18 +187,27 @@ class StopRunner:
                 yield Proof(echo.fact, words[echo.gate])
 
     async def _hear(self) -> None:
-        """Ask every service that must obey what is proved until all say so, or for ``HEARD`` seconds."""
+        """Ask every service that must obey what is proved until one says so, or for ``HEARD`` seconds."""
         began = self._clock.now()
-        while await self._ask(HEARD):
-            if self._clock.now().since(began) >= HEARD:
-                return
+        left = HEARD
+        while await self._ask(left):
             await asyncio.sleep(LOOK_EVERY)
+            left = HEARD - self._clock.now().since(began)
+            if left <= 0:
+                return
 
     async def _ask(self, within: float) -> str:
-        """What they do not say, in words; empty when each of them says so, or there is none."""
-        echoes = [echo for climb in self._main if climb.is_held for echo in self._echoes(climb.proofs())]
+        """What none of them says, in words; empty when one says so, or there is none to ask. One is enough: a
+        room that may not ask the other would never see its halt proved, and who denies it is a contradiction.
+        """
+        echoes = []
+        for climb in self._main:
+            ways = [tuple(self._echoes(rung.step.proof)) for rung in climb.rungs if rung.matched.is_set()]
+            # What was read back elsewhere than at the switch, in a service or its end, needs no echo.
+            echoes += [echo for way in ways for echo in way] if all(ways) else []
         seen = await self._eyes.look(echoes, within)
-        self._unheard = "; ".join(str(each.text) for each in seen if each.sight is not Sight.HOLDS)
+        is_heard = any(each.sight is Sight.HOLDS for each in seen)
+        self._unheard = "" if is_heard else "; ".join(str(each.text) for each in seen)
         return self._unheard
 
     async def _listen_on(self) -> None:

@@ -63,6 +63,13 @@ def kind_of(raw: object) -> str:
     return "is a list" if isinstance(raw, (list, tuple)) else "is of no kind known here"
 
 
+def list_in(raw: Any) -> list[Any]:
+    """The list ``raw`` is. Raises MisfitError: what is empty without being one is not "none of them"."""
+    if not isinstance(raw, list):
+        raise MisfitError("is null, a list expected" if raw is None else f"{kind_of(raw)}, a list expected")
+    return raw
+
+
 def decode(raw: bytes) -> str:
     """The text of ``raw``. Raises MisfitError when it is not UTF-8."""
     try:

@@ -12,6 +12,8 @@ from msgspec import Struct
 from backends.model.fact import SourceError
 from backends.model.safetext import LINE_LIMIT, NAME_LIMIT, SafeText
 from backends.model.service import Health, RunState, Runtime, Service, Usage
+from backends.readers.coerce import MisfitError, list_in
+from backends.readers.docker_view import all_of
 
 _PROJECT: Final = "com.docker.compose.project"
 _HEALTH_IN_STATUS: Final = re.compile(r"\((healthy|unhealthy|health: starting)\)")
@@ -72,14 +74,14 @@ class Detail(Struct, frozen=True):
 def entries(listed: Any) -> list[Entry]:
     """The container list. Raises SourceError for an answer that is not one."""
     try:
-        return [_entry(item) for item in listed]
-    except (TypeError, KeyError, AttributeError) as error:
+        return [_entry(item) for item in list_in(listed)]
+    except (MisfitError, TypeError, KeyError, AttributeError) as error:
         raise SourceError("Docker's container list cannot be understood") from error
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:
     # "/a/b" is the name under which a knows b, not a name of its own.
-    names = [str(name).removeprefix("/") for name in item.get("Names") or ()]
+    names = [name.removeprefix("/") for name in all_of(item.get("Names"))]
     labels = item.get("Labels") or {}
     state = _STATES.get(str(item["State"]), RunState.UNKNOWN)
     status = str(item.get("Status", ""))

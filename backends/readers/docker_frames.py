@@ -24,6 +24,11 @@ _WAIT_FOR: Final = 131_072
 _OTHER_STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)(?: |$)")
 
 
+def is_dated(text: bytes) -> bool:
+    """Whether it begins with a time, as every line does that the engine was asked to date; or is empty."""
+    return not text or is_stamped(text) or _OTHER_STAMP.match(text) is not None
+
+
 class Frames:
     """Turns the pieces of one ``/logs`` body into lines, in bounded memory whatever comes."""
 

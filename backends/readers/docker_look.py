@@ -11,11 +11,12 @@ from urllib.parse import quote
 from backends.model.fact import Raw, SourceError
 from backends.model.query import DockerQuery
 from backends.model.stamp import STAMP
-from backends.readers.coerce import MisfitError
+from backends.readers.coerce import MisfitError, list_in
 from backends.readers.docker_client import DockerClient
-from backends.readers.docker_frames import Frames
+from backends.readers.docker_frames import Frames, is_dated
 from backends.readers.docker_view import (
     PROJECT,
+    all_of,
     container_rows,
     env_names,
     env_value,
@@ -36,6 +37,8 @@ from backends.readers.docker_view import (
 from backends.readers.extract import Rows
 from backends.readers.log_match import matching_lines
 
+_FRAMED: Final = (b"\0", b"\1", b"\2", b"\3")
+"""How a log begins that is in frames; one of a terminal begins with a time."""
 _TOP: Final = "-eo pid,user,pcpu,rss,comm"
 """``comm`` is the program's name alone: a command line may hold a password."""
 
@@ -81,13 +84,13 @@ class Look:
     def containers(self) -> list[Any]:
         """All there are, running or not."""
         found = self.get("/containers/json", all="1")
-        if not isinstance(found, list):
-            raise MisfitError("its list of containers is none")
-        return found
+        return list_in(found)
 
     def entry(self, query: DockerQuery) -> Mapping[str, Any] | None:
         """The list's entry of the container of the service; None when there is none."""
-        by_name = {name.removeprefix("/"): each for each in self.containers() for name in each["Names"]}
+        by_name = {
+            name.removeprefix("/"): each for each in self.containers() for name in all_of(each["Names"])
+        }
         names = self._names.get(query.service or "")
         if names is None:
             raise MisfitError(f"{query.service!r} is no service of this stack")
@@ -133,6 +136,8 @@ class Look:
         found = self._said[path, ""]
         if isinstance(found, Exception):
             raise found
+        if not (found.startswith(_FRAMED) or is_dated(found)):
+            raise MisfitError("its log is not as Docker writes it")
         frames = Frames(time.time_ns)
         # The two streams come one after the other where they were written at the same time.
         return sorted([*frames.feed(found), *frames.flush()], key=lambda line: line[:STAMP])
@@ -205,7 +210,11 @@ def _members(look: Look, query: DockerQuery) -> Raw:
 
 def _top(look: Look, query: DockerQuery) -> Raw:
     entry = look.entry(query)
-    if entry is None or entry.get("State") != "running":
+    if entry is None:
+        return None
+    if not isinstance(entry["State"], str):
+        raise MisfitError("whether it runs cannot be understood")
+    if entry["State"] != "running":
         return None
     return top_rows(look.get(f"/containers/{entry['Id']}/top", ps_args=_TOP))
 
@@ -229,7 +238,7 @@ _ANSWERS: Final[Mapping[str, Callable[[Look, DockerQuery], Raw]]] = {
     "top": _top,
     "health": _of_inspection(health_rows),
     "started": _of_inspection(lambda said: str(said["State"]["StartedAt"]).encode()),
-    "restarts": _of_inspection(lambda said: int(said["RestartCount"])),
+    "restarts": _of_inspection(lambda said: said["RestartCount"]),
     "log": Look.lines,
     "containers": _containers,
     "strays": lambda look, query: container_rows(look.containers(), query.name, {look.project(query), None}),

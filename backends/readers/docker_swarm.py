@@ -13,6 +13,7 @@ from backends.model.port import LogSink
 from backends.model.safetext import NAME_LIMIT, SafeText
 from backends.model.service import Health, RunState, Runtime, Service
 from backends.model.stack import ServiceSpec, Source
+from backends.readers.coerce import MisfitError, count_in, list_in
 from backends.readers.docker_client import DockerClient, DockerRefusedError
 from backends.readers.docker_container import time_of
 from backends.readers.docker_follow import Streams
@@ -66,11 +67,19 @@ class SwarmServiceReader:
             self._client.close()
 
     def _look(self) -> Mapping[str, Service | None]:
+        try:
+            return self._understood()
+        except (MisfitError, KeyError, TypeError, AttributeError, ValueError):
+            raise SourceError("what the manager says of its services cannot be understood") from None
+
+    def _understood(self) -> Mapping[str, Service | None]:
         names = [spec.match[0] for spec in self._specs]
         wanted = json.dumps({"name": names})
-        told = {it["Spec"]["Name"]: it for it in self._get("/services", filters=wanted, status="true")}
+        services = list_in(self._get("/services", filters=wanted, status="true"))
+        told = {it["Spec"]["Name"]: it for it in services}
         tasks: dict[str, list[Mapping[str, Any]]] = {}
-        for task in self._get("/tasks", filters=json.dumps({"service": [n for n in names if n in told]})):
+        filters = json.dumps({"service": [name for name in names if name in told]})
+        for task in list_in(self._get("/tasks", filters=filters)):
             tasks.setdefault(task["ServiceID"], []).append(task)
         if self._logs is not None:
             self._follow(self._logs, told)
@@ -108,8 +117,8 @@ class SwarmServiceReader:
 
 
 def _service(name: str, told: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> Service:
-    status = told.get("ServiceStatus", {})
-    running, wanted = int(status.get("RunningTasks", 0)), int(status.get("DesiredTasks", 0))
+    status = told["ServiceStatus"]
+    running, wanted = count_in(status["RunningTasks"]), count_in(status["DesiredTasks"])
     newest = sorted(tasks, key=lambda task: str(task["Status"].get("Timestamp", "")), reverse=True)
     ended = [task for task in newest if task["Status"]["State"] in ("failed", "rejected")]
     started = [time_of(it["Status"].get("Timestamp")) for it in newest if it["Status"]["State"] == "running"]

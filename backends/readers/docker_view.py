@@ -1,11 +1,12 @@
 """A Docker Engine's answers as rows and members for ``extract``. A malformed answer raises KeyError,
-TypeError, AttributeError or ValueError; nothing is made up in its place."""
+TypeError, AttributeError, ValueError or MisfitError; nothing is made up in its place."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from backends.readers.coerce import list_in
 from backends.readers.extract import Rows
 
 PROJECT: Final = "com.docker.compose.project"
@@ -24,13 +25,13 @@ _INFO: Final = (
 
 def space(said: Mapping[str, Any]) -> dict[str, int]:
     """Bytes on disk by kind."""
-    volumes = [(each.get("UsageData") or {}).get("Size", 0) for each in said["Volumes"] or ()]
+    volumes = [(each.get("UsageData") or {}).get("Size", 0) for each in all_of(said["Volumes"])]
     found = {
         "images": int(said["LayersSize"]),
-        "containers": sum(each.get("SizeRw") or 0 for each in said["Containers"] or ()),
+        "containers": sum(each.get("SizeRw") or 0 for each in all_of(said["Containers"])),
         # -1 stands for a volume whose driver does not say.
         "volumes": sum(size for size in volumes if size > 0),
-        "build_cache": sum(each["Size"] for each in said.get("BuildCache") or () if not each.get("Shared")),
+        "build_cache": sum(each["Size"] for each in all_of(said.get("BuildCache")) if not each.get("Shared")),
     }
     return found | {"total": sum(found.values())}
 
@@ -41,7 +42,7 @@ def volume_rows(
     """Volumes; ``orphan`` is ``yes`` where no container, running or not, mounts it."""
     users: dict[str, list[str]] = {}
     for each in containers:
-        for mount in each.get("Mounts") or ():
+        for mount in all_of(each.get("Mounts")):
             users.setdefault(mount.get("Name") or "", []).append(_name(each))
     rows = [
         {
@@ -53,7 +54,7 @@ def volume_rows(
             "driver": each["Driver"],
             "created": each.get("CreatedAt"),
         }
-        for each in said["Volumes"] or ()
+        for each in all_of(said["Volumes"])
         if each["Name"].startswith(prefix) and project in (None, _labels(each).get(PROJECT))
     ]
     return _sorted(rows)
@@ -68,7 +69,7 @@ def network_rows(said: Sequence[Mapping[str, Any]], prefix: str, project: str | 
             "driver": each["Driver"],
             "project": _labels(each).get(PROJECT),
         }
-        for each in said
+        for each in list_in(said)
         if each["Name"].startswith(prefix) and project in (None, _labels(each).get(PROJECT))
     ]
     return _sorted(rows)
@@ -76,18 +77,18 @@ def network_rows(said: Sequence[Mapping[str, Any]], prefix: str, project: str | 
 
 def network_named(said: Sequence[Mapping[str, Any]], name: str, project: str | None) -> str | None:
     """The id of the network that compose made under this name for the project, else of exactly this name."""
-    for each in said:
+    for each in list_in(said):
         labels = _labels(each)
         if project is not None and labels.get(PROJECT) == project and labels.get(_NETWORK) == name:
             return str(each["Id"])
-    return next((str(each["Id"]) for each in said if each["Name"] == name), None)
+    return next((str(each["Id"]) for each in said if _word(each["Name"]) == name), None)
 
 
 def member_rows(said: Mapping[str, Any]) -> Rows:
     """The running containers in one network, with their address there."""
     rows = [
         {"name": each["Name"], "address": (each.get("IPv4Address") or "").partition("/")[0] or None}
-        for each in (said.get("Containers") or {}).values()
+        for each in ({} if said["Containers"] is None else said["Containers"]).values()
     ]
     return _sorted(rows)
 
@@ -107,8 +108,8 @@ def image_rows(
             "bytes": each["Size"],
             "created": each["Created"],
         }
-        for each in said
-        for tag in each.get("RepoTags") or (f"{_NONE}:{_NONE}",)
+        for each in list_in(said)
+        for tag in all_of(each.get("RepoTags")) or (f"{_NONE}:{_NONE}",)
         if tag.startswith(prefix)
     ]
     return _sorted(rows)
@@ -116,18 +117,20 @@ def image_rows(
 
 def info_members(said: Mapping[str, Any]) -> dict[str, Any]:
     """What the engine says of itself and its host."""
+    if "ServerVersion" not in said:
+        raise KeyError("ServerVersion")
     return {name: said[name] for name in _INFO if name in said}
 
 
 def env_names(inspected: Mapping[str, Any]) -> Rows:
     """The names of a container's variables; the values stay where they are."""
-    pairs = inspected["Config"]["Env"] or ()
+    pairs = all_of(inspected["Config"]["Env"])
     return _sorted([{"name": pair.partition("=")[0]} for pair in pairs])
 
 
 def env_value(inspected: Mapping[str, Any], name: str) -> str | None:
     """The value of one variable, to be compared; None when it is not set."""
-    pairs = (pair.partition("=") for pair in inspected["Config"]["Env"] or ())
+    pairs = (pair.partition("=") for pair in all_of(inspected["Config"]["Env"]))
     return next((value for key, _, value in pairs if key == name), None)
 
 
@@ -140,7 +143,7 @@ def mount_rows(entry: Mapping[str, Any]) -> Rows:
             "type": each["Type"],
             "writable": "yes" if each.get("RW") else "no",
         }
-        for each in entry.get("Mounts") or ()
+        for each in all_of(entry.get("Mounts"))
     ]
     return _sorted(rows)
 
@@ -149,7 +152,7 @@ def port_rows(entry: Mapping[str, Any]) -> Rows:
     """The published ports of a running container."""
     rows = [
         {"name": str(each["PublicPort"]), "address": each.get("IP"), "inside": each["PrivatePort"]}
-        for each in entry.get("Ports") or ()
+        for each in all_of(entry.get("Ports"))
         if each.get("PublicPort")
     ]
     return _sorted(rows)
@@ -160,7 +163,7 @@ def top_rows(said: Mapping[str, Any]) -> Rows:
     titles = [title.lower() for title in said["Titles"]]
     columns = {"name": "command", "pid": "pid", "user": "user", "cpu": "%cpu", "rss_kib": "rss"}
     at = {name: titles.index(title) for name, title in columns.items()}
-    rows = [{name: each[index] for name, index in at.items()} for each in said["Processes"] or ()]
+    rows = [{name: each[index] for name, index in at.items()} for each in all_of(said["Processes"])]
     rows.sort(key=lambda row: -float(row["cpu"]))
     return Rows(rows, len(rows))
 
@@ -172,7 +175,7 @@ def health_rows(inspected: Mapping[str, Any]) -> Rows | None:
         return None
     rows = [
         {"time": each["End"], "exit": each["ExitCode"], "output": each["Output"].strip()}
-        for each in health.get("Log") or ()
+        for each in all_of(health.get("Log"))
     ]
     return Rows(rows, len(rows))
 
@@ -199,7 +202,7 @@ def container_rows(
 
 def task_rows(said: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]], prefix: str) -> Rows:
     """Tasks of a swarm by the name of their service."""
-    names = {each["ID"]: each["Spec"]["Name"] for each in services}
+    names = {each["ID"]: each["Spec"]["Name"] for each in list_in(services)}
     rows = [
         {
             "name": names.get(each["ServiceID"], each["ServiceID"]),
@@ -209,7 +212,7 @@ def task_rows(said: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str,
             "error": each["Status"].get("Err"),
             "node": each.get("NodeID"),
         }
-        for each in said
+        for each in list_in(said)
     ]
     return _sorted([row for row in rows if str(row["name"]).startswith(prefix)])
 
@@ -224,9 +227,14 @@ def node_rows(said: Sequence[Mapping[str, Any]]) -> Rows:
             "role": each["Spec"]["Role"],
             "leader": "yes" if (each.get("ManagerStatus") or {}).get("Leader") else "no",
         }
-        for each in said
+        for each in list_in(said)
     ]
     return _sorted(rows)
+
+
+def all_of(raw: Any) -> list[Any]:
+    """A list of the engine's, which writes null for an empty one. Raises MisfitError."""
+    return [] if raw is None else list_in(raw)
 
 
 def _sorted(rows: list[dict[str, Any]]) -> Rows:
@@ -238,4 +246,12 @@ def _labels(said: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _name(entry: Mapping[str, Any]) -> str:
-    return str(entry["Names"][0]).removeprefix("/") if entry.get("Names") else str(entry["Id"])[:12]
+    names = all_of(entry.get("Names"))
+    return _word(names[0]).removeprefix("/") if names else _word(entry["Id"])[:12]
+
+
+def _word(raw: Any) -> str:
+    """What is no text is no name: nothing that is looked for by its name would be found."""
+    if not isinstance(raw, str):
+        raise TypeError(raw)
+    return raw

@@ -25,6 +25,7 @@ from backends.readers.coerce import (
     count_in,
     excerpt,
     kind_of,
+    list_in,
     parse_json,
 )
 
@@ -131,10 +132,8 @@ def _chosen(node: Any, what: str) -> Any:
 
     Raises NothingError when none does. An item that has no such member is another one.
     """
-    if not isinstance(node, list):
-        raise MisfitError(f"{kind_of(node)}, a list expected")
     name, _, word = what.partition("=")
-    for item in node:
+    for item in list_in(node):
         if reads(item, name) == word:
             return item
     raise NothingError

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +42,8 @@ def is_pattern(path: str) -> bool:
 def places(base: Path, path: str) -> list[Place]:
     """All that are there now, by name. A link that leads nowhere is one, of kind ``link``.
 
-    Raises MisfitError for a path that leads out of the folder, and for more than ``MATCH_LIMIT``.
+    Raises MisfitError for a path that leads out of the folder, for more than ``MATCH_LIMIT``, and where a
+    folder or file may not be looked at.
     """
     if ".." in Path(path).parts:
         raise MisfitError("'..' in a path is not followed")
@@ -48,13 +51,40 @@ def places(base: Path, path: str) -> list[Place]:
         found = _place(base / path)
         return [] if found is None else [found]
     root, pattern = (Path("/"), path.lstrip("/")) if path.startswith("/") else (base, path)
-    matches: list[Place] = []
-    for each in root.glob(pattern):
+    matches: dict[Path, Place] = {}
+    for each in _matching(root, Path(pattern).parts):
         if len(matches) == MATCH_LIMIT:
             raise MisfitError(f"more than {MATCH_LIMIT} files match")
         if (found := _place(each)) is not None:
-            matches.append(found)
-    return sorted(matches, key=lambda place: place.path)
+            matches[each] = found
+    return [matches[path] for path in sorted(matches)]
+
+
+def _matching(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """What may match below a folder. Not ``Path.glob``, to which a folder that may not be looked into is an
+    empty one."""
+    first, *rest = parts
+    if first == "**":
+        yield from _matching(folder, rest or ["*"])
+        for name in _names(folder):
+            if not (folder / name).is_symlink():
+                yield from _matching(folder / name, parts)
+    elif is_pattern(first):
+        for name in _names(folder):
+            if fnmatchcase(name, first):
+                yield from _matching(folder / name, rest) if rest else [folder / name]
+    else:
+        yield from _matching(folder / first, rest) if rest else [folder / first]
+
+
+def _names(folder: Path) -> list[str]:
+    """What is in a folder, none for one that is not there. Raises MisfitError when that is not told."""
+    try:
+        return [each.name for each in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise MisfitError(f"{folder.name} cannot be looked into: {error.strerror}") from None
 
 
 def _place(path: Path) -> Place | None:

@@ -62,7 +62,11 @@ class _Look:
         self._sheets: dict[Path, Sheet] = {}
 
     def at(self, facts: Sequence[Fact]) -> dict[str, Finding]:
-        if not self._base.is_dir():
+        try:
+            is_there = self._base.is_dir()
+        except OSError as error:
+            raise SourceError(f"the folder {self._base} cannot be looked at: {error.strerror}") from None
+        if not is_there:
             raise SourceError(f"there is no folder {self._base}")
         return {fact.id: self._finding(fact) for fact in facts}
 
@@ -116,8 +120,15 @@ class _Look:
     def _understand(self, what: str, place: Place) -> Any:
         key = (what, place.path)
         if key not in self._understood:
-            self._understood[key] = PARSED[what](place)
-        return self._understood[key]
+            try:
+                self._understood[key] = PARSED[what](place)
+            except MisfitError as misfit:
+                # Kept too: what cannot be understood is read twice, some time apart.
+                self._understood[key] = misfit
+        found = self._understood[key]
+        if isinstance(found, MisfitError):
+            raise found
+        return found
 
     def _listed(self, found: Sequence[Place], pattern: str | None) -> Rows:
         rows = [

@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from backends.model.clock import Clock
-from backends.model.fact import Fact, Finding
+from backends.model.fact import Fact, Finding, SourceError
 from backends.model.query import HostQuery
 from backends.model.stack import Source
-from backends.process_table import Process, ProcessTable, holding
+from backends.process_table import HIDES_SOME, Process, ProcessTable, holding
 from backends.readers.coerce import MisfitError
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import network_reason, silence
 from backends.readers.host_port import listeners
+from backends.readers.lane import Lane
 
 _SHARE: Final = 0.9
 _AT_ONCE: Final = 8
@@ -30,6 +31,7 @@ class HostFactReader:
     def __init__(self, source: Source, clock: Clock) -> None:
         self._clock = clock
         self._seconds = source.deadline * _SHARE
+        self._lane = Lane(source.title)
         self._table = ProcessTable(source.url)
         self._seen: list[Process] | None = None
         self._listening: list[dict[str, Any]] | None = None
@@ -54,13 +56,20 @@ class HostFactReader:
         near = [query for query in asked if query.what not in ("tcp", "dns")]
         gate = asyncio.Semaphore(_AT_ONCE)
         told, *answers = await asyncio.gather(
-            asyncio.to_thread(self._ask_all, near), *(self._distant(query, gate) for query in distant)
+            self._near(near), *(self._distant(query, gate) for query in distant)
         )
         told |= dict(zip(distant, answers, strict=True))
         return {fact.id: _finding(fact, told) for fact in facts}
 
     async def close(self) -> None:
         """Nothing is kept open."""
+
+    async def _near(self, queries: Sequence[HostQuery]) -> dict[HostQuery, Any]:
+        """In a thread: a disk that hangs is waited for by one, not by one more a poll."""
+        try:
+            return await self._lane.call(lambda: self._ask_all(queries), self._seconds)
+        except SourceError as error:
+            return dict.fromkeys(queries, MisfitError(str(error)))
 
     def _ask_all(self, queries: Sequence[HostQuery]) -> dict[HostQuery, Any]:
         self._seen = self._listening = None
@@ -72,7 +81,10 @@ class HostFactReader:
             raise MisfitError("processes cannot be listed on this system")
         if self._seen is None:
             self._seen = self._table.all()
-        return holding(self._seen, texts)
+        found = holding(self._seen, texts)
+        if not found and self._table.hides_some:
+            raise MisfitError(HIDES_SOME)
+        return found
 
     def _ask(self, query: HostQuery) -> Any:
         """The answer, or the MisfitError that says why there is none."""
@@ -84,7 +96,7 @@ class HostFactReader:
             return misfit
         except PermissionError:
             return MisfitError("this user may not look at it")
-        except (OSError, ValueError, IndexError):
+        except (OSError, ValueError, IndexError, ArithmeticError):
             return MisfitError(f"this system does not tell its {query.what}")
 
     def _text(self, name: str) -> str:
@@ -154,7 +166,10 @@ class HostFactReader:
 
     def _interfaces(self, _query: HostQuery) -> Rows:
         rows = []
-        for line in self._text("net/dev").splitlines()[2:]:
+        first, *lines = self._text("net/dev").splitlines()
+        if not first.startswith("Inter-"):
+            raise MisfitError("this system does not tell its interfaces")
+        for line in lines[1:]:
             name, _, rest = line.partition(":")
             numbers = [int(word) for word in rest.split()]
             # Received: bytes, packets, errors, drops, four more; then the same of what was sent.
@@ -179,7 +194,7 @@ class HostFactReader:
                 return await (self._connect(query) if query.what == "tcp" else _addresses(query))
         except TimeoutError:
             return MisfitError(silence(self._seconds))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             return MisfitError(network_reason(error, query.target) or f"{query.target} cannot be reached")
 
     async def _connect(self, query: HostQuery) -> float:
@@ -208,7 +223,10 @@ def _disk(query: HostQuery) -> float | None:
     except FileNotFoundError:
         return None
     # As df counts it: what only root may still use is not free.
-    return 100.0 * usage.used / (usage.used + usage.free)
+    usable = usage.used + usage.free
+    if not usable:
+        raise MisfitError(f"{query.target} has no space of its own: no disk is mounted there")
+    return 100.0 * usage.used / usable
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> Rows:

@@ -10,12 +10,16 @@ from typing import Any, Final
 
 from backends.process_table import ProcessTable
 
+_TITLE: Final = "sl"
+"""The first word of the list, above the sockets."""
 _LISTENS: Final = "0A"
+_LAST: Final = 65_535
 HIDDEN: Final = "a process of another user"
 
 
 def listeners(table: ProcessTable) -> list[dict[str, Any]]:
-    """Address, port and process of every socket that listens, by port. Raises OSError without ``/proc``.
+    """Address, port and process of every socket that listens, by port. Raises OSError without ``/proc``,
+    ValueError and IndexError for one that tells something else.
 
     Whose sockets are of another user cannot be told without being root.
     """
@@ -31,11 +35,16 @@ def listeners(table: ProcessTable) -> list[dict[str, Any]]:
 def _sockets(path: Path) -> Iterator[tuple[str, int, str]]:
     if path.name == "tcp6" and not path.exists():
         return
-    for line in path.read_text().splitlines()[1:]:
+    first, *lines = path.read_text().splitlines()
+    if first.split()[:1] != [_TITLE]:
+        raise ValueError(first)
+    for line in lines:
         words = line.split()
         if words[3] == _LISTENS:
-            address, _, port = words[1].partition(":")
-            yield _address(address), int(port, 16), words[9]
+            address, _, digits = words[1].partition(":")
+            if (port := int(digits, 16)) > _LAST:
+                raise ValueError(digits)
+            yield _address(address), port, words[9]
 
 
 def _address(digits: str) -> str:

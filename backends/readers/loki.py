@@ -16,7 +16,7 @@ from backends.model.fact import Fact, Finding, ValueType
 from backends.model.query import LokiQuery
 from backends.model.safetext import SafeText
 from backends.model.stack import Source
-from backends.readers.coerce import MisfitError, parse_json
+from backends.readers.coerce import MisfitError, list_in, parse_json
 from backends.readers.extract import Rows, broken, extract, one_series
 from backends.readers.http_page import NoAnswer, Page, Pages, Web
 
@@ -113,7 +113,7 @@ def _is_empty(answer: Answer) -> bool:
 def _shipped(page: Page | NoAnswer, nothing: Answer) -> Answer:
     """``nothing`` found where there are streams, else None: nothing comes here at all."""
     try:
-        return nothing if _data(page) else None
+        return nothing if list_in(_data(page)) else None
     except MisfitError as misfit:
         return misfit
     except (KeyError, TypeError):
@@ -128,8 +128,8 @@ def _streams(result: Any) -> Rows:
             "labels": ", ".join(f"{name}={value}" for name, value in sorted(each["stream"].items())),
             "line": str(SafeText(line, _LINE)),
         }
-        for each in result
-        for at, line, *_ in each["values"]
+        for each in list_in(result)
+        for at, line, *_ in list_in(each["values"])
     ]
     rows.sort(key=lambda row: row["time"], reverse=True)
     return Rows(rows, len(rows))
@@ -137,7 +137,11 @@ def _streams(result: Any) -> Rows:
 
 def _matrix(result: Any) -> Rows:
     """The newest value of each series."""
-    rows = [{**each["metric"], "value": each["values"][-1][1]} for each in result if each["values"]]
+    rows = [
+        {**each["metric"], "value": each["values"][-1][1]}
+        for each in list_in(result)
+        if list_in(each["values"])
+    ]
     return Rows(rows, len(rows))
 
 

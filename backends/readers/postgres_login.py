@@ -14,6 +14,7 @@ from backends.readers.postgres_answer import PORT, refusal
 
 LET_IN: Final = SafeText("let in")
 
+_ANSWER: Final = "1"
 _SAID_NO: Final = "FATAL:"
 """Sign that a server answered; without it nothing is known of the password."""
 
@@ -34,7 +35,7 @@ async def login(source: Source, client: str, seconds: float) -> Finding:
         **({"PGUSER": source.username} if source.username else {}),
     }
     # The address cannot hold a password: it was taken out when it was read.
-    argv = (client, f"--dbname={source.url}", "--no-password", "--no-psqlrc", "-Atc", "SELECT 1")
+    argv = (client, f"--dbname={source.url}", "--no-password", "--no-psqlrc", "-Atc", f"SELECT {_ANSWER}")
     try:
         ended = await run(argv, seconds, "/", env)
     except NotStartedError as error:
@@ -42,6 +43,8 @@ async def login(source: Source, client: str, seconds: float) -> Finding:
     if ended.code is None:
         return broken(silence(seconds))
     if ended.code == 0:
-        return Found(LET_IN)
+        # A session that was let in has answered; what merely ends well may be another program.
+        is_answered = ended.output.splitlines()[-1:] == [_ANSWER]
+        return Found(LET_IN) if is_answered else broken(f"{client} ended without an answer of the server")
     why = SafeText(refusal(ended.output))
     return Found(why) if _SAID_NO in ended.output else broken(f"{where(source.url, PORT)} {why}")

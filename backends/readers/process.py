@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,8 @@ from backends.model.fact import SourceError
 from backends.model.safetext import NAME_LIMIT, SafeText
 from backends.model.service import Health, RunState, Runtime, Service, Usage
 from backends.model.stack import ServiceSpec, Source
-from backends.process_table import Process, ProcessTable, holding
+from backends.process_table import HIDES_SOME, Process, ProcessTable, holding
+from backends.readers.lane import Lane
 
 
 class ProcessServiceReader:
@@ -19,13 +19,16 @@ class ProcessServiceReader:
 
     def __init__(self, source: Source, services: Sequence[ServiceSpec]) -> None:
         self._specs = services
+        self._deadline = source.deadline
+        self._lane = Lane(source.title)
         self._table = ProcessTable(source.url)
 
     async def services(self) -> Mapping[str, Service | None]:
-        """As ``ServiceReader.services``. Raises SourceError where processes cannot be listed."""
+        """As ``ServiceReader.services``. Raises SourceError where processes cannot be listed, and
+        where one that is not seen may be one that is hidden."""
         if not self._table.is_there:
             raise SourceError("processes cannot be listed on this system")
-        return await asyncio.to_thread(self._look)
+        return await self._lane.call(self._look, self._deadline)
 
     async def clock(self) -> float:
         """As ``ServiceReader.clock``: it runs on this host, whose clock is the room's."""
@@ -36,7 +39,10 @@ class ProcessServiceReader:
 
     def _look(self) -> dict[str, Service | None]:
         processes = self._table.all()
-        return {spec.name: self._service(spec, processes) for spec in self._specs}
+        found = {spec.name: self._service(spec, processes) for spec in self._specs}
+        if None in found.values() and self._table.hides_some:
+            raise SourceError(HIDES_SOME)
+        return found
 
     def _service(self, spec: ServiceSpec, processes: Sequence[Process]) -> Service | None:
         found = holding(processes, spec.match[0])

@@ -13,7 +13,7 @@ from backends.model.clock import Clock, SystemClock
 from backends.model.fact import Fact, Finding, SourceError, ValueType
 from backends.model.query import PrometheusQuery
 from backends.model.stack import Source
-from backends.readers.coerce import MisfitError, number_in, parse_json
+from backends.readers.coerce import MisfitError, list_in, number_in, parse_json
 from backends.readers.extract import Rows, broken, extract, one_series
 from backends.readers.failure import network_reason, silence, where
 from backends.readers.http_page import NoAnswer, Page, Pages, Web
@@ -137,7 +137,7 @@ def _targets(data: Any) -> Rows:
     rows = [
         {"job": each["labels"].get("job"), "instance": each["labels"].get("instance"),
          "health": each["health"], "error": each.get("lastError") or None}
-        for each in data["activeTargets"]
+        for each in list_in(data["activeTargets"])
     ]  # fmt: skip
     return Rows(rows, len(rows))
 
@@ -146,8 +146,8 @@ def _rules(data: Any) -> Rows:
     rows = [
         {"name": rule["name"], "group": group["name"], "state": rule.get("state"), "health": rule["health"],
          "error": rule.get("lastError") or None}
-        for group in data["groups"]
-        for rule in group["rules"]
+        for group in list_in(data["groups"])
+        for rule in list_in(group["rules"])
     ]  # fmt: skip
     return Rows(rows, len(rows))
 
@@ -157,7 +157,7 @@ def _alerts(data: Any) -> Rows:
         {"name": each["labels"].get("alertname"), "state": each["state"],
          "severity": each["labels"].get("severity"), "since": each["activeAt"],
          "summary": (each.get("annotations") or {}).get("summary")}
-        for each in data["alerts"]
+        for each in list_in(data["alerts"])
     ]  # fmt: skip
     return Rows(rows, len(rows))
 
@@ -188,10 +188,11 @@ def _finding(fact: Fact, answers: Mapping[PrometheusQuery, Any]) -> Finding:
 
 def _series(query: PrometheusQuery, found: Any) -> Rows:
     """One row a series: its labels and its value as Prometheus writes it."""
-    if found and not isinstance(found[0], Mapping):
+    series = list_in(found)
+    if series and not isinstance(series[0], Mapping):
         # A scalar is a pair of time and value, not a list of series.
-        return Rows([{"value": found[1]}], 1)
-    rows = [{**each["metric"], "value": _value(query, each)} for each in found]
+        return Rows([{"value": series[1]}], 1)
+    rows = [{**each["metric"], "value": _value(query, each)} for each in series]
     return Rows(rows, len(rows))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -17,6 +16,7 @@ from backends.model.stack import Source
 from backends.readers.coerce import MisfitError
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import silence
+from backends.readers.lane import Lane
 
 _SHARE: Final = 0.9
 _STEPS: Final = 2000
@@ -28,17 +28,20 @@ Answers = dict[SqlQuery, Any]
 
 
 class SqliteFactReader:
-    """A FactReader that opens the file anew for every poll, so that one put in its place is seen."""
+    """A FactReader that opens the file anew for every poll, so that one put in its place is seen. A disk that
+    hangs is waited for by one thread, not by one more a poll."""
 
     def __init__(self, source: Source) -> None:
         self._path = Path(urlsplit(source.url).path)
+        self._deadline = source.deadline
         self._seconds = source.deadline * _SHARE
+        self._lane = Lane(source.title)
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
         """One finding a fact. No file: all are missing. Raises SourceError when it is no database, or
         cannot be opened."""
-        asked = dict.fromkeys(fact.query for fact in facts if isinstance(fact.query, SqlQuery))
-        answers = await asyncio.to_thread(self._ask, list(asked))
+        asked = list(dict.fromkeys(fact.query for fact in facts if isinstance(fact.query, SqlQuery)))
+        answers = await self._lane.call(lambda: self._ask(asked), self._deadline)
         return {fact.id: _finding(fact, answers) for fact in facts}
 
     async def close(self) -> None:
@@ -66,7 +69,10 @@ class SqliteFactReader:
         except sqlite3.Error as error:
             return MisfitError(self._reason(error))
         names = [column[0] for column in cursor.description or ()]
-        rows = [dict(zip(names, map(_cell, row), strict=True)) for row in fetched[: query.limit]]
+        try:
+            rows = [dict(zip(names, map(_cell, row), strict=True)) for row in fetched[: query.limit]]
+        except MisfitError as misfit:
+            return misfit
         return Rows(rows, len(fetched))
 
     def _reason(self, error: sqlite3.Error) -> str:
@@ -83,10 +89,11 @@ class SqliteFactReader:
 
 
 def _cell(raw: Any) -> Any:
-    """SQLite has no types of its own: text stays what it spells, as from any source without types."""
-    if isinstance(raw, str):
-        return raw[:_CELL].encode("utf-8", "surrogateescape")
-    return raw[:_CELL] if isinstance(raw, bytes) else raw
+    """SQLite has no types of its own: text stays what it spells, as from any source without types. Raises
+    MisfitError for one too long: the beginning of a number is another number."""
+    if isinstance(raw, (str, bytes)) and len(raw) > _CELL:
+        raise MisfitError(f"a value is more than {_CELL // 1024} KiB")
+    return raw.encode("utf-8", "surrogateescape") if isinstance(raw, str) else raw
 
 
 def _finding(fact: Fact, answers: Answers) -> Finding:

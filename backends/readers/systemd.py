@@ -71,7 +71,7 @@ class SystemdFactReader:
         properties = [*(query.show for query in queries), *(_STARTS if logged else ())]
         shown = await self._systemctl.show(units, properties) if units else {}
         journal = {
-            name: await self._journal(name, _first_time(unit, *_STARTS), until)
+            name: _unclear_start(unit) or await self._journal(name, _first_time(unit, *_STARTS), until)
             for name in logged
             if (unit := shown[name]) is not None
         }
@@ -145,6 +145,13 @@ class SystemdServiceReader:
             (program, match), self._systemctl.environment, followed, self._logs, self._clock
         )
         self._follower.start()
+
+
+def _unclear_start(unit: Shown) -> Broken | None:
+    """Of a start whose time is told, but not as a time, nobody knows whether the journal should tell."""
+    told = [value for name in _STARTS if (value := unit.get(name, "")) not in NOT_SET]
+    odd = next((value for value in told if to_time(value) is None), None)
+    return None if odd is None else broken(f"{odd!r} is no time of a start")
 
 
 def _finding(

@@ -51,6 +51,7 @@ def build_procedure(item: schema.ProcedureSpec, sources: Mapping[str, Source]) -
         steps=tuple(_step(step, sources) for step in item.step),
         shows=tuple(item.shows),
         reversible_by=item.reversible_by,
+        further=item.further,
         note=item.note,
         done=item.done,
         not_done=item.not_done,

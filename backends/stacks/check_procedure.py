@@ -78,6 +78,9 @@ def _whole(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[
     others = [other.id for other in spec.procedure if other.id != procedure.id]
     if procedure.reversible_by and (why := known(procedure.reversible_by, others, "procedure")):
         yield ("reversible_by",), why
+    stops = [other.id for other in spec.procedure if other.id != procedure.id and other.risk == "stop"]
+    if procedure.further and (why := known(procedure.further, stops, "other stop")):
+        yield ("further",), why
 
 
 def _class(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
@@ -97,8 +100,9 @@ def _class(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
         yield ("starts",), "goes with a restore: nothing else wants to know what time its stores have"
     if procedure.risk == "stop" and (procedure.require or procedure.needs_approval):
         yield (), "a stop waits for nothing; expected neither require nor needs_approval"
-    if procedure.quiet is not None and procedure.risk != "stop":
-        yield ("quiet",), f"goes with risk stop, but this is {procedure.risk}"
+    for key in ("quiet", "further"):
+        if getattr(procedure, key) is not None and procedure.risk != "stop":
+            yield (key,), f"goes with risk stop, but this is {procedure.risk}"
 
 
 def _ladders(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:

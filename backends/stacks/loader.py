@@ -32,6 +32,7 @@ from backends.stacks.build_query import build_query
 from backends.stacks.check import check
 from backends.stacks.naming import word
 from backends.stacks.schema_read import REDIS_OPERATIONS
+from backends.stacks.spread import spread
 from backends.stacks.toml_file import TomlFile, decode, read_toml
 from backends.stacks.variant import generation, named, overlaid
 
@@ -121,7 +122,7 @@ def built_in() -> dict[str, Path]:
 def describe(path: Path) -> Described:
     """The checked stack file at ``path``. Raises ConfigError with one message for the operator."""
     written = read_toml(path)
-    file = named(written)
+    file = named(spread(written))
     spec = decode(file, schema.StackFile, _NOTES)
     check(file, spec)
     if spec.stack.variant is None:
@@ -132,7 +133,7 @@ def describe(path: Path) -> Described:
 
 def _other(file: TomlFile, spec: schema.StackFile, name: str) -> Described:
     """The file as another generation has it. Checked now: who runs it must not be the first to learn."""
-    whole = named(overlaid(file, name))
+    whole = named(spread(overlaid(file, name)))
     whole.tree["stack"] = {key: value for key, value in whole.tree["stack"].items() if key != "variant"}
     made = decode(whole, schema.StackFile, _NOTES)
     check(whole, made)

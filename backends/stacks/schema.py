@@ -31,6 +31,7 @@ from backends.stacks.schema_types import (
     Id,
     Label,
     LevelWord,
+    Per,
     Rows,
     Seconds,
     Strict,
@@ -85,6 +86,8 @@ class ServiceSpec(Strict):
     source: str = "docker"
     required: bool = True
     has_check: bool = False
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    """On which it is published on its host, for rows with ``per = "port"``."""
     followed: bool = True
     instance_of: Id | None = None
     """What it is one of several instances of: nothing is resumed while they run different versions."""
@@ -135,6 +138,8 @@ class FactSpec(Strict):
     on_demand: bool = False
     """Never polled: read only when a check, a diagnosis or a procedure needs it."""
     runbook: Rows = []
+    per: Per = None
+    but: list[Id] = []
 
 
 class ReassertRow(Strict):
@@ -279,6 +284,7 @@ class ProcedureSpec(Strict):
     step: list[StepSpec] = []
     shows: list[str] = []
     reversible_by: str | None = None
+    further: str | None = None
     note: str | None = None
     done: str = ""
     not_done: str = ""

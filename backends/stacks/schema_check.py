@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from backends.stacks.schema_types import Id, Label, Rows, Strict, Text, Word
+from backends.stacks.schema_types import Id, Label, Per, Rows, Strict, Text, Word
 
 
 class Demand(Strict):
@@ -80,3 +80,5 @@ class DiagnosisRow(Strict):
     procedure: str | None = None
     section: str | None = None
     runbook: Rows = []
+    per: Per = None
+    but: list[Id] = []

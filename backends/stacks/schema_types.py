@@ -14,6 +14,8 @@ Word = str | bool | int
 """A raw word; a flag is written ``true`` or ``false``."""
 LevelWord = Literal["ok", "info", "warn", "crit", "unknown"]
 EnvironmentWord = Literal["live", "paper", "demo"]
+Per = Literal["service", "port"] | list[Id] | None
+"""The row is meant for every service, for every one with a port, or for these; ``but`` leaves some out."""
 Rows = list[Text]
 """Ids of the runbook rows an item realises."""
 

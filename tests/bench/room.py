@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from backends.procedures.stop_runner import QUIET
+from tests.bench.pace import floor
 from tests.bench.peers import first_frame, key_to_output
 from tests.bench.table import REFERENCE, ROOM, Measure, Results, median, percentile
 from tests.bench.usage import watch
@@ -59,13 +58,6 @@ def measure(results: Results, world: DemoWorld, folder: Path) -> None:
         _under_flood(results, world, wire)
 
 
-def python_start() -> float:
-    """Milliseconds of ``python -c pass``: what any Python program starts with."""
-    begun = time.monotonic()
-    subprocess.run([sys.executable, "-c", "pass"], check=True)
-    return 1000 * (time.monotonic() - begun)
-
-
 @contextmanager
 def _room(config: Path, world: DemoWorld) -> Iterator[Terminal]:
     terminal = Terminal([*CONTROLROOM, "--config", str(config)], world.env, columns=200, rows=50)
@@ -78,7 +70,7 @@ def _room(config: Path, world: DemoWorld) -> Iterator[Terminal]:
 def _starts(results: Results, world: DemoWorld) -> None:
     floors, frames, filled = [], [], []
     for _ in range(STARTS):
-        floors.append(python_start())  # side by side: a machine's pace changes from minute to minute
+        floors.append(floor())  # side by side: a machine's pace changes from minute to minute
         with _room(world.config, world) as terminal:
             frames.append(first_frame(terminal))
             terminal.wait_for(panes_are_filled, 30)

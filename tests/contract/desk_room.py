@@ -32,6 +32,7 @@ from backends.model.procedure import RiskClass, Run, Verdict
 from backends.model.query import Derivation
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
+from backends.model.stack import Environment
 from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
@@ -122,9 +123,19 @@ class Room:
             bus.xadd("hb.execution_intent.v1", {"payload": json.dumps(soft)})
             return word_of(self.value(f"{bot}.state")) == "soft_pause"
 
-        password = GENERATIONS[self.generation].password
-        with contextlib.closing(redis.Redis.from_url(self.world["redis"], password=password)) as bus:
+        with self.bus() as bus:
             wait_until(is_paused, 20.0, f"{bot} to be paused by the bus", every=1.0)
+
+    @contextlib.contextmanager
+    def bus(self) -> Iterator[redis.Redis]:
+        password = GENERATIONS[self.generation].password
+        with contextlib.closing(redis.Redis.from_url(self.world["redis"], password=password)) as client:
+            yield client
+
+    def letters(self) -> str:
+        """The newest dead letters."""
+        with self.bus() as bus:
+            return str(bus.xrevrange("hb.dead_letter.v1", count=20))
 
     def pause_and_resume(self, bot: str) -> None:
         """Each to its proof."""
@@ -170,6 +181,15 @@ class Room:
 
     def value(self, fact: str) -> Any:
         return self.engine.board(ID).readings[fact].value
+
+    def silence(self, bot: str) -> float:
+        """Seconds since it said anything on the bus."""
+        return self.engine.board(ID).readings[f"{bot}.state"].observed_age(self.engine.clock.now()) or 0.0
+
+    def environment(self) -> Environment:
+        """As of the last look at everything; asks for another one."""
+        self.engine.refresh(ID)
+        return self.engine.board(ID).environment
 
     def finds(self, diagnosis: str) -> str | None:
         """What mends the failure, if the doctor finds it now."""

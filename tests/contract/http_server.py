@@ -28,7 +28,9 @@ class Request:
 
 
 class HttpServer:
-    """``async with HttpServer() as web``; ``web.answers`` by path with query, 404 for any other."""
+    """``async with HttpServer() as web``; ``web.answers`` by path with query, else by path alone; 404 for any
+    other.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -60,18 +62,20 @@ class HttpServer:
             # Cancelled is how it ends with the test; asyncio would log that as an error.
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while True:
-                    await self._one(await reader.readuntil(b"\r\n\r\n"), writer)
+                    await self._one(await reader.readuntil(b"\r\n\r\n"), reader, writer)
         finally:
             self._tasks.discard(task)
             writer.close()
 
-    async def _one(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _one(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
         method, target, _ = first.split(" ")
         pairs = (line.partition(":") for line in lines)
         headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        await reader.readexactly(int(headers.get("content-length", 0)))
         self.requests.append(Request(method, target, headers))
-        answer = self.answers.get(target, self.otherwise)
+        path = target.partition("?")[0]
+        answer = self.answers.get(target) or self.answers.get(path, self.otherwise)
         if answer.status == HANG:
             await asyncio.Event().wait()
         named = {"Content-Length": str(len(answer.body)), **answer.headers}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,15 @@ import docker
 import psycopg
 import redis
 
+from backends.model.examination import Answer
 from backends.model.fact import Table
 from backends.model.procedure import Verdict
 from tests.contract.armed_room import ArmedRoom, looking_patiently
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.process import wait_until
 from tests.terminal.planned import alone
+
+_LONGEST = 60.0
 
 
 @dataclass
@@ -28,6 +31,18 @@ class Shift:
     def verify(self, procedure: str, **params: str) -> None:
         run = self.room.perform(procedure, **params)
         assert run.verdict is Verdict.VERIFIED, (procedure, run.sentence, run.blockers)
+
+    def answer(self, name: str) -> Answer:
+        """Of a check or a diagnosis, on fresh readings."""
+        one = self.room.stack.checks.get(name) or self.room.stack.diagnoses[name]
+        (result,) = self.room.engine.checks(self.room.stack.id).examine([one]).result(_LONGEST).values()
+        return result.answer
+
+    def alarms(self) -> set[str]:
+        return {alarm.id for alarm in self.room.engine.board(self.room.stack.id).alarms}
+
+    def until(self, is_so: Callable[[], object], what: str) -> None:
+        wait_until(is_so, _LONGEST, what, every=0.3)
 
     def started(self) -> dict[str, str]:
         """When each service's container was."""
@@ -54,8 +69,10 @@ class Shift:
     @contextmanager
     def fault(self, name: str) -> Iterator[None]:
         switch(self.world, name, is_on=True)
-        yield
-        switch(self.world, name, is_on=False)
+        try:
+            yield
+        finally:
+            switch(self.world, name, is_on=False)
 
     def sql(self, text: str) -> list[tuple[object, ...]]:
         held = self.room.stack.sources["postgres"].password

@@ -27,7 +27,12 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaireRoom]:
         yield made
 
 
-ALARMS = {"feed-stale": "feed-stale", "inert-switch": "inert-file", "writer-down": "orders-unheard"}
+ALARMS = {
+    "feed-stale": "feed-stale",
+    "inert-switch": "inert-file",
+    "writer-down": "orders-unheard",
+    "postgres-down": "writer-fails",
+}
 CHECKS = {"logs-not-shipped": "loki", "postgres-down": "stack-up"}
 """Fault of the demo, and what does not pass then though it passed before."""
 

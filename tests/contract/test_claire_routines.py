@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -97,6 +98,23 @@ def test_one_service_is_restarted_and_does_its_work_again(
         verify(room, procedure, **chosen)
 
 
+def test_a_change_of_the_regime_is_adopted_when_allocation_is_restarted(room: ClaireRoom) -> None:
+    """10-D: allocation never follows it by itself."""
+
+    def is_behind() -> bool:
+        return "allocation-behind" in {alarm.id for alarm in room.board.alarms}
+
+    assert not is_behind()
+    now = int(time.time())
+    ((_, decided),) = room.redis.xrevrange("stream.allocation_decisions", count=1)
+    ((_, regime),) = room.redis.xrevrange("stream.regime_signals", count=1)
+    room.redis.xadd("stream.allocation_decisions", decided | {"ts": str(now - 61)})
+    room.redis.xadd("stream.regime_signals", regime | {"ts": str(now), "regime": "TREND"})
+    room.until(is_behind, "the alarm")
+    verify(room, "restart-allocation")
+    room.until(lambda: not is_behind(), "its end")
+
+
 def test_what_was_paused_is_given_the_allocation_that_is_named(room: ClaireRoom) -> None:
     verify(room, "pause")
     verify(room, "unpause", pct="0.010000")
@@ -119,6 +137,18 @@ def test_a_process_that_holds_a_port_is_ended_by_its_number_and_command(room: Cl
         held.stop()
 
 
+def test_writes_are_stopped_by_a_halt_and_then_from_the_signal_to_the_journal(room: ClaireRoom) -> None:
+    """RB-83: in any other order events are lost. Before any stop here: that would end some once more."""
+    verify(room, "stop-writes")
+    assert {state(room, service) for service in WRITERS} == {"exited"}
+    ((entry, _),) = room.redis.xrange("stream.bot_shutdown")
+    halted = int(entry.partition("-")[0]) / 1000
+    order = [halted, *(finished(room, service) for service in WRITERS)]
+    assert order == sorted(order)
+    room.redis.delete("stream.bot_shutdown")
+    begin_again(room, *WRITERS)
+
+
 def test_a_hard_halt_stops_execution_and_what_would_order(room: ClaireRoom) -> None:
     run = room.run("halt-hard")
     assert run.verdict is Verdict.VERIFIED, run.sentence
@@ -128,18 +158,9 @@ def test_a_hard_halt_stops_execution_and_what_would_order(room: ClaireRoom) -> N
     begin_again(room, *stopped)
 
 
-def test_writes_are_stopped_by_a_halt_and_then_from_the_signal_to_the_journal(room: ClaireRoom) -> None:
-    """RB-83: in any other order events are lost."""
-    verify(room, "stop-writes")
-    assert {state(room, service) for service in WRITERS} == {"exited"}
-    ((entry, _),) = room.redis.xrange("stream.bot_shutdown")
-    halted = int(entry.partition("-")[0]) / 1000
-    order = [halted, *(finished(room, service) for service in WRITERS)]
-    assert order == sorted(order)
-    begin_again(room, *WRITERS)
-
-
 def test_an_erased_redis_holds_the_halt_and_nothing_else(room: ClaireRoom) -> None:
+    halt = {"ts": str(int(time.time())), "reason": "exercise", "priority": "SAFETY", "strategy_id": "paper"}
+    room.redis.xadd("stream.bot_shutdown", halt)
     verify(room, "backup", backup=BACKUP)
     verify(room, "redis-flush")
     assert state(room, "cdb_execution") == "exited"

@@ -15,6 +15,7 @@ from backends.model.procedure import Verdict
 from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from tests.contract.desk_room import ID, PRACTISED, SCRIPTS, Room, desk_room
+from tests.contract.desk_signs import show
 from tests.servers.process import wait_until
 
 
@@ -44,6 +45,15 @@ class Each:
 
     lacks: tuple[str, ...] = ()
     """Scripts that this generation has not."""
+
+    faults: tuple[str, ...] = (
+        "halt-not-obeyed", "bots-deaf", "hard-stop", "redis-hang", "redis-refuse", "recon-critical",
+        "portfolio-kill", "reports-stale", "scripts-lie",
+    )  # fmt: skip
+    """Those of its demo that no other test here switches on."""
+
+    def test_each_fault_of_its_demo_shows_in_the_room(self, room: Room) -> None:
+        show(room, self.faults)
 
     def test_every_fact_is_read(self, room: Room) -> None:
         room.wait_for_facts()
@@ -92,8 +102,8 @@ class Each:
     def test_a_pause_that_only_the_bus_obeys_is_none(self, room: Room) -> None:
         """It ends by itself, or with the next order over the bus."""
         room.wait_for("bot1.state", "running")
-        room.switch("file-not-read", is_on=True)
         room.pause_by_bus("bot1")
+        room.switch("file-not-read", is_on=True)
         run = room.run("pause-bot", bot="bot1")
         assert run.verdict is Verdict.CONTRADICTED, run.sentence
         assert word_of(room.value("bot1.state")) == "soft_pause"
@@ -102,8 +112,11 @@ class Each:
         bots = GENERATIONS[room.generation].bots
         for bot in bots:
             room.wait_for(f"{bot}.state", "running")
+        room.switch("connector-not-ready", is_on=True)  # when a stop is most wanted, the bus is refused
         halted = room.run("halt")
         assert halted.verdict is Verdict.VERIFIED, halted.sentence
+        if GENERATIONS[room.generation].has_own_groups:  # else another bot may have taken the order
+            assert "local_authority_reject" in room.letters()
         assert all(f"{bot}: " in halted.sentence for bot in bots)
         assert ("orders of bot 1: " in halted.sentence) == (room.generation == "H")
         for bot, trader in bots.items():
@@ -166,6 +179,7 @@ class TestAfter(Each):
     generation = "H"
     seen_without_database = ("ops.status", "fail")
     lacks = ("coordination-check", "upgrade-check")
+    faults = (*Each.faults, "kill-dry-run", "kill-no-keys", "watchdog-works")
     # The bots that risk looks at are not those of the policy.
     fails = ("policy-check", "gates", "policy-and-gates", "secrets-and-gates")
 

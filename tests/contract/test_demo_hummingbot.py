@@ -12,10 +12,12 @@ import redis
 
 from backends.model.examination import Answer
 from backends.model.procedure import Verdict
+from backends.model.stack import Environment
 from backends.model.trading import TradingState
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
 from tests.contract.desk_room import ID, LONGEST, PRACTISED, SCRIPTS, Room, desk_room
+from tests.contract.desk_signs import is_started_again, show
 from tests.servers.process import wait_until
 
 
@@ -37,6 +39,20 @@ def test_every_fact_is_read(room: Room) -> None:
     room.wait_for_facts()
 
 
+def test_a_paper_bot_whose_banner_says_real_money_makes_the_desk_live_until_it_starts_on_paper(
+    room: Room,
+) -> None:
+    log = room.folder / "data/bot3/logs/logs_epp_v2_4_bot3_paper_smoke.log"
+    with log.open("a") as file:
+        file.write(
+            "2026-01-01 00:00:00,000 - 1 - x - INFO - EPP v2.4 STARTUP LIVE MODE — REAL MONEY AT RISK\n"
+        )
+    wait_until(lambda: room.environment() is Environment.LIVE, 20.0, "the desk to be live", every=0.3)
+    assert "bot3-live" in {alarm.id for alarm in room.engine.board(ID).alarms}
+    room.type_again("bot3")
+    wait_until(lambda: room.environment() is Environment.DEMO, 20.0, "it to be over", every=0.3)
+
+
 def test_deaf_bots_a_flood_and_a_critical_report_raise_their_alarms(room: Room) -> None:
     for fault in ("bots-deaf", "recon-critical", "hard-stop"):
         room.switch(fault, is_on=True)
@@ -45,6 +61,32 @@ def test_deaf_bots_a_flood_and_a_critical_report_raise_their_alarms(room: Room) 
     assert room.finds("bots-deaf") == "recreate-bot1"
     room.switch("bots-deaf", is_on=False)
     assert room.finds("bots-deaf") is None
+
+
+def test_bots_at_their_prompt_reports_of_an_hour_ago_and_a_lost_database_show_in_the_room(room: Room) -> None:
+    show(room, ["reports-stale"])
+    room.wait_for("bot3.state", "running")
+    for fault in ("bots-at-prompt", "postgres-down"):
+        room.switch(fault, is_on=True)
+    wait_until(lambda: room.silence("bot3") > 5.0, 20.0, "bot 3 to say nothing")
+    assert word_of(room.value("service:bot3")) == "running"
+    assert room.silence("bot1") < 5.0  # it has no prompt
+    room.wait_for("service:postgres", "exited")
+
+
+def test_a_bot_that_reads_its_file_no_more_is_halted_by_its_container_and_the_watchdog_before_it(
+    room: Room,
+) -> None:
+    room.wait_for("bot1.state", "running")
+    assert is_started_again(room, "watchdog-works")
+    room.wait_for("bot1.state", "running")
+    room.switch("file-not-read", is_on=True)
+    room.pause_by_bus("bot1")  # which would end by itself, and is no stop
+    halted = room.run("stop-bot1")
+    assert (halted.verdict, halted.rung) == (Verdict.VERIFIED, 3), halted.sentence
+    time.sleep(2.0)  # twice the watchdog's pause
+    with room.docker() as client:
+        assert client.inspect_container("hbot-bot1")["State"]["Status"] == "exited"
 
 
 def test_going_live_is_ready_on_the_screen_once_everything_has_held_for_its_time(room: Room) -> None:
@@ -123,7 +165,7 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     assert refused.verdict is Verdict.REFUSED
     restarted = room.run("bus-restart", phrase="redis")
     assert restarted.verdict is Verdict.VERIFIED, restarted.sentence
-    assert room.value("bus.label") in ("pre_restart", "post_restart")
+    room.wait_for("bus.label", "post_restart")
     # Restore: a paused bot is resumed, and none that portfolio risk does not let trade.
     room.pause_and_resume("bot3")
     room.switch("portfolio-kill", is_on=True)
@@ -132,6 +174,7 @@ def test_a_script_a_bus_restart_and_a_halt_come_to_their_verdicts(room: Room) ->
     assert blocked.verdict is Verdict.REFUSED and "Portfolio risk" in " ".join(blocked.blockers)
     room.switch("portfolio-kill", is_on=False)
     # Stop: every bot, the watchdog, and bot 1's orders, each read back.
+    room.switch("connector-not-ready", is_on=True)
     halted = room.run("halt")
     assert halted.verdict is Verdict.VERIFIED, halted.sentence
     for said in ("watchdog: ", "orders of bot 1: Last kill reads executed, made since", "bot1: ", "bot3: "):

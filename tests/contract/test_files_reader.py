@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.model.fact import Absent, Broken, Fact, Found, SourceError, Table, ValueType
 from backends.model.query import CsvWindow, FileQuery
@@ -232,12 +233,43 @@ async def test_a_file_that_is_gone_is_missing_and_a_folder_that_is_gone_is_a_fai
         await look(tmp_path / "none", asked("f", "exists", BOOL))
 
 
+async def test_a_pattern_matches_at_any_depth_and_follows_no_link_down(tmp_path: Path) -> None:
+    put(tmp_path, "a/x.py", "")
+    put(tmp_path, "a/b/.y.py", "")
+    put(tmp_path, "z.py", "")
+    (tmp_path / "a/b/up").symlink_to(tmp_path)
+    (tmp_path / "a/link").symlink_to(tmp_path / "a/b")
+    for pattern, names in (
+        ("**/*.py", ["a/b/.y.py", "a/x.py", "z.py"]),
+        ("a/**", ["a/b", "a/b/.y.py", "a/b/up", "a/link", "a/x.py"]),
+        ("*/link/*.py", ["a/link/.y.py"]),
+        ("*/x.py", ["a/x.py"]),
+        ("[!a].p?", ["z.py"]),
+        ("none/*/x.py", []),
+    ):
+        rows = table(await value(tmp_path, asked(pattern, "list", TABLE)))
+        assert [row["name"] for row in rows] == names, pattern
+
+
 async def test_json_written_in_place_is_read_a_second_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(tmp_path, "r.json", '{"state": "ACT')
     monkeypatch.setattr(time, "sleep", lambda _: path.write_text('{"state": "ACTIVE"}'))
     assert await value(tmp_path, asked("r.json", "json", TEXT, "state")) == "ACTIVE"
+
+
+async def test_a_broken_file_that_several_facts_are_about_is_waited_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "r.json", '{"state": "ACT')
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    facts = [replace(asked("r.json", "json", TEXT, pick), id=pick) for pick in ("state", "since", "by")]
+    source = Source("files", SourceKind.FILES, "F", f"file://{tmp_path}", every=5.0, deadline=5.0)
+    found = await FilesFactReader(source, FakeClock(wall=NOW)).read(facts)
+    assert [str(each.why) for each in found.values() if isinstance(each, Broken)] == ["not JSON"] * 3
+    assert len(waited) == 1
 
 
 async def test_a_pipe_does_not_hang_it_and_a_disk_that_does_is_waited_for_once(

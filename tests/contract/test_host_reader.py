@@ -148,6 +148,42 @@ async def test_what_is_not_there_is_missing_and_what_cannot_be_told_is_broken(tm
         await ProcessServiceReader(bare, []).services()
 
 
+async def test_a_kernel_that_hangs_is_waited_for_by_one_thread_and_hides_no_network(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "meminfo")
+    hung = replace(HERE, url=f"host://localhost{tmp_path}", deadline=0.2)
+    reader = HostFactReader(hung, SystemClock())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        facts = [Fact(what, "F", "g", "host", HostQuery(what, address), FLOAT) for what in ("memory", "tcp")]
+        for words in ("did not answer within", "has not answered for"):
+            found = await reader.read(facts)
+            assert isinstance(found["memory"], Broken)
+            assert words in found["memory"].why
+            assert isinstance(found["tcp"], Found)
+    os.close(os.open(tmp_path / "meminfo", os.O_RDWR | os.O_NONBLOCK))
+
+
+async def test_where_processes_of_others_are_hidden_one_that_is_not_seen_may_run(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("btime 1700000000\n")
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cmdline").write_text("bot.py")
+    (tmp_path / "7/stat").write_text(f"7 (python) S 0{' 0' * 17} 5 0 0\n")
+    hidden = replace(HERE, url=f"host://localhost{tmp_path}")
+    assert await read("process", COUNT, hidden, target="bot.py") == Found(1)
+    for what, kind in (("process", COUNT), ("process", TABLE), ("env_is", BOOL)):
+        found = await read(what, kind, hidden, target="panic.py", name="X", value="1")
+        assert isinstance(found, Broken)
+        assert "hidepid" in found.why
+    with pytest.raises(SourceError, match="hidepid"):
+        await ProcessServiceReader(hidden, [ServiceSpec("panic", ("panic.py",), "a part", "host")]).services()
+
+
+async def test_where_no_disk_is_mounted_nothing_is_used_of_it() -> None:
+    found = await read("disk", FLOAT, target="/proc")
+    assert isinstance(found, Broken)
+    assert "no space of its own" in found.why
+
+
 async def test_a_process_is_a_service_while_it_lives(trader: int) -> None:
     specs = [ServiceSpec(name, (text,), "a part", "host") for name, text in (("bot", TRADER), ("no", "§§"))]
     found = await ProcessServiceReader(HERE, specs).services()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -71,3 +72,14 @@ async def test_no_file_is_made_where_there_is_none_and_another_kind_of_file_is_n
     (tmp_path / "text.db").write_text("not a database " * 100)
     with pytest.raises(SourceError, match="no SQLite database"):
         await read(tmp_path / "text.db", "SELECT 1", INT)
+
+
+async def test_a_disk_that_hangs_is_waited_for_by_one_thread(tmp_path: Path) -> None:
+    pipe = tmp_path / "some.db"
+    os.mkfifo(pipe)
+    reader = SqliteFactReader(Source("db", SourceKind.SQLITE, "History", f"sqlite://{pipe}", 1.0, 0.1))
+    fact = Fact("f", "F", "g", "db", SqlQuery("SELECT 1"), INT)
+    for words in ("did not answer within", "has not answered for"):
+        with pytest.raises(SourceError, match=words):
+            await reader.read([fact])
+    os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from msgspec.structs import replace
 
-from backends.model.fact import Absent, Broken, Found, Table, ValueType
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, Table, ValueType
 from backends.model.query import SqlQuery
 from backends.model.stack import Stack
 from backends.readers.postgres import PostgresFactReader
@@ -40,32 +42,57 @@ def stack() -> Stack:
     return load_stack(built_in()["trading-platform"])
 
 
-async def rows(stack: Stack, dsn: str, name: str, now: str = "now()") -> list[tuple[str, ...]]:
-    """What the fact's query finds when the database takes it to be ``now``."""
+async def read(stack: Stack, dsn: str, *facts: str) -> Mapping[str, Finding]:
+    """What those facts find in that database."""
+    return await _ask(stack, dsn, [stack.facts[name] for name in facts])
+
+
+async def listed(stack: Stack, dsn: str, name: str, now: str = "now()") -> list[tuple[str, ...]]:
+    """The rows that the fact's query finds when the database takes it to be ``now``."""
     fact = stack.facts[name]
     assert isinstance(fact.query, SqlQuery)
     query = replace(fact.query, text=fact.query.text.replace("now()", now))
-    source = replace(stack.sources["postgres"], url=dsn, username="postgres", deadline=20.0)
-    reader = PostgresFactReader(source)
-    try:
-        found = (await reader.read([replace(fact, query=query, type=ValueType.TABLE, pick=None)]))[name]
-    finally:
-        await reader.close()
+    found = (await _ask(stack, dsn, [replace(fact, query=query, type=ValueType.TABLE, pick=None)]))[name]
     assert isinstance(found, Found) and isinstance(found.value, Table), found
     return [tuple(map(str, row)) for row in found.value.rows]
 
 
-async def test_every_query_is_answered_on_an_empty_database(stack: Stack, platform_database: str) -> None:
-    facts = [fact for fact in stack.facts.values() if fact.source == "postgres"]
-    source = replace(stack.sources["postgres"], url=platform_database, username="postgres", deadline=20.0)
+async def _ask(stack: Stack, dsn: str, facts: list[Fact]) -> Mapping[str, Finding]:
+    source = replace(stack.sources["postgres"], url=dsn, username="postgres", deadline=20.0)
     reader = PostgresFactReader(source)
     try:
-        findings = await reader.read(facts)
+        return await reader.read(facts)
     finally:
         await reader.close()
+
+
+@contextmanager
+def rows(dsn: str, table: str, *values: Mapping[str, Any]) -> Iterator[None]:
+    """These rows are in the table inside, and the table is empty again after."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for row in values:
+            names, marks = ", ".join(row), ", ".join("%s" for _ in row)
+            connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})".encode(), list(row.values()))
+        try:
+            yield
+        finally:
+            connection.execute(f"DELETE FROM {table}".encode())
+
+
+def order(ident: str, status: str, **more: Any) -> dict[str, Any]:
+    """A row of an order as the platform writes it."""
+    return {
+        "client_order_id": ident, "strategy_id": "alpha_baseline", "symbol": "AAPL", "side": "buy", "qty": 1,
+        "order_type": "market", "status": status, **more,
+    }  # fmt: skip
+
+
+async def test_every_query_is_answered_on_an_empty_database(stack: Stack, platform_database: str) -> None:
+    facts = [fact.id for fact in stack.facts.values() if fact.source == "postgres"]
+    findings = await read(stack, platform_database, *facts)
     broken = {name: found.why for name, found in findings.items() if isinstance(found, Broken)}
     assert not broken
-    assert set(findings) == {fact.id for fact in facts}
+    assert set(findings) == set(facts)
     # An aggregate over nothing is a number; the newest of nothing is no such thing.
     assert findings["orders.open"] == Found(0)
     assert findings["positions.gross"] == Found(0.0)
@@ -110,15 +137,15 @@ async def test_what_ought_to_be_reserved_is_what_is_held_and_what_is_on_order(
     stack: Stack, filled_database: str
 ) -> None:
     owed = {"AAPL": "66", "MSFT": "-27", "NVDA": "10", "SPY": "0", "TSLA": "0"}
-    assert await rows(stack, filled_database, "reservations.owed") == [
+    assert await listed(stack, filled_database, "reservations.owed") == [
         (f"position_reservation:{symbol}", number) for symbol, number in owed.items()
     ]
 
 
 async def test_the_orders_behind_a_count_are_listed(stack: Stack, filled_database: str) -> None:
-    (unsent,) = await rows(stack, filled_database, "orders.unsent_list")
+    (unsent,) = await listed(stack, filled_database, "orders.unsent_list")
     assert unsent[0] == "SPY" and unsent[-1] == "gone"
-    (plan,) = await rows(stack, filled_database, "orders.plans")
+    (plan,) = await listed(stack, filled_database, "orders.plans")
     assert plan[:4] == ("plan", "NVDA", "buy", "2")
 
 
@@ -138,6 +165,57 @@ async def test_prices_are_missed_in_trading_hours_alone(
     stack: Stack, filled_database: str, at: str, is_open: bool
 ) -> None:
     now = f"timestamptz '{at}'"
-    assert await rows(stack, filled_database, "feed.session", now) == ([("true",)] if is_open else [])
+    assert await listed(stack, filled_database, "feed.session", now) == ([("true",)] if is_open else [])
     held = [("AAPL",), ("MSFT",)] if is_open else []
-    assert await rows(stack, filled_database, "positions.held", now) == held
+    assert await listed(stack, filled_database, "positions.held", now) == held
+
+
+async def test_fractions_of_shares_that_no_flattening_closes_are_counted(
+    stack: Stack, platform_database: str
+) -> None:
+    """T7."""
+    held = [{"symbol": name, "qty": qty, "avg_entry_price": 1} for name, qty in (("AAPL", 3), ("MSFT", 0.5))]
+    with rows(platform_database, "positions", *held):
+        assert await read(stack, platform_database, "positions.fraction") == {"positions.fraction": Found(1)}
+
+
+async def test_plans_whose_slices_are_lost_under_a_halt_are_counted_before_and_after(
+    stack: Stack, platform_database: str
+) -> None:
+    """T8: what a halt has blocked is terminal, and no resume brings it back."""
+    wanted = ("orders.slices", "orders.blocked", "orders.open")
+    due = [order(f"s-{n}", "scheduled", parent_order_id="twap-1", slice_num=n) for n in (1, 2)]
+    with rows(platform_database, "orders", *due):
+        found = await read(stack, platform_database, *wanted)
+        assert found == {"orders.slices": Found(1), "orders.blocked": Found(0), "orders.open": Found(2)}
+    lost = [{**each, "status": "blocked_kill_switch", "is_terminal": True} for each in due]
+    with rows(platform_database, "orders", *lost):
+        found = await read(stack, platform_database, *wanted)
+        assert found == {"orders.slices": Found(0), "orders.blocked": Found(2), "orders.open": Found(0)}
+
+
+async def test_orders_of_a_dry_run_are_never_open_whatever_their_row_says(
+    stack: Stack, platform_database: str
+) -> None:
+    """T18: such a row is not terminal, and nothing is at the broker."""
+    with rows(platform_database, "orders", order("d-1", "dry_run"), order("o-1", "accepted")):
+        found = await read(
+            stack, platform_database, "orders.open", "orders.dry_run", "orders.ids", "orders.accepted"
+        )
+        assert (found["orders.open"], found["orders.dry_run"]) == (Found(1), Found(1))
+        ids = found["orders.ids"]
+        assert isinstance(ids, Found) and [str(row[0]) for row in ids.value.rows] == ["o-1"]
+        assert found["orders.accepted"] == Found(1)
+
+
+async def test_a_closing_order_called_canceled_without_a_number_at_the_broker_is_named(
+    stack: Stack, platform_database: str
+) -> None:
+    """T4; one that the broker was asked about has its number."""
+    closing = {"strategy_id": "manual_controls_close_position", "is_terminal": True}
+    asked = {**order("c-1", "canceled"), **closing, "broker_order_id": "b-1"}
+    with rows(platform_database, "orders", asked, {**order("c-2", "canceled"), **closing}):
+        found = await read(stack, platform_database, "orders.unsent", "closing.unsent")
+        named = found["closing.unsent"]
+        assert found["orders.unsent"] == Found(1)
+        assert isinstance(named, Found) and [str(row[0]) for row in named.value.rows] == ["c-2"]

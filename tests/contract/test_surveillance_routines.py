@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from backends.demo.surveillance.detector import Situation, alert_of
+from backends.model.examination import Answer
 from tests.contract.surveillance_shift import Shift, on_demo
 
 WORKERS = ("data-ingestion", "metrics-engine", "anomaly-detector")
@@ -91,6 +93,97 @@ def test_what_is_restarted_does_its_work_again_and_the_rest_was_left_alone(
     changed = {name for name in after if after[name] != before[name]}
     # Without Redis and without prices workers end, and are started again.
     assert {*RESTARTS[procedure]} <= changed <= {*RESTARTS[procedure], *WORKERS}
+
+
+def test_reconnects_are_told_of_while_the_feed_still_comes(shift: Shift) -> None:
+    """T-03."""
+    shift.until(lambda: "okx-reconnects" not in shift.alarms(), "nothing of the kind before")
+    with shift.fault("okx-reconnects"):
+        shift.until(lambda: "okx-reconnects" in shift.alarms(), "the alarm")
+        assert shift.answer("okx-exhausted") is Answer.NO
+        assert json.loads(shift.store.get("health:okx") or "{}")["status"] == "connected"
+
+
+def test_an_adapter_that_was_refused_at_the_start_stays_away_until_ingestion_is_restarted(
+    shift: Shift,
+) -> None:
+    """T-05."""
+    with shift.fault("okx-refused"):
+        shift.until(lambda: "okx-disconnected" in shift.alarms(), "the alarm")
+        assert shift.answer("adapter-never-connected") is Answer.YES
+    # OKX takes connections again, and nothing tries one.
+    assert shift.answer("adapter-never-connected") is Answer.YES
+    shift.verify("ingestion-restart")
+    assert shift.answer("adapter-never-connected") is Answer.NO
+    shift.until(lambda: "okx-disconnected" not in shift.alarms(), "its return")
+
+
+def test_a_feed_whose_silence_the_other_exchange_hides_is_found_by_its_book(shift: Shift) -> None:
+    """T-07."""
+    shift.until(lambda: shift.answer("gap-hidden") is Answer.NO, "all four books")
+    with shift.fault("spot-dead"):
+        shift.store.delete("orderbook:binance:BTC-USDT-SPOT")  # a minute later
+        shift.until(lambda: shift.answer("gap-hidden") is Answer.YES, "the missing book")
+        assert shift.sql("SELECT count(*) FROM data_gaps") == [(0,)]
+    shift.until(lambda: shift.answer("gap-hidden") is Answer.NO, "its return")
+
+
+def test_an_alert_of_an_exchange_that_sends_nothing_is_frozen(shift: Shift) -> None:
+    """T-08."""
+    with shift.fault("orphan"):
+        shift.until(lambda: shift.answer("alerts-orphaned") is Answer.YES, "the alert")
+        assert shift.answer("alerts-frozen") is Answer.NO
+        with shift.fault("okx-exhausted"):
+            shift.sql("UPDATE metrics SET created_at = created_at - interval '10 minutes'"
+                      " WHERE exchange = 'okx'")  # fmt: skip
+            shift.until(lambda: shift.answer("alerts-frozen") is Answer.YES, "nothing to judge it by")
+    shift.verify("orphans-resolve")
+    assert shift.answer("alerts-frozen") is Answer.NO
+
+
+def test_a_depth_alert_of_okx_is_found_to_stand_on_five_levels(shift: Shift) -> None:
+    """T-10."""
+    shift.until(lambda: shift.answer("depth-by-few-levels") is Answer.NO, "no such alert")
+    alert = alert_of(Situation("depth_warning", "okx", "BTC-USDT-PERP", 4e5, None, 5e5, None))
+    shift.store.set(f"alert:{alert['alert_id']}", json.dumps(alert))
+    shift.store.sadd("alerts:active", alert["alert_id"])
+    assert shift.answer("depth-by-few-levels") is Answer.YES
+    shift.store.srem("alerts:active", alert["alert_id"])
+    assert shift.answer("depth-by-few-levels") is Answer.NO
+
+
+def test_stores_that_are_open_on_all_interfaces_are_not_closed(shift: Shift) -> None:
+    """T-15."""
+    assert shift.answer("ports-bound") is Answer.YES
+    assert shift.answer("stores-closed") is Answer.NO
+
+
+def test_while_the_database_is_away_alerts_multiply_and_batches_fail(shift: Shift) -> None:
+    """T-17, T-18."""
+    shift.until(lambda: shift.answer("reconciled") is Answer.YES, "both stores agree")
+    assert shift.answer("alerts-flood") is Answer.NO
+    before = shift.store.scard("alerts:active")
+    with shift.fault("database-down"):
+        with shift.fault("thin-books"):
+            shift.until(lambda: shift.store.scard("alerts:active") > before + 12, "more than there are")
+        shift.until(lambda: shift.answer("batches-fail") is Answer.YES, "a batch that was not written")
+    shift.until(lambda: "alerts-only-redis" in shift.alarms(), "the alarm")
+    assert shift.answer("alerts-flood") is Answer.YES
+    shift.verify("redis-only-resolve")
+    shift.until(lambda: shift.answer("alerts-flood") is Answer.NO, "what was left is resolved")
+
+
+def test_keys_that_redis_threw_away_are_counted_for_ever(shift: Shift) -> None:
+    """T-09."""
+    assert shift.answer("redis-memory") is Answer.YES
+    used = int(shift.store.info("memory")["used_memory"])
+    shift.store.config_set("maxmemory-policy", "allkeys-lru")
+    shift.store.config_set("maxmemory", used + 2_000_000)
+    for number in range(40):
+        shift.store.set(f"scratch:{number}", "x" * 100_000)
+    shift.store.config_set("maxmemory", 0)
+    shift.store.delete(*(f"scratch:{number}" for number in range(40)))
+    assert shift.answer("redis-memory") is Answer.NO
 
 
 def resolved(shift: Shift, alert: str) -> tuple[object, object]:

@@ -120,6 +120,14 @@ async def test_an_active_alert_is_one_that_exists_and_is_not_resolved(
     assert getattr(gone.value, "total", None) == ghosts
 
 
+async def test_the_book_of_a_further_instrument_does_not_make_up_for_a_missing_one(
+    redis_db: RedisServer, stack: Stack
+) -> None:
+    for book in ("okx:BTC-USDT-PERP", "okx:BTC-USDT-SPOT", "binance:BTC-USDT-PERP", "binance:ETH-USDT-PERP"):
+        redis_db.command("SET", f"orderbook:{book}", json.dumps(BOOK), "EX", "60")
+    assert await find(redis_db, stack, "books.count") == [Found(3)]
+
+
 async def test_nobody_who_listens_is_a_true_zero(redis_db: RedisServer, stack: Stack) -> None:
     assert await find(redis_db, stack, "detector.subscribed", "books.count") == [Found(0), Found(0)]
 

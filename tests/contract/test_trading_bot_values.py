@@ -12,17 +12,19 @@ from msgspec.structs import replace
 
 from backends.board.derivation import Deriver
 from backends.model.clock import SystemClock
-from backends.model.fact import Absent, Broken, Finding, Found, Table
+from backends.model.fact import Absent, Broken, Finding, Found, Level, Table
+from backends.model.judge import level_of
 from backends.model.stack import Source, Stack
 from backends.readers.files import FilesFactReader
 from backends.readers.host import HostFactReader
 from backends.readers.redis import RedisFactReader
 from backends.stacks.loader import built_in, load_stack
-from tests.building import START, ok
+from tests.building import START, is_found, ok, running
 from tests.contract.redis_reading import source
 from tests.servers.redis import RedisServer
 
-SHAPE_A = json.dumps({"BTCUSDT": {"position": 0.02, "entry_price": 96500.0}})
+SHAPE_A_ENTRY = '{"position":0.02,"entry_price":96500.0}'
+SHAPE_A = f'{{"BTCUSDT": {SHAPE_A_ENTRY}}}'
 SHAPE_B = json.dumps({"BTC": 0.25, "ETH": 1.5})
 
 
@@ -111,15 +113,27 @@ async def test_a_key_that_is_not_there_is_missing(redis_db: RedisServer, stack: 
     assert await read(redis_db, stack, fact, {}) == Absent()
 
 
-@pytest.mark.parametrize(("book", "columns"), [(SHAPE_A, ("field", "value")), (SHAPE_B, ("field", "value"))])
-async def test_both_shapes_of_the_positions_are_shown(
-    redis_db: RedisServer, stack: Stack, book: str, columns: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("book", "rows", "is_dashboards"),
+    [
+        (SHAPE_A, (("BTCUSDT", SHAPE_A_ENTRY),), True),
+        (SHAPE_B, (("BTC", "0.25"), ("ETH", "1.5")), False),
+    ],
+    ids=["A, of a dashboard", "B, as reconciliation expects it"],
+)
+async def test_both_shapes_of_the_positions_are_shown_and_told_apart(
+    redis_db: RedisServer, stack: Stack, book: str, rows: tuple[tuple[str, str], ...], is_dashboards: bool
 ) -> None:
     found = await read(redis_db, stack, "positions.book", {"portfolio_positions": book})
-    assert isinstance(found, Found)
-    assert isinstance(found.value, Table)
-    assert found.value.columns == columns
-    assert found.value.total == len(json.loads(book))
+    assert isinstance(found, Found) and isinstance(found.value, Table)
+    assert (found.value.columns, found.value.rows) == (("field", "value"), rows)
+    nested = await read(redis_db, stack, "positions.nested", {"portfolio_positions": book})
+    assert isinstance(nested, Found)
+    assert level_of(stack.facts["positions.nested"], nested.value) is (
+        Level.WARN if is_dashboards else Level.OK
+    )
+    readings = (running("recon"), ok("positions.nested", nested.value))
+    assert is_found(stack, "recon-shape", *readings) is is_dashboards
 
 
 async def test_alerts_of_both_writers_stand_in_one_list(redis_db: RedisServer, stack: Stack) -> None:

@@ -13,7 +13,7 @@ from tests.servers.demo import DemoWorld
 from tui.commands.check import CheckOptions, check
 from tui.commands.session import Session
 
-NOT_AS_DELIVERED = {"dry-run", "observability", "hardening", "compose-hardening"}
+NOT_AS_DELIVERED = {"dry-run", "observability", "hardening", "compose-hardening", "kill-switch-local"}
 OF_THE_MOMENT = {"no-orders", "no-positions"}
 """The demo trades: now and then nothing is open."""
 """What the platform does not meet as it comes, and the demo is no better."""

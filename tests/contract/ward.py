@@ -32,15 +32,19 @@ _BREAKING_OUT = 30.0
 class Ward(LookingRoom):
     """``world`` is the simulation; what touches it goes through ``do``."""
 
-    def __init__(self, stack: str) -> None:
+    def __init__(self, stack: str, variant: str | None = None) -> None:
+        self.generation = variant
         self.home = make_home("ward")
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="ward", daemon=True)
         self._thread.start()
-        self.world: Any = demo_of(stack).make(self.home, 7)
+        self.world: Any = demo_of(stack, variant).make(self.home, 7)
         self.do(self.world.start())
         config = self.home / CONFIG
-        write_config(config, stack, "http://127.0.0.1:9", self.world.addresses, self.world.credentials)
+        settings = [] if variant is None else [f'variant = "{variant}"']
+        write_config(
+            config, stack, "http://127.0.0.1:9", self.world.addresses, self.world.credentials, settings
+        )
         (self.stack,) = load(config, env=isolated_env(self.home)).stacks
         self.engine = Engine([self.stack], Mode.WATCH, self.home / "state", identify())
         self.engine.start()
@@ -88,9 +92,14 @@ class Ward(LookingRoom):
         """What each of these diagnoses says, or of all."""
         return self.examine([self.stack.diagnoses[name] for name in names or self.stack.diagnoses])
 
-    def failing(self, allowed: Mapping[str, str], of_the_machine: Collection[str] = ()) -> set[str]:
-        """The checks that fail once nothing moves any more, none of them unknown; ``allowed`` has a word of
-        each one's reason. Those of the machine are left out."""
+    def failing(
+        self,
+        allowed: Mapping[str, str],
+        of_the_machine: Collection[str] = (),
+        untold: Mapping[str, str] | None = None,
+    ) -> set[str]:
+        """The checks that fail once nothing moves any more, none of them unknown but those of ``untold``;
+        both have a word of each one's reason. Those of the machine are left out."""
         seen: dict[str, Examined] = {}
 
         def is_settled() -> bool:
@@ -98,9 +107,10 @@ class Ward(LookingRoom):
             return _named(seen, Answer.NO) - {*of_the_machine} == allowed.keys()
 
         self.wait(is_settled)
-        assert {name: text(seen[name]) for name in _named(seen, Answer.UNKNOWN)} == {}
+        unknown = {name: text(seen[name]) for name in _named(seen, Answer.UNKNOWN)}
+        assert _otherwise(unknown, untold or {}) == {}
         failed = {name: text(seen[name]) for name in _named(seen, Answer.NO) if name not in of_the_machine}
-        assert {name: words for name, words in failed.items() if allowed.get(name, "?") not in words} == {}
+        assert _otherwise(failed, allowed) == {}
         return {*failed}
 
     def wait(self, is_so: Callable[[], bool]) -> None:
@@ -131,15 +141,20 @@ def _named(seen: Mapping[str, Examined], answer: Answer) -> set[str]:
     return {name for name, each in seen.items() if each.answer is answer}
 
 
+def _otherwise(seen: Mapping[str, str], reasons: Mapping[str, str]) -> dict[str, str]:
+    """Of those the ones without a reason, or that say another one."""
+    return {name: words for name, words in seen.items() if reasons.get(name, "?") not in words}
+
+
 def text(examined: Examined) -> str:
     """What was read for each of its demands."""
     return "; ".join(f"{each.condition.fact} {each.text}" for each in examined.weighed)
 
 
 @contextmanager
-def ward(stack: str) -> Iterator[Ward]:
+def ward(stack: str, variant: str | None = None) -> Iterator[Ward]:
     """One for a module: making it takes seconds."""
-    made = Ward(stack)
+    made = Ward(stack, variant)
     try:
         yield made
     finally:

@@ -11,7 +11,7 @@ from backends.model.procedure import StepState, Verdict
 from backends.model.trading import TradingState
 from tests.pilot import scenes, world
 from tests.pilot.rooms import make_room, opened
-from tui.dialogs.procedure_dialog import ProcedureDialog, Stage
+from tui.dialogs.procedure_dialog import NOTED, ProcedureDialog, Stage
 from tui.presenters.progress import notice_line
 from tui.screens.main import MainScreen
 
@@ -170,6 +170,29 @@ async def test_the_key_pressed_twice_before_it_is_drawn_makes_one_dialog() -> No
         assert [event for event, *_ in room.engine.recorded] == ["pressed again"]
 
 
+async def test_every_press_of_the_key_is_on_record_and_there_is_one_execution() -> None:
+    async with opened(make_room()) as room:
+        room.app.action_emergency("halt")
+        room.app.action_emergency("halt")
+        await room.settle()
+        await room.until(lambda: room.dialog.is_listening)
+        await room.press("f9", "f9", "h", "f9")
+        assert len(room.engine.submitted) == 1
+        assert [(event, detail) for event, _, _, detail in room.engine.recorded] == [
+            ("pressed again", f"key pressed again while {what}, {number} in all")
+            for number, what in enumerate([*["its dialog was open"] * 3, "its run was under way"], 1)
+        ]
+
+
+async def test_a_key_that_is_stuck_fills_no_journal() -> None:
+    async with opened(make_room()) as room:
+        dialog = await room.open_dialog()
+        for _ in range(3 * NOTED):
+            dialog.pressed_again()
+        assert len(room.engine.recorded) == NOTED
+        assert "further presses are not noted" in room.engine.recorded[-1][3]
+
+
 async def test_it_opens_over_help_and_over_the_filter_being_typed() -> None:
     async with opened(make_room()) as room:
         await room.press("question_mark")
@@ -249,64 +272,6 @@ async def test_a_halt_that_is_only_written_is_amber_wherever_it_stands_and_says_
         assert "WRITTEN, NOT CONFIRMED" in room.text()
         badge = notice_line(scenes.run(room.clock.now(), Verdict.WRITTEN), 100)[0]
         assert (str(badge.text).strip(), badge.role) == ("▲ WRITTEN, NOT CONFIRMED", "badge-warn")
-
-
-FAILURES = [it for it in Verdict if it not in (Verdict.VERIFIED, Verdict.ALREADY, Verdict.WRITTEN)]
-
-
-@pytest.mark.parametrize("verdict", FAILURES)
-async def test_every_other_verdict_fills_the_screen_and_never_leaves_by_itself(verdict: Verdict) -> None:
-    async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now(), verdict))
-        await room.settle()
-        text = room.text()
-        assert "NOT STOPPED" in text
-        assert verdict.value in text
-        assert "curl -X POST http://127.0.0.1:8003/api/v1/kill-switch/engage" in text
-        await room.press("escape", "enter", "q", "space", "h")
-        await room.pass_time(7200)
-        assert room.dialog.stage is Stage.NOT_PROVED
-        await room.press("a")
-        await room.settle()
-        assert isinstance(room.app.screen, MainScreen)
-        assert room.engine.recorded[-1][0] == "noted"
-
-
-async def test_a_failure_comes_forward_although_the_dialog_was_closed() -> None:
-    async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now()))
-        await room.settle()
-        await room.press("escape", "question_mark")
-        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
-        await room.settle()
-        assert "NOT STOPPED" in room.text()
-
-
-async def test_the_same_key_tries_again_from_there() -> None:
-    async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
-        await room.settle()
-        await room.open_dialog()
-        assert room.dialog.stage is Stage.QUESTION
-        await room.press("h")
-        assert [intent.id for intent in room.engine.submitted] == ["op-1", "op-2"]
-
-
-async def test_an_engine_that_does_not_answer_is_not_a_stop() -> None:
-    async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        await room.pass_time(1)
-        assert "has not answered yet" in room.text()
-        await room.pass_time(5)
-        assert "NOT STOPPED" in room.text()
-        assert "the engine did not take it up" in room.text()
 
 
 async def test_a_run_that_began_while_the_question_stood_is_the_one_that_is_followed() -> None:

@@ -8,13 +8,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tests.bench.pace import pace
+from tests.bench.table import percentile
 from tests.pilot import platform
 from tests.pilot.lag import LIMIT, Lag, measured
 from tests.pilot.rooms import make_room, opened
+
+BEAT = 0.005
+"""Seconds between two looks at how late the loop is."""
 
 
 def burn(seconds: float) -> None:
@@ -68,10 +73,16 @@ async def test_the_guard_takes_nothing_else_for_it(work: Callable[[], None]) -> 
     (await lag_of(work)).check()
 
 
-async def test_a_tour_of_the_room_at_the_size_of_a_wall_holds_up_nothing() -> None:
-    """Panes, lists, a dialog and the halt, with boards coming in; every other test here is measured, too."""
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def tour(beside: Callable[[], Awaitable[object]] = forever) -> float:
+    """Panes, lists, a dialog and the halt at the size of a wall, with boards coming in; the seconds of
+    processor time that the longest callback took. Meanwhile it does something ``beside``."""
     room = make_room(platform.halted, stack=platform.STACK)
-    async with opened(room, (200, 60)) as it:
+    async with opened(room, (250, 70)) as it:
+        watching = asyncio.ensure_future(beside())
         for key in ("2", "z", "4", "z"):
             await it.press(key)
         await it.put(platform.board(it.clock.now(), platform.TRADING))
@@ -81,4 +92,32 @@ async def test_a_tour_of_the_room_at_the_size_of_a_wall_holds_up_nothing() -> No
         await it.type("RESUME")
         await it.open_dialog()
         await it.press("h")
+        watching.cancel()
         assert [intent.procedure for intent in it.engine.submitted] == ["halt"]
+    return it.lag.longest
+
+
+async def test_a_tour_of_the_room_at_the_size_of_a_wall_holds_up_nothing() -> None:
+    """Every other test here is measured, too."""
+    await tour()
+
+
+@pytest.mark.alone
+async def test_whoever_waits_for_the_loop_hardly_ever_waits_for_a_twentieth_of_a_second() -> None:
+    """99 of 100 times; and no callback takes a tenth. The best of three tours, at this machine's pace."""
+    lags, longest = [], []
+    for _ in range(3):
+        late: list[float] = []
+
+        async def beat(late: list[float] = late) -> None:
+            while True:
+                due = time.monotonic() + BEAT
+                await asyncio.sleep(BEAT)
+                late.append(time.monotonic() - due)
+
+        longest.append(await tour(beat))
+        lags.append(percentile(late, 99))
+    assert len(late) >= 100
+    slower = pace()
+    assert min(lags) <= 0.05 * slower, lags
+    assert min(longest) <= 0.1 * slower, longest

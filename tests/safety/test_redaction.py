@@ -109,6 +109,7 @@ def test_a_rotated_secret_stays_hidden() -> None:
         ("Authorization: Bearer hunter2hunter2", f"Authorization: {MASK}"),
         ("sent Bearer abc.def.ghi", f"sent Bearer {MASK}"),
         ("INTERNAL_TOKEN_SECRET='a b'", f"INTERNAL_TOKEN_SECRET={MASK}"),
+        ('password="hunter2 and the rest was cut', f"password={MASK}"),
         ("kill switch ENGAGED by kim: drill", "kill switch ENGAGED by kim: drill"),
         ("http://127.0.0.1:8003/api and 3 tokens", "http://127.0.0.1:8003/api and 3 tokens"),
     ],
@@ -155,7 +156,7 @@ def test_a_screen_of_hostile_lines_is_made_at_once(shape: bytes) -> None:
     ring = rows_of([(shape * (65_536 // len(shape) + 1))[:65_536]] * 50, redactor)
     start = time.thread_time()
     assert len(ring.window(0, 50)) == 50
-    assert time.thread_time() - start < 0.6
+    assert time.thread_time() - start < 0.3
 
 
 @pytest.mark.parametrize("size", [30, 300, 5000])

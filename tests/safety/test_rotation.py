@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from backends import rotation
 from backends.engine import Engine, Mode
 from backends.journal.redact import Redactor
 from backends.journal.verify import read
+from backends.model.intent import Intent
+from backends.model.procedure import Verdict
 from backends.model.reading import Outcome
+from backends.model.safetext import SafeText
 from backends.secret_file import CredentialError, from_file
 from tests.safety.dying_room import redis_stack
 from tests.servers.process import wait_until
@@ -39,28 +43,56 @@ def guarded(redis_db: RedisServer) -> Iterator[RedisServer]:
     redis_db.command("ACL", "DELUSER", "room")
 
 
-def test_reads_recover_when_the_file_has_the_new_one_and_both_stay_hidden(
+@contextmanager
+def a_room(
     tmp_path: Path, guarded: RedisServer, secret_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Iterator[Engine]:
+    """An armed room that logs in with what is in the file, looked at again several times a second."""
     monkeypatch.setattr(rotation, "EVERY", 0.3)
     plain = redis_stack(guarded.url)
     source = replace(plain.sources["redis"], username="room", password=from_file(secret_file).value)
     engine = Engine([replace(plain, sources={"redis": source})], Mode.ARMED, tmp_path, KIM)
     engine.start()
-
-    def outcome() -> Outcome:
-        return engine.board("tiny").readings["kill.state"].outcome
-
     try:
-        wait_until(lambda: outcome() is Outcome.OK, 10.0)
-        guarded.command("ACL", "SETUSER", "room", f"<{OLD}", f">{NEW}")
-        guarded.command("CLIENT", "KILL", "USER", "room")
-        wait_until(lambda: outcome() is Outcome.FAILED, 10.0)
-        secret_file.write_text(NEW + "\n")
-        wait_until(lambda: outcome() is Outcome.OK, 15.0)
-        engine.record("noted", "tiny", "halt", f"it was {OLD} and is {NEW}")
+        wait_until(lambda: outcome(engine) is Outcome.OK, 10.0)
+        yield engine
     finally:
         engine.stop()
+
+
+def outcome(engine: Engine) -> Outcome:
+    return engine.board("tiny").readings["kill.state"].outcome
+
+
+def rotate(guarded: RedisServer, secret_file: Path, engine: Engine) -> None:
+    """Another password on the server, which drops who came with the old one; then in the file."""
+    guarded.command("ACL", "SETUSER", "room", f"<{OLD}", f">{NEW}")
+    guarded.command("CLIENT", "KILL", "USER", "room")
+    wait_until(lambda: outcome(engine) is Outcome.FAILED, 10.0)
+    secret_file.write_text(NEW + "\n")
+    wait_until(lambda: outcome(engine) is Outcome.OK, 15.0)
+
+
+def test_a_stop_lands_with_the_new_one_although_its_connection_was_warm_with_the_old(
+    tmp_path: Path, guarded: RedisServer, secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_room(tmp_path, guarded, secret_file, monkeypatch) as engine:
+        wait_until(lambda: guarded.command("CLIENT", "LIST").count(b"user=room") > 1, 10, "a warm writer")
+        rotate(guarded, secret_file, engine)
+        engine.submit(Intent("op-1", "tiny", "halt", KIM, SafeText("rotated"), seen=0, via="screen"))
+        wait_until(lambda: (run := engine.run("op-1")) and run.verdict, 10, "a verdict")
+        run = engine.run("op-1")
+        assert run is not None
+        assert run.verdict is Verdict.VERIFIED, run.sentence
+        assert b"ENGAGED" in guarded.command("GET", "kill_switch:state")
+
+
+def test_reads_recover_when_the_file_has_the_new_one_and_both_stay_hidden(
+    tmp_path: Path, guarded: RedisServer, secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_room(tmp_path, guarded, secret_file, monkeypatch) as engine:
+        rotate(guarded, secret_file, engine)
+        engine.record("noted", "tiny", "halt", f"it was {OLD} and is {NEW}")
     told = [record["text"] for record in read(tmp_path / "journal")]
     assert "it was **** and is ****" in told
     assert any(text.startswith("a credential was replaced") for text in told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 from msgspec.structs import replace
@@ -43,17 +44,17 @@ class Disk(Audit):
 
 
 def took(seed: int, slower: float = 1.0) -> float:
-    """Simulated seconds from the press to a verdict that it is stopped."""
+    """Simulated seconds from the press to a verdict that it is stopped; endless where no echo was heard."""
     platform = Platform(Random(seed), lambda random: slower * network(random), service)
     made = site({}, platform=platform, halt=STOP)
     made.procedures._journal = Disk(platform.random)
 
     async def press() -> float:
         run, seconds = await made.press()
-        assert run.verdict in (Verdict.VERIFIED, Verdict.ALREADY), run.sentence
+        assert run.verdict in (Verdict.VERIFIED, Verdict.ALREADY, Verdict.WRITTEN), run.sentence
         assert platform.is_obeyed or "docker" in [way for _, way in platform.calls]
         await made.procedures.close()
-        return seconds
+        return math.inf if run.verdict is Verdict.WRITTEN else seconds
 
     return simulate(press())
 

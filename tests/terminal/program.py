@@ -15,6 +15,9 @@ from tests.terminal.screen import Terminal
 
 ROOT = Path(__file__).parents[2]
 
+DIALOG_IS_DEAF = 0.4
+"""Seconds in which a dialog ignores keys, and a little more."""
+
 CONTROLROOM = (sys.executable, "-m", "tui.cli")
 
 BYTES = {

@@ -69,9 +69,7 @@ class Terminal:
         )
         self.slave = slave
         self._arrived: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
-        self._ear, self._bell = os.pipe()
-        self._reader = threading.Thread(target=self._take, args=(self.master,), daemon=True)
-        self._reader.start()
+        self.thaw()
 
     def _take(self, master: int) -> None:
         """On the reader's thread: note what comes, and when, until the line is closed."""
@@ -170,6 +168,28 @@ class Terminal:
             self.read(0.05)
         self.settle(0.05)
         return self.popen.returncode
+
+    def freeze(self) -> None:
+        """Take nothing any more and let the line fill up: whoever writes to it waits."""
+        os.write(self._bell, b"!")
+        self._reader.join()
+        os.close(self._bell)
+        os.close(self._ear)
+        other = os.open(os.ttyname(self.slave), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(other, b"\0" * 64)
+        os.close(other)
+
+    def is_full(self) -> bool:
+        """Whether whoever writes to it waits."""
+        return not select.select([], [self.slave], [], 0)[1]
+
+    def thaw(self) -> None:
+        """Take what comes: from the start, and again after ``freeze``."""
+        self._ear, self._bell = os.pipe()
+        self._reader = threading.Thread(target=self._take, args=(self.master,), daemon=True)
+        self._reader.start()
 
     def hang_up(self) -> None:
         """Close the line, as a lost connection does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import resource
@@ -10,19 +11,26 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
+import httpx
 import pytest
 import redis
 
 from backends.journal.redact import _forms
 from tests.servers.demo import DemoWorld
 from tests.servers.process import wait_until
-from tests.terminal.program import CONTROLROOM, ROOT, cold_command, room
+from tests.terminal.program import CONTROLROOM, ROOT, cold_command, panes_are_filled, room
 from tests.terminal.test_room import open_dialog
 
 pytestmark = pytest.mark.linux
 
-IN_REDIS = "redis-canary-7Qf2xk"
+IN_REDIS = 'redis/canary+7Qf"2xk'
+DRESSED = (
+    IN_REDIS, quote(IN_REDIS, safe=""), json.dumps(IN_REDIS)[1:-1],
+    base64.b64encode(IN_REDIS.encode()).decode(),
+)  # fmt: skip
+"""As careless services write it."""
 IN_POSTGRES = "pg-canary-9Zr4mw"
 IN_PROMETHEUS = "prom-canary-3Lt8vb"
 BY_DEMO = ("jwt_private.key", "internal_token_secret")
@@ -43,6 +51,8 @@ class Told:
 
     secrets: dict[str, str]
     tty: bytes = b""
+    log: str = ""
+    """The screen when the log had a line with one in it."""
     printed: dict[str, str] = field(default_factory=dict)
     argvs: set[str] = field(default_factory=set)
     child: dict[str, str] = field(default_factory=dict)
@@ -81,7 +91,7 @@ def guarded(world: DemoWorld, folder: Path) -> Path:
     with redis.Redis.from_url(world["redis"]) as client:
         client.execute_command("ACL", "SETUSER", "room", "on", f">{IN_REDIS}", "~*", "&*", "+@all")
         told = json.loads(str(client.get("kill_switch:state").decode()))  # type: ignore[union-attr]  # it is there
-        told["engagement_reason"] = f"a careless service wrote {IN_REDIS} here"
+        told["engagement_reason"] = f"a careless service wrote {' '.join(DRESSED)} here"
         client.set("kill_switch:state", json.dumps(told))
     text, lines = world.config.read_text(), []
     for name, secret in (("redis", IN_REDIS), ("prometheus", IN_PROMETHEUS)):
@@ -100,6 +110,16 @@ def guarded(world: DemoWorld, folder: Path) -> Path:
     config = folder / "guarded.toml"
     config.write_text("\n".join(lines))
     return config
+
+
+def say_in_log(world: DemoWorld, words: str) -> None:
+    """Have the orchestrator write a line with these words: it tells what a release was noted with."""
+    for path, body in (
+        ("engage", {"operator": "kim", "reason": "drill"}),
+        ("disengage", {"operator": "kim", "notes": words}),
+    ):
+        url = f"{world['http']['orchestrator']}/api/v1/kill-switch/{path}"
+        httpx.post(url, json=body, timeout=5.0).raise_for_status()
 
 
 def guarded_are_up(status: str) -> bool:
@@ -133,6 +153,9 @@ def told(world: DemoWorld, tmp_path_factory: pytest.TempPathFactory) -> Told:
     wait_until(lambda: guarded_are_up(run("status", "--json")), 60, "every guarded source answers")
     terminal = room(config, env)
     try:
+        terminal.wait_for(panes_are_filled, 30)
+        say_in_log(world, " ".join(DRESSED))
+        it.log = terminal.wait_for("Kill-switch disengaged: ", 15)
         open_dialog(terminal)
         terminal.press("h")
         terminal.wait_for("VERIFIED", 10)
@@ -163,7 +186,8 @@ def told(world: DemoWorld, tmp_path_factory: pytest.TempPathFactory) -> Told:
 def test_the_canaries_were_in_use_and_would_be_found(told: Told) -> None:
     """Else the other tests here would prove nothing."""
     status = told.printed["status--json"]
-    assert "a careless service wrote **** here" in status
+    assert "a careless service wrote **** **** **** **** here" in status
+    assert "Kill-switch disengaged: **** **** **** ****" in told.log
     assert guarded_are_up(status)
     assert any("guarded.toml" in argv for argv in told.argvs)
     assert {"environ", "argv"} == told.child.keys()

@@ -10,7 +10,8 @@ import unicodedata
 import pytest
 
 from backends.demo.trading_platform.hostile import BUTTON, TEXTS
-from tests.bench.room import DIALOG, key_to_dialog, key_to_paint, python_start
+from tests.bench.pace import floor
+from tests.bench.room import DIALOG, key_to_dialog, key_to_paint
 from tests.bench.table import REFERENCE, Results
 from tests.servers.demo import DemoWorld, switch
 from tests.terminal.program import command, key_bytes, panes_are_filled, room
@@ -51,10 +52,10 @@ def test_a_hostile_world_is_shown_inert_and_holds_no_key_up(world: DemoWorld) ->
         switch(world, "hostile", is_on=True)
         for words in (BUTTON[:12], r"\x1b]52;c", r"\x1b]0;owned", r"\x9b31m"):
             terminal.wait_for(words, 30)
-        assert panes_are_filled(terminal.text)
+        terminal.wait_for(panes_are_filled, 30)
         starts, dialogs, paints = [], [], []
         for number in range(PRESSES):
-            starts.append(python_start())  # side by side: how busy the machine is changes by the second
+            starts.append(floor())  # side by side: how busy the machine is changes by the second
             dialogs.append(key_to_dialog(terminal))
             paints.append(key_to_paint(terminal, number))
         assert click(terminal, BUTTON[:12])

@@ -21,11 +21,8 @@ from tests.servers.between import journal
 from tests.servers.demo import DemoWorld, isolated_env, start_demo, switch
 from tests.servers.process import wait_until
 from tests.servers.sshd import SshServer, start_sshd
-from tests.terminal.program import CONTROLROOM, ROOT, cold_command, panes_are_filled, room
+from tests.terminal.program import CONTROLROOM, DIALOG_IS_DEAF, ROOT, cold_command, panes_are_filled, room
 from tests.terminal.screen import Terminal
-
-DIALOG_IS_DEAF = 0.4
-"""Seconds in which the dialog ignores keys, and a little more."""
 
 
 @pytest.fixture

@@ -11,13 +11,18 @@ import pytest
 
 from tests.servers.demo import isolated_env
 from tests.servers.forked import run_forked
-from tests.terminal.program import ROOT
+from tests.terminal.program import CONTROLROOM, DIALOG_IS_DEAF, ROOT
+from tests.terminal.screen import Terminal
 
 
 def _drill(home: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
     done = run_forked(["drill", *arguments], isolated_env(home), ROOT, seconds=120.0)
-    kept = home / "state" / "controlroom" / "drills.jsonl"
-    return done, [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    return done, _kept(home)
+
+
+def _kept(home: Path) -> list[dict[str, Any]]:
+    file = home / "state" / "controlroom" / "drills.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 @pytest.mark.parametrize(
@@ -42,3 +47,28 @@ def test_a_drill_is_timed_and_kept(
 def test_what_does_not_exist_is_said_and_nothing_is_kept(tmp_path: Path) -> None:
     done, kept = _drill(tmp_path, "dance")
     assert (done.returncode, "has no procedure" in done.stderr, kept) == (2, True, [])
+
+
+def test_a_drill_by_hand_times_the_way_to_the_dialog_the_look_at_it_and_the_verdict(tmp_path: Path) -> None:
+    terminal = Terminal(
+        [*CONTROLROOM, "drill", "halt", "--screen", "--fault", "redis-hang"], isolated_env(tmp_path)
+    )
+    try:
+        terminal.wait_for("DRILL of halt: the clock runs", 60)
+        terminal.press("f9")
+        terminal.wait_for("HALT TRADING", 20)
+        terminal.look(DIALOG_IS_DEAF)
+        terminal.press("h")
+        terminal.wait_for("VERIFIED", 20)
+        terminal.press("a")
+        terminal.wait_for(lambda text: "take note" not in text, 10)
+        terminal.press("q")
+        status = terminal.wait_end(60)
+    finally:
+        terminal.close()
+    (record,) = _kept(tmp_path)
+    assert (status, record["verdict"], record["rung"]) == (8, "VERIFIED", 2)
+    assert record["to_dialog"] > 0
+    assert DIALOG_IS_DEAF <= record["in_dialog"] < 60
+    assert 0.4 < record["seconds"] < 60
+    assert f"confirmed {record['in_dialog']:.1f} s later" in terminal.text

@@ -244,6 +244,8 @@ def test_a_resume_takes_a_second_person_who_is_another_person(halted: DemoWorld)
     assert not (halted.state / "approvals" / f"{code}.approval").exists()
     given = _run_as_another(halted, "approve", code, *STACK)
     assert given.returncode == 0, given.stdout + given.stderr
+    # Their account cannot write this journal: the record of the run is the one that names them.
+    assert "NOT ON RECORD" in given.stdout
     wanted = (*RESUME, *REASON, "--plan", report["plan"], "--confirm", report["confirm"], "--approval", code)
     done = _run(halted, *wanted)
     assert done.returncode == 0, done.stdout

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from backends.board.derivation import Deriver
 from backends.model.action import Command, RedisUnit, RedisWrite
-from backends.model.fact import Found, Table
+from backends.model.fact import Found, Level, Table
+from backends.model.judge import judge, level_of
 from backends.model.query import DockerQuery
+from backends.model.reading import Reading
 from backends.model.stack import Stack
 from backends.readers.coerce import MisfitError
 from backends.readers.docker_client import DockerClient
@@ -18,7 +21,7 @@ from backends.readers.docker_look import Look
 from backends.readers.docker_view import PROJECT
 from backends.readers.extract import extract
 from backends.stacks.loader import built_in, load_stack
-from tests.building import START, is_found, ok
+from tests.building import START, is_found, later, ok
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +110,68 @@ def test_what_is_of_the_test_or_memory_overlay_is_no_stranger_to_be_removed(stac
 def test_while_nothing_says_which_project_this_is_nothing_is_a_stranger(stack: Stack) -> None:
     with pytest.raises(MisfitError, match="no container of cdb_redis says its compose project"):
         strangers(stack, container("cdb_core"))
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "moves", "stands"),
+    [
+        ("risk-still", "signal.moved", "risk.heard"),
+        ("execution-still", "risk.approved_now", "execution.received_now"),
+        ("writer-still", "signal.moved", "writer.processed"),
+    ],
+)
+def test_who_is_healthy_and_does_nothing_is_found_by_what_goes_in(
+    stack: Stack, diagnosis: str, moves: str, stands: str
+) -> None:
+    """10-C and 5: every health is ok whatever happens."""
+    for before, after, is_it in ((3, 0, True), (3, 2, False), (0, 0, False)):
+        assert is_found(stack, diagnosis, ok(moves, before), ok(stands, after)) is is_it
+
+
+@pytest.mark.parametrize(("age", "signals", "is_it"), [(500, 0, True), (500, 1, False), (60_000, 0, False)])
+def test_prices_without_signals_are_told_apart_from_no_prices(
+    stack: Stack, age: int, signals: int, is_it: bool
+) -> None:
+    assert is_found(stack, "signal-still", ok("feed.age", age), ok("signal.moved", signals)) is is_it
+
+
+def made(stack: Stack, name: str, *readings: Reading[Any]) -> tuple[Any, Level]:
+    """What the room makes of readings that came one after another, and how it judges that."""
+    deriver, newest = Deriver(stack), {}
+    for reading in readings:
+        newest[reading.key] = reading
+        deriver.remember(newest)
+    now = readings[-1].received
+    found = deriver.make(name, newest, now)
+    return found.value, judge(stack.facts[name], found, now)
+
+
+@pytest.mark.parametrize(
+    ("pending", "least", "level"),
+    [((2, 1, 0, 1, 2), 0, Level.OK), ((2, 1, 1, 1, 2), 1, Level.WARN)],
+    ids=["answered once", "never answered"],
+)
+def test_orders_that_stay_pending_for_a_minute_are_lost(
+    stack: Stack, pending: tuple[int, ...], least: int, level: Level
+) -> None:
+    """10-D: the count never recovers."""
+    seen = [ok("risk.pending", count, later(20.0 * turn)) for turn, count in enumerate(pending)]
+    assert made(stack, "risk.pending_stuck", *seen) == (least, level)
+
+
+@pytest.mark.parametrize(("newer", "level"), [(-500, Level.OK), (60, Level.OK), (61, Level.WARN)])
+def test_a_regime_that_allocation_did_not_follow_within_a_minute_never_is(
+    stack: Stack, newer: int, level: Level
+) -> None:
+    """10-D."""
+    seen = [ok("allocation.at", START.wall - 700), ok("regime.at", START.wall - 700 + newer)]
+    assert made(stack, "allocation.behind", *seen) == (newer, level)
+
+
+def test_more_than_five_failed_writes_an_hour_are_a_reason_to_stop(stack: Stack) -> None:
+    """4: of the project's own thresholds."""
+    levels = [level_of(stack.facts["writer.failed"], count) for count in (0, 1, 5, 6)]
+    assert levels == [Level.OK, Level.WARN, Level.WARN, Level.CRIT]
 
 
 LONG_AGO, JUST_NOW = START.wall - 61.0, START.wall - 20.0

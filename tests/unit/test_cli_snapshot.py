@@ -20,6 +20,7 @@ from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service, Usage
 from backends.model.stack import Environment, LogGrammar, ServiceSpec, Source, SourceKind, Stack
 from backends.model.trading import Gate, Trading, TradingState
+from tests.sim.world import HALT
 from tui.commands.grid import grid
 from tui.commands.snapshot import SCHEMA, stack_data
 from tui.commands.status import exit_code, stack_text

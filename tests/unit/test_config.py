@@ -12,6 +12,7 @@ import pytest
 
 from backends import config as module
 from backends.config import Config, ConfigError, load, search_paths
+from backends.model.procedure import RiskClass
 from backends.model.stack import Environment
 
 HERE = Path(__file__).parent
@@ -255,6 +256,43 @@ def test_loading_needs_no_client_library(home: Path) -> None:
     argv = [sys.executable, "-c", code, str(home / "given.toml"), str(home)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=HERE.parents[1])
     assert done.stdout.strip() == "set()"
+
+
+EVERY = 'second_person = "every restore"\n'
+
+
+def needing(config: Config) -> set[str]:
+    """The procedures that one person may not run alone, as "generation/procedure"."""
+    stack = config.stacks[0]
+    assert not stack.is_single_operator
+    return {
+        f"{one.generation}/{name}"
+        for one in (stack, *stack.others)
+        for name, each in one.procedures.items()
+        if each.needs_approval
+    }
+
+
+@pytest.mark.parametrize("stack", ["trading-platform", "hummingbot-desk"])
+def test_a_second_person_may_be_demanded_of_every_restore_and_of_nothing_else(
+    loaded: Loader, stack: str
+) -> None:
+    plain, strict = (loaded(f"[stack.{stack}]\n{more}") for more in ("", EVERY))
+    restores = {
+        f"{one.generation}/{name}"
+        for one in (plain.stacks[0], *plain.stacks[0].others)
+        for name, each in one.procedures.items()
+        if each.risk is RiskClass.RESTORE
+    }
+    assert restores - needing(plain)
+    assert needing(strict) == needing(plain) | restores
+
+
+def test_no_later_layer_takes_the_second_person_away(loaded: Loader) -> None:
+    said = refusal(loaded, f"{ON}single_operator = true\n", system=ON + EVERY)
+    assert "says the reverse of single_operator" in said
+    said = refusal(loaded, f'{ON}second_person = "none"\n', system=ON + EVERY)
+    assert "second_person" in said
 
 
 def test_whom_to_call_is_said_by_the_local_configuration(loaded: Loader) -> None:

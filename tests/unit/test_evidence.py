@@ -14,6 +14,8 @@ from backends.model.procedure import Proof
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service
+from backends.model.stack import GateSpec
+from backends.model.trading import TradingState
 from backends.procedures.evidence import Eyes, Sight, counted
 
 ORDERS = Table(("id", "symbol"), ((SafeText("o-1"), SafeText("AAPL")), (SafeText("o-2"), SafeText("SPY"))), 2)
@@ -146,4 +148,39 @@ async def test_a_service_runs_anew_when_it_is_known_what_was_before(
     eyes = Eyes(Answers(*answers), {}, SystemClock())
     before = await eyes.started(["service:gateway"], 1.0, tries=3)
     (seen,) = await eyes.look([RESTARTED], 1.0, before)
+    assert seen.sight is sight, seen.text
+
+
+SAYS = Proof("bot.state", ("soft_pause", "hard_stop"))
+BOT = GateSpec(
+    "bot.state", "Bot", frozenset({"running"}), frozenset({"soft_pause", "hard_stop"}),
+    TradingState.UNKNOWN, "silent", service="bot",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("proof", "word", "service", "sight"),
+    [
+        (SAYS, "running", said(gateway(RunState.EXITED, 100.0)), Sight.HOLDS),
+        (SAYS, "running", said(None), Sight.HOLDS),
+        (SAYS, None, said(gateway(RunState.DEAD, None)), Sight.HOLDS),
+        (SAYS, "running", said(gateway(RunState.RUNNING, 100.0)), Sight.CONTRARY),
+        (SAYS, "running", said(gateway(RunState.RESTARTING, 100.0)), Sight.CONTRARY),
+        (SAYS, "running", None, Sight.CONTRARY),
+        (SAYS, "hard_stop", None, Sight.HOLDS),
+        (Proof("bot.state", ("running",)), "soft_pause", said(gateway(RunState.EXITED, 1.0)), Sight.CONTRARY),
+        (Proof("bot.state", ("running", "soft_pause")), "x", said(None), Sight.CONTRARY),
+    ],
+    ids=[
+        "it has ended", "it is not there", "it says nothing, and has ended", "it runs", "it comes back",
+        "nobody can say", "it says so itself", "running is no halt", "nor is either",
+    ],
+)  # fmt: skip
+async def test_the_last_word_of_a_trader_that_has_ended_denies_no_halt(
+    proof: Proof, word: str | None, service: Reading[Any] | None, sight: Sight
+) -> None:
+    outcome = Outcome.MISSING if word is None else Outcome.OK
+    value = None if word is None else SafeText(word)
+    spoke = Reading("bot.state", "redis", outcome, SystemClock().now(), 1.0, value=value)
+    (seen,) = await Eyes(Answers(spoke, service), {}, SystemClock(), [BOT]).look([proof], 1.0)
     assert seen.sight is sight, seen.text

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backends.board.derive import real_money
 from backends.model.action import (
     Action,
     Attest,
@@ -63,6 +64,17 @@ def test_the_first_eight_facts_say_whether_money_is_at_risk() -> None:
     assert ("bot1.mode_live", "true", Environment.LIVE) in R1.environment_facts
 
 
+@pytest.mark.parametrize("bot", ["bot2", "bot3", "bot4"])
+@pytest.mark.parametrize("form", [R1, H], ids=["R1", "H"])
+def test_a_banner_of_any_bot_of_the_runbook_says_that_money_is_real(form: Stack, bot: str) -> None:
+    """Those without BOT_MODE follow their file, whose default is live."""
+    live = {f"{bot}.mode": ok(f"{bot}.mode", "LIVE MODE")}
+    assert real_money(form, live) == {f"{bot}.mode"}
+    assert not real_money(form, {f"{bot}.mode": ok(f"{bot}.mode", "mode=PAPER")})
+    (alarm,) = [each for each in form.alarms if each.fact == f"{bot}.mode"]
+    assert alarm.at is judge(form.facts[alarm.fact], live[alarm.fact], START) is Level.CRIT
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_no_acknowledgement_counts_as_a_stop(form: str) -> None:
     """A 200 with dry_run true, an applied intent and one tick of hard_stop are none."""
@@ -77,7 +89,9 @@ def test_no_acknowledgement_counts_as_a_stop(form: str) -> None:
             assert step.is_once
         if isinstance(step.action, (RedisWrite, FileEdit)):
             proof = step.proof[-1]
-            assert set(proof.equals) == {"soft_pause", "hard_stop"} and proof.reads == 4
+            # A pause of the bus ends by itself: what halts takes none for a stop.
+            words = {"soft_pause", "hard_stop"} if procedure.id == "pause-bot" else {"hard_stop"}
+            assert set(proof.equals) == words and proof.reads == 4
             first = step.proof[0].fact
             assert first == ("$bot.manual" if procedure.id == "pause-bot" else proof.fact), step.id
         if isinstance(step.action, RedisWrite):

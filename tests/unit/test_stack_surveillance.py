@@ -245,15 +245,17 @@ def test_a_restore_counts_what_is_in_the_dump_and_swaps_only_for_as_much(
     assert said == "alerts|3\nrows|6\n"
 
 
-def test_ports_that_ask_for_no_password_are_shown_and_said_to_be_open(stack: Stack) -> None:
-    """T-15."""
-    assert "anybody" in stack.facts["port.redis"].note
-    assert "no password" in stack.checks["ports-bound"].response
+@pytest.mark.parametrize("exchange", ["binance", "okx"])
+def test_reconnects_are_told_of_before_they_are_used_up(stack: Stack, exchange: str) -> None:
+    """T-03: at ten the feed is dead."""
+    levels = [level_of(stack.facts[f"{exchange}.reconnects"], count) for count in (4, 5, 8, 9)]
+    assert levels == [Level.OK, Level.WARN, Level.WARN, Level.CRIT]
+    (alarm,) = [alarm for alarm in stack.alarms if alarm.id == f"{exchange}-reconnects"]
+    assert (alarm.fact, alarm.at) == (f"{exchange}.reconnects", Level.WARN)
 
 
-def test_a_depth_alert_is_judged_before_anybody_is_called(stack: Stack) -> None:
-    """T-10: OKX's sizes are contracts, taken for coins."""
-    (alarm,) = [alarm for alarm in stack.alarms if alarm.id == "p1-active"]
-    assert "condition still holds" in alarm.response
-    text = built_in()["surveillance"].with_name("runbook.md").read_text(encoding="utf-8")
-    assert "count contracts as coins" in text
+def test_a_single_key_that_redis_throws_away_is_an_alarm(stack: Stack) -> None:
+    """T-09."""
+    (alarm,) = [alarm for alarm in stack.alarms if alarm.id == "redis-evicts"]
+    assert level_of(stack.facts[alarm.fact], 1) is alarm.at is Level.CRIT
+    assert level_of(stack.facts[alarm.fact], 0) is Level.OK

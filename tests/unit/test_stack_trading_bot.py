@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backends.alarms.rules import Conditions
-from backends.board.derive import environment, trading
+from backends.board.derive import real_money, trading
 from backends.board.ingest import never
 from backends.logs.level import LEVELS, LevelFinder
 from backends.model.action import Command, RedisUnit, RedisWrite
@@ -18,7 +18,7 @@ from backends.model.logline import LogLevel
 from backends.model.procedure import RiskClass
 from backends.model.safetext import SafeText
 from backends.model.service import RunState
-from backends.model.stack import Environment, Stack
+from backends.model.stack import Stack
 from backends.model.stamp import to_stamp
 from backends.model.trading import TradingState
 from backends.stacks.loader import built_in, load_stack
@@ -117,14 +117,12 @@ def test_whatever_writes_the_mode_is_watched_and_what_erases_a_halt_can_be_ended
 
 
 def test_what_sends_real_orders_makes_the_environment_live(stack: Stack) -> None:
-    assert environment(stack, {"orders.live": NONE}, Environment.PAPER) is Environment.PAPER
+    assert not real_money(stack, {"orders.live": NONE})
     for count in range(1, 17):
         reading = {"orders.live": ok("orders.live", count)}
-        assert environment(stack, reading, Environment.PAPER) is Environment.LIVE
+        assert real_money(stack, reading)
         assert state(stack, ok("mode", SafeText("halt")), reading["orders.live"])[0] is TradingState.TRADING
-    assert (
-        environment(stack, {"env.exec_live": ok("env.exec_live", True)}, Environment.DEMO) is Environment.LIVE
-    )
+    assert real_money(stack, {"env.exec_live": ok("env.exec_live", True)})
 
 
 @pytest.mark.parametrize(

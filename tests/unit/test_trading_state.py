@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from backends.board.derive import environment, trading
+from backends.board.derive import environment, real_money, trading
 from backends.model.reading import Good, Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service
@@ -122,8 +122,8 @@ def test_trading_is_said_only_when_every_gate_freshly_says_so(kill, breaker):
 def test_live_evidence_outranks_the_configured_word():
     made = replace(stack(), environment_facts=(("paper", "false", Environment.LIVE),))
 
-    def said(reading, before=Environment.PAPER):
-        return environment(made, {"paper": reading}, before)
+    def said(reading):
+        return environment(made, real_money(made, {"paper": reading}))
 
     assert said(ok("paper", True)) is Environment.PAPER
     assert said(ok("paper", False)) is Environment.LIVE
@@ -131,9 +131,14 @@ def test_live_evidence_outranks_the_configured_word():
 
 
 def test_losing_the_evidence_of_live_money_is_no_evidence_of_paper():
-    made = replace(stack(), environment_facts=(("paper", "false", Environment.LIVE),))
-    assert environment(made, {"paper": failed("paper")}, Environment.LIVE) is Environment.LIVE
-    assert environment(made, {"paper": ok("paper", True)}, Environment.LIVE) is Environment.PAPER
+    made = replace(
+        stack(), environment_facts=(("one", "false", Environment.LIVE), ("two", "false", Environment.LIVE))
+    )
+    told = frozenset({"one"})
+    for lost in (failed("one"), missing("one")):
+        assert real_money(made, {"one": lost, "two": ok("two", True)}, told) == told
+    assert real_money(made, {"two": ok("two", True)}, told) == told
+    assert real_money(made, {"one": ok("one", True), "two": missing("two")}, told) == frozenset()
 
 
 @pytest.mark.parametrize("word", ["UNKNOWN", "UNAVAILABLE", ""])

@@ -16,8 +16,10 @@ from backends.veil import VeiledFacts
 class Rows:
     """A reader that found one table of so many rows."""
 
-    def __init__(self, rows: int, text: str = "password=hunter2x", limit: int = LINE_LIMIT) -> None:
-        self._table = Table((SafeText("line"),), ((SafeText(text, limit),),) * rows, rows)
+    def __init__(
+        self, rows: int, text: str = "password=hunter2x", limit: int = LINE_LIMIT, column: str = "line"
+    ) -> None:
+        self._table = Table((SafeText(column),), ((SafeText(text, limit),),) * rows, rows)
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
         return {"lines": Found(self._table)}
@@ -47,3 +49,12 @@ async def test_a_name_too_long_for_its_column_keeps_its_beginning() -> None:
     assert isinstance(found, Found)
     assert isinstance(found.value, Table)
     assert found.value.rows == (("x" * NAME_LIMIT + "… +16 chars",),)
+
+
+@pytest.mark.parametrize(("cell", "left"), [("true", "true"), ("false", "false"), ("truest", "****")])
+async def test_a_yes_or_no_is_no_secret_though_its_column_is_named_like_one(cell: str, left: str) -> None:
+    """``pass`` of a check in a report is its verdict."""
+    found = (await VeiledFacts(Rows(1, cell, column="repeat_pass"), Redactor().text).read(()))["lines"]
+    assert isinstance(found, Found)
+    assert isinstance(found.value, Table)
+    assert found.value.rows == ((left,),)

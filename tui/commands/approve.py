@@ -16,8 +16,8 @@ from tui.commands.session import Session, choose, engine_of, journal_refusal
 def approve(session: Session, code: str, wanted: str | None, confirm: str | None) -> ExitCode:
     """Print what is asked for; with ``confirm`` naming its procedure, consent to it.
 
-    VERIFIED when it was approved now and that is in the journal, PARTIAL when it is not in the journal,
-    PRECONDITION when it was not approved, FORBIDDEN where one only watches.
+    VERIFIED when it was approved now, PRECONDITION when it was not, FORBIDDEN where one only watches. A
+    consent stands although it could not be put on record, and that is said.
     """
     config = session.config()
     stack = only(choose(config, wanted))
@@ -53,12 +53,10 @@ def approve(session: Session, code: str, wanted: str | None, confirm: str | None
         return ExitCode.PRECONDITION
     finally:
         engine.stop(grace=1.0)
-    may = f"{asked.user} may now run it once: --approval {code}, within {VALID / 60:.0f} minutes."
+    say(f"APPROVED. {asked.user} may now run it once: --approval {code}, within {VALID / 60:.0f} minutes.")
     if engine.unwritten:
         folder = config.state_dir / "journal"
-        say(f"APPROVED, BUT NOT ON RECORD: {folder} could not be written; write it down by hand. {may}")
-        return ExitCode.PARTIAL
-    say(f"APPROVED. {may}")
+        say(f"NOT ON RECORD: {folder} could not be written. Once it is used, the run's own record names you.")
     return ExitCode.VERIFIED
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from backends import VERSION
-from backends.engine import Engine
+from backends.config import Config
+from backends.engine import Engine, Mode
 from backends.journal.drills import RECORDS
 from backends.journal.identity import identify
 from backends.model.procedure import Procedure, RiskClass, Run
@@ -27,6 +29,18 @@ from tui.commands.progress import conclude, follow, say
 from tui.commands.run_options import RunOptions, params_of
 from tui.commands.session import Session, choose
 from tui.commands.verdict import of_run
+
+
+class Took(Struct, frozen=True):
+    """A run that was practised; all times in seconds, ``confirmed`` of the engine's clock."""
+
+    run: Run | None
+    confirmed: float
+    to_dialog: float | None = None
+    """From the room's first frame, with the trouble in it, to the dialog; None without a screen."""
+    in_dialog: float | None = None
+    """From the dialog to the confirmation."""
+
 
 PRACTICE: Final = "drill in a demo world"
 
@@ -43,9 +57,11 @@ class Drill(Struct, frozen=True):
     as_json: bool = False
     variant: str | None = None
     """The stack's generation; None for the one its file describes by itself."""
+    on_screen: bool = False
+    """A person practises in the room itself, against the clock."""
 
 
-def drill(session: Session, wanted: Drill) -> ExitCode:
+def practise(session: Session, wanted: Drill) -> ExitCode:
     """Run it in a fresh demo, print and record how long it took; the status is that of the run."""
     home = session.config()
     if home.watch:
@@ -59,28 +75,51 @@ def drill(session: Session, wanted: Drill) -> ExitCode:
         # There is nobody else to ask in a demo.
         stack = replace(choose(config, wanted.stack)[0], is_single_operator=True)
         procedures = [_procedure(stack, name) for name in (*wanted.first, wanted.procedure)]
-        engine, changed = begun(config, stack, observe=True)
-        runs: list[tuple[Run | None, float]] = []
-        try:
-            engine.wait_answered(stack.id, ASKED)
-            for procedure in procedures:
-                runs.append(_practise(engine, changed, stack, procedure, wanted))
-        finally:
-            engine.stop()
-    run, decided = runs[-1]
-    record = _record(wanted, procedures[-1], run, decided)
+        if wanted.on_screen:
+            from tui.commands.drill_screen import by_hand
+
+            took = by_hand(config, stack, procedures[-1], home.state_dir)
+        else:
+            took = _by_itself(config, stack, procedures, wanted)
+    run = took.run
+    if run is None and wanted.on_screen:
+        say(f"{wanted.procedure} was not run: no drill was held")
+        return ExitCode.UNKNOWN
+    record = _record(wanted, procedures[-1], took)
     _keep(home.state_dir / RECORDS, record)
     conclude(run, procedures[-1], stack, LONGEST, as_json=wanted.as_json)
     if not wanted.as_json:
-        took = "never" if record["seconds"] is None else f"{record['seconds']:.2f} s"
-        say(f"Drill: from the decision to the verdict {took}; kept in {home.state_dir / RECORDS}")
-    return of_run(run, engine.mode)
+        say(f"Drill: {_in_words(record)}; kept in {home.state_dir / RECORDS}")
+    return of_run(run, Mode.ARMED)
 
 
-def _practise(
+def _by_itself(config: Config, stack: Stack, procedures: Sequence[Procedure], wanted: Drill) -> Took:
+    """The last of them, done without a screen."""
+    engine, changed = begun(config, stack, observe=True)
+    runs: list[Took] = []
+    try:
+        engine.wait_answered(stack.id, ASKED)
+        for procedure in procedures:
+            runs.append(_once(engine, changed, stack, procedure, wanted))
+    finally:
+        engine.stop()
+    return runs[-1]
+
+
+def _in_words(record: Mapping[str, Any]) -> str:
+    """``the dialog after 4.1 s, confirmed after 1.3 s more, the verdict 0.05 s after that``."""
+    verdict = "never" if record["seconds"] is None else f"{record['seconds']:.2f} s"
+    if record["to_dialog"] is None:
+        return f"from the decision to the verdict {verdict}"
+    return (
+        f"the dialog after {record['to_dialog']:.1f} s, confirmed {record['in_dialog']:.1f} s later,"
+        f" from there to the verdict {verdict}"
+    )
+
+
+def _once(
     engine: Engine, changed: threading.Event, stack: Stack, procedure: Procedure, wanted: Drill
-) -> tuple[Run | None, float]:
-    """The run and when it was decided, in seconds of the engine's clock."""
+) -> Took:
     is_last = procedure.id == wanted.procedure
     attests = tuple(step.id for step in procedure.steps)
     options = RunOptions(PRACTICE, wanted.params if is_last else (), attests=attests, is_dry=True)
@@ -97,7 +136,7 @@ def _practise(
     engine.submit(intent)
     attend = Attendant(engine, stack, procedure, attests, leave)
     run = follow(engine, intent.id, changed, LONGEST, quiet=wanted.as_json, look=attend)
-    return run, decided
+    return Took(run, decided)
 
 
 def _live(engine: Engine, stack: Stack, procedure: Procedure) -> str | None:
@@ -111,7 +150,8 @@ def _procedure(stack: Stack, ident: str) -> Procedure:
     return stack.procedures[ident]
 
 
-def _record(wanted: Drill, procedure: Procedure, run: Run | None, decided: float) -> dict[str, Any]:
+def _record(wanted: Drill, procedure: Procedure, took: Took) -> dict[str, Any]:
+    run = took.run
     ended = None if run is None else run.ended
     return {
         "at": None if run is None else run.started.iso(),
@@ -121,7 +161,9 @@ def _record(wanted: Drill, procedure: Procedure, run: Run | None, decided: float
         "faults": list(wanted.faults),
         "verdict": None if run is None or run.verdict is None else run.verdict.value,
         "rung": None if run is None else run.rung,
-        "seconds": None if ended is None else round(ended.mono - decided, 3),
+        "seconds": None if ended is None else round(ended.mono - took.confirmed, 3),
+        "to_dialog": took.to_dialog,
+        "in_dialog": took.in_dialog,
         "operator": identify().user,
         "version": VERSION,
     }

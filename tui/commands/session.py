@@ -88,6 +88,7 @@ def engine_of(
         anchor=config.anchor,
         keeps_halts=keeps_halts,
         keep_days=config.keep_days,
+        config=config.digest,
     )
 
 

@@ -18,11 +18,11 @@ from backends.model.clock import Instant
 from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.safetext import NO_TEXT, SafeText
 from backends.procedures.sign_in import ages
-from tui.actions import Way, key_text
+from tui.actions import Way
 from tui.desk import NO_ANSWERS, Answers, Desk, running
 from tui.dialogs.arming import Arming
 from tui.dialogs.keyed_screen import SCROLLING, KeyedScreen, name_of
-from tui.dialogs.prompt import key_line
+from tui.dialogs.prompt import FURTHER, failed_line, key_line
 from tui.face import EngineFace
 from tui.moment import Moment
 from tui.presenters.checks import Checks, check
@@ -46,6 +46,9 @@ _WIDEST = 140
 
 _ROOMY = 30
 """Lines from which the header has two of them."""
+
+NOTED: Final = 20
+"""Presses of its own key that are noted one by one."""
 
 ATTEST: Final = "c"
 INTERRUPT: Final = "x"
@@ -86,6 +89,8 @@ class ProcedureDialog(KeyedScreen):
         self.operation: str | None = None if run is None else run.operation
         self.on_idle: Callable[[ProcedureDialog], None] = lambda _: None
         """Told when the question has closed by itself."""
+        self.on_further: Callable[[ProcedureDialog], None] = lambda _: None
+        """Told when the stop that goes further is wanted."""
         self._opened_in = trading_now(moment.board, moment.now).state
         self._engine = engine
         self._desk = desk
@@ -94,7 +99,8 @@ class ProcedureDialog(KeyedScreen):
         self._submitted: Instant = moment.now if run is None else run.started
         self._run = run
         self._awaited: str | None = None
-        self._was_pressed_again = False
+        self._presses = 0
+        """Of its own key, since it was opened by it."""
         self._is_whole = False
 
     @property
@@ -194,12 +200,17 @@ class ProcedureDialog(KeyedScreen):
         self.show_prompt()
 
     def pressed_again(self) -> None:
-        """The opening key was pressed while the question stands: one dialog, and one line in the journal."""
+        """The opening key was pressed again: still one dialog and one execution, and each press is in the
+        journal, up to as many as somebody presses rather than a key that is stuck."""
         self.touched()
-        self.remark("its key was pressed again: it is open already")
-        if not self._was_pressed_again:
-            self._was_pressed_again = True
-            self._record("pressed again", "key pressed again while its dialog was open")
+        is_running = self.stage is Stage.RUNNING
+        why = "it is running; nothing is sent twice"
+        self.remark(why if is_running else "its key was pressed again: it is open already")
+        self._presses += 1
+        if self._presses <= NOTED:
+            what = "its run was under way" if is_running else "its dialog was open"
+            end = "; further presses are not noted" if self._presses == NOTED else ""
+            self._record("pressed again", f"key pressed again while {what}, {self._presses} in all{end}")
 
     def give_way(self) -> None:
         """Another emergency key was pressed: a question is given up, a run is left to itself."""
@@ -212,7 +223,9 @@ class ProcedureDialog(KeyedScreen):
         """The operator has read the verdict: close, and say so in the journal."""
         if self.operation is not None:
             self._desk.note(self.operation)
-        self._close("noted", f"operator took note of the verdict {self._verdict_word()}")
+        verdict = None if self._run is None else self._run.verdict
+        word = "no answer of the engine" if verdict is None else verdict.value
+        self._close("noted", f"operator took note of the verdict {word}")
 
     def take_key(self, event: events.Key) -> bool:
         self.touched()
@@ -249,11 +262,18 @@ class ProcedureDialog(KeyedScreen):
         """Whether the run waits for a person."""
         return self.stage is Stage.RUNNING and self._run is not None and self._run.awaits is not None
 
+    @property
+    def _further(self) -> Procedure | None:
+        return self._moment.stack.procedures.get(self.procedure.further or "")
+
     def _after_key(self, event: events.Key) -> None:
         key = event.key.removeprefix("upper_").lower()
         is_running = self.stage is Stage.RUNNING and self.operation is not None
         if key == "a" and self.stage in (Stage.PROVED, Stage.NOT_PROVED):
             self.take_note()
+        elif key == FURTHER and self.stage is Stage.NOT_PROVED and self._further is not None:
+            self.take_note()
+            self.on_further(self)
         elif key == "escape" and self.stage is not Stage.NOT_PROVED:
             self.dismiss()
         elif key == ATTEST and self._is_waiting and self._run is not None:
@@ -293,10 +313,6 @@ class ProcedureDialog(KeyedScreen):
 
     def _waited(self) -> float:
         return max(0.0, self._moment.now.since(self._submitted))
-
-    def _verdict_word(self) -> str:
-        verdict = None if self._run is None else self._run.verdict
-        return "no answer of the engine" if verdict is None else verdict.value
 
     def _classify(self) -> None:
         """The style by the terminal's size and by how the run ended."""
@@ -360,10 +376,7 @@ class ProcedureDialog(KeyedScreen):
         if self.stage is Stage.PROVED:
             return key_line([("A", "take note"), ("Esc", "close; its line stays")], "", width)
         if self.stage is Stage.NOT_PROVED:
-            again = [(key_text(self.way.opener), "try again")] if self.way.opener else []
-            is_stop = self.procedure.risk is RiskClass.STOP
-            taken = ("A", "I have taken over by hand" if is_stop else "take note")
-            return key_line([*again, taken], "", width)
+            return failed_line(self.procedure, self._further, self.way.opener, width)
         keys = [(ATTEST.upper(), "I confirm it")] if self._is_waiting else []
         keys += [("Esc", "close this view")]
         keys += [(INTERRUPT.upper(), "send nothing more")] if self._can_interrupt else []

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
+from backends.model.procedure import Procedure, RiskClass
 from backends.model.safetext import SafeText
+from tui.actions import key_text
 from widgets.span import Span, Spans, spans_width
+
+FURTHER: Final = "n"
+"""Asks about the stop that goes further, where one was not proved."""
+
+_ROOMY: Final = 100
+"""Cells from which that stop's title fits."""
 
 
 def key_line(keys: Sequence[tuple[str, str]], note: str, width: int) -> Spans:
@@ -17,6 +26,15 @@ def key_line(keys: Sequence[tuple[str, str]], note: str, width: int) -> Spans:
             break
         spans += more
     return (Span(SafeText(" ")), *_noted(spans, [note], width))
+
+
+def failed_line(procedure: Procedure, further: Procedure | None, opener: str | None, width: int) -> Spans:
+    """The keys after a verdict that is no proof; ``opener`` is the key of its own, if any."""
+    keys = [(key_text(opener), "try again")] if opener else []
+    keys.append(("A", "I have taken over by hand" if procedure.risk is RiskClass.STOP else "take note"))
+    if further is not None:
+        keys.append((FURTHER.upper(), further.title.lower() if width >= _ROOMY else "go further"))
+    return key_line(keys, "", width)
 
 
 def button_line(buttons: Sequence[tuple[str, bool]], notes: Sequence[str], width: int) -> Spans:

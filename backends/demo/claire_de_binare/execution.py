@@ -128,10 +128,20 @@ class Writer(Service):
 
     logger = "db_writer"
     channels = ("signals", "orders", "order_results", "portfolio_snapshots")
+    _processed = _failed = 0
 
     def __init__(self, connect: Callable[[], Redis], log: LogStore, database: Database) -> None:
         super().__init__(connect, log, database)
         self._database = database
+
+    def forget(self) -> None:
+        self._processed = self._failed = 0
+
+    def metrics(self) -> Mapping[str, float]:
+        return {
+            "db_writer_events_processed_total": self._processed,
+            "db_writer_events_failed_total": self._failed,
+        }
 
     async def began(self) -> None:
         self.say("INFO", f"Subscribed to channels: {', '.join(self.channels)}")
@@ -145,7 +155,9 @@ class Writer(Service):
             elif message.get("status") == "FILLED":
                 price = message["price"]
                 await self._database.rows(_TRADE_ROW, SYMBOL, price, message["quantity"], price, "{}")
+            self._processed += 1
         except psycopg.Error as error:
+            self._failed += 1
             self.say("ERROR", f"Failed to persist {channel.removesuffix('s')}: {error}")
 
 

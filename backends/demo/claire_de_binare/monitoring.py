@@ -24,10 +24,16 @@ _JOBS: Final = {
 class Prometheus:
     """Knows the queries that the room asks, and says of any other that it holds nothing."""
 
-    def __init__(self, is_up: Callable[[str], bool], orders: Callable[[], Mapping[str, float]]) -> None:
-        """``orders`` are execution's counters."""
+    def __init__(
+        self,
+        is_up: Callable[[str], bool],
+        orders: Callable[[], Mapping[str, float]],
+        written: Callable[[], Mapping[str, float]],
+    ) -> None:
+        """``orders`` are execution's counters, ``written`` those of the database writer by metric."""
         self._is_up = is_up
         self._orders = orders
+        self._written = written
         self._loaded = time.time()
 
     def reload(self) -> None:
@@ -52,6 +58,8 @@ class Prometheus:
             series = [({}, 1.0)]
         elif query == "prometheus_config_last_reload_success_timestamp_seconds":
             series = [({}, self._loaded)]
+        elif "db_writer_events_" in query:
+            series = [({}, count) for name, count in self._written().items() if name in query]
         elif "execution_orders_rejected_total" in query:
             seen = self._orders()
             series = [({}, seen["orders_rejected"] / max(seen["orders_received"], 1.0))]

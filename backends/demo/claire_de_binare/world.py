@@ -72,6 +72,7 @@ class World:
         self.execution = Execution(
             connect, self._logs["cdb_execution"], self._own_database(), self._dice("execution")
         )
+        writer = Writer(connect, self._logs["cdb_db_writer"], self._own_database())
         self._services: dict[str, Service] = {
             "cdb_ws": self.feed,
             "cdb_signal": Signal(connect, self._logs["cdb_signal"]),
@@ -80,10 +81,10 @@ class World:
             "cdb_allocation": self.allocation,
             "cdb_risk": self.risk,
             "cdb_execution": self.execution,
-            "cdb_db_writer": Writer(connect, self._logs["cdb_db_writer"], self._own_database()),
+            "cdb_db_writer": writer,
             "cdb_paper_runner": PaperRunner(connect, self._logs["cdb_paper_runner"]),
         }
-        self._prometheus = Prometheus(self.is_up, lambda: self.execution.stats)
+        self._prometheus = Prometheus(self.is_up, lambda: self.execution.stats, writer.metrics)
         self._web = {
             "cdb_prometheus": self._served("cdb_prometheus", self._prometheus.routes()),
             "cdb_grafana": self._served("cdb_grafana", grafana_routes()),

@@ -75,6 +75,8 @@ class Bot:
         self.is_defiant = False
         """Deaf to its file and the bus."""
         self.reads_file = True
+        self.is_connected = True
+        """Whether its connector is ready: else it takes no order of the bus."""
         self.reasons = ""
         self.orders = 0
         self.loss = 0.003
@@ -162,9 +164,9 @@ class Bot:
     def state(self) -> str:
         if self.is_defiant:
             return "running"
-        if self._is_manual or self._killed or self.reasons:
-            return "hard_stop"
-        return "soft_pause" if self._paused else "running"
+        if self._paused and not self._is_manual:
+            return "soft_pause"  # it hides a hard stop
+        return "hard_stop" if self._is_manual or self._killed or self.reasons else "running"
 
     async def tick(self) -> None:
         """One second of its life."""

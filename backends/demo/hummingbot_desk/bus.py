@@ -131,6 +131,8 @@ class Bus:
         is_its = bot.name == wanted and (reader is not None or bot.controller == intent.get("controller_id"))
         if not is_its:
             await self._refuse("controller_not_found", entry, payload, intent)
+        elif not bot.is_connected:
+            await self._refuse("local_authority_reject", entry, payload, intent)
         elif bot.apply(action):
             await self.audit("intent_applied", "Execution intent applied.", intent, bot.name)
         else:

@@ -9,18 +9,22 @@ from backends.demo.faults import Catalogue, Fault
 
 _DRY: Final = Fault("The kill switch answers 200 to a kill, and it was a dry run: nothing is cancelled")
 _NO_KEYS: Final = "kill-no-keys"
+_WATCHDOG: Final[Catalogue] = {
+    "watchdog-works": Fault("The watchdog starts bot 1 again a second after it was stopped, by whomever")
+}
 _ALL: Final[Catalogue] = {
     "halt-not-obeyed": Fault(
         "Bot 1 ignores its file and the bus, and its container is started again at once"
     ),
     "file-not-read": Fault("Bot 1 reads its controller's file no more, and obeys the bus"),
+    "connector-not-ready": Fault("Bot 1's connector is not ready: it rejects every order of the bus"),
     "bots-deaf": Fault("Redis has lost its groups: the bots read nothing, and no error says so"),
     "hard-stop": Fault("Bot 1 breaks its daily limit and repeats its kill intent every second"),
     "redis-hang": Fault("Redis accepts connections from the room and never answers"),
     "redis-refuse": Fault("Redis refuses connections from the room; the desk still reaches it"),
     "recon-critical": Fault("Reconciliation finds balances that are not those of the exchange"),
     "portfolio-kill": Fault("A portfolio limit is broken: portfolio risk asks for a kill, and no bot obeys"),
-    "reports-stale": Fault("No service writes its report any more"),
+    "reports-stale": Fault("No service has written its report for an hour"),
     "scripts-lie": Fault("The desk's scripts end with exit 0 and write no report"),
     "postgres-down": Fault("The ops database is stopped"),
 }
@@ -34,6 +38,7 @@ FAULTS: Final[Mapping[str, Catalogue]] = {
         _NO_KEYS: Fault("The kill switch answers 200 to a kill, and had no keys for it"),
         **_ALL,
         **_PROMPT,
+        **_WATCHDOG,
         "hard-stop": Fault(
             "Bot 1 breaks its daily limit and repeats its kill intent every second: the kill switch kills "
             "and ends again and again"
@@ -54,6 +59,7 @@ FAULTS: Final[Mapping[str, Catalogue]] = {
         _NO_KEYS: Fault("The kill switch answers 500 to a kill: it had no keys for it"),
         "kill-partial": Fault("The kill switch cancels one order of bot 1 and answers 500: another is left"),
         **_ALL,
+        **_WATCHDOG,
         "hard-stop": Fault("Bot 1 breaks its daily limit, and trades again after 30 s, as paper does here"),
         "portfolio-kill": Fault(
             "A portfolio limit is broken: portfolio risk stops its bots for a tick at a time, and the kill "

@@ -51,8 +51,12 @@ _GATE_OF: Final = {
 """The gates that rest on a check, by its report."""
 
 
-def now_text() -> str:
-    return datetime.now(UTC).isoformat()
+_STALE: Final = 3600.0
+"""Seconds since when services that write nothing any more have not."""
+
+
+def now_text(ago: float = 0.0) -> str:
+    return datetime.fromtimestamp(time.time() - ago, UTC).isoformat()
 
 
 class Project:
@@ -61,7 +65,7 @@ class Project:
     def __init__(self, folder: Path, generation: Generation) -> None:
         self.folder = folder
         self._is = generation
-        self.is_writing = True
+        self._is_writing = True
         self.changes: dict[str, Mapping[str, Any]] = {}
         """By report: members that read otherwise now."""
         self.unwritten: set[str] = set()
@@ -94,6 +98,9 @@ class Project:
             path.write_text(json.dumps(content))
         (self.folder / "controllers/__pycache__").mkdir(parents=True)
         self._write_past("controllers/epp_v2_4.py", "# the strategy\n")
+        self._write_past(
+            "data/bot3/scripts/paper_quotes.py", 'markets = {"bitget_paper_trade": {"BTC-USDT"}}\n'
+        )
         (self.folder / ".gitignore").write_text(f"{self._is.env_file}\ndata/\n")
         self._write_scripts()
         for name, fields in REPORTS.items():
@@ -113,11 +120,17 @@ class Project:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({**content, **self.changes.get(name, {})}))
 
-    def refresh(self, bot: Bot | None) -> None:
-        """The reports of services that run all the time."""
-        if not self.is_writing:
+    def go_stale(self, is_on: bool) -> None:
+        """The services have written nothing for an hour, or begin to write again."""
+        if is_on:
+            self.refresh(None, _STALE)
+        self._is_writing = not is_on
+
+    def refresh(self, bot: Bot | None, ago: float = 0.0) -> None:
+        """The reports of services that run all the time, as of ``ago`` seconds before."""
+        if not self._is_writing:
             return
-        now = now_text()
+        now = now_text(ago)
         day = datetime.now(UTC).strftime("%Y%m%d")
         self.write(
             "reconciliation/latest.json",
@@ -182,8 +195,10 @@ class Project:
                 **({"ts_utc": now} if self._is.stamps_integrity else {}),
             },
         )
-        with (self.folder / f"reports/event_store/events_{day}.jsonl").open("a") as events:
+        path = self.folder / f"reports/event_store/events_{day}.jsonl"
+        with path.open("a") as events:
             events.write(json.dumps({"event_type": "market_snapshot", "ts_utc": now}) + "\n")
+        os.utime(path, (time.time() - ago,) * 2)
         self.write(
             "exchange_snapshots/latest.json",
             {

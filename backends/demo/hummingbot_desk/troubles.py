@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from backends.demo.course import end
@@ -29,7 +29,9 @@ class Troubles:
             "kill-partial": self._kill_partial,
             "halt-not-obeyed": self._halt_not_obeyed,
             "file-not-read": self._file_not_read,
+            "connector-not-ready": self._connector_not_ready,
             "bots-deaf": self._bots_deaf,
+            "watchdog-works": self._watchdog_works,
             "bots-at-prompt": self._bots_at_prompt,
             "hard-stop": self._hard_stop,
             "allocator-resumes": self._allocator_resumes,
@@ -58,18 +60,28 @@ class Troubles:
 
     async def _halt_not_obeyed(self, is_on: bool) -> None:
         self._desk.bots["bot1"].is_defiant = is_on
-        await self.close()
-        self._keeper = asyncio.create_task(self._keep_up()) if is_on else None
+        await self._keep_up(is_on, 0.3, lambda: True)
 
-    async def _keep_up(self) -> None:
+    async def _watchdog_works(self, is_on: bool) -> None:
+        await self._keep_up(is_on, 1.0, lambda: self._desk.is_up("bot-watchdog"))
+
+    async def _keep_up(self, is_on: bool, pause: float, may: Callable[[], bool]) -> None:
+        """Start bot 1 whenever it was stopped, or leave it."""
+        await self.close()
+        self._keeper = asyncio.create_task(self._start_again(pause, may)) if is_on else None
+
+    async def _start_again(self, pause: float, may: Callable[[], bool]) -> None:
         container = self._desk.engine.service("bot1")
         while True:
-            await asyncio.sleep(0.3)
-            if container.state == "exited":
+            await asyncio.sleep(pause)
+            if container.state == "exited" and may():
                 await container.start()
 
     async def _file_not_read(self, is_on: bool) -> None:
         self._desk.bots["bot1"].reads_file = not is_on
+
+    async def _connector_not_ready(self, is_on: bool) -> None:
+        self._desk.bots["bot1"].is_connected = not is_on
 
     async def _bots_deaf(self, is_on: bool) -> None:
         if is_on:
@@ -110,7 +122,7 @@ class Troubles:
         self._desk.project.refresh(self._desk.bots["bot1"])
 
     async def _reports_stale(self, is_on: bool) -> None:
-        self._desk.project.is_writing = not is_on
+        self._desk.project.go_stale(is_on)
 
     async def _scripts_lie(self, is_on: bool) -> None:
         self._desk.project.set_lying(is_on)

@@ -11,6 +11,8 @@ FAULTS: Final[Catalogue] = {
     "degraded": Fault("Binance counted six gaps: degraded until ingestion is restarted"),
     "time-gaps": Fault("Six gaps of ten seconds in the feeds were stored in the last hour"),
     "spot-dead": Fault("Binance's spot socket died; its health still says connected"),
+    "okx-refused": Fault("OKX took no connection when ingestion started: nothing tries again"),
+    "okx-reconnects": Fault("OKX has used up eight of its ten reconnects: it still sends"),
     "okx-exhausted": Fault("OKX has used up its ten reconnects: dead until ingestion is restarted"),
     "feeds-silent": Fault("No exchange sends anything: the workers exit after 5 s, again and again"),
     "lag": Fault("Frames of both exchanges come 700 ms late"),

@@ -37,13 +37,16 @@ class Adapter(Struct):
     reconnects: int = 0
     gaps: int = 0
     last: datetime = field(default_factory=lambda: datetime.now(UTC))
+    is_begun: bool = True
+    """It connected at the start; when it did not, nothing tries again."""
 
     @property
-    def is_exhausted(self) -> bool:
-        return self.reconnects >= _BUDGET
+    def is_over(self) -> bool:
+        """Nothing will come of it until the next start."""
+        return not self.is_begun or self.reconnects >= _BUDGET
 
     def health(self, lag: int, *, is_quiet: bool) -> dict[str, Any]:
-        gone = is_quiet or self.is_exhausted
+        gone = is_quiet or self.is_over
         status = "disconnected" if gone else "degraded" if self.gaps >= 5 else "connected"
         return {
             "exchange": self.exchange, "status": status, "last_message_at": stamp(self.last),
@@ -66,6 +69,8 @@ class Ingestion(Worker):
         """Factor on what rests in the books of an exchange, where something emptied them."""
         self.silent: set[tuple[str, str]] = set()
         """Sockets that died without anybody noticing: exchange and instrument."""
+        self.refused: set[str] = set()
+        """Exchanges that take no connection."""
         self.is_quiet = False
         """No message of any exchange comes."""
         self.lag = 0
@@ -80,7 +85,8 @@ class Ingestion(Worker):
             if name not in ("binance", "okx"):
                 self.log.warning("unknown_exchange", exchange=name)
                 continue
-            self.adapters[name] = Adapter(name, self._feeds(name, config["instruments"]))
+            feeds = self._feeds(name, config["instruments"])
+            self.adapters[name] = Adapter(name, feeds, is_begun=name not in self.refused)
             self._tell(self.adapters[name])
         beats = 0
         while True:
@@ -105,6 +111,9 @@ class Ingestion(Worker):
     def _tell(self, adapter: Adapter) -> None:
         names = [feed.instrument for feed in adapter.feeds]
         self.log.info("adapter_created", exchange=adapter.exchange, instruments=names)
+        if not adapter.is_begun:
+            self.log.error("adapter_connection_failed", exchange=adapter.exchange, error="refused")
+            return
         self.log.info("adapter_connected", exchange=adapter.exchange)
         self.log.info("adapter_subscribed", exchange=adapter.exchange, instruments=names)
         if adapter.exchange == "okx":
@@ -136,7 +145,7 @@ class Ingestion(Worker):
             await pipe.execute()
 
     def _comes(self, adapter: Adapter, feed: Feed) -> bool:
-        is_dead = self.is_quiet or adapter.is_exhausted
+        is_dead = self.is_quiet or adapter.is_over
         return not is_dead and (feed.exchange, feed.instrument) not in self.silent
 
     def _lag_of(self, adapter: Adapter) -> int:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from backends.demo.course import end
@@ -41,7 +42,9 @@ class Troubles:
             "degraded": self._degraded,
             "time-gaps": self._time_gaps,
             "spot-dead": self._spot_dead,
-            "okx-exhausted": self._okx_exhausted,
+            "okx-refused": self._okx_refused,
+            "okx-reconnects": partial(self._reconnect, "okx", 8),
+            "okx-exhausted": partial(self._reconnect, "okx", 10),
             "feeds-silent": self._feeds_silent,
             "lag": self._lag,
             "wide-spread": self._wide_spread,
@@ -88,11 +91,17 @@ class Troubles:
         silent = self._system.ingestion.silent
         (silent.add if is_on else silent.discard)(("binance", "BTC-USDT-SPOT"))
 
-    async def _okx_exhausted(self, is_on: bool) -> None:
-        if adapter := self._system.ingestion.adapters.get("okx"):
-            adapter.reconnects = 10 if is_on else 0
-            if is_on:
-                self._system.ingestion.log.error("websocket_max_reconnect_exceeded", exchange="okx")
+    async def _okx_refused(self, is_on: bool) -> None:
+        refused = self._system.ingestion.refused
+        (refused.add if is_on else refused.discard)("okx")
+        if is_on:
+            await self._system.engine.service("data-ingestion").restart()
+
+    async def _reconnect(self, exchange: str, times: int, is_on: bool) -> None:
+        if adapter := self._system.ingestion.adapters.get(exchange):
+            adapter.reconnects = times if is_on else 0
+            if adapter.is_over:
+                self._system.ingestion.log.error("websocket_max_reconnect_exceeded", exchange=exchange)
 
     async def _feeds_silent(self, is_on: bool) -> None:
         self._system.ingestion.is_quiet = is_on

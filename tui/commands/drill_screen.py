@@ -1,0 +1,55 @@
+"""A drill on the screen: a person sees the trouble in the room itself, decides, confirms; the clock runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from backends.config import Config
+from backends.journal.drills import DrillBook
+from backends.model.procedure import Procedure
+from backends.model.stack import Stack
+from tui.app import ControlRoom
+from tui.commands.drill import Took
+from tui.commands.progress import say
+from tui.commands.room import let_end
+from tui.commands.session import engine_of
+from tui.desk import Desk
+
+TOLD_FOR: Final = 60.0
+"""Seconds the room says what is practised."""
+
+
+def by_hand(config: Config, stack: Stack, procedure: Procedure, state: Path) -> Took:
+    """Show the room until the operator leaves; the first run of the procedure and how long each part of it
+    took. ``state`` holds the records of earlier drills."""
+    engine = engine_of(config, (stack,), keeps_halts=True)
+    desk, seen = Desk(engine.operator), engine.clock.now()
+
+    def begin() -> None:
+        nonlocal seen
+        engine.start()
+        seen = engine.clock.now()
+        app.say(f"DRILL of {procedure.id}: the clock runs; q when you are through", "state-warn", TOLD_FOR)
+
+    app = ControlRoom(
+        engine,
+        theme=config.theme,
+        demo_control=config.demo_control,
+        desk=desk,
+        drills=DrillBook(state),
+        on_first_frame=begin,
+    )
+    try:
+        app.run()
+    finally:
+        for text in let_end(engine):
+            say(text)
+    runs = [run for run in engine.board(stack.id).runs if run.procedure == procedure.id and not run.room]
+    run = min(runs, key=lambda run: run.started.mono, default=None)
+    asked = None if run is None else desk.when_asked(run)
+    if run is None or asked is None:
+        return Took(None, 0.0)
+    return Took(
+        run, run.started.mono, round(asked.mono - seen.mono, 3), round(run.started.mono - asked.mono, 3)
+    )
