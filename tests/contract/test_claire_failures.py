@@ -19,7 +19,7 @@ from backends.model.query import HostQuery
 from backends.model.reading import Reading
 from backends.model.service import RunState
 from tests.building import is_found, missing, ok, running
-from tests.contract.ward import Illness, Illnesses, Ward, is_told, outbreak, text, ward
+from tests.contract.ward import Illness, Illnesses, Ward, is_told, loops, outbreak, text, ward
 
 ID = "claire-de-binare"
 
@@ -62,16 +62,6 @@ def test_in_health_the_doctor_finds_nothing(claire: Ward) -> None:
 def log(service: str, *lines: str) -> Callable[[Ward], object]:
     """The service writes these lines."""
     return lambda claire: claire.say(service, *lines)
-
-
-def loops(service: str, *last_words: str) -> Callable[[Ward], object]:
-    """It waits for its next start, after it said this and ended."""
-
-    def bring(claire: Ward) -> None:
-        claire.say(service, "Waiting for Redis...", *last_words)
-        claire.call(lambda: setattr(container(claire, service), "state", "restarting"))
-
-    return bring
 
 
 def container(claire: Ward, service: str) -> Any:
@@ -289,7 +279,7 @@ LAST_WORDS = {
 """Of each service, what it says before it ends."""
 LOOPS: Illnesses = {
     "restarting" if name == "execution" else f"restarting-{name}": Illness(
-        loops(f"cdb_{name.replace('-', '_')}", *TRACE.splitlines(), words, "bye"), words, "stack-start"
+        loops(f"cdb_{name.replace('-', '_')}", *TRACE.splitlines(), words), words, "stack-start"
     )
     for name, words in LAST_WORDS.items()
 }

@@ -15,7 +15,7 @@ from backends.model.fact import Table
 from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from tests.building import is_found, ok
-from tests.contract.ward import Illness, Illnesses, Ward, is_told, outbreak, ward
+from tests.contract.ward import Illness, Illnesses, Ward, is_told, loops, outbreak, ward
 
 ID = "surveillance"
 
@@ -145,7 +145,7 @@ FIRST: Illnesses = {
     ),
     "modules-missing": Illness(
         log("data-ingestion", "ModuleNotFoundError: No module named 'src.services'"),
-        "No module named 'src.services'",
+        "The checkout lacks src/services",
         "load-config",
     ),
     "resolutions-fail": Illness(
@@ -185,16 +185,6 @@ LAST_WORDS = {
     "dashboard": ('{"event": "postgres_connection_failed", "level": "error"}', "dashboard-restart"),
 }
 """Of each service, what it says before it ends, and what starts it at once."""
-
-
-def loops(service: str, last_words: str) -> Callable[[Ward], object]:
-    """It waits for its next start, after it said this and ended."""
-
-    def bring(system: Ward) -> None:
-        system.say(service, last_words, "bye")
-        system.call(lambda: setattr(system.world.engine.service(service), "state", "restarting"))
-
-    return bring
 
 
 LOOPS: Illnesses = {

@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from backends.config import load
+from backends.demo.dockerd.log_store import LogStore
 from backends.demo.world import CONFIG, demo_of, write_config
 from backends.engine import Engine, Mode
 from backends.journal.identity import identify
@@ -173,6 +174,19 @@ class Illness:
 
 Illnesses = Mapping[str, Illness]
 """By the diagnosis that finds it."""
+
+
+def loops(service: str, *last_words: str) -> Callable[[Ward], object]:
+    """The service waits for its next start, after it said this and ended. What still works of it is heard no
+    more."""
+
+    def bring(made: Ward) -> None:
+        container = made.world.engine.service(service)
+        container.log = LogStore()
+        made.say(service, "starting", *last_words, "bye")
+        made.call(lambda: setattr(container, "state", "restarting"))
+
+    return bring
 
 
 def outbreak(made: Ward, *waves: Illnesses) -> dict[str, tuple[Answer, Examined]]:
