@@ -229,4 +229,7 @@ def _shown(condition: Condition, reading: Reading[Any], now: Instant) -> str:
     if condition.at_most is not None or condition.at_least is not None:
         number, left = counted(reading.value, condition.where)
         return "no complete count" if number is None else f"{number:g}" + (f": {left}" if left else "")
-    return word_of(reading.value)
+    word, said = word_of(reading.value), reading.value
+    if isinstance(said, Service) and word == Health.UNHEALTHY.value and said.health_output:
+        return f"{word}: {said.health_output}"
+    return word

@@ -101,14 +101,16 @@ class Ward(LookingRoom):
         """The checks that fail once nothing moves any more, none of them unknown but those of ``untold``;
         both have a word of each one's reason. Those of the machine are left out."""
         seen: dict[str, Examined] = {}
+        untold = untold or {}
 
         def is_settled() -> bool:
             seen.update(self.checked())
-            return _named(seen, Answer.NO) - {*of_the_machine} == allowed.keys()
+            are_read = _named(seen, Answer.UNKNOWN) <= untold.keys()
+            return are_read and _named(seen, Answer.NO) - {*of_the_machine} == allowed.keys()
 
         self.wait(is_settled)
         unknown = {name: text(seen[name]) for name in _named(seen, Answer.UNKNOWN)}
-        assert _otherwise(unknown, untold or {}) == {}
+        assert _otherwise(unknown, untold) == {}
         failed = {name: text(seen[name]) for name in _named(seen, Answer.NO) if name not in of_the_machine}
         assert _otherwise(failed, allowed) == {}
         return {*failed}

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.model.condition import Condition
 from backends.model.fact import ValueType
 from backends.model.reading import Reading
+from backends.model.safetext import SafeText
+from backends.model.service import Health
 from backends.model.weigh import Standing, weigh
-from tests.building import START, fact, failed, missing, ok
+from tests.building import START, fact, failed, missing, ok, running
 
 LATCHED = fact("latched", kind=ValueType.BOOL)
 EITHER = Condition("latched", LATCHED.id, "It is not halted", equals=("true",), is_missing=True)
@@ -33,3 +36,14 @@ def test_a_word_or_nothing_is_what_was_demanded_and_no_other(
     condition: Condition, reading: Reading[Any], standing: Standing
 ) -> None:
     assert weigh(condition, LATCHED, reading, START).standing is standing
+
+
+@pytest.mark.parametrize(
+    ("health", "text"),
+    [(Health.UNHEALTHY, "reads unhealthy: age 1900 s"), (Health.HEALTHY, "reads healthy")],
+)
+def test_an_unwell_service_is_told_with_what_its_check_printed(health: Health, text: str) -> None:
+    read = running("recon", health=health)
+    said = replace(read, value=replace(read.value, health_output=SafeText("age 1900 s")))
+    demand = Condition("unwell", "service:recon", "It is well", equals=("unhealthy",))
+    assert str(weigh(demand, None, said, START).text) == text

@@ -89,9 +89,9 @@ class Desk:
         """Portfolio risk orders the bots in its scope to stop."""
         self.resumes = False
         """The allocator resumes every bot."""
-        prometheus = Prometheus(self.is_up, self._ages, generation)
+        self.prometheus = Prometheus(self.is_up, self._ages, generation)
         serving = {
-            "prometheus": (prometheus.routes(), None),
+            "prometheus": (self.prometheus.routes(), None),
             "grafana": (grafana_routes(generation.monitoring), None),
             "loki": (Loki(lambda: list(self.bots["bot1"].told)).routes(), None),
             "clickhouse": (ClickHouse().routes(), None),

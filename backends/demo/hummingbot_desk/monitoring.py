@@ -33,6 +33,9 @@ class Prometheus:
             "control-plane-metrics": self._knows.plane,
         }
         self._born = time.time()
+        self.computed = dict(_COMPUTED)
+        self.reconnects = 0.0
+        """Of bot 1's market data, in as long as is asked for."""
 
     def routes(self) -> list[Route]:
         return [
@@ -87,7 +90,7 @@ class Prometheus:
         return success({"resultType": "vector", "result": result})
 
     def _answer(self, asked: str) -> list[tuple[dict[str, str], float]]:
-        for about, percent in _COMPUTED.items():
+        for about, percent in self.computed.items():
             if about in asked:
                 return [({}, percent)]
         if asked.startswith("time() - max(timestamp("):
@@ -109,7 +112,7 @@ class Prometheus:
             "up": [({"job": job}, float(self._is_up(service))) for job, service in self._jobs.items()],
             "hbot_control_plane_report_fresh": fresh,
             "hbot_control_plane_gate_status": gates,
-            "hbot_bot_ws_reconnect_total:rate": [({"bot": "bot1"}, 0.0)],
+            "hbot_bot_ws_reconnect_total:rate": [({"bot": "bot1"}, self.reconnects)],
         }
 
 
