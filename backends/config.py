@@ -172,6 +172,8 @@ class _Loading:
         second = self._setting("second_person")
         if second is not None:
             self._note("second_person", str(second.value), second.origin)
+            if alone is not None and alone.value:
+                self._note("single_operator", "false: second_person outranks it", second.origin)
         forms = self._forms()
         if pinned is not None:
             self._note("variant", str(pinned.value), pinned.origin)

@@ -22,7 +22,7 @@ from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
 from backends.model.stack import GateSpec, Reassertion, Stack
 from backends.model.trading import TradingState
-from backends.procedures.resumes import Record, Resumes, is_done
+from backends.procedures.resumes import Record, Resumes, is_held
 from backends.procedures.rung import CONVERGE
 
 EVERY: Final = 5.0
@@ -147,7 +147,7 @@ class _Kept:
     def _take_in(self, board: Board) -> None:
         """A proved stop closes the gate, though its own store may not have been heard since."""
         for run in board.runs:
-            if run.ended is None or run.is_dry or run.procedure not in self._closers or not is_done(run):
+            if run.ended is None or run.is_dry or run.procedure not in self._closers or not is_held(run):
                 continue
             if self._stopped is None or run.ended.mono > self._stopped.mono:
                 self._stopped = self._closed = run.ended

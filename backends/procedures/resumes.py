@@ -12,6 +12,8 @@ from backends.model.clock import Instant
 from backends.model.procedure import RiskClass, Run, Verdict
 
 DONE: Final = (Verdict.VERIFIED.value, Verdict.ALREADY.value)
+HELD: Final = (*DONE, Verdict.WRITTEN.value)
+"""Of a stop: its switch was read back, whether or not somebody who must obey it was heard."""
 
 Record = Mapping[str, Any]
 
@@ -67,12 +69,12 @@ class Resumes:
         for record in self._live():
             if record.get("kind") != "outcome":
                 continue
-            procedure, is_done_ = record.get("procedure"), record.get("verdict") in DONE
-            if record.get("class") == RiskClass.RESTORE.value and is_done_:
+            procedure, verdict = record.get("procedure"), record.get("verdict")
+            if record.get("class") == RiskClass.RESTORE.value and verdict in DONE:
                 if of is None or procedure in of:
                     proved = failed = None
             elif record.get("class") == RiskClass.STOP.value and procedure in halts:
-                proved, failed = (wall_of(record), None) if is_done_ else (proved, wall_of(record))
+                proved, failed = (wall_of(record), None) if verdict in HELD else (proved, wall_of(record))
         return _instant(proved, now), _instant(failed, now)
 
     def _live(self) -> Iterable[Record]:
@@ -97,6 +99,11 @@ def resumes(board: Board) -> Iterator[Run]:
 def is_done(run: Run) -> bool:
     """Whether its effect was read back."""
     return run.verdict is not None and run.verdict.value in DONE
+
+
+def is_held(run: Run) -> bool:
+    """Whether a stop's switch was read back."""
+    return run.verdict is not None and run.verdict.value in HELD
 
 
 def _instant(wall: float | None, now: Instant) -> Instant | None:

@@ -28,6 +28,9 @@ QUIET = 5.0
 HEARD = 1.0
 """Seconds the services that must obey a proved switch have to say that they know of it."""
 
+LEAST = 0.25
+"""Seconds below which asking them once more would only hear that there was no time to answer."""
+
 RELOOK = 2.0
 """Seconds a look after the verdict may take: nobody waits for it."""
 
@@ -193,12 +196,12 @@ class StopRunner:
         while await self._ask(left):
             await asyncio.sleep(LOOK_EVERY)
             left = HEARD - self._clock.now().since(began)
-            if left <= 0:
+            if left < LEAST:
                 return
 
     async def _ask(self, within: float) -> str:
-        """What none of them says, in words; empty when one says so, or there is none to ask. One is enough: a
-        room that may not ask the other would never see its halt proved, and who denies it is a contradiction.
+        """What they do not say, in words; empty when one says so and none denies it, or there is none to ask.
+        One is enough: a room that may not ask the other would never see its halt proved.
         """
         echoes = []
         for climb in self._main:
@@ -206,8 +209,10 @@ class StopRunner:
             # What was read back elsewhere than at the switch, in a service or its end, needs no echo.
             echoes += [echo for way in ways for echo in way] if all(ways) else []
         seen = await self._eyes.look(echoes, within)
-        is_heard = any(each.sight is Sight.HOLDS for each in seen)
-        self._unheard = "" if is_heard else "; ".join(str(each.text) for each in seen)
+        sights = {each.sight for each in seen}
+        is_heard = Sight.HOLDS in sights and Sight.CONTRARY not in sights
+        silent = [str(each.text) for each in seen if each.sight is not Sight.HOLDS]
+        self._unheard = "" if is_heard else "; ".join(silent)
         return self._unheard
 
     async def _listen_on(self) -> None:

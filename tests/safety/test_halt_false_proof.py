@@ -35,6 +35,8 @@ class Eyes(Reader):
     """The answers of Redis in turn, the last for ever; ``?`` is none. None is the truth."""
     accepted = 0
     accepted_grows = False
+    gateway = ""
+    """What the second service that must obey says of the switch; empty while it does not answer."""
 
     async def look(self, fact: str, within: float) -> Reading[Any]:
         if fact == "orders.accepted":
@@ -43,6 +45,11 @@ class Eyes(Reader):
         if fact == "orchestrator.kill" and self.faults.get(fact) == "rosy":
             await asyncio.sleep(0.001)
             return Reading(fact, "redis", Outcome.OK, VirtualClock().now(), 1.0, value=SafeText("ENGAGED"))
+        if fact == "gateway.kill":
+            at, why = VirtualClock().now(), SafeText("refused")
+            if not self.gateway:
+                return Reading(fact, "redis", Outcome.FAILED, at, 1.0, error=why)
+            return Reading(fact, "redis", Outcome.OK, at, 1.0, value=SafeText(self.gateway))
         if fact == "orchestrator.kill" and self.faults.get(fact) == "denies":
             return Reading(fact, "redis", Outcome.OK, VirtualClock().now(), 1.0, value=SafeText("ACTIVE"))
         if fact == "kill.state" and self.kill_takes > within:
@@ -198,6 +205,21 @@ def test_a_service_that_is_asked_about_the_switch_and_denies_it_does_not_obey() 
     said = [str(run.sentence) for run in made.runs]
     assert any("Orchestrator reads ACTIVE. Now: Engage by the orchestrator" in each for each in said)
     assert "orchestrator" in [source for _, source, _ in made.world.calls]
+
+
+@pytest.mark.parametrize(("says", "verdict"), [("", Verdict.VERIFIED), ("ACTIVE", Verdict.WRITTEN)])
+def test_of_two_services_one_that_is_heard_is_enough_unless_the_other_denies_it(
+    says: str, verdict: Verdict
+) -> None:
+    made, seeing = echoing("rosy")
+    seeing.gateway = says
+    stack = made.procedures._stack
+    second = EchoSpec("kill.state", "gateway.kill", "the gateway")
+    made.procedures._stack = replace(stack, echoes=(*stack.echoes, second))
+    asked = Fact("gateway.kill", "Gateway", "g", "redis", SqlQuery("SELECT 1"), ValueType.TEXT)
+    made.procedures._eyes._facts = {**made.procedures._eyes._facts, "gateway.kill": asked}
+    first, _ = pressed(made)
+    assert first.verdict is verdict
 
 
 def test_a_halt_that_stands_stays_proved_and_nothing_more_is_tried() -> None:

@@ -166,6 +166,8 @@ def test_a_resume_under_way_has_half_a_minute() -> None:
 def test_a_halt_of_before_this_room_started_is_known_by_the_journal() -> None:
     halted = record("halt", -50, "stop")
     assert ordered(keeper(halted), board(None, 0)) == [0]
+    assert ordered(keeper({**halted, "verdict": "WRITTEN, NOT CONFIRMED"}), board(None, 0)) == [0]
+    assert ordered(keeper({**halted, "verdict": "FAILED"}), board(None, 0)) == []
     assert ordered(keeper(halted, record("resume", -20)), board(None, 0)) == []
     assert ordered(keeper(halted), board("ACTIVE", 0, at=-50, off=-30)) == []
 
@@ -183,10 +185,11 @@ def test_what_cannot_be_read_or_was_read_long_ago_is_no_loss() -> None:
     assert ordered(watched, old) == []
 
 
+WRITTEN = run("halt", 1, Verdict.WRITTEN, RiskClass.STOP)
 BY_ANOTHER = replace(run("halt", 1, Verdict.VERIFIED, RiskClass.STOP), room="kim on /dev/pts/3")
 
 
-@pytest.mark.parametrize("stop", [run("halt", 1, Verdict.VERIFIED, RiskClass.STOP), BY_ANOTHER])
+@pytest.mark.parametrize("stop", [run("halt", 1, Verdict.VERIFIED, RiskClass.STOP), WRITTEN, BY_ANOTHER])
 @pytest.mark.parametrize("back", [board("ACTIVE", 120, at=-900, off=-600), board(None, 120)])
 def test_a_proved_stop_counts_although_its_own_store_was_not_heard_since(stop: Run, back: Board) -> None:
     """It was proved by another way, while the store was away for longer than any way is tried."""

@@ -289,8 +289,9 @@ def test_a_second_person_may_be_demanded_of_every_restore_and_of_nothing_else(
 
 
 def test_no_later_layer_takes_the_second_person_away(loaded: Loader) -> None:
-    said = refusal(loaded, f"{ON}single_operator = true\n", system=ON + EVERY)
-    assert "says the reverse of single_operator" in said
+    strict = loaded(ON, system=ON + EVERY)
+    also = loaded(f"{ON}single_operator = true\n", system=ON + EVERY)
+    assert needing(also) == needing(strict)
     said = refusal(loaded, f'{ON}second_person = "none"\n', system=ON + EVERY)
     assert "second_person" in said
 
