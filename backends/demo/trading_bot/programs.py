@@ -13,11 +13,12 @@ PRETENCE: Final = """# Stands for a program of the bots: what it would do, the d
 import signal
 signal.pause()
 """
-_OF_THE_HOST: Final = ("stat", "meminfo", "loadavg", "uptime", "net")
+_OF_THE_HOST: Final = ("stat", "meminfo", "loadavg", "uptime", "net", "1")
+"""The first process too: whoever is not shown that is kept from those of others."""
 
 
 class Programs:
-    """Starts and ends them by their file's name. ``url`` shows the room these processes and no others."""
+    """Starts and ends them by their file's name. ``url`` shows the room these processes, the host's first, and no others."""
 
     def __init__(self, folder: Path, scripts: Path) -> None:
         self._proc = folder / "proc"
