@@ -229,7 +229,7 @@ def drill(
     first: Annotated[list[str] | None, typer.Option(help="Do this procedure before, untimed.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
     variant: VariantOption = None,
-    screen: Annotated[bool, typer.Option("--screen", help="By your own hand, in the room.")] = False,
+    screen: Annotated[bool, typer.Option("--screen", help="Practise it yourself, in the room.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the finished run as JSON.")] = False,
 ) -> None:
     """Run a procedure in a demo world of its own, time it, and keep the record."""

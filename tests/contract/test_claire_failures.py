@@ -131,6 +131,7 @@ def port_taken(claire: Ward) -> None:
     respecify("cdb_redis_exporter", ports=())(claire)
     held = socket.socket()
     claire.closing.callback(held.close)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     with suppress(OSError):
         held.bind(("127.0.0.1", 9121))
         held.listen()

@@ -31,8 +31,8 @@ NOT_YET = {
     "eth-captured": "config.eth reads false",
     "stores-closed": "port.redis reads 1: 6379; port.postgres reads 1: 5432",
 }
-"""What a calm system does not meet, and why: ETH is off, nothing was tried from the container, and its compose
-file leaves the stores open to the network."""
+"""What a calm system does not meet, and why: ETH is off, nothing was tried from the container, and its stores
+are open to the network."""
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,7 @@ def port_taken(system: Ward) -> None:
     """By this process, unless another has it anyway."""
     held = socket.socket()
     system.closing.callback(held.close)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     with suppress(OSError):
         held.bind(("127.0.0.1", 8050))
         held.listen()

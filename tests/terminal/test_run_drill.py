@@ -54,7 +54,7 @@ def test_a_drill_by_hand_times_the_way_to_the_dialog_the_look_at_it_and_the_verd
         [*CONTROLROOM, "drill", "halt", "--screen", "--fault", "redis-hang"], isolated_env(tmp_path)
     )
     try:
-        terminal.wait_for("DRILL of halt: the clock runs", 60)
+        terminal.wait_for("DRILL of halt, timed from now", 60)
         terminal.press("f9")
         terminal.wait_for("HALT TRADING", 20)
         terminal.look(DIALOG_IS_DEAF)
@@ -72,3 +72,10 @@ def test_a_drill_by_hand_times_the_way_to_the_dialog_the_look_at_it_and_the_verd
     assert DIALOG_IS_DEAF <= record["in_dialog"] < 60
     assert 0.4 < record["seconds"] < 60
     assert f"confirmed {record['in_dialog']:.1f} s later" in terminal.text
+
+
+def test_without_a_terminal_nothing_is_practised_by_hand_and_no_demo_starts(tmp_path: Path) -> None:
+    done, kept = _drill(tmp_path, "halt", "--screen")
+    assert (done.returncode, kept) == (2, [])
+    assert "needs a terminal" in done.stderr
+    assert "Starting the demo" not in done.stderr

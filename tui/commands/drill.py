@@ -26,6 +26,7 @@ from tui.commands.demo import demo_world
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.planned import ASKED, LONGEST, Attendant, begun, hold, intent_of, silent
 from tui.commands.progress import conclude, follow, say
+from tui.commands.room import need_terminal
 from tui.commands.run_options import RunOptions, params_of
 from tui.commands.session import Session, choose
 from tui.commands.verdict import of_run
@@ -37,7 +38,7 @@ class Took(Struct, frozen=True):
     run: Run | None
     confirmed: float
     to_dialog: float | None = None
-    """From the room's first frame, with the trouble in it, to the dialog; None without a screen."""
+    """From the room's first frame to the dialog; None without a screen."""
     in_dialog: float | None = None
     """From the dialog to the confirmation."""
 
@@ -67,6 +68,12 @@ def practise(session: Session, wanted: Drill) -> ExitCode:
     if home.watch:
         say("REFUSED: this room only watches")
         return ExitCode.FORBIDDEN
+    if wanted.on_screen:
+        need_terminal()
+        if wanted.first or wanted.params or wanted.as_json:
+            raise UsageError(
+                "--screen goes without --first, --param and --json: you do it yourself"
+            )
     options = [word for name in wanted.faults for word in ("--fault", name)]
     if wanted.variant is not None:
         options += ["--variant", wanted.variant]
@@ -78,13 +85,14 @@ def practise(session: Session, wanted: Drill) -> ExitCode:
         if wanted.on_screen:
             from tui.commands.drill_screen import by_hand
 
-            took = by_hand(config, stack, procedures[-1], home.state_dir)
+            held = by_hand(config, stack, procedures[-1], home.state_dir)
+            if isinstance(held, ExitCode):
+                say(f"{wanted.procedure} was not run to a verdict: no drill is on record")
+                return held
+            took = held
         else:
             took = _by_itself(config, stack, procedures, wanted)
     run = took.run
-    if run is None and wanted.on_screen:
-        say(f"{wanted.procedure} was not run: no drill was held")
-        return ExitCode.UNKNOWN
     record = _record(wanted, procedures[-1], took)
     _keep(home.state_dir / RECORDS, record)
     conclude(run, procedures[-1], stack, LONGEST, as_json=wanted.as_json)
@@ -107,7 +115,7 @@ def _by_itself(config: Config, stack: Stack, procedures: Sequence[Procedure], wa
 
 
 def _in_words(record: Mapping[str, Any]) -> str:
-    """``the dialog after 4.1 s, confirmed after 1.3 s more, the verdict 0.05 s after that``."""
+    """How long each part took."""
     verdict = "never" if record["seconds"] is None else f"{record['seconds']:.2f} s"
     if record["to_dialog"] is None:
         return f"from the decision to the verdict {verdict}"

@@ -24,20 +24,11 @@ def open_room(session: Session, wanted: str | None = None) -> int:
     """Show the room until the operator leaves; the exit status, which is not zero after a crash."""
     config = session.config()
     stacks = choose(config, wanted)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError(
-            "the room needs a terminal; without one use `controlroom status` or `controlroom run halt`"
-        )
-    if os.environ.get("TERM", "") in _TOO_DUMB:
-        raise UsageError(
-            f"TERM={os.environ.get('TERM', '')} cannot show the room; set TERM, or use `controlroom status`"
-            " or `controlroom run halt`"
-        )
-    gc.disable()  # until the room stands: start-up makes much and drops little
+    need_terminal()
+    get_ready()
     from backends.journal.drills import DrillBook
     from tui.app import ControlRoom
 
-    sys.setswitchinterval(SWITCH)
     engine = engine_of(config, stacks, keeps_halts=True)
 
     def begin() -> None:
@@ -57,6 +48,25 @@ def open_room(session: Session, wanted: str | None = None) -> int:
         for text in (*let_end(engine), *left_undone(engine)):
             say(text)
     return ExitCode.FAULT if app.return_code is None else app.return_code
+
+
+def need_terminal() -> None:
+    """UsageError where the room cannot be shown."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "the room needs a terminal; without one use `controlroom status` or `controlroom run halt`"
+        )
+    if os.environ.get("TERM", "") in _TOO_DUMB:
+        raise UsageError(
+            f"TERM={os.environ.get('TERM', '')} cannot show the room; set TERM, or use `controlroom status`"
+            " or `controlroom run halt`"
+        )
+
+
+def get_ready() -> None:
+    """Make this process one that shows a room."""
+    gc.disable()  # until the room stands: start-up makes much and drops little
+    sys.setswitchinterval(SWITCH)
 
 
 def let_end(engine: Engine) -> list[str]:

@@ -18,7 +18,7 @@ _OF_THE_HOST: Final = ("stat", "meminfo", "loadavg", "uptime", "net", "1")
 
 
 class Programs:
-    """Starts and ends them by their file's name. ``url`` shows the room these processes, the host's first, and no others."""
+    """Starts and ends them by their file's name. ``url`` shows the room these and the first of all."""
 
     def __init__(self, folder: Path, scripts: Path) -> None:
         self._proc = folder / "proc"
