@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from backends.model.alarm import Priority
 from backends.model.clock import Instant
-from backends.model.examination import Answer, answer_of
+from backends.model.examination import Answer, Examined, answer_of
 from backends.model.fact import Fact, Level, ValueType
 from backends.model.query import RedisQuery
 from backends.model.reading import Outcome, Reading
@@ -118,9 +118,29 @@ def running(name: str, state: RunState = RunState.RUNNING, health: Health = Heal
     return ok(f"service:{name}", value)
 
 
-def is_found(stack: Stack, diagnosis: str, *readings: Reading[Any]) -> bool:
-    """Whether these readings are that known failure."""
+def diagnosed(stack: Stack, diagnosis: str, *readings: Reading[Any]) -> Examined:
+    """What that known failure says on these readings, of which each of its demands needs one."""
     found = {each.key: each for each in readings}
     demands = stack.diagnoses[diagnosis].demands
-    weighed = [weigh(each, stack.facts.get(each.fact), found[each.fact], START) for each in demands]
-    return answer_of(weighed) is Answer.YES
+    weighed = tuple(weigh(each, stack.facts.get(each.fact), found[each.fact], START) for each in demands)
+    return Examined(diagnosis, answer_of(weighed), weighed, START)
+
+
+def is_found(stack: Stack, diagnosis: str, *readings: Reading[Any]) -> bool:
+    """Whether these readings are that known failure."""
+    return diagnosed(stack, diagnosis, *readings).answer is Answer.YES
+
+
+def text(examined: Examined) -> str:
+    """What was read for each of its demands."""
+    return "; ".join(f"{each.condition.fact} {each.text}" for each in examined.weighed)
+
+
+def is_known(stack: Stack, name: str, says: str, procedure: str | None, after: Examined) -> None:
+    """It is found; the word is in its cause, in what to do or in what was read; what mends it, if anything
+    here does, is that procedure, which there is."""
+    diagnosis = stack.diagnoses[name]
+    assert after.answer is Answer.YES, text(after)
+    assert says in " ".join((diagnosis.title, diagnosis.cause, diagnosis.response, text(after)))
+    assert diagnosis.procedure == procedure
+    assert procedure is None or procedure in stack.procedures

@@ -18,8 +18,8 @@ from backends.model.examination import Answer, Examined
 from backends.model.query import HostQuery
 from backends.model.reading import Reading
 from backends.model.service import RunState
-from tests.building import is_found, missing, ok, running
-from tests.contract.ward import Illness, Illnesses, Ward, is_told, loops, outbreak, text, ward
+from tests.building import is_found, missing, ok, running, text
+from tests.contract.ward import Illness, Illnesses, Ward, is_told, loops, outbreak, ward
 
 ID = "claire-de-binare"
 

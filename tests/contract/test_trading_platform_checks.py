@@ -60,3 +60,12 @@ def test_a_tripped_breaker_is_named_by_its_cause_with_what_resets_it(
     assert told(demo_world, "tripped-manual", capsys)["diagnoses"][0]["result"] == "not found"
     items = told(demo_world, "pre-market", capsys)["checklists"][0]["items"]
     assert {it["id"] for it in items if it["result"] == "failed"} == {"breaker"}
+
+
+def test_a_new_host_is_asked_for_its_tools_and_fails_for_what_is_not_delivered(
+    demo_world: DemoWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = told(demo_world, "new-host", capsys)["checklists"][0]["items"]
+    results = {it["id"]: it["result"] for it in items if it["id"] != "size"}  # the disk of whoever runs this
+    assert {name for name, result in results.items() if result == "failed"} == {"dry-run"}
+    assert {name for name, result in results.items() if result != "passed"} == {"dry-run", "tools"}

@@ -17,6 +17,7 @@ from backends.journal.identity import identify
 from backends.model.check import Check, Diagnosis
 from backends.model.examination import Answer, Examined, together
 from backends.model.stack import Stack
+from tests.building import is_known, text
 from tests.contract.looking_room import LONGEST, LookingRoom
 from tests.servers.demo import isolated_env
 from tests.servers.process import drop_home, make_home
@@ -148,11 +149,6 @@ def _otherwise(seen: Mapping[str, str], reasons: Mapping[str, str]) -> dict[str,
     return {name: words for name, words in seen.items() if reasons.get(name, "?") not in words}
 
 
-def text(examined: Examined) -> str:
-    """What was read for each of its demands."""
-    return "; ".join(f"{each.condition.fact} {each.text}" for each in examined.weighed)
-
-
 @contextmanager
 def ward(stack: str, variant: str | None = None) -> Iterator[Ward]:
     """One for a module: making it takes seconds."""
@@ -212,9 +208,6 @@ def outbreak(made: Ward, *waves: Illnesses) -> dict[str, tuple[Answer, Examined]
 
 def is_told(stack: Stack, name: str, illness: Illness, seen: tuple[Answer, Examined]) -> None:
     """It was not found in health, is found now, names the cause and a procedure that there is."""
-    diagnosis, (before, after) = stack.diagnoses[name], seen
+    before, after = seen
     assert before is not Answer.YES
-    assert after.answer is Answer.YES, text(after)
-    assert illness.says in " ".join((diagnosis.title, diagnosis.cause, diagnosis.response, text(after)))
-    assert diagnosis.procedure == illness.procedure
-    assert diagnosis.procedure is None or diagnosis.procedure in stack.procedures
+    is_known(stack, name, illness.says, illness.procedure, after)

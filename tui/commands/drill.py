@@ -71,9 +71,7 @@ def practise(session: Session, wanted: Drill) -> ExitCode:
     if wanted.on_screen:
         need_terminal()
         if wanted.first or wanted.params or wanted.as_json:
-            raise UsageError(
-                "--screen goes without --first, --param and --json: you do it yourself"
-            )
+            raise UsageError("--screen goes without --first, --param and --json: you do it yourself")
     options = [word for name in wanted.faults for word in ("--fault", name)]
     if wanted.variant is not None:
         options += ["--variant", wanted.variant]
