@@ -164,6 +164,17 @@ def test_a_start_before_which_the_bot_was_halted_on_explains_nothing() -> None:
     assert titled(*seen, records=lambda: [stopped(0), started(95)]) is None
 
 
+def test_who_was_started_by_a_room_may_pause_and_go_on_by_itself_from_then_on() -> None:
+    records = [stopped(2), started(100)]
+    traded = [board(second, TRADING) for second in range(101, 500, 20)]
+    later = (board(900, HALTED), board(960, TRADING))
+    assert titled(*traded, *later, records=lambda: records) is None
+    # The next stop is one again.
+    answers: list[list[dict[str, Any]] | Exception] = [records, [*records, stopped(1000)]]
+    seen = (*traded, board(1001, HALTED), board(1060, TRADING))
+    assert titled(*seen, records=lambda: given(answers)) is not None
+
+
 def test_a_start_under_way_has_its_time_and_no_more() -> None:
     latch = TraderLatch(SPEC, lambda: [stopped(0)])
     run = Run("op", "desk", "resume", "Resume", at(8), (), None, risk=RiskClass.RESTORE)
