@@ -96,6 +96,17 @@ class TraderLatch:
             self._alarm = _resumed(title, since, self._section)
 
 
+def latches(
+    stack: Stack, reader: Callable[[], Callable[[], Iterable[Record]]]
+) -> list[latch.Latch | TraderLatch]:
+    """All that watches over the halts of this stack. ``reader`` makes each its own ``recent``: one that waits
+    for the journal keeps no other from it."""
+    found: list[latch.Latch | TraderLatch] = [TraderLatch(stack, reader())]
+    if stack.is_several or any(gate.latches for gate in stack.gates):
+        found.append(latch.Latch(stack.id, reader(), stack))
+    return found
+
+
 class _Trader:
     """One of them."""
 
