@@ -45,7 +45,7 @@ from backends.procedures.permit import Permit
 from backends.procedures.reassert import HaltKeeper
 from backends.procedures.restart import reconcile
 from backends.procedures.runner import Procedures
-from backends.procedures.trader_latch import TraderLatch
+from backends.procedures.trader_latch import TraderLatch, latches
 from backends.procedures.unchanged import Unchanged
 from backends.supervision import Supervisor
 
@@ -99,9 +99,7 @@ class Room:
             lambda it: it.get("stack", stack.id) == stack.id and it.get("kind") != Kind.STEP.value,
         )
         # Asked while a board is made, and so between the key of a stop and its effect.
-        self._latches: list[Latch | TraderLatch] = [TraderLatch(stack, Prompt(self._records))]
-        if any(gate.latches for gate in stack.gates):
-            self._latches.append(Latch(stack.id, Prompt(self._records), stack))
+        self._latches = latches(stack, lambda: Prompt(self._records))
         self._keeper = HaltKeeper(stack, Prompt(self._records))
         self._drills = DrillBook(state_dir)
         book = _WithLatch(AlarmBook(stack, clock.now()), self._latches, self._keeper, self._undrilled)

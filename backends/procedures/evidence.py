@@ -120,23 +120,30 @@ class Eyes:
         if proof.is_newer and seen.sight is Sight.HOLDS:
             seen = _dated(seen, reading, sent)
         if seen.sight is not Sight.HOLDS:
-            seen = await self._ended(proof, within) or seen
+            seen = await self._ended(proof, within, reading, seen) or seen
         if proof.otherwise and seen.sight is Sight.CONTRARY:
             seen = replace(seen, text=SafeText(f"{seen.text}; {proof.otherwise}", 300))
         return replace(seen, asked=asked.mono)
 
-    async def _ended(self, proof: Proof, within: float) -> Evidence | None:
+    async def _ended(
+        self, proof: Proof, within: float, said: Reading[Any], seen: Evidence
+    ) -> Evidence | None:
         """That what trades behind a gate has ended, where the proof is that it is halted: whatever it said
-        last, somewhere else, is read there for a while."""
+        last, somewhere else, is read there for a while. A word to the contrary counts less only when the
+        service ended after it: one that is not there may run under another name, or on another engine."""
         gate = self._gates.get(proof.fact)
         if gate is None or not proof.equals or not set(proof.equals) <= gate.halted:
             return None
         reading = await self.read(f"{SERVICE}{gate.service}", within)
-        if reading.outcome is Outcome.MISSING:
+        value, is_denied = reading.value, seen.sight is Sight.CONTRARY
+        if reading.outcome is Outcome.MISSING and not is_denied:
             return Evidence(proof, Sight.HOLDS, SafeText(f"{gate.label} is not there", 300))
-        if isinstance(reading.value, Service) and reading.value.state in ENDED:
-            return Evidence(proof, Sight.HOLDS, SafeText(f"{gate.label} is {reading.value.state.value}", 300))
-        return None
+        if not isinstance(value, Service) or value.state not in ENDED:
+            return None
+        spoke = said.received.wall - (said.observed_lag or 0.0)
+        if is_denied and (value.finished_wall is None or value.finished_wall < spoke):
+            return None
+        return Evidence(proof, Sight.HOLDS, SafeText(f"{gate.label} is {value.state.value}", 300))
 
     def label(self, fact: str) -> str:
         """What people call it."""

@@ -38,11 +38,14 @@ class Latch:
     """Watches the boards of one stack. ``recent`` gives the newest records of the journal, oldest first.
 
     ``spec`` says which gates latch, which procedures close them, and what a halt must keep from growing.
+    Where none latches and each is a trader of its own, only a halt that is not in force is told: one that
+    goes on by itself is watched by ``TraderLatch``.
     """
 
     def __init__(self, stack: str, recent: Callable[[], Iterable[Record]], spec: Stack | None = None) -> None:
         self._resumes = Resumes(stack, recent)
         self._gates = {gate.fact for gate in spec.gates if gate.latches} if spec is not None else None
+        self._is_of_traders = spec is not None and spec.is_several and not self._gates
         halts = (
             [] if spec is None else [each for each in spec.procedures.values() if halts_trading(each, spec)]
         )
@@ -103,9 +106,9 @@ class Latch:
         self._is_first = False
 
     def _state(self, board: Board) -> TradingState:
-        """By the gates that latch alone: one that opens by itself says nothing about a resume."""
+        """By the gates that latch alone, if any: one that opens by itself says nothing about a resume."""
         trading = board.trading
-        if self._gates is None or trading.state is TradingState.CONFLICT:
+        if self._gates is None or self._is_of_traders or trading.state is TradingState.CONFLICT:
             return _plain(trading.state)
         states = {gate.state for gate in trading.gates if gate.fact in self._gates}
         if TradingState.HALTED in states:
@@ -160,7 +163,7 @@ class Latch:
     def _see_trading(self, board: Board, now: Instant) -> None:
         if self._alarm is not None and self._alarm.id == ACCEPTED:
             self._alarm = None
-        if self._halted is None or self._alarm is not None:
+        if self._halted is None or self._alarm is not None or self._is_of_traders:
             return
         earliest = Instant(self._halted.mono - PENDING, self._halted.wall - PENDING)
         explained, pending = self._resumes.explain(board, earliest)

@@ -167,10 +167,12 @@ class SequenceRunner:
 
     async def _ask_again(self, done: Sequence[Step]) -> None:
         """Time has passed, and what was so before need not be so now. A restore ends there, still halted; so
-        does what has done nothing yet. Anything else goes on: half-way would be worse than its end."""
+        does what has done nothing yet. Anything else goes on: half-way would be worse than its end. Who has
+        confirmed two steps has done something by hand."""
         self._has_waited = False
         acted = [step for step in done if _acts(step)]
-        if self._interrupted is not None or (acted and self._run.risk is not RiskClass.RESTORE):
+        is_begun = bool(acted) or sum(step.id in self._attested for step in done) > 1
+        if self._interrupted is not None or (is_begun and self._run.risk is not RiskClass.RESTORE):
             return
         if against := await self._recheck({proof.fact for step in acted for proof in step.proof}):
             self.interrupt("; ".join(against))

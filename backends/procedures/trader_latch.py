@@ -96,6 +96,17 @@ class TraderLatch:
             self._alarm = _resumed(title, since, self._section)
 
 
+def latches(
+    stack: Stack, reader: Callable[[], Callable[[], Iterable[Record]]]
+) -> list[latch.Latch | TraderLatch]:
+    """All that watches over the halts of this stack. ``reader`` makes each its own ``recent``: one that waits
+    for the journal keeps no other from it."""
+    found: list[latch.Latch | TraderLatch] = [TraderLatch(stack, reader())]
+    if stack.is_several or any(gate.latches for gate in stack.gates):
+        found.append(latch.Latch(stack.id, reader(), stack))
+    return found
+
+
 class _Trader:
     """One of them."""
 
@@ -142,17 +153,22 @@ class _Trader:
         """Whether it was halted and nobody has started it since; without records, later."""
         if records is None:
             return
-        halted, pending = self._told(records)
-        if halted is None or halted <= self._settled:
+        halted, stopped, pending = self._told(records)
+        if halted is None:
+            # It was started since: that counts for good, also when it pauses by itself and goes on later.
+            self._is_known, self._settled = True, max(self._settled, stopped)
+        elif halted <= self._settled:
             self._is_known = True
         elif self._spoke(board) > halted + SLACK:
             is_pending = pending or self._is_being_started(board)
             if not is_pending or (self._on is not None and now.since(self._on) >= PENDING):
                 self._is_known, self.halted = True, halted
 
-    def _told(self, records: list[Record]) -> tuple[float | None, bool]:
-        """By the journal: when it was halted, unless it was started since, and whether that is under way."""
+    def _told(self, records: list[Record]) -> tuple[float | None, float, bool]:
+        """By the journal: when it was halted, unless it was started since; when it was last halted at all, 0
+        for never; and whether a start is under way."""
         halted: float | None = None
+        stopped = 0.0
         pending: set[object] = set()
         for record in records:
             kind, operation = record.get("kind"), record.get("operation")
@@ -162,10 +178,11 @@ class _Trader:
                 pending.discard(operation)
                 held = set(_held(record))
                 if record.get("class") == RiskClass.STOP.value:
-                    halted = wall_of(record) if held & self._stops else halted
+                    if held & self._stops:
+                        halted = stopped = wall_of(record)
                 elif self._is_start(record, held):
                     halted = None
-        return halted, bool(pending)
+        return halted, stopped, bool(pending)
 
     def _is_start(self, record: Record, held: set[str]) -> bool:
         is_late = wall_of(record) >= self._seen_halted - EARLIER

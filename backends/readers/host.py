@@ -32,6 +32,7 @@ class HostFactReader:
         self._clock = clock
         self._seconds = source.deadline * _SHARE
         self._lane = Lane(source.title)
+        self._disk_lane = Lane("The disk")
         self._table = ProcessTable(source.url)
         self._seen: list[Process] | None = None
         self._listening: list[dict[str, Any]] | None = None
@@ -53,26 +54,37 @@ class HostFactReader:
         """One finding a fact; this host always answers."""
         asked = dict.fromkeys(fact.query for fact in facts if isinstance(fact.query, HostQuery))
         distant = [query for query in asked if query.what in ("tcp", "dns")]
-        near = [query for query in asked if query.what not in ("tcp", "dns")]
+        disks = [query for query in asked if query.what == "disk"]
+        near = [query for query in asked if query.what not in ("tcp", "dns", "disk")]
         gate = asyncio.Semaphore(_AT_ONCE)
-        told, *answers = await asyncio.gather(
-            self._near(near), *(self._distant(query, gate) for query in distant)
+        told, used, *answers = await asyncio.gather(
+            self._near(self._lane, self._ask_all, near),
+            # A disk that hangs keeps nothing else back: processes tell whether orders are live.
+            self._near(self._disk_lane, self._ask_disks, disks),
+            *(self._distant(query, gate) for query in distant),
         )
-        told |= dict(zip(distant, answers, strict=True))
+        told |= used | dict(zip(distant, answers, strict=True))
         return {fact.id: _finding(fact, told) for fact in facts}
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def _near(self, queries: Sequence[HostQuery]) -> dict[HostQuery, Any]:
+    async def _near(
+        self, lane: Lane, ask: Callable[[Sequence[HostQuery]], dict[HostQuery, Any]], queries: list[HostQuery]
+    ) -> dict[HostQuery, Any]:
         """In a thread: a disk that hangs is waited for by one, not by one more a poll."""
+        if not queries:
+            return {}
         try:
-            return await self._lane.call(lambda: self._ask_all(queries), self._seconds)
+            return await lane.call(lambda: ask(queries), self._seconds)
         except SourceError as error:
             return dict.fromkeys(queries, MisfitError(str(error)))
 
     def _ask_all(self, queries: Sequence[HostQuery]) -> dict[HostQuery, Any]:
         self._seen = self._listening = None
+        return {query: self._ask(query) for query in queries}
+
+    def _ask_disks(self, queries: Sequence[HostQuery]) -> dict[HostQuery, Any]:
         return {query: self._ask(query) for query in queries}
 
     def _holding(self, texts: str) -> list[Process]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ class ProcessServiceReader:
         self._specs = services
         self._deadline = source.deadline
         self._lane = Lane(source.title)
+        self._turn = asyncio.Lock()
         self._table = ProcessTable(source.url)
 
     async def services(self) -> Mapping[str, Service | None]:
@@ -28,7 +30,8 @@ class ProcessServiceReader:
         where one that is not seen may be one that is hidden."""
         if not self._table.is_there:
             raise SourceError("processes cannot be listed on this system")
-        return await self._lane.call(self._look, self._deadline)
+        async with self._turn:
+            return await self._lane.call(self._look, self._deadline)
 
     async def clock(self) -> float:
         """As ``ServiceReader.clock``: it runs on this host, whose clock is the room's."""

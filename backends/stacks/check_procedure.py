@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import to_builtins
-from msgspec.structs import replace
 
 from backends.model.board import SERVICE
 from backends.model.condition import Param
-from backends.model.substitution import RESERVED, fill, names_in
+from backends.model.substitution import RESERVED, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
 from backends.stacks.check_check import demanded, named_fact
 from backends.stacks.check_command import command, places
-from backends.stacks.naming import Complaint, known, not_said_by, path_objection, source_of, word, words_of
+from backends.stacks.naming import (
+    Complaint,
+    each_choice,
+    known,
+    not_said_by,
+    path_objection,
+    source_of,
+    trading_words,
+    words_of,
+)
 from backends.stacks.places import FOLDER
 from backends.stacks.schema_check import RequireRow
 from backends.stacks.toml_lines import Place
 
 _ANY = Param("", "").pattern
 """What a value must be when the stack file says nothing."""
-_Row = TypeVar("_Row", schema.ProofRow, RequireRow)
 
 _COUNTED = ("int", "float", "count", "table")
 _UNPROVED = (do.WaitSpec, do.AttestSpec)
@@ -56,7 +63,7 @@ def procedures(spec: schema.StackFile) -> Iterator[Complaint]:
             yield ("procedure", index, *key), text
         for number, step in enumerate(procedure.step):
             wrong = (*_step(spec, procedure, step), *_goes_on(procedure, number), *_kept(procedure, number))
-            for key, text in wrong:
+            for key, text in (*wrong, *_ajar(spec, procedure, number)):
                 yield ("procedure", index, "step", number, *key), text
 
 
@@ -137,7 +144,7 @@ def _ladders(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
 def _asks(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
     facts = {fact.id: fact for fact in spec.fact}
     for number, row in enumerate(procedure.require):
-        for chosen in _each_choice(procedure, row):
+        for chosen in each_choice(procedure, row):
             for key, text in _require(spec, procedure, chosen):
                 yield ("require", number, *key), text
         if procedure.held_for and row.fact in facts and facts[row.fact].on_demand:
@@ -207,7 +214,7 @@ def _step(
         yield ("once",), f"goes with risk stop, but this is {procedure.risk}"
     yield from _waiting(procedure, step)
     for number, proof in enumerate(step.proof):
-        for chosen in _each_choice(procedure, proof):
+        for chosen in each_choice(procedure, proof):
             for key, text in _proof(spec, chosen, procedure.risk == "stop"):
                 yield ("proof", number, *key), text
         yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
@@ -245,6 +252,15 @@ def _goes_on(procedure: schema.ProcedureSpec, number: int) -> Iterator[Complaint
         )
 
 
+def _ajar(spec: schema.StackFile, procedure: schema.ProcedureSpec, at: int) -> Iterator[Complaint]:
+    """After a wait a restore ends at whatever has turned false: trading must not be on by then, half-way."""
+    steps = procedure.step
+    is_between = isinstance(steps[at].do, _UNPROVED) and any(map(_acts, steps[at:]))
+    proofs = [each for step in steps[:at] for row in step.proof for each in each_choice(procedure, row)]
+    if procedure.risk == "restore" and is_between and any(trading_words(spec, proof) for proof in proofs):
+        yield ("do",), "trading is on by then; expected to wait before that, or after all that acts"
+
+
 def _kept(procedure: schema.ProcedureSpec, at: int) -> Iterator[Complaint]:
     """A stop's steps run side by side: only elsewhere one comes before another."""
     earlier = [] if procedure.risk == "stop" else [step for step in procedure.step[:at] if step.each is None]
@@ -255,17 +271,6 @@ def _kept(procedure: schema.ProcedureSpec, at: int) -> Iterator[Complaint]:
                 ("proof", number, "kept"),
                 f"no step {proof.kept!r} before this one reads {proof.fact!r}, once",
             )
-
-
-def _each_choice(procedure: schema.ProcedureSpec, row: _Row) -> Iterator[_Row]:
-    """The proof or demand for every value of the parameter its fact names, when those are listed."""
-    listed = {param.name: param.one_of for param in procedure.param if param.one_of}
-    name = next((name for name in sorted(names_in(row.fact)) if name in listed), None)
-    if name is None:
-        yield row
-        return
-    for value in listed[name]:
-        yield replace(row, fact=str(fill(row.fact, {name: value})))
 
 
 def _action(
@@ -347,12 +352,8 @@ def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Ite
     if proof.restarted and not proof.fact.startswith(SERVICE):
         yield ("restarted",), f"needs a service: fact = {SERVICE}NAME"
     yield from _read(spec, proof, words)
-    # Through an echo too: it speaks the words of its gate.
-    gates = {proof.fact, *(echo.gate for echo in spec.trading.echo if echo.fact == proof.fact)}
-    trading = {word(raw) for gate in spec.trading.gate if gate.fact in gates for raw in gate.trading}
-    for text in sorted(trading & set(words)):
-        if is_stop:
-            yield ("equals",), f"{text!r} allows trading; a stop cannot be proved by it"
+    for text in trading_words(spec, proof) if is_stop else ():
+        yield ("equals",), f"{text!r} allows trading; a stop cannot be proved by it"
 
 
 def _read(spec: schema.StackFile, row: schema.ProofRow, words: list[str]) -> Iterator[Complaint]:
@@ -380,6 +381,10 @@ def _table(facts: Mapping[str, schema.FactSpec], name: str) -> str | None:
         return why
     kind = facts[name].type
     return None if kind == "table" else f"fact {name!r} is of type {kind}; expected a table"
+
+
+def _acts(step: schema.StepSpec) -> bool:
+    return not isinstance(step.do, (*_UNPROVED, do.ObserveSpec))
 
 
 def _transition(what: do.RedisTransitionSpec) -> Iterator[Complaint]:

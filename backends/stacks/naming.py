@@ -1,17 +1,24 @@
-"""Names in a stack file: whether they are known, and how a raw word is written."""
+"""Names and words in a stack file: whether they are known, how they are written, what they stand for."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from typing import TypeVar
 
+from msgspec.structs import replace
+
+from backends.model.substitution import fill, names_in
 from backends.stacks import schema
+from backends.stacks.schema_check import RequireRow
 from backends.stacks.schema_types import Word
 from backends.stacks.toml_lines import Place
 
 Complaint = tuple[Place, str]
 """Where, and what is wrong there."""
+
+Row = TypeVar("Row", schema.ProofRow, RequireRow)
 
 LEVELS = ("ok", "info", "warn", "crit")
 
@@ -62,3 +69,21 @@ def not_said_by(fact: schema.FactSpec, words: Iterable[Word]) -> Iterator[str]:
     for raw in words:
         if known and word(raw) not in known:
             yield f"{word(raw)!r} is no word of fact {fact.id!r}; expected one of: {', '.join(known)}"
+
+
+def each_choice(procedure: schema.ProcedureSpec, row: Row) -> Iterator[Row]:
+    """The proof or demand for every value of the parameter its fact names, when those are listed."""
+    listed = {param.name: param.one_of for param in procedure.param if param.one_of}
+    name = next((name for name in sorted(names_in(row.fact)) if name in listed), None)
+    if name is None:
+        yield row
+        return
+    for value in listed[name]:
+        yield replace(row, fact=str(fill(row.fact, {name: value})))
+
+
+def trading_words(spec: schema.StackFile, proof: schema.ProofRow) -> list[str]:
+    """The words it takes by which a gate allows trading; through an echo too: it speaks those of its gate."""
+    gates = {proof.fact, *(echo.gate for echo in spec.trading.echo if echo.fact == proof.fact)}
+    trading = {word(raw) for gate in spec.trading.gate if gate.fact in gates for raw in gate.trading}
+    return sorted(trading & set(words_of(proof.equals)))

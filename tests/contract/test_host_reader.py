@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -182,6 +184,28 @@ async def test_where_no_disk_is_mounted_nothing_is_used_of_it() -> None:
     found = await read("disk", FLOAT, target="/proc")
     assert isinstance(found, Broken)
     assert "no space of its own" in found.why
+
+
+async def test_a_disk_that_hangs_keeps_nothing_else_from_being_known(
+    trader: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(host.shutil, "disk_usage", lambda _: over.wait(10))
+    reader = HostFactReader(replace(HERE, deadline=1.0), SystemClock())
+    disk = Fact("disk", "Disk", "g", "host", HostQuery("disk", target="/"), FLOAT)
+    bots = Fact("bots", "Bots", "g", "host", HostQuery("process", target=TRADER), COUNT)
+    for words in ("did not answer within", "has not answered for"):
+        found = await reader.read([disk, bots])
+        assert found["bots"] == Found(1)
+        hung = found["disk"]
+        assert isinstance(hung, Broken) and words in hung.why
+    over.set()
+
+
+async def test_two_looks_at_the_same_time_both_see_the_processes(trader: int) -> None:
+    reader = ProcessServiceReader(HERE, [ServiceSpec("bot", (TRADER,), "a part", "host")])
+    for found in await asyncio.gather(reader.services(), reader.services()):
+        assert found["bot"] is not None
 
 
 async def test_a_process_is_a_service_while_it_lives(trader: int) -> None:

@@ -121,6 +121,11 @@ def test_a_gate_that_opens_by_itself_is_no_resume() -> None:
     assert after(latched(), board(HALTED, 0, recon=HALTED), board(TRADING, 10, recon=HALTED))
 
 
+def test_a_latch_beside_traders_of_their_own_tells_of_a_resume_too() -> None:
+    latch = Latch("desk", list, replace(SPEC, is_several=True))
+    assert after(latch, board(HALTED, 0, recon=TRADING), board(TRADING, 10))
+
+
 def test_a_resume_of_this_room_explains_it_and_one_under_way_has_half_a_minute() -> None:
     done = resume(5, 6, Verdict.VERIFIED)
     assert not after(latched(), board(HALTED, 0), board(TRADING, 10, done), board(TRADING, 90, done))

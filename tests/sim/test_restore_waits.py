@@ -144,6 +144,20 @@ def test_what_is_no_restore_and_has_begun_goes_on_for_half_way_would_be_worse() 
     assert made.desk.sent == [] and "The gateway is not well" in run.sentence
 
 
+def test_who_has_confirmed_two_steps_by_hand_has_begun_what_is_no_restore() -> None:
+    told = replace(RESTART.steps[1], deadline=900.0)
+    by_hand = (replace(told, id="reviewed"), replace(told, id="done"))
+    steps = replace(RESTART, steps=(*by_hand, RESTART.steps[2]), requires=(RESUME.requires[-1],))
+
+    def degraded(made: Office) -> None:
+        made.desk.gateway = "degraded"
+        asyncio.get_running_loop().call_later(2, made.procedures.attest, "op-1", "done", LEE)
+
+    run, made = waiting(steps, degraded)
+    assert [path for _, _, path in made.desk.sent] == ["/restart"], run.sentence
+    assert run.verdict is Verdict.VERIFIED
+
+
 def test_a_stop_is_kept_back_by_none_of_it() -> None:
     made = office(Desk(kill="ENGAGED"), procedures={"resume": PATIENT, "halt": HALT})
     halts: list[Run] = []

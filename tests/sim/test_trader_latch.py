@@ -17,8 +17,8 @@ from backends.model.procedure import Procedure, Proof, RiskClass, Run, Step, Ver
 from backends.model.safetext import SafeText
 from backends.model.stack import Environment, GateSpec
 from backends.model.trading import Gate, Trading, TradingState
-from backends.procedures.latch import halts_trading
-from backends.procedures.trader_latch import ALARM, PENDING, TraderLatch
+from backends.procedures.latch import UNMET, halts_trading
+from backends.procedures.trader_latch import ALARM, PENDING, TraderLatch, latches
 from tests.building import ok, stack
 from tests.sim.test_latch import at, given, halt, record
 from tests.sim.world import HALT
@@ -71,7 +71,8 @@ def board(
         Gate(gate.fact, gate.label, None, state, SafeText(""))
         for gate, state in zip(GATES, (one, two), strict=True)
     )
-    trading = Trading(TRADING, SafeText(""), now, now, gates)
+    whole = next((it for it in (TRADING, UNKNOWN) if it in (one, two)), HALTED)
+    trading = Trading(whole, SafeText(""), now, now, gates)
     readings = {gate.fact: ok(gate.fact, "x", now, observed_lag=lag) for gate in GATES}
     return Board("desk", 1, now, Environment.PAPER, readings, {}, trading, runs=runs)
 
@@ -164,6 +165,17 @@ def test_a_start_before_which_the_bot_was_halted_on_explains_nothing() -> None:
     assert titled(*seen, records=lambda: [stopped(0), started(95)]) is None
 
 
+def test_who_was_started_by_a_room_may_pause_and_go_on_by_itself_from_then_on() -> None:
+    records = [stopped(2), started(100)]
+    traded = [board(second, TRADING) for second in range(101, 500, 20)]
+    later = (board(900, HALTED), board(960, TRADING))
+    assert titled(*traded, *later, records=lambda: records) is None
+    # The next stop is one again.
+    answers: list[list[dict[str, Any]] | Exception] = [records, [*records, stopped(1000)]]
+    seen = (*traded, board(1001, HALTED), board(1060, TRADING))
+    assert titled(*seen, records=lambda: given(answers)) is not None
+
+
 def test_a_start_under_way_has_its_time_and_no_more() -> None:
     latch = TraderLatch(SPEC, lambda: [stopped(0)])
     run = Run("op", "desk", "resume", "Resume", at(8), (), None, risk=RiskClass.RESTORE)
@@ -224,3 +236,30 @@ def test_the_journal_is_asked_once_for_a_bot_that_trades_on() -> None:
 def test_where_each_gate_is_a_trader_the_halt_is_what_its_file_calls_so() -> None:
     halts = [each.id for each in SPEC.procedures.values() if halts_trading(each, SPEC)]
     assert halts == ["halt-all"]
+
+
+def test_a_halt_of_all_that_is_not_proved_stays_told_until_all_are_halted_or_one_is_resumed() -> None:
+    run = replace(halt(3, Verdict.PARTIAL, "halt-all"), ended=at(5))
+    resumed = Run("r", "desk", "resume", "Resume", at(30), (), Verdict.VERIFIED, ended=at(31),
+                  risk=RiskClass.RESTORE)  # fmt: skip
+
+    def alarms(*boards: Board, records: list[dict[str, Any]]) -> list[str | None]:
+        made = latches(SPEC, lambda: lambda: records)
+        (latch,) = [each for each in made if not isinstance(each, TraderLatch)]
+        told = []
+        for each in boards:
+            latch.see(each, each.taken)
+            told.append(None if latch.alarm is None else str(latch.alarm.title))
+            assert latch.alarm is None or latch.alarm.id == UNMET
+        return told
+
+    first = board(0, TRADING), board(6, HALTED, TRADING, run), board(9, HALTED, UNKNOWN, run)
+    unmet = "Halt ordered 14:13:23Z is NOT in force"
+    # The whole is what its slowest trader is; the one that goes on later is told by the other latch.
+    later = board(12, HALTED, HALTED, run), board(15, TRADING, HALTED, run)
+    assert alarms(*first, *later, records=[]) == [
+        None, unmet, unmet.replace("NOT in force", "NOT CONFIRMED"), None, None,
+    ]  # fmt: skip
+    assert alarms(*first, board(32, TRADING, TRADING, run, resumed), records=[])[-1] is None
+    left = record("outcome", -9, procedure="halt-all", verdict="PARTIAL") | {"class": "stop"}
+    assert alarms(board(0, TRADING), records=[left]) == ["Halt ordered 14:13:11Z is NOT in force"]

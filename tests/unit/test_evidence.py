@@ -158,21 +158,30 @@ BOT = GateSpec(
 )  # fmt: skip
 
 
+def ended(since: float) -> Service:
+    """Its container, ended so many seconds from now."""
+    return replace(gateway(RunState.EXITED, 1.0), finished_wall=SystemClock().now().wall + since)
+
+
 @pytest.mark.parametrize(
     ("proof", "word", "service", "sight"),
     [
-        (SAYS, "running", said(gateway(RunState.EXITED, 100.0)), Sight.HOLDS),
-        (SAYS, "running", said(None), Sight.HOLDS),
+        (SAYS, "running", said(ended(-5.0)), Sight.HOLDS),
+        (SAYS, "running", said(ended(-60.0)), Sight.CONTRARY),
+        (SAYS, "running", said(gateway(RunState.EXITED, 100.0)), Sight.CONTRARY),
+        (SAYS, "running", said(None), Sight.CONTRARY),
+        (SAYS, None, said(None), Sight.HOLDS),
         (SAYS, None, said(gateway(RunState.DEAD, None)), Sight.HOLDS),
         (SAYS, "running", said(gateway(RunState.RUNNING, 100.0)), Sight.CONTRARY),
         (SAYS, "running", said(gateway(RunState.RESTARTING, 100.0)), Sight.CONTRARY),
         (SAYS, "running", None, Sight.CONTRARY),
         (SAYS, "hard_stop", None, Sight.HOLDS),
-        (Proof("bot.state", ("running",)), "soft_pause", said(gateway(RunState.EXITED, 1.0)), Sight.CONTRARY),
-        (Proof("bot.state", ("running", "soft_pause")), "x", said(None), Sight.CONTRARY),
+        (Proof("bot.state", ("running",)), "soft_pause", said(ended(-5.0)), Sight.CONTRARY),
+        (Proof("bot.state", ("running", "soft_pause")), "x", said(ended(-5.0)), Sight.CONTRARY),
     ],
     ids=[
-        "it has ended", "it is not there", "it says nothing, and has ended", "it runs", "it comes back",
+        "it has ended since", "it has spoken since", "nobody knows when it ended", "it speaks, not there",
+        "it says nothing, and is not there", "it says nothing, and has ended", "it runs", "it comes back",
         "nobody can say", "it says so itself", "running is no halt", "nor is either",
     ],
 )  # fmt: skip
@@ -181,6 +190,6 @@ async def test_the_last_word_of_a_trader_that_has_ended_denies_no_halt(
 ) -> None:
     outcome = Outcome.MISSING if word is None else Outcome.OK
     value = None if word is None else SafeText(word)
-    spoke = Reading("bot.state", "redis", outcome, SystemClock().now(), 1.0, value=value)
+    spoke = Reading("bot.state", "redis", outcome, SystemClock().now(), 1.0, value=value, observed_lag=30.0)
     (seen,) = await Eyes(Answers(spoke, service), {}, SystemClock(), [BOT]).look([proof], 1.0)
     assert seen.sight is sight, seen.text
