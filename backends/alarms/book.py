@@ -30,12 +30,14 @@ class AlarmBook:
     def __init__(self, stack: Stack, started: Instant) -> None:
         self._conditions = Conditions(stack, started)
         self._rules = frozenset(rule.id for rule in stack.alarms)
+        self._after = {rule.id: rule.after for rule in stack.alarms if rule.after}
+        self._begun: dict[str, Instant] = {}
         self._active: dict[str, Alarm] = {}
         self._restarts: dict[str, deque[tuple[float, int]]] = {}
 
     def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
         """The alarms active on ``board``, most urgent first, then oldest first."""
-        found = {alarm.id: alarm for alarm in self._conditions.on(board, now)}
+        found = {alarm.id: alarm for alarm in self._lasting(board, now)}
         for alarm in self._crash_loops(board, now):
             found[alarm.id] = alarm
         found |= {ident: alarm for ident, alarm in self._held(board, now) if ident not in found}
@@ -46,6 +48,15 @@ class AlarmBook:
         return tuple(
             sorted(self._active.values(), key=lambda alarm: (alarm.priority.rank, alarm.since, alarm.id))
         )
+
+    def _lasting(self, board: Board, now: Instant) -> Iterator[Alarm]:
+        """The conditions but for those that must last and have not yet. One out of sight meanwhile has."""
+        found = list(self._conditions.on(board, now))
+        self._begun = {alarm.id: self._begun.get(alarm.id, now) for alarm in found if alarm.id in self._after}
+        for alarm in found:
+            has_lasted = now.since(self._begun.get(alarm.id, now)) >= self._after.get(alarm.id, 0.0)
+            if has_lasted or alarm.id in self._active:
+                yield alarm
 
     def _held(self, board: Board, now: Instant) -> Iterator[tuple[str, Alarm]]:
         """Alarms whose evidence is lost: what was wrong is not right because it cannot be seen any more."""

@@ -9,9 +9,9 @@ from backends.model.alarm import Alarm, Priority
 from backends.model.board import SERVICE, Board, SourceHealth
 from backends.model.clock import Instant
 from backends.model.fact import Fact, Level, Table
-from backends.model.judge import judge, level_of
+from backends.model.judge import is_ended, judge, level_of
 from backends.model.query import Derivation
-from backends.model.reading import Outcome, Quality, Reading
+from backends.model.reading import UNTOLD, Outcome, Quality, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Service
 from backends.model.stack import AlarmRule, ServiceSpec, Stack
@@ -31,6 +31,12 @@ ANEW = 0.5
 
 ON_DELAY = 2.0
 """Seconds a source or the trading state must be unknown to be an alarm; the screen shows it at once."""
+
+REFUSED = "the source wants to know who asks, and does not accept what this room proves it with"
+CREDENTIALS = (
+    "Set the source's secret in this room's configuration as the source has it, and start the room anew."
+)
+"""Of a fact that its source keeps from the room."""
 
 
 class Conditions:
@@ -62,7 +68,7 @@ class Conditions:
                 yield _source_down(health, health.id in self._gate_sources, now)
         for rule in self._stack.alarms:
             reading = board.readings.get(rule.fact)
-            if reading is not None:
+            if reading is not None and not _is_idle(rule, board, now):
                 yield from self._of(rule.id, reading, _rule, rule, self._stack.facts[rule.fact], now)
         for fact, key, is_watched in self._facts:
             reading = board.readings.get(fact.id)
@@ -128,6 +134,10 @@ def _rule(reading: Reading[Any], rule: AlarmRule, fact: Fact, now: Instant) -> I
         )  # fmt: skip
 
 
+def _is_idle(rule: AlarmRule, board: Board, now: Instant) -> bool:
+    return rule.service is not None and is_ended(board.readings.get(f"{SERVICE}{rule.service}"), now)
+
+
 def _is_for(rule: AlarmRule, fact: Fact, reading: Reading[Any]) -> bool:
     """Whether what it reads is one of the rule's words."""
     value = reading.value
@@ -142,12 +152,19 @@ def _unreadable(reading: Reading[Any], fact: Fact, is_watched: bool, now: Instan
     """A fact that cannot be judged although its source answers."""
     priority = Priority.HIGH if is_watched else Priority.LOW
     if reading.outcome is Outcome.FAILED:
+        why = reading.error or ""
+        if why.endswith(UNTOLD) and not is_watched:
+            # Nobody meant the room to read it, and nothing rests on it; the fact itself says so.
+            return
+        is_refused = why.startswith("refused (")
         yield _alarm(
             f"unreadable:{fact.id}", priority, fact.id, now,
             title=f"{fact.label} cannot be read: {reading.error}",
-            cause="the source answers, but not with what this fact expects",
+            cause=REFUSED if is_refused else "the source answers, but not with what this fact expects",
             consequence="this value is unknown",
-            response="Look at the raw value; it may have been written by hand or by another version.",
+            response=CREDENTIALS
+            if is_refused
+            else "Look at the raw value; it may have been written by hand or by another version.",
         )  # fmt: skip
     elif reading.outcome is Outcome.OK and reading.quality(now) in (Quality.STALE, Quality.BAD):
         age = reading.observed_age(now)

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from backends.board.ingest import answer
 from backends.model.clock import Instant
-from backends.model.fact import NONE, Fact, Table, ValueType
+from backends.model.fact import Fact, Table, ValueType
 from backends.model.query import Derivation
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
@@ -79,7 +79,7 @@ class Deriver:
     def made_from(self, names: Iterable[str]) -> list[str]:
         """The derived facts that have one of these facts among their inputs."""
         given = set(names)
-        return [fact.id for fact, query in self._made.values() if given.intersection(query.of)]
+        return [fact.id for fact, query in self._made.values() if given.intersection(query.inputs)]
 
     def make(self, ident: str, readings: Readings, now: Instant) -> Reading[Any]:
         """The reading of one derived fact, from the newest readings of its inputs.
@@ -87,7 +87,7 @@ class Deriver:
         NEVER, with the reason, while it lacks readings; FAILED or MISSING as soon as an input is.
         """
         fact, query = self._made[ident]
-        inputs = [readings[name] for name in query.of]
+        inputs = [readings[name] for name in query.inputs]
         outcome, value, why = self._conclude(fact, query, inputs)
         age = _Age.of(inputs, now)
         return answer(
@@ -115,8 +115,14 @@ class Deriver:
                         Outcome.NEVER: "is not read yet",
                     }
                     return outcome, None, f"{label} {said.get(outcome, 'is missing')}"
+        unless = dict(query.unless)
+        for reading in inputs[len(query.of) :]:
+            if _word(reading.value) == unless[reading.key]:
+                label = self._stack.facts[reading.key].label
+                return Outcome.MISSING, None, f"{label} reads {unless[reading.key]}"
         try:
-            return Outcome.OK, _typed(fact.type, self._value(fact.id, query, inputs)), None
+            value = self._value(fact.id, query, inputs[: len(query.of)])
+            return Outcome.OK, _typed(fact.type, value), None
         except NotYetError as error:
             return Outcome.NEVER, None, str(error)
         except NothingError as error:
@@ -134,16 +140,20 @@ class Deriver:
         if query.op in _OF_TABLES:
             return _OF_TABLES[query.op](query.column, [reading.value for reading in inputs])
         if query.op == "age":
-            return inputs[0].received.wall - self._stamp(query.column, inputs[0])
+            return inputs[0].received.wall - self._stamp(query.column, inputs)
         newest = [_known(self._stack.facts[reading.key].label, reading.value) for reading in inputs]
         if query.looks_back:
             return _LOOKING_BACK[query.op]([self._window(name, query.over) for name in query.of])
         return _AT_ONCE[query.op](newest)
 
-    def _stamp(self, column: str, reading: Reading[Any]) -> float:
-        if column:
-            return _oldest(column, reading.value)
-        return _known(self._stack.facts[reading.key].label, reading.value)
+    def _stamp(self, column: str, inputs: Sequence[Reading[Any]]) -> float:
+        first, *others = inputs
+        if not column:
+            return _known(self._stack.facts[first.key].label, first.value)
+        table: Any = first.value
+        for other in (reading.value for reading in others if isinstance(reading.value, Table)):
+            table = _named(table, other)
+        return _oldest(column, table)
 
     def _window(self, name: str, over: float) -> list[Sample]:
         """The samples of the last ``over`` seconds and the one before them. Raises NotYetError."""
@@ -226,6 +236,10 @@ def _known(label: str, value: Any) -> float:
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Table):
+        return str(value.total)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -275,17 +289,25 @@ def _before(column: str, inputs: Sequence[Any]) -> Table:
 
 
 def _differing(column: str, tables: Sequence[Any]) -> Table:
-    """The rows of the first table that the second has with other cells, or not at all; its cells beside."""
+    """The rows of the first table that the second has with other cells, beside them; 0 where it has none."""
     first, second = tables
     known = {row[place]: _beside(row, place) for place in _place(column, second) for row in second.rows}
     beside = tuple(name for name in second.columns if name != column) or ("other",)
+    nothing = (SafeText("0"),) * len(beside)
     found = [
-        (row, known.get(row[place], (NONE,) * len(beside)))
+        (row, known.get(row[place], nothing))
         for place in _place(column, first)
         for row in first.rows
-        if _beside(row, place) != known.get(row[place])
+        if _beside(row, place) != known.get(row[place], nothing)
     ]
     return Table((*first.columns, *beside), tuple((*row, *other) for row, other in found), len(found))
+
+
+def _named(table: Table, other: Table) -> Table:
+    """The rows of a table that the first column of another names."""
+    column = other.columns[0] if other.rows else ""
+    names = {row[place] for place in _place(column, other) for row in other.rows}
+    return _only(table, column, names.__contains__) if names else Table(table.columns, (), 0)
 
 
 def _beside(row: tuple[SafeText, ...], place: int) -> tuple[SafeText, ...]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from backends.model.board import SERVICE
 from backends.model.clock import Instant
+from backends.model.judge import is_ended
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import NO_TEXT, SafeText
-from backends.model.service import ENDED, Service
+from backends.model.service import Service
 from backends.model.stack import EchoSpec, Environment, GateSpec, Stack
 from backends.model.trading import Gate, Trading, TradingState
 
@@ -47,18 +48,28 @@ def trading(stack: Stack, readings: Readings, now: Instant, before: Trading | No
     )
 
 
-def real_money(stack: Stack, readings: Readings, before: frozenset[str] = frozenset()) -> frozenset[str]:
+def real_money(
+    stack: Stack, readings: Readings, now: Instant, before: frozenset[str] = frozenset()
+) -> frozenset[str]:
     """The facts by which the stack itself says that money is real. ``before`` are those of the board before.
 
-    What has said so once says so until it says otherwise: losing the evidence is no evidence.
+    What has said so once says so until it says otherwise, or until the service it is about is known not to
+    run: losing the evidence is no evidence.
     """
     said: dict[str, bool] = {}
     for fact, word, evidence in stack.environment_facts:
         read = raw_word(readings[fact]) if fact in readings else None
         if evidence is Environment.LIVE:
-            now = fact in before if read is None else read == word
-            said[fact] = said.get(fact, False) or now
-    return frozenset(fact for fact, is_live in said.items() if is_live)
+            is_live = fact in before if read is None else read == word
+            said[fact] = said.get(fact, False) or is_live
+    return frozenset(
+        fact for fact, is_live in said.items() if is_live and not _is_idle(stack, fact, readings, now)
+    )
+
+
+def _is_idle(stack: Stack, fact: str, readings: Readings, now: Instant) -> bool:
+    service = stack.evidence_services.get(fact)
+    return service is not None and is_ended(readings.get(f"{SERVICE}{service}"), now)
 
 
 def environment(stack: Stack, real: frozenset[str]) -> Environment:
@@ -77,10 +88,7 @@ def raw_word(reading: Reading[Any]) -> SafeText | None:
 def _deciding(spec: GateSpec, readings: Readings, now: Instant) -> Reading[Any] | None:
     """The reading of the service behind the gate, when it says that nothing can trade there."""
     reading = readings.get(f"{SERVICE}{spec.service}") if spec.service is not None else None
-    if reading is None or not 0 <= reading.age(now) <= reading.stale_after:
-        return None
-    is_down = isinstance(reading.value, Service) and reading.value.state in ENDED
-    return reading if reading.outcome is Outcome.MISSING or is_down else None
+    return reading if is_ended(reading, now) else None
 
 
 def _ended(spec: GateSpec, readings: Readings, now: Instant) -> Gate | None:

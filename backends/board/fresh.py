@@ -93,7 +93,7 @@ class FreshReader:
         """
         asked = tuple(dict.fromkeys(keys))
         derived = {key: query for key in asked if (query := self._derivation(key)) is not None}
-        inputs = [name for query in derived.values() for name in query.of]
+        inputs = [name for query in derived.values() for name in query.inputs]
         found = await self._look_far([*(key for key in asked if key not in derived), *inputs], longest)
         self._deriver.remember(found)
         found |= {key: self._deriver.make(key, found, self._clock.now()) for key in derived}
@@ -110,7 +110,7 @@ class FreshReader:
 
     async def _derive(self, fact: str, query: Derivation, within: float) -> Reading[Any]:
         """What the room makes of its inputs as they are now, and of what it remembers of them."""
-        found = await asyncio.gather(*(self.look(name, within) for name in query.of))
+        found = await asyncio.gather(*(self.look(name, within) for name in query.inputs))
         readings = {reading.key: reading for reading in found}
         self._deriver.remember(readings)
         return self._deriver.make(fact, readings, self._clock.now())

@@ -137,7 +137,7 @@ class Store:
     def _publish(self, **changes: Any) -> None:
         now = self._clock.now()
         board = replace(self.board, seq=self.board.seq + 1, taken=now, **changes)
-        self._real = derive.real_money(self._stack, board.readings, self._real)
+        self._real = derive.real_money(self._stack, board.readings, now, self._real)
         board = replace(
             board,
             environment=derive.environment(self._stack, self._real),

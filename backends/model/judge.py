@@ -7,7 +7,7 @@ from typing import Any
 from backends.model.clock import Instant
 from backends.model.fact import Fact, Level, Table
 from backends.model.reading import Outcome, Quality, Reading
-from backends.model.service import Health, RunState, Service
+from backends.model.service import ENDED, Health, RunState, Service
 
 
 def judge(fact: Fact, reading: Reading[Any], now: Instant) -> Level:
@@ -38,6 +38,14 @@ def level_of(fact: Fact, value: Any) -> Level:
 
 def _beyond(number: float, above: float | None, below: float | None) -> bool:
     return (above is not None and number > above) or (below is not None and number < below)
+
+
+def is_ended(reading: Reading[Any] | None, now: Instant) -> bool:
+    """Whether the reading of a service says, and lately enough, that none of its code runs."""
+    if reading is None or not 0 <= reading.age(now) <= reading.stale_after:
+        return False
+    is_down = isinstance(reading.value, Service) and reading.value.state in ENDED
+    return reading.outcome is Outcome.MISSING or is_down
 
 
 def judge_service(service: Service, *, is_required: bool = True) -> Level:

@@ -166,10 +166,11 @@ class Derivation(Struct, frozen=True):
     op: str
     """``rate`` (change a second over ``over``), ``delta`` (change over ``over``), ``median``, ``min``,
     ``max`` (of the readings of ``over``), ``minus``, ``sum``, ``ratio``, ``age`` (seconds since a time, or
-    since the earliest in the ``column`` of a table while all others are there), ``same`` (whether all read
+    since the earliest in the ``column`` of a table while all others are there, of the rows that the others
+    which are tables name in their first column), ``same`` (whether all read
     alike), ``without`` (the rows of the first table whose ``column`` is not in the others'), ``before`` (the
     rows of a table whose ``column``, a time, is before the second fact), ``differs`` (the rows of the first
-    table, told by ``column``, that the second has otherwise or not, for all of ``over``)."""
+    table, told by ``column``, that the second has otherwise for all of ``over``; what it lacks is 0)."""
     of: tuple[str, ...]
     over: float = 60.0
     """Seconds looked back."""
@@ -181,6 +182,13 @@ class Derivation(Struct, frozen=True):
 
     column: str = ""
     """For ``without``, ``before`` and ``differs``; of an ``age`` where it is that of a table."""
+    unless: tuple[tuple[str, str], ...] = ()
+    """(fact, word): there is no such value while one of them reads so; of a table, its number of rows."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Every fact it rests on: those it is made of, then those that may say that there is none."""
+        return (*self.of, *(fact for fact, _ in self.unless))
 
 
 Query = (

@@ -13,6 +13,10 @@ from backends.model.safetext import SafeText
 T_co = TypeVar("T_co", covariant=True)
 
 
+UNTOLD = "its secret is not configured here"
+"""Why a source is known to refuse: nobody told the room what to prove itself with."""
+
+
 class Outcome(Enum):
     """What the source said. The four are never merged."""
 

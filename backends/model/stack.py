@@ -156,6 +156,10 @@ class AlarmRule(Struct, frozen=True):
     words: frozenset[str] = frozenset()
     """Only when the fact reads one of these: ``(missing)`` for a fact that is missing, ``(other)`` for a word
     it does not list. Empty: whatever it reads."""
+    service: str | None = None
+    """No alarm while this service is known not to run."""
+    after: float = 0.0
+    """Seconds for which it must be so on end before it is an alarm."""
 
 
 class LogGrammar(Struct, frozen=True):
@@ -220,6 +224,8 @@ class Stack(Struct, frozen=True):
     """Whom to call when nothing else stops it; from the local configuration, empty when it does not say."""
     environment_facts: tuple[tuple[str, str, Environment], ...] = ()
     """(fact id, raw word, environment): live evidence that outranks the configured word."""
+    evidence_services: Mapping[str, str] = {}
+    """By fact of that evidence: the service while which is known not to run it says nothing."""
     generation: Generation | None = None
     """Which form of the stack this is, when there are several."""
     halt_path: str | None = None

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from backends.model.clock import Clock, SystemClock
 from backends.model.fact import Absent, Finding, SourceError
+from backends.model.reading import UNTOLD
 from backends.model.stack import Source
 from backends.readers.auth import read_headers
 from backends.readers.extract import broken
@@ -152,7 +153,7 @@ class Pages:
         if self._source.auth == "none":
             return "it wants credentials"
         is_configured = self._source.password is not None
-        return "the credentials are not accepted" if is_configured else "its secret is not configured here"
+        return "the credentials are not accepted" if is_configured else UNTOLD
 
     async def _page(self, path: str, gate: asyncio.Semaphore, seconds: float) -> Page | NoAnswer:
         async with gate:

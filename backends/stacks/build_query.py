@@ -21,6 +21,7 @@ from backends.model.query import (
 )
 from backends.model.stack import Source
 from backends.stacks import schema, schema_read
+from backends.stacks.naming import word
 from backends.stacks.places import with_folders
 
 
@@ -53,7 +54,10 @@ def _local(item: schema.FactSpec, sources: Mapping[str, Source]) -> Query:
     if item.loki is not None:
         return LokiQuery(item.loki.query, item.loki.minutes, item.loki.limit)
     if item.derive is not None:
-        return Derivation(item.derive.op, tuple(item.derive.of), item.derive.over, item.derive.column or "")
+        unless = tuple((fact, word(said)) for fact, said in item.derive.unless.items())
+        return Derivation(
+            item.derive.op, tuple(item.derive.of), item.derive.over, item.derive.column or "", unless
+        )
     raise ValueError(f"fact {item.id} asks nothing")
 
 

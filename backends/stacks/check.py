@@ -176,6 +176,7 @@ def _trading(spec: schema.StackFile) -> Iterator[Complaint]:
     for index, evidence in enumerate(spec.evidence):
         if why := known(evidence.fact, facts, "fact"):
             yield ("evidence", index, "fact"), why
+        yield from _about(spec, ("evidence", index), evidence.service)
         for text in not_said_by(facts[evidence.fact], [evidence.word]):
             yield ("evidence", index, "word"), text
 
@@ -202,16 +203,19 @@ def _gates(spec: schema.StackFile) -> Iterator[Complaint]:
             yield (*place, "fact"), why
         if gate.fact in names[:index]:
             yield (*place, "fact"), f"{gate.fact!r} is a gate already"
-        if gate.service is not None and (
-            why := known(gate.service, [service.name for service in spec.service], "service")
-        ):
-            yield (*place, "service"), why
+        yield from _about(spec, place, gate.service)
         both = {word(raw) for raw in gate.trading} & {word(raw) for raw in gate.halted}
         if both:
             yield (*place, "halted"), f"{sorted(both)[0]!r} means trading already; expected another word"
         for key in ("trading", "halted"):
             for text in not_said_by(facts[gate.fact], getattr(gate, key)):
                 yield (*place, key), text
+
+
+def _about(spec: schema.StackFile, place: Place, service: str | None) -> Iterator[Complaint]:
+    names = [each.name for each in spec.service]
+    if service is not None and (why := known(service, names, "service")):
+        yield (*place, "service"), why
 
 
 def _reassertions(spec: schema.StackFile) -> Iterator[Complaint]:
@@ -247,6 +251,7 @@ def _alarms(spec: schema.StackFile) -> Iterator[Complaint]:
     for index, alarm in enumerate(spec.alarm):
         if why := known(alarm.fact, facts, "fact"):
             yield ("alarm", index, "fact"), why
+        yield from _about(spec, ("alarm", index), alarm.service)
         fact = facts[alarm.fact]
         has_words = any(getattr(fact, level) for level in LEVELS)
         has_limit = fact.crit_above is not None or fact.crit_below is not None

@@ -82,6 +82,9 @@ def _derive(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint
         if why := known(name, others, "polled fact"):
             yield ("derive", "of", index), why
     is_of_rows = asked.op == "age" and asked.column is not None
+    for name in asked.unless:
+        if why := known(name, others, "polled fact"):
+            yield ("derive", "unless", name), why
     if not is_of_rows and asked.op in _OPERANDS and len(asked.of) != _OPERANDS[asked.op]:
         yield ("derive", "of"), f"{asked.op} needs {_OPERANDS[asked.op]}, got {len(asked.of)}"
     made, types = _MADE.get(asked.op, ("a number", ("int", "float", "count")))

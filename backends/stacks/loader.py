@@ -108,6 +108,7 @@ class Described(Struct, frozen=True):
             environment_facts=tuple(
                 (item.fact, word(item.word), Environment[item.means.upper()]) for item in spec.evidence
             ),
+            evidence_services={item.fact: item.service for item in spec.evidence if item.service is not None},
             generation=self.generation,
             halt_path=spec.trading.halt_path if spec.trading.gate else None,
             is_several=spec.trading.several,
@@ -222,6 +223,8 @@ def _alarm(item: schema.AlarmSpec) -> AlarmRule:
         cause=item.cause,
         consequence=item.consequence,
         response=item.response,
+        service=item.service,
+        after=item.after,
         section=item.section,
         runbook=tuple(item.runbook),
     )

@@ -188,6 +188,8 @@ class EvidenceRow(Strict):
     fact: str
     word: Word
     means: EnvironmentWord
+    service: str | None = None
+    """What says so: no evidence while that service is known not to run."""
 
 
 class AlarmSpec(Strict):
@@ -201,6 +203,10 @@ class AlarmSpec(Strict):
     response: Text
     words: list[Word] = []
     """Only when the fact reads one of these; ``(missing)``, or ``(other)`` for a word it does not list."""
+    service: str | None = None
+    """What the fact is about: no alarm while that service is known not to run."""
+    after: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    """Seconds for which it must be so on end before it is an alarm."""
     section: str | None = None
     runbook: Rows = []
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from backends.stacks.schema_types import Strict, Text
+from backends.stacks.schema_types import Strict, Text, Word
 
 Minutes = Annotated[float, Meta(gt=0, le=1440)]
 
@@ -159,4 +159,7 @@ class DeriveRead(Strict):
     over: Annotated[float, Meta(gt=0, le=3600)] = 60.0
     column: Text | None = None
     """For without, before and differs: the column by which rows are compared. For age: the column of a table
-    whose earliest time is meant, while all that is named after the table is there."""
+    whose earliest time is meant, while all that is named after the table is there; a table named after it
+    leaves only the rows that its first column names."""
+    unless: dict[str, Word] = {}
+    """Missing while one of these facts reads so; of a table, its number of rows."""

@@ -136,7 +136,7 @@ def filled_database(platform_database: str) -> Iterator[str]:
 async def test_what_ought_to_be_reserved_is_what_is_held_and_what_is_on_order(
     stack: Stack, filled_database: str
 ) -> None:
-    owed = {"AAPL": "66", "MSFT": "-27", "NVDA": "10", "SPY": "0", "TSLA": "0"}
+    owed = {"AAPL": "66", "MSFT": "-27", "NVDA": "10", "TSLA": "0"}
     assert await listed(stack, filled_database, "reservations.owed") == [
         (f"position_reservation:{symbol}", number) for symbol, number in owed.items()
     ]

@@ -6,12 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from backends.alarms.book import AlarmBook
-from backends.alarms.rules import shown
+from backends.alarms.rules import CREDENTIALS, REFUSED, shown
 from backends.board.derive import trading
 from backends.model.alarm import Priority
 from backends.model.board import Board, SourceHealth
 from backends.model.fact import Table
-from backends.model.reading import Good, Outcome, Reading
+from backends.model.reading import UNTOLD, Good, Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service
 from tests.building import START, failed, later, missing, ok, stack
@@ -93,6 +93,46 @@ def test_an_unreadable_fact_is_named_only_while_its_source_answers():
     broken = failed("loss", why="not JSON", last_good=Good(1.0, START))
     assert "unreadable:loss" in ids(AlarmBook(stack(), START), board(loss=broken))
     assert "unreadable:loss" not in ids(AlarmBook(stack(), START), board(down="redis", loss=broken))
+
+
+def test_a_fact_of_a_source_whose_secret_is_not_set_is_no_alarm_unless_something_rests_on_it():
+    untold = SafeText(f"refused (401): {UNTOLD}")
+    desk = stack(alarms=())
+    assert ids(AlarmBook(desk, START), board(loss=failed("loss", why=untold))) == []
+    (watched,) = AlarmBook(stack(), START).evaluate(board(loss=failed("loss", why=untold)), START)
+    (refused,) = AlarmBook(desk, START).evaluate(
+        board(loss=failed("loss", why="refused (403): the credentials are not accepted")), START
+    )
+    for alarm in (watched, refused):
+        assert alarm.id == "unreadable:loss"
+        assert (alarm.cause, alarm.response) == (REFUSED, CREDENTIALS)
+
+
+def test_an_alarm_about_a_service_ends_when_that_is_known_not_to_run():
+    desk = stack(alarms=(replace(stack().alarms[0], service="trader"),))
+    over = ok("loss", 150.0)
+    assert "loss" in ids(AlarmBook(desk, START), board(loss=over))
+    assert "loss" not in ids(
+        AlarmBook(desk, START), board(loss=over, service__trader=service(state=RunState.EXITED))
+    )
+    assert "loss" in ids(AlarmBook(desk, START), board(loss=over, service__trader=failed("service:trader")))
+
+
+def test_what_must_last_is_an_alarm_only_when_it_was_so_on_end():
+    book = AlarmBook(stack(alarms=(replace(stack().alarms[0], after=10.0),)), START)
+    for second, value, is_alarm in (
+        (0, 150.0, False),
+        (9, 150.0, False),
+        (10, 150.0, True),
+        (11, 5.0, False),
+        (12, 150.0, False),
+        (21, 150.0, False),
+        (22, 150.0, True),
+    ):
+        at = later(second)
+        assert ("loss" in ids(book, board(at, loss=ok("loss", value, at)), at)) is is_alarm
+    assert "loss" in ids(book, board(later(23), loss=failed("loss", later(23))), later(23))
+    assert "loss" in ids(book, board(later(24), loss=ok("loss", 150.0, later(24))), later(24))
 
 
 def test_services_that_are_absent_dead_or_unhealthy_are_alarms_and_no_check_is_not():

@@ -31,7 +31,8 @@ class Board:
         """The alarms after a poll that found these facts so; None: no such thing."""
         now = self.clock.advance(seconds)
         readings = {}
-        for name, value in ((name.replace("_", ".", 1), value) for name, value in values.items()):
+        named = {name.replace("_", ".", 1).replace("__", "_"): value for name, value in values.items()}
+        for name, value in named.items():
             made = missing(name, now) if value is None else ok(name, value, now)
             readings[name] = replace(made, period=10.0)
         self.store.apply(readings, health_after(self.store.board.sources["redis"], None, now, now))
@@ -64,13 +65,27 @@ def test_the_oldest_price_counts_in_trading_hours(
 ) -> None:
     board = Board()
     prices = table("symbol", "timestamp", rows=[("AAPL", board.ago(oldest)), ("MSFT", board.ago(1.0))])
-    assert ("prices-old" in board.read(feed_session=session, feed_prices=prices)) is is_alarm
+    held = table("symbol", rows=[("AAPL",), ("MSFT",)])
+    assert (
+        "prices-old" in board.read(feed_session=session, feed_prices=prices, positions_held=held)
+    ) is is_alarm
     assert board.level("feed.age") is level
+
+
+def test_the_old_price_of_what_is_not_held_is_nothing_to_tell() -> None:
+    board = Board()
+    prices = table("symbol", "timestamp", rows=[("AAPL", board.ago(90.0)), ("MSFT", board.ago(1.0))])
+    held = table("symbol", rows=[("MSFT",)])
+    assert "prices-old" not in board.read(feed_session=True, feed_prices=prices, positions_held=held)
+    assert board.level("feed.age") is Level.OK
+    assert "prices-old" not in board.read(positions_held=Table((), (), 0))
+    assert board.level("feed.age") is Level.INFO
 
 
 def test_a_price_whose_time_cannot_be_read_is_not_young() -> None:
     board = Board()
-    board.read(feed_session=True, feed_prices=table("symbol", "timestamp", rows=[("AAPL", "soon")]))
+    prices = table("symbol", "timestamp", rows=[("AAPL", "soon")])
+    board.read(feed_session=True, feed_prices=prices, positions_held=table("symbol", rows=[("AAPL",)]))
     assert board.level("feed.age") is Level.UNKNOWN
 
 
@@ -78,10 +93,22 @@ def test_what_is_held_without_a_price_is_named() -> None:
     board = Board()
     held = table("symbol", rows=[("AAPL",), ("TSLA",)])
     prices = table("key", "symbol", rows=[("price:AAPL", "AAPL"), ("price:SPY", "SPY")])
-    assert "held-unpriced" in board.read(positions_held=held, feed_prices=prices)
+    for _ in range(15):
+        assert "held-unpriced" not in board.read(20.0, positions_held=held, feed_prices=prices)
+    assert "held-unpriced" in board.read(20.0, positions_held=held, feed_prices=prices)
     assert [tuple(map(str, row)) for row in board.made("feed.unpriced").value.rows] == [("TSLA",)]
     # Nothing is held that would be counted: outside trading hours no price is left of anything.
-    assert "held-unpriced" not in board.read(positions_held=Table((), (), 0), feed_prices=Table((), (), 0))
+    assert "held-unpriced" not in board.read(positions_held=Table((), (), 0), feed_prices=prices)
+
+
+def test_with_no_price_of_anything_no_held_symbol_is_missed() -> None:
+    """A holiday, or a cut that the feed itself tells."""
+    board = Board()
+    held = table("symbol", rows=[("AAPL",)])
+    for _ in range(20):
+        assert "held-unpriced" not in board.read(20.0, positions_held=held, feed_prices=Table((), (), 0))
+    assert board.made("feed.unpriced").outcome is Outcome.MISSING
+    assert board.level("feed.unpriced") is Level.INFO
 
 
 def test_a_reservation_drifts_when_it_was_wrong_for_longer_than_a_reconciliation_takes_to_come() -> None:
@@ -90,7 +117,7 @@ def test_a_reservation_drifts_when_it_was_wrong_for_longer_than_a_reconciliation
     reserved, owed = table("key", "value", rows=[(key, "150")]), table("key", "owed", rows=[(key, "60")])
     for _ in range(32):
         assert "reservations-astray" not in board.read(
-            10.0, reservations_list=reserved, reservations_owed=owed
+            10.0, reservations_list=reserved, reservations_owed=owed, gateway_dry__run=False
         )
     assert board.made("reservations.drift").outcome is Outcome.NEVER
     assert "reservations-astray" in board.read(10.0, reservations_list=reserved, reservations_owed=owed)
@@ -99,6 +126,24 @@ def test_a_reservation_drifts_when_it_was_wrong_for_longer_than_a_reconciliation
     mended = table("key", "value", rows=[(key, "60")])
     assert "reservations-astray" not in board.read(reservations_list=mended, reservations_owed=owed)
     assert board.level("reservations.drift") is Level.OK
+
+
+def test_in_dry_run_and_at_0_with_nothing_owed_no_reservation_is_astray() -> None:
+    board = Board()
+    reserved = table("key", "value", rows=[("position_reservation:AAPL", "0")])
+    wrong = table("key", "value", rows=[("position_reservation:AAPL", "150")])
+    for is_dry, listed, level in ((True, wrong, Level.INFO), (False, reserved, Level.OK)):
+        for _ in range(34):
+            found = board.read(
+                10.0, reservations_list=listed, reservations_owed=Table((), (), 0), gateway_dry__run=is_dry
+            )
+            assert "reservations-astray" not in found
+        assert board.level("reservations.drift") is level
+    for _ in range(34):
+        found = board.read(
+            10.0, reservations_list=wrong, reservations_owed=Table((), (), 0), gateway_dry__run=False
+        )
+    assert "reservations-astray" in found
 
 
 def test_an_orchestrator_that_takes_real_money_for_paper_is_an_alarm() -> None:

@@ -64,15 +64,35 @@ def test_the_first_eight_facts_say_whether_money_is_at_risk() -> None:
     assert ("bot1.mode_live", "true", Environment.LIVE) in R1.environment_facts
 
 
-@pytest.mark.parametrize("bot", ["bot2", "bot3", "bot4"])
+@pytest.mark.parametrize("bot", ["bot2", "bot3"])
 @pytest.mark.parametrize("form", [R1, H], ids=["R1", "H"])
 def test_a_banner_of_any_bot_of_the_runbook_says_that_money_is_real(form: Stack, bot: str) -> None:
     """Those without BOT_MODE follow their file, whose default is live."""
     live = {f"{bot}.mode": ok(f"{bot}.mode", "LIVE MODE")}
-    assert real_money(form, live) == {f"{bot}.mode"}
-    assert not real_money(form, {f"{bot}.mode": ok(f"{bot}.mode", "mode=PAPER")})
+    assert real_money(form, live, START) == {f"{bot}.mode"}
+    assert not real_money(form, {f"{bot}.mode": ok(f"{bot}.mode", "mode=PAPER")}, START)
+    ended = running(bot, RunState.EXITED)
+    assert not real_money(form, {**live, ended.key: ended}, START)
     (alarm,) = [each for each in form.alarms if each.fact == f"{bot}.mode"]
     assert alarm.at is judge(form.facts[alarm.fact], live[alarm.fact], START) is Level.CRIT
+    assert alarm.service == bot
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_bot_4_is_judged_by_its_connector_for_its_testnet_reads_live_too(form: str) -> None:
+    desk = FORMS[form]
+    (alarm,) = [each for each in desk.alarms if each.id == "bot4-live"]
+    fact = desk.facts[alarm.fact]
+    for exchange, level, is_real in (
+        ("binance_perpetual_testnet", Level.INFO, False),
+        ("binance_perpetual", Level.CRIT, True),
+        ("bitget_perpetual", Level.CRIT, True),
+        ("another", Level.CRIT, False),
+    ):
+        read = ok(fact.id, exchange)
+        assert judge(fact, read, START) is level
+        assert bool(real_money(desk, {fact.id: read}, START)) is is_real
+    assert not real_money(desk, {"bot4.mode": ok("bot4.mode", "LIVE MODE")}, START)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -170,7 +190,9 @@ def test_where_every_bot_has_a_prompt_only_what_is_typed_there_starts_a_strategy
     for procedure, step in steps(R0):
         if procedure.id in ("start-desk", "recreate-bot1", "image-rollback"):
             assert "preflight" not in step.id and "by itself" not in procedure.summary
-    assert R0.environment_facts == (("bot1.mode", "bitget_perpetual", Environment.LIVE),)
+    assert [each for each in R0.environment_facts if each[0].startswith("bot1")] == [
+        ("bot1.mode", "bitget_perpetual", Environment.LIVE)
+    ]
 
 
 def test_where_no_bot_has_a_prompt_nobody_is_asked_to_type_there() -> None:

@@ -117,12 +117,12 @@ def test_whatever_writes_the_mode_is_watched_and_what_erases_a_halt_can_be_ended
 
 
 def test_what_sends_real_orders_makes_the_environment_live(stack: Stack) -> None:
-    assert not real_money(stack, {"orders.live": NONE})
+    assert not real_money(stack, {"orders.live": NONE}, START)
     for count in range(1, 17):
         reading = {"orders.live": ok("orders.live", count)}
-        assert real_money(stack, reading)
+        assert real_money(stack, reading, START)
         assert state(stack, ok("mode", SafeText("halt")), reading["orders.live"])[0] is TradingState.TRADING
-    assert real_money(stack, {"env.exec_live": ok("env.exec_live", True)})
+    assert real_money(stack, {"env.exec_live": ok("env.exec_live", True)}, START)
 
 
 @pytest.mark.parametrize(

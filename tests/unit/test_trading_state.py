@@ -13,7 +13,7 @@ from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service
 from backends.model.stack import Environment, GateSpec, ServiceSpec
 from backends.model.trading import TradingState
-from tests.building import START, fact, failed, later, missing, ok, stack
+from tests.building import START, fact, failed, later, missing, ok, running, stack
 
 GOOD = {
     "kill.state": ok("kill.state", "ACTIVE"),
@@ -123,7 +123,7 @@ def test_live_evidence_outranks_the_configured_word():
     made = replace(stack(), environment_facts=(("paper", "false", Environment.LIVE),))
 
     def said(reading):
-        return environment(made, real_money(made, {"paper": reading}))
+        return environment(made, real_money(made, {"paper": reading}, START))
 
     assert said(ok("paper", True)) is Environment.PAPER
     assert said(ok("paper", False)) is Environment.LIVE
@@ -136,9 +136,28 @@ def test_losing_the_evidence_of_live_money_is_no_evidence_of_paper():
     )
     told = frozenset({"one"})
     for lost in (failed("one"), missing("one")):
-        assert real_money(made, {"one": lost, "two": ok("two", True)}, told) == told
-    assert real_money(made, {"two": ok("two", True)}, told) == told
-    assert real_money(made, {"one": ok("one", True), "two": missing("two")}, told) == frozenset()
+        assert real_money(made, {"one": lost, "two": ok("two", True)}, START, told) == told
+    assert real_money(made, {"two": ok("two", True)}, START, told) == told
+    assert real_money(made, {"one": ok("one", True), "two": missing("two")}, START, told) == frozenset()
+
+
+def test_what_a_service_that_is_known_not_to_run_said_last_is_no_evidence():
+    made = replace(
+        stack(),
+        environment_facts=(("paper", "false", Environment.LIVE),),
+        evidence_services={"paper": "trader"},
+    )
+    live = ok("paper", False)
+
+    def said(*service, at=START):
+        return bool(real_money(made, {"paper": live, **{each.key: each for each in service}}, at))
+
+    assert not said(running("trader", RunState.EXITED))
+    assert not said(missing("service:trader"))
+    for unknown in (running("trader"), running("trader", RunState.UNKNOWN), failed("service:trader")):
+        assert said(unknown)
+    assert said()
+    assert said(running("trader", RunState.EXITED), at=later(60))
 
 
 @pytest.mark.parametrize("word", ["UNKNOWN", "UNAVAILABLE", ""])

@@ -46,7 +46,7 @@ class _Room:
             why = None if self.outcome in (Outcome.OK, Outcome.MISSING) else _WHY
             place = stack.sources[fact.source]
             return answer(ident, place, 1.0, self.outcome, self.value, now=NOW, before=None, error=why)
-        readings = {each: self._made(stack, deriver, each) for each in fact.query.of}
+        readings = {each: self._made(stack, deriver, each) for each in fact.query.inputs}
         deriver.remember(readings)
         return deriver.make(ident, readings, NOW)
 
