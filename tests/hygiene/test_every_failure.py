@@ -53,14 +53,14 @@ def named(stack: str) -> frozenset[str]:
     return frozenset(found)
 
 
+OF_ALL: Mapping[str, tuple[str, ...]] = {"hummingbot-desk": ("loops-", "unhealthy-", "port-")}
+"""Written once for all services: samples are brought about, and that none is left out is tested there."""
+
+
 UNTESTED: Mapping[str, set[str]] = {
     # A refused connection is no reading: that it is not PONG is then unknown, not found.
     "claire-de-binare": words("replay-no-redis"),
-    "hummingbot-desk": words(
-        "ack-timeout connector-not-mapped delta-large disconnect fee-drift fee-fallback"
-        " fee-profile-missing host-saturated order-reject paper-exchange-missing"
-        " position-mode preflight-failed stale-bytecode"
-    ),
+    "hummingbot-desk": set(),
     "surveillance": set(),
     "trading-bot": set(),
     "trading-platform": set(),
@@ -83,7 +83,8 @@ def test_every_stack_is_looked_at() -> None:
 @pytest.mark.parametrize("stack", FILES)
 def test_every_known_failure_is_named_by_a_test_but_for_these(stack: str) -> None:
     diagnoses, _ = described(stack)
-    only_these(diagnoses - named(stack), UNTESTED[stack])
+    single = frozenset(name for name in diagnoses if not name.startswith(OF_ALL.get(stack, ())))
+    only_these(single - named(stack), UNTESTED[stack])
 
 
 @pytest.mark.parametrize("stack", FILES)
