@@ -45,6 +45,7 @@ def click(terminal: Terminal, words: str) -> int:
     return len(places)
 
 
+@pytest.mark.alone
 def test_a_hostile_world_is_shown_inert_and_holds_no_key_up(world: DemoWorld) -> None:
     terminal = room(world.config, world.env)
     try:
