@@ -140,6 +140,8 @@ class Room:
     def pause_and_resume(self, bot: str) -> None:
         """Each to its proof."""
         self.pause(bot)
+        # What is confirmed is held to what is shown, and the files are looked at every few seconds.
+        wait_until(lambda: word_of(self.value("halt.files")) != "0", 30.0, "the pause to be shown")
         wait_until(lambda: self.engine.held(ID, "resume-bot") > 1.5, 30.0, "all to have been well")
         controller = GENERATIONS[self.generation].bots[bot].controller
         run = self.run("resume-bot", f"RESUME {ID}", bot=bot, controller=controller)
