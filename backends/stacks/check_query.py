@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from backends.stacks import schema, schema_read
-from backends.stacks.naming import Complaint, known, path_objection, source_of
+from backends.stacks.naming import Complaint, known, not_said_by, path_objection, source_of
 from backends.stacks.places import FOLDER
 from backends.stacks.statement import objection
 
@@ -82,9 +82,12 @@ def _derive(spec: schema.StackFile, fact: schema.FactSpec) -> Iterator[Complaint
         if why := known(name, others, "polled fact"):
             yield ("derive", "of", index), why
     is_of_rows = asked.op == "age" and asked.column is not None
-    for name in asked.unless:
+    facts = {other.id: other for other in spec.fact}
+    for name, said in asked.unless.items():
         if why := known(name, others, "polled fact"):
             yield ("derive", "unless", name), why
+        else:
+            yield from ((("derive", "unless", name), text) for text in not_said_by(facts[name], [said]))
     if not is_of_rows and asked.op in _OPERANDS and len(asked.of) != _OPERANDS[asked.op]:
         yield ("derive", "of"), f"{asked.op} needs {_OPERANDS[asked.op]}, got {len(asked.of)}"
     made, types = _MADE.get(asked.op, ("a number", ("int", "float", "count")))
