@@ -140,8 +140,13 @@ class Room:
     def pause_and_resume(self, bot: str) -> None:
         """Each to its proof."""
         self.pause(bot)
-        # What is confirmed is held to what is shown, and the files are looked at every few seconds.
-        wait_until(lambda: word_of(self.value("halt.files")) != "0", 30.0, "the pause to be shown")
+        # What is confirmed is held to what is shown, and that is looked at every few seconds.
+        paused, seen_since = self.engine.clock.now().mono, ("halt.files", "halt.order")
+        wait_until(
+            lambda: all(self.engine.board(ID).readings[it].received.mono > paused for it in seen_since),
+            30.0,
+            "the pause to be shown",
+        )
         wait_until(lambda: self.engine.held(ID, "resume-bot") > 1.5, 30.0, "all to have been well")
         controller = GENERATIONS[self.generation].bots[bot].controller
         run = self.run("resume-bot", f"RESUME {ID}", bot=bot, controller=controller)

@@ -63,7 +63,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**(os.environ if env is None else env), "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+            env=_told(os.environ if env is None else env),
             start_new_session=True,
             preexec_fn=_take_terminal,  # noqa: PLW1509 # the child must own the pty, as in a real login
         )
@@ -210,6 +210,12 @@ class Terminal:
         self.popen.wait(5.0)
         if self.master >= 0:
             self.hang_up()
+
+
+def _told(env: Mapping[str, str]) -> dict[str, str]:
+    """What a login shell would have: the terminal itself says how large it is, and no variable does."""
+    kept = {name: value for name, value in env.items() if name not in ("COLUMNS", "LINES")}
+    return {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
 
 def _take_terminal() -> None:

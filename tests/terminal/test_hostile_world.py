@@ -59,6 +59,7 @@ def test_a_hostile_world_is_shown_inert_and_holds_no_key_up(world: DemoWorld) ->
             starts.append(floor())  # side by side: how busy the machine is changes by the second
             dialogs.append(key_to_dialog(terminal))
             paints.append(key_to_paint(terminal, number))
+        terminal.wait_for(BUTTON[:12], 30)
         assert click(terminal, BUTTON[:12])
         terminal.look(0.5)
         terminal.send(key_bytes("escape"))

@@ -33,7 +33,7 @@ def lost_in(terminal: Terminal, title: str, words: tuple[str, ...], folder: Path
     """What the journal says of the procedure of that title, whose line is lost once it has begun."""
     terminal.wait_for("Kill switch reads ENGAGED", 20)
     terminal.press("e")
-    terminal.wait_for("WHAT IT DOES", 10)
+    terminal.wait_for("AGAINST IT NOW", 10)
     for _ in range(10):
         if f"▌   {title}" in terminal.text:
             break

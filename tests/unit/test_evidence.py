@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -166,18 +166,18 @@ def ended(since: float) -> Service:
 @pytest.mark.parametrize(
     ("proof", "word", "service", "sight"),
     [
-        (SAYS, "running", said(ended(-5.0)), Sight.HOLDS),
-        (SAYS, "running", said(ended(-60.0)), Sight.CONTRARY),
-        (SAYS, "running", said(gateway(RunState.EXITED, 100.0)), Sight.CONTRARY),
-        (SAYS, "running", said(None), Sight.CONTRARY),
-        (SAYS, None, said(None), Sight.HOLDS),
-        (SAYS, None, said(gateway(RunState.DEAD, None)), Sight.HOLDS),
-        (SAYS, "running", said(gateway(RunState.RUNNING, 100.0)), Sight.CONTRARY),
-        (SAYS, "running", said(gateway(RunState.RESTARTING, 100.0)), Sight.CONTRARY),
-        (SAYS, "running", None, Sight.CONTRARY),
-        (SAYS, "hard_stop", None, Sight.HOLDS),
-        (Proof("bot.state", ("running",)), "soft_pause", said(ended(-5.0)), Sight.CONTRARY),
-        (Proof("bot.state", ("running", "soft_pause")), "x", said(ended(-5.0)), Sight.CONTRARY),
+        (SAYS, "running", lambda: said(ended(-5.0)), Sight.HOLDS),
+        (SAYS, "running", lambda: said(ended(-60.0)), Sight.CONTRARY),
+        (SAYS, "running", lambda: said(gateway(RunState.EXITED, 100.0)), Sight.CONTRARY),
+        (SAYS, "running", lambda: said(None), Sight.CONTRARY),
+        (SAYS, None, lambda: said(None), Sight.HOLDS),
+        (SAYS, None, lambda: said(gateway(RunState.DEAD, None)), Sight.HOLDS),
+        (SAYS, "running", lambda: said(gateway(RunState.RUNNING, 100.0)), Sight.CONTRARY),
+        (SAYS, "running", lambda: said(gateway(RunState.RESTARTING, 100.0)), Sight.CONTRARY),
+        (SAYS, "running", lambda: None, Sight.CONTRARY),
+        (SAYS, "hard_stop", lambda: None, Sight.HOLDS),
+        (Proof("bot.state", ("running",)), "soft_pause", lambda: said(ended(-5.0)), Sight.CONTRARY),
+        (Proof("bot.state", ("running", "soft_pause")), "x", lambda: said(ended(-5.0)), Sight.CONTRARY),
     ],
     ids=[
         "it has ended since", "it has spoken since", "nobody knows when it ended", "it speaks, not there",
@@ -186,10 +186,10 @@ def ended(since: float) -> Service:
     ],
 )  # fmt: skip
 async def test_the_last_word_of_a_trader_that_has_ended_denies_no_halt(
-    proof: Proof, word: str | None, service: Reading[Any] | None, sight: Sight
+    proof: Proof, word: str | None, service: Callable[[], Reading[Any] | None], sight: Sight
 ) -> None:
     outcome = Outcome.MISSING if word is None else Outcome.OK
     value = None if word is None else SafeText(word)
     spoke = Reading("bot.state", "redis", outcome, SystemClock().now(), 1.0, value=value, observed_lag=30.0)
-    (seen,) = await Eyes(Answers(spoke, service), {}, SystemClock(), [BOT]).look([proof], 1.0)
+    (seen,) = await Eyes(Answers(spoke, service()), {}, SystemClock(), [BOT]).look([proof], 1.0)
     assert seen.sight is sight, seen.text
