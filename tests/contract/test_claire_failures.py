@@ -150,7 +150,6 @@ def replayed(first: str, second: str) -> Callable[[Ward], object]:
 
 
 PASSWORD_FILE = "POSTGRES_PASSWORD_FILE=/run/secrets/postgres_password"
-GRAFANA_FILE = "GF_SECURITY_ADMIN_PASSWORD__FILE=/run/secrets/grafana_password"
 TRACE = 'Traceback (most recent call last):\n  File "/app/service.py", line 12, in <module>'
 FIRST: Illnesses = {
     "postgres-clash": Illness(
