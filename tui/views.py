@@ -64,7 +64,7 @@ def open_faults(app: ControlRoom, control: str | None) -> None:
     from tui.demo_faults import FAILURES, DemoFaults  # noqa: PLC0415  only a demo needs it
     from tui.screens.faults import FaultScreen  # noqa: PLC0415
 
-    app.put_on_top(FaultScreen(DemoFaults(control), FAILURES, app.moment(), is_watch=app.is_watch))
+    app.put_on_top(FaultScreen(DemoFaults(control), FAILURES, app.moment()))
 
 
 def section_under(app: ControlRoom) -> str | None:

@@ -39,7 +39,7 @@ class Menu:
 
 
 async def _open(room: Scene, menu: Menu) -> None:
-    screen: Screen[None] = FaultScreen(menu, (OSError,), room.app.moment(), is_watch=False)
+    screen: Screen[None] = FaultScreen(menu, (OSError,), room.app.moment())
     room.app.put_on_top(screen)
     await room.app.workers.wait_for_complete()
     await room.settle()

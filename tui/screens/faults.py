@@ -47,11 +47,9 @@ class FaultScreen(Overlay):
 
     OTHER_KEYS = (("Enter", "switch"), ("Esc", "close"))
 
-    def __init__(
-        self, faults: Faults, failures: tuple[type[Exception], ...], moment: Moment, *, is_watch: bool
-    ) -> None:
+    def __init__(self, faults: Faults, failures: tuple[type[Exception], ...], moment: Moment) -> None:
         """``failures`` are the errors that ``faults`` raises; any other is a fault of this program."""
-        super().__init__(SafeText("Faults of the demo"), moment, is_watch=is_watch)
+        super().__init__(SafeText("Faults of the demo"), moment, is_watch=False)
         self._source = faults
         self._failures = failures
         self._known: dict[str, Fault] = {}
