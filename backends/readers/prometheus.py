@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import fmean
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -113,7 +113,7 @@ class PrometheusFactReader:
             raise SourceError(silence(self._source.deadline))
         if query.what == "query":
             return prometheus.custom_query(query.query, timeout=left)
-        until = datetime.fromtimestamp(self._clock.now().wall)
+        until = datetime.fromtimestamp(self._clock.now().wall, UTC)  # a range may span a change of the hour
         span = timedelta(minutes=query.minutes)
         step = max(_SHORTEST_STEP, span.total_seconds() / POINTS)
         return prometheus.custom_query_range(query.query, until - span, until, f"{step:.0f}", timeout=left)

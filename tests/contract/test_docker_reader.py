@@ -19,6 +19,7 @@ from backends.readers.docker import DockerServiceReader
 from backends.readers.docker_client import DockerClient
 from tests.contract.docker_place import PLACES, Place, find_place, poll_until, reading, source, spec
 from tests.servers.docker import PROJECT, DockerEngine
+from tests.servers.process import wait_until
 from tests.turns import DOCKER
 
 pytestmark = DOCKER
@@ -169,7 +170,8 @@ async def test_a_crash_loop_shows_its_restarts_and_the_exit_code_of_the_last_run
 
 
 async def test_a_process_killed_for_memory_is_told_apart(docker_engine: DockerEngine) -> None:
-    script = "head -c 200m /dev/zero | tail"
+    # It runs for a while before it eats, so that a busy machine can look at it while it runs.
+    script = "sleep 0.7; head -c 200m /dev/zero | tail"
     eater = docker_engine.run("cr-eater", script, mem_limit="8m", restart_policy={"Name": "always"})
     try:
         async with reading(docker_engine.url, [spec("cr-eater")]) as reader:
@@ -194,6 +196,8 @@ async def test_a_paused_container_is_paused_and_not_healthy(docker_engine: Docke
             service = (await reader.services())["cr-healthy"]
     finally:
         docker_engine.client.api.unpause("cr-healthy")
+        # The engine calls it unhealthy while it is paused, and until the next check of its health.
+        wait_until(lambda: docker_engine.health("cr-healthy") == "healthy", 20, "cr-healthy healthy again")
     assert service is not None
     assert (service.state, service.health) == (RunState.PAUSED, Health.UNKNOWN)
 

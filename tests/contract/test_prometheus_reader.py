@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from backends.readers.http import HttpFactReader
 from backends.readers.http_page import Web
 from backends.readers.prometheus import PrometheusFactReader
 from backends.stacks.loader import built_in, load_stack
+from tests.clock import FakeClock
 from tests.conftest import need
 from tests.servers.process import Child, drop_home, make_home
 
@@ -85,7 +88,8 @@ def prometheus() -> Iterator[str]:
     """One that scrapes itself and a target that refuses, and whose rule fires."""
 
     def has_looked(url: str) -> bool:
-        query = {"query": "up or prometheus_rule_group_rules"}
+        # Scraped more than once: the end of a range is a whole second, which may lie before the first time.
+        query = {"query": "count_over_time(up[1m]) >= 3 or prometheus_rule_group_rules"}
         found = httpx.get(f"{url}/api/v1/query", params=query, trust_env=False).json()
         alerts = httpx.get(f"{url}/api/v1/alerts", trust_env=False).json()
         return len(found["data"]["result"]) == 3 and bool(alerts["data"]["alerts"])
@@ -198,3 +202,31 @@ async def test_an_answer_without_end_or_sense_is_no_value(web: Web, tmp_path: Pa
         assert await ask(port.url, web, FLOAT, query="odd") == Broken("its answer cannot be understood")
     finally:
         await port.close()
+
+
+async def test_a_range_is_as_long_as_it_says_in_the_night_the_clocks_go_back(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[float, float]] = []
+
+    async def answer(request: Any) -> Response:
+        asked.append((float(request.query_params["start"]), float(request.query_params["end"])))
+        return JSONResponse({"status": "success", "data": {"result": []}})
+
+    port = HttpPort(Starlette(routes=[Route("/api/v1/query_range", answer)]))
+    await port.open()
+    source = Source("p", SourceKind.PROMETHEUS, "Prometheus", port.url, every=10.0, deadline=5.0)
+    # Half past two, the second time, on the wall of a host in Berlin.
+    now = datetime(2026, 10, 25, 1, 30, tzinfo=UTC).timestamp()
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    reader = PrometheusFactReader(source, web, FakeClock(wall=now))
+    try:
+        query = PrometheusQuery(what="range", query="up", minutes=120, agg="last")
+        await reader.read([Fact("f", "F", "G", "p", query, FLOAT)])
+    finally:
+        await reader.close()
+        await port.close()
+        monkeypatch.undo()
+        time.tzset()
+    assert asked == [(now - 120 * 60, now)]
