@@ -7,7 +7,7 @@ from typing import Any
 
 from backends.model.board import SERVICE
 from backends.model.clock import Instant
-from backends.model.judge import is_ended
+from backends.model.judge import has_spoken_since, is_ended
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import NO_TEXT, SafeText
 from backends.model.service import Service
@@ -86,9 +86,13 @@ def raw_word(reading: Reading[Any]) -> SafeText | None:
 
 
 def _deciding(spec: GateSpec, readings: Readings, now: Instant) -> Reading[Any] | None:
-    """The reading of the service behind the gate, when it says that nothing can trade there."""
-    reading = readings.get(f"{SERVICE}{spec.service}") if spec.service is not None else None
-    return reading if is_ended(reading, now) else None
+    """The reading of the service behind the gate, when it says that nothing can trade there, and nothing has
+    said since that it does."""
+    reading, said = readings.get(f"{SERVICE}{spec.service}"), readings.get(spec.fact)
+    if reading is None or not is_ended(reading, now):
+        return None
+    is_denied = said is not None and _gate(spec, said, now).state is TradingState.TRADING
+    return None if is_denied and said is not None and has_spoken_since(said, reading) else reading
 
 
 def _ended(spec: GateSpec, readings: Readings, now: Instant) -> Gate | None:

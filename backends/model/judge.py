@@ -48,6 +48,13 @@ def is_ended(reading: Reading[Any] | None, now: Instant) -> bool:
     return reading.outcome is Outcome.MISSING or is_down
 
 
+def has_spoken_since(said: Reading[Any], ended: Reading[Any]) -> bool:
+    """Whether what a service said was said after it ``ended``, or nobody knows when that was: what is not
+    there may run under another name, or on another engine."""
+    finished = ended.value.finished_wall if isinstance(ended.value, Service) else None
+    return finished is None or finished < said.received.wall - (said.observed_lag or 0.0)
+
+
 def judge_service(service: Service, *, is_required: bool = True) -> Level:
     """The level of a service, from what its runtime says. One that is not required may have ended."""
     if not is_required and service.state in (RunState.EXITED, RunState.CREATED):

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from backends.model.board import SERVICE
 from backends.model.clock import Clock, Instant
 from backends.model.fact import Fact
+from backends.model.judge import has_spoken_since
 from backends.model.procedure import Proof, Verifier
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import SafeText
@@ -130,7 +131,7 @@ class Eyes:
     ) -> Evidence | None:
         """That what trades behind a gate has ended, where the proof is that it is halted: whatever it said
         last, somewhere else, is read there for a while. A word to the contrary counts less only when the
-        service ended after it: one that is not there may run under another name, or on another engine."""
+        service ended after it."""
         gate = self._gates.get(proof.fact)
         if gate is None or not proof.equals or not set(proof.equals) <= gate.halted:
             return None
@@ -140,8 +141,7 @@ class Eyes:
             return Evidence(proof, Sight.HOLDS, SafeText(f"{gate.label} is not there", 300))
         if not isinstance(value, Service) or value.state not in ENDED:
             return None
-        spoke = said.received.wall - (said.observed_lag or 0.0)
-        if is_denied and (value.finished_wall is None or value.finished_wall < spoke):
+        if is_denied and has_spoken_since(said, reading):
             return None
         return Evidence(proof, Sight.HOLDS, SafeText(f"{gate.label} is {value.state.value}", 300))
 

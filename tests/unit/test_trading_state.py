@@ -206,8 +206,10 @@ def bots(**said):
     return trading(desk, {key.replace("_", "."): value for key, value in said.items()}, START, None)
 
 
-def container(name, state, at=START):
-    service = Service(name, Runtime.DOCKER, "id", SafeText(name), state, Health.NO_CHECK)
+def container(name, state, at=START, ended=0.0):
+    """``ended`` seconds after the other words were heard; None when nobody knows when."""
+    since = None if ended is None else START.wall + ended
+    service = Service(name, Runtime.DOCKER, "id", SafeText(name), state, Health.NO_CHECK, finished_wall=since)
     return Reading(f"service:{name}", "docker", Outcome.OK, at, period=1.0, value=service)
 
 
@@ -231,7 +233,22 @@ def test_a_trader_whose_container_has_ended_is_halted_whatever_it_said_last():
     ended = bots(**said, **{"service:one": container("one", RunState.EXITED)})
     assert ended.state is TradingState.HALTED and "one is exited" in ended.because
     assert [str(gate.idle) for gate in ended.gates] == ["exited", ""]
-    assert bots(**said, **{"service:one": missing("service:one")}).state is TradingState.HALTED
     for doubtful in (container("one", RunState.RUNNING), container("one", RunState.EXITED, later(-60)),
                      container("one", RunState.PAUSED), failed("service:one")):  # fmt: skip
         assert bots(**said, **{"service:one": doubtful}).state is TradingState.TRADING
+
+
+def test_a_trader_that_is_not_there_is_halted_unless_it_has_spoken_since():
+    gone = {"service:one": missing("service:one")}
+    speaks = bots(one_state=ok("one.state", "running"), two_state=ok("two.state", "hard_stop"), **gone)
+    assert speaks.state is TradingState.TRADING and "(reads running)" in speaks.because
+    for ended in (-1.0, None):
+        since = {"service:one": container("one", RunState.EXITED, ended=ended)}
+        assert (
+            bots(one_state=ok("one.state", "running"), two_state=ok("two.state", "hard_stop"), **since).state
+            is TradingState.TRADING
+        )
+    for word in (missing("one.state"), failed("one.state"), ok("one.state", "no such word")):
+        assert (
+            bots(one_state=word, two_state=ok("two.state", "hard_stop"), **gone).state is TradingState.HALTED
+        )
