@@ -55,6 +55,8 @@ class TwoOperators(RuleBasedStateMachine):
         self.looks: dict[str, str] = {}
         self.ended: list[tuple[Office, Run]] = []
         self.number = 0
+        self.code: str | None = None
+        """Of the newest consent."""
         self.offices = [self._open(), self._open()]
 
     def _open(self) -> Office:
@@ -69,9 +71,12 @@ class TwoOperators(RuleBasedStateMachine):
     async def _press(self, who: int, procedure: str, **changes: Any) -> Run:
         self.number += 1
         intent = asked(procedure, id=f"op-{self.number}", operator=PEOPLE[who], **changes)
-        run = await self.offices[who].procedures.execute(intent)
+        made = self.offices[who]
+        run = await made.procedures.execute(intent)
+        if made.life.is_over:
+            return run  # which nobody was told
         if not intent.is_dry:
-            self.ended.append((self.offices[who], run))
+            self.ended.append((made, run))
         if run.verdict in HELD:
             self._is_so(run)
         return run
@@ -105,7 +110,7 @@ class TwoOperators(RuleBasedStateMachine):
             dry = await self._press(who, "resume", is_dry=True, shown=shown)
             book = self.offices[who].procedures.approvals
             assert book is not None
-            code = book.request(asked(operator=PEOPLE[who]), dry.plan).code
+            code = self.code = book.request(asked(operator=PEOPLE[who]), dry.plan).code
             with contextlib.suppress(ApprovalError):
                 book.approve(code, PEOPLE[by])
         return await self._press(who, "resume", shown=shown, approval=code)
@@ -225,6 +230,37 @@ class TwoOperators(RuleBasedStateMachine):
         self._do(self.offices[who].procedures.close(0.1))
         self.offices[who] = self._open()
 
+    @rule(
+        who=st.integers(0, 1),
+        what=st.sampled_from(["resume", "resume", "flatten", "halt"]),
+        late=st.floats(0, 0.5),
+        again=st.sampled_from(["not", "anew", "with the same consent"]),
+    )
+    def kill_a_console_that_is_doing_something(self, who: int, what: str, late: float, again: str) -> None:
+        """Its process is gone between two of its steps, or while it waits for an answer."""
+
+        async def do() -> Run:
+            if what == "resume":
+                return await self._resume(who, {"epoch": str(self.desk.epoch)}, 1)
+            held = sum(1 for size in self.desk.positions.values() if size)
+            return await self._press(who, what, challenge=str(held) if what == "flatten" else None)
+
+        async def cut() -> None:
+            killed = self.offices[who]
+            doing = asyncio.ensure_future(do())
+            await asyncio.sleep(late)
+            killed.life.is_over = True
+            self.offices[who] = self._open()
+            if again == "anew":
+                await do()
+            elif again == "with the same consent" and what == "resume":
+                await self._press(who, what, shown={"epoch": str(self.desk.epoch)}, approval=self.code)
+            doing.cancel()
+            await asyncio.wait([doing])
+            await killed.procedures.close(0.1)
+
+        self._do(cut())
+
     @invariant()
     def every_effect_has_an_earlier_intent(self) -> None:
         begun = {e.operation: at for at, e in reversed(self.paper.entries) if e.kind is Kind.INTENT}
@@ -248,6 +284,15 @@ class TwoOperators(RuleBasedStateMachine):
                 assert operator is not None
                 assert approver is not None
                 assert approver != operator.user
+
+    @invariant()
+    def a_consent_is_used_once(self) -> None:
+        codes = {
+            e.operation: e.approval for _, e in self.paper.entries if e.kind is Kind.INTENT and e.approval
+        }
+        first = {code: operation for operation, code in reversed(codes.items())}
+        for _, operation, path in self.desk.sent:
+            assert operation not in codes or first[codes[operation]] == operation, path
 
     @invariant()
     def nothing_resumes_but_a_resume_and_nothing_is_closed_but_by_a_flatten(self) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from backends.journal.entry import Entry
+from backends.journal.journal import BUDGET
 from backends.model.action import Action, Attest, HttpCall, Observe
 from backends.model.condition import Condition, Each, Param
 from backends.model.fact import Fact, Table, ValueType
@@ -26,6 +28,8 @@ from backends.procedures.runner import Procedures
 from tests.building import stack
 from tests.sim.virtual import EPOCH, VirtualClock
 from tests.sim.world import Paper, now
+
+T = TypeVar("T")
 
 KIM = Identity("kim", 1000, "ops1")
 LEE = Identity("lee", 1001, "ops1")
@@ -183,16 +187,37 @@ class Desk:
         }[fact]
 
 
+@dataclass
+class Life:
+    """Of one console's process. Killed, it begins nothing more; what it sent arrives unheard."""
+
+    is_over: bool = False
+
+    async def during(self, what: Coroutine[Any, Any, T]) -> T:
+        """What it comes to. Raises CancelledError in place of going on after the end."""
+        if self.is_over:
+            what.close()
+            raise asyncio.CancelledError
+        done = await what
+        if self.is_over:
+            raise asyncio.CancelledError
+        return done
+
+
 class Wire:
     """The way to the desk. ``faults`` says by path what happens: ok, refuse, lost, dropped, stuck, bug; slow
     answers late, late takes effect after everybody has given up, twice arrives two times.
     """
 
-    def __init__(self, desk: Desk, faults: dict[str, str] | None = None) -> None:
+    def __init__(self, desk: Desk, faults: dict[str, str] | None = None, life: Life | None = None) -> None:
         self.desk = desk
         self.faults = faults if faults is not None else {}
+        self.life = life or Life()
 
     async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
+        return await self.life.during(self._act(action, values))
+
+    async def _act(self, action: Action, values: Mapping[str, Any]) -> Receipt:
         from backends.model.substitution import fill
 
         assert isinstance(action, HttpCall)
@@ -234,13 +259,17 @@ class Wire:
 class Looker:
     """Reads the truth, except where ``faults`` says how the way to a fact is broken."""
 
-    def __init__(self, desk: Desk, faults: dict[str, str] | None = None) -> None:
+    def __init__(self, desk: Desk, faults: dict[str, str] | None = None, life: Life | None = None) -> None:
         self.desk = desk
         self.faults = faults if faults is not None else {}
+        self.life = life or Life()
         self.looks: list[tuple[float, str, str]] = []
         """What was read: when, which fact, and its value in text, of a table how long it is."""
 
     async def look(self, fact: str, within: float) -> Reading[Any]:
+        return await self.life.during(self._look(fact))
+
+    async def _look(self, fact: str) -> Reading[Any]:
         await asyncio.sleep(0.005)
         at, fault = VirtualClock().now(), self.faults.get(fact, "ok")
         if fault == "missing" or (self.desk.is_lost and fact.startswith("kill.")):
@@ -253,6 +282,21 @@ class Looker:
         word = f"{value.total} rows" if isinstance(value, Table) else str(value)
         self.looks.append((now(), fact, word))
         return Reading(fact, "desk", Outcome.OK, at, 1.0, value=value)
+
+
+@dataclass
+class Pen:
+    """One console's way to a journal that others write too."""
+
+    paper: Paper
+    life: Life
+
+    async def record(self, entry: Entry, budget: float = BUDGET) -> bool:
+        return await self.life.during(self.paper.record(entry, budget))
+
+    def post(self, entry: Entry) -> None:
+        if not self.life.is_over:
+            self.paper.post(entry)
 
 
 def desk_stack(*procedures: Procedure) -> Stack:
@@ -319,6 +363,7 @@ class Office:
     paper: Paper
     procedures: Procedures
     runs: list[Run]
+    life: Life
 
 
 def office(
@@ -332,18 +377,19 @@ def office(
     **changes: Any,
 ) -> Office:
     desk = desk or Desk()
-    made, looker, paper = Wire(desk, wire), Looker(desk, looks), paper or Paper(takes)
+    life = Life()
+    made, looker, paper = Wire(desk, wire, life), Looker(desk, looks, life), paper or Paper(takes)
     runs: list[Run] = []
     procedures = Procedures(
         replace(desk_stack(), **changes),
         arm(KIM, is_watch=False),
         {"desk": made},
         looker,
-        paper,
+        Pen(paper, life),
         VirtualClock(),
         runs.append,
         Random(1).random,
         state,
         recent=recent or paper.records,
     )
-    return Office(desk, made, looker, paper, procedures, runs)
+    return Office(desk, made, looker, paper, procedures, runs, life)
