@@ -41,7 +41,7 @@ from backends.procedures.approval import ApprovalBook
 from backends.procedures.permit import arm
 from backends.procedures.running import LONGEST
 from backends.room import Room
-from backends.rotation import keep_renewed
+from backends.rotation import Rotation
 from backends.supervision import DaemonThreads, Supervisor
 
 GRACE = 12.0
@@ -95,11 +95,12 @@ class Engine:
         self._permit = arm(operator, is_watch=mode is Mode.WATCH)
         passwords = [source.password for stack in stacks for source in stack.sources.values()]
         passwords += [] if anchor is None else [anchor.password]
-        self._secrets = [password for password in passwords if password is not None]
-        redactor = Redactor(self._secrets)
+        secrets = [password for password in passwords if password is not None]
+        redactor = Redactor(secrets)
         session = Session(operator, VERSION, "watch" if mode is Mode.WATCH else "live", config)
         folder = state_dir / "journal"
         self._journal = Journal(folder, session, self.clock, redactor, turn_of(keep_days))
+        self._rotation = Rotation(secrets, self._journal.post)
         keep_head: Callable[[], Anchor] | None = None
         if self._permit is not None and anchor is not None:
             keep_head = partial(make_anchor, self._permit, anchor)
@@ -202,6 +203,7 @@ class Engine:
         """
         procedure = self._rooms[intent.stack].stack.procedures.get(intent.procedure)
         if procedure is not None and procedure.risk is RiskClass.STOP:
+            self._call(self._rotation.hurry)
             for room in self._rooms.values():
                 self._call(room.hush)
         self._call(self._rooms[intent.stack].begin, intent)
@@ -324,7 +326,7 @@ class Engine:
             work += [keep("the restart", partial(room.reconcile, permit, journal)) for room in rooms]
             work.append(keep("the journal's keeper", self._custody.keep))
             work += [keep("the other rooms", partial(room.watch_neighbours, journal)) for room in rooms]
-            work.append(keep("the secrets", partial(keep_renewed, self._secrets, journal.post)))
+            work.append(keep("the secrets", self._rotation.keep))
             work += [keep("the record of drills", room.watch_drills) for room in rooms]
         if permit is not None and self._keeps_halts:
             work += [keep("the keeper of halts", partial(room.keep_halted, permit)) for room in rooms]

@@ -45,10 +45,14 @@ def guarded(redis_db: RedisServer) -> Iterator[RedisServer]:
 
 @contextmanager
 def a_room(
-    tmp_path: Path, guarded: RedisServer, secret_file: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    guarded: RedisServer,
+    secret_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    every: float = 0.3,
 ) -> Iterator[Engine]:
-    """An armed room that logs in with what is in the file, looked at again several times a second."""
-    monkeypatch.setattr(rotation, "EVERY", 0.3)
+    """An armed room that logs in with what is in the file, looked at again after so many seconds."""
+    monkeypatch.setattr(rotation, "EVERY", every)
     plain = redis_stack(guarded.url)
     source = replace(plain.sources["redis"], username="room", password=from_file(secret_file).value)
     engine = Engine([replace(plain, sources={"redis": source})], Mode.ARMED, tmp_path, KIM)
@@ -64,10 +68,25 @@ def outcome(engine: Engine) -> Outcome:
     return engine.board("tiny").readings["kill.state"].outcome
 
 
-def rotate(guarded: RedisServer, secret_file: Path, engine: Engine) -> None:
-    """Another password on the server, which drops who came with the old one; then in the file."""
+def replace_it(guarded: RedisServer) -> None:
+    """Another password on the server, which drops who came with the old one."""
     guarded.command("ACL", "SETUSER", "room", f"<{OLD}", f">{NEW}")
     guarded.command("CLIENT", "KILL", "USER", "room")
+
+
+def halts(engine: Engine, guarded: RedisServer) -> None:
+    """A stop is asked for, and proved."""
+    engine.submit(Intent("op-1", "tiny", "halt", KIM, SafeText("rotated"), seen=0, via="screen"))
+    wait_until(lambda: (run := engine.run("op-1")) and run.verdict, 10, "a verdict")
+    run = engine.run("op-1")
+    assert run is not None
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+    assert b"ENGAGED" in guarded.command("GET", "kill_switch:state")
+
+
+def rotate(guarded: RedisServer, secret_file: Path, engine: Engine) -> None:
+    """Replaced on the server, noticed, and then in the file."""
+    replace_it(guarded)
     wait_until(lambda: outcome(engine) is Outcome.FAILED, 10.0)
     secret_file.write_text(NEW + "\n")
     wait_until(lambda: outcome(engine) is Outcome.OK, 15.0)
@@ -79,12 +98,16 @@ def test_a_stop_lands_with_the_new_one_although_its_connection_was_warm_with_the
     with a_room(tmp_path, guarded, secret_file, monkeypatch) as engine:
         wait_until(lambda: guarded.command("CLIENT", "LIST").count(b"user=room") > 1, 10, "a warm writer")
         rotate(guarded, secret_file, engine)
-        engine.submit(Intent("op-1", "tiny", "halt", KIM, SafeText("rotated"), seen=0, via="screen"))
-        wait_until(lambda: (run := engine.run("op-1")) and run.verdict, 10, "a verdict")
-        run = engine.run("op-1")
-        assert run is not None
-        assert run.verdict is Verdict.VERIFIED, run.sentence
-        assert b"ENGAGED" in guarded.command("GET", "kill_switch:state")
+        halts(engine, guarded)
+
+
+def test_a_stop_reads_the_file_anew_and_does_not_wait_until_its_turn_comes(
+    tmp_path: Path, guarded: RedisServer, secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_room(tmp_path, guarded, secret_file, monkeypatch, every=600.0) as engine:
+        replace_it(guarded)
+        secret_file.write_text(NEW + "\n")
+        halts(engine, guarded)
 
 
 def test_reads_recover_when_the_file_has_the_new_one_and_both_stay_hidden(
