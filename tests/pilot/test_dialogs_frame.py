@@ -26,7 +26,7 @@ async def test_thirty_seconds_without_a_key_close_it_and_the_journal_knows() -> 
         await room.pass_time(29)
         assert room.dialog.stage is Stage.QUESTION
         await room.pass_time(1.1)
-        assert isinstance(room.app.screen, MainScreen)
+        await room.until(lambda: isinstance(room.app.screen, MainScreen))
         assert [event for event, *_ in room.engine.recorded] == ["abandoned"]
 
 

@@ -120,7 +120,7 @@ async def test_the_dialog_waits_for_the_person_as_long_as_the_request_holds(tmp_
         assert it.dialog.stage is Stage.QUESTION
         assert "0:10 left" in it.text()
         await it.pass_time(11)
-        assert isinstance(it.app.screen, ProcedureScreen)
+        await it.until(lambda: isinstance(it.app.screen, ProcedureScreen))
 
 
 async def test_a_consent_to_another_situation_is_none(tmp_path: Path) -> None:

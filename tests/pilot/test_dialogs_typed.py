@@ -203,7 +203,7 @@ async def test_thirty_seconds_without_a_key_close_it_and_what_was_typed_is_gone(
         await it.pass_time(29)
         assert it.dialog.stage is Stage.QUESTION
         await it.pass_time(1.1)
-        assert isinstance(it.app.screen, ProcedureScreen)
+        await it.until(lambda: isinstance(it.app.screen, ProcedureScreen))
         assert it.engine.recorded[-1][:3] == ("abandoned", "trading-platform", "recover-safety")
 
 

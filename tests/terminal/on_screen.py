@@ -23,6 +23,7 @@ from tests.pilot.rooms import Scene
 from tests.terminal.planned import CHANGED, LOOKS
 from tui.app import ControlRoom
 from tui.commands.session import Session, engine_of
+from tui.dialogs.procedure_dialog import ProcedureDialog
 from tui.dialogs.stage import Stage
 
 REASON = "the quarterly exercise"
@@ -94,11 +95,7 @@ class Face:
         if procedure.risk in (RiskClass.STOP, RiskClass.ROUTINE):
             await scene.press(dialog.way.confirm)
             return
-        for _ in range(PATIENCE):
-            if not dialog.checks().objections:
-                break
-            # Whoever waits before an open dialog has to show that somebody is there.
-            await scene.press("up")
+        await self._until_nothing_is_against(dialog)
         word = phrase_of(procedure, self.stack, dialog.shown_params)
         if procedure.challenge is not None:
             word = word_of(self.board.readings[procedure.challenge].value)
@@ -109,11 +106,19 @@ class Face:
             await scene.type(text)
             await scene.press("enter")
         for _ in range(LOOKS):
+            await self._until_nothing_is_against(dialog)  # again: what could not be read begins the wait anew
             await scene.press("enter")
             if dialog.stage is not Stage.QUESTION:
                 return
             await scene.pilot.pause(_AGAIN)
         raise AssertionError(scene.text())
+
+    async def _until_nothing_is_against(self, dialog: ProcedureDialog) -> None:
+        for _ in range(PATIENCE):
+            if not dialog.checks().objections:
+                return
+            # Whoever waits before an open dialog has to show that somebody is there.
+            await self.scene.press("up")
 
 
 @asynccontextmanager
