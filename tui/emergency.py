@@ -127,6 +127,9 @@ class Emergencies:
             # Of a stop with something to choose, another one may be meant, and does not wait.
             self._ask_or_attach(moment, procedure, self._way(procedure))
         else:
+            if procedure.risk is not RiskClass.STOP:
+                # What it is about and what it demands may be read once a minute only.
+                self._engine.refresh(moment.stack.id)
             self._collect(moment.stack.id, procedure, {})
 
     def show(self, run: Run, moment: Moment) -> bool:

@@ -196,6 +196,15 @@ async def test_everything_must_have_held_for_a_while() -> None:
         assert "14 of 14 hold, for 30 s and more" in it.text()
 
 
+async def test_what_is_chosen_from_the_list_rests_on_values_read_now_and_a_stop_waits_for_none() -> None:
+    async with opened(room()) as it:
+        await it.choose("breaker-trip")
+        assert it.engine.refreshed == []
+        await it.press("escape")
+        await it.choose("recover-safety")
+        assert it.engine.refreshed == ["trading-platform"]
+
+
 async def test_thirty_seconds_without_a_key_close_it_and_what_was_typed_is_gone() -> None:
     async with opened(room()) as it:
         await it.choose("recover-safety")
