@@ -161,8 +161,8 @@ def test_the_gateway_is_made_anew_from_what_is_in_the_checkout(turn: Turn) -> No
     code = f"gateway by {turn.face}\n"
     (turn.folder / "apps/execution_gateway/code").write_text(code)
     assert turn.remade("fills-enable") == {"execution_gateway"}
-    gateway = turn.platform.project.engine.client.containers.get("trading_platform_execution_gateway")
-    assert gateway.exec_run(["cat", "/code"]).output.decode() == code
+    engine = turn.platform.project.engine
+    assert engine.file("trading_platform_execution_gateway", "/code") == code
 
 
 def test_a_new_key_pair_is_one_pair_that_only_its_owner_reads(turn: Turn) -> None:

@@ -113,7 +113,7 @@ class Surveillance:
 
     def code(self, service: str) -> str:
         """What the image of its container has in it."""
-        return str(self.container(service).exec_run(["cat", "/code"]).output.decode())
+        return self.project.engine.file(f"surveillance-{_CONTAINERS[service]}", "/code")
 
     def sql(self, text: str, database: str = _DATABASE) -> list[tuple[Any, ...]]:
         """The rows the database in the container answers."""
