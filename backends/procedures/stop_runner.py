@@ -284,16 +284,17 @@ class StopRunner:
 
     def _verdicts(self) -> list[Verdict]:
         """Of each target. A look over all that finds something left contradicts nobody where one of the rest
-        certainly failed: it sees what that has left.
+        certainly failed: it sees what that has left. And one that finds nothing left is no part of a stop of
+        which nothing else was reached.
         """
-        verdicts = [climb.verdict() for climb in self._main]
-        acting = [each for climb, each in zip(self._main, verdicts, strict=True) if not climb.only_looks]
-        if Verdict.FAILED not in acting:
-            return verdicts
-        return [
-            Verdict.FAILED if climb.only_looks and each is Verdict.CONTRADICTED else each
-            for climb, each in zip(self._main, verdicts, strict=True)
-        ]
+        verdicts = [(climb.only_looks, climb.verdict()) for climb in self._main]
+        acting = [each for only_looks, each in verdicts if not only_looks]
+        looking = [each for only_looks, each in verdicts if only_looks]
+        if Verdict.FAILED in acting:
+            looking = [Verdict.FAILED if each is Verdict.CONTRADICTED else each for each in looking]
+        if acting and not any(each in PROVED for each in acting):
+            looking = [each for each in looking if each not in PROVED]
+        return acting + looking
 
     async def _record_outcome(self) -> None:
         run = self._run
