@@ -1,4 +1,4 @@
-"""A disk that hangs under a program, its folder or its output holds up nothing else on the engine's loop."""
+"""What hangs under a program, a disk or a process, holds up nothing else on the engine's loop."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 
-from backends.model.action import Command
+from backends.model.action import Command, ProcessSignal
 from backends.model.procedure import ReceiptKind, Step
+from backends.process_table import ProcessTable
 from backends.program import run
 from backends.writers.command import CommandEffector
+from backends.writers.process import ProcessEffector
+from tests.contract.test_process_writer import HERE
 
 HANGS = 1.5
 """Seconds until the disk answers after all."""
@@ -70,3 +73,16 @@ async def test_what_has_not_begun_in_its_time_is_ended_whenever_it_begins(
     assert ended.code is None and time.monotonic() - began < HANGS / 2
     await asyncio.sleep(HANGS + 1.0)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.linux
+async def test_a_process_is_looked_for_without_holding_up_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them hangs in the kernel, and whoever reads its command line waits with it."""
+    meant = await asyncio.create_subprocess_exec("sleep", "60")
+    action = ProcessSignal("host", "sleep 60", str(meant.pid))
+    monkeypatch.setattr(ProcessTable, "at", slowly(ProcessTable.at))
+    effector = ProcessEffector(HERE)
+    acting = asyncio.create_task(effector.act(action, {}, Step("s", "End it", action, (), deadline=2.0)))
+    assert await longest_pause(acting) < HANGS / 2
+    assert acting.result().kind is ReceiptKind.DONE, acting.result().text
+    await meant.wait()
