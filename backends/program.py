@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
+from subprocess import DEVNULL, Popen
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -61,9 +61,10 @@ async def run(
     Raises NotStartedError. Cancelled, it leaves nothing of the group running.
     """
     output = _Output()
+    until = asyncio.get_running_loop().time() + timeout
     try:
-        process = await _start(argv, folder, env, output, into)
-        return await _finish(process, timeout, output)
+        process = await _start(argv, folder, env, output, into, until)
+        return Ended(None, "", 0) if process is None else await _finish(process, until, output)
     finally:
         output.close()
 
@@ -91,14 +92,14 @@ class _Output:
         self._total = 0
         self._loop.add_reader(self._pipe, self._take)
 
-    def close_inlet(self) -> None:
-        """The program has it now."""
-        if self.inlet >= 0:
-            os.close(self.inlet)
-            self.inlet = -1
+    def give_inlet(self) -> int:
+        """For whoever closes it once the program has it."""
+        inlet, self.inlet = self.inlet, -1
+        return inlet
 
     def close(self) -> None:
-        self.close_inlet()
+        if (inlet := self.give_inlet()) >= 0:
+            os.close(inlet)
         self._stop()
         if self._pipe >= 0:
             os.close(self._pipe)
@@ -139,37 +140,70 @@ class _Output:
 
 
 async def _start(
-    argv: Sequence[str], folder: str, env: Mapping[str, str], output: _Output, into: int | None
-) -> Process:
+    argv: Sequence[str],
+    folder: str,
+    env: Mapping[str, str],
+    output: _Output,
+    into: int | None,
+    until: float,
+) -> Popen[bytes] | None:
+    """None when it had not begun by ``until``, the loop's time: whenever it does, it is ended."""
+    loop = asyncio.get_running_loop()
+    taken = [output.give_inlet()] if into is None else [output.give_inlet(), os.dup(into)]
+
+    def start() -> Popen[bytes]:
+        try:
+            # A session of its own: no terminal to ask at, and one group to end.
+            return Popen(  # noqa: S603 (what may be run is for who asks; no shell is started)
+                argv, stdin=DEVNULL, stdout=taken[-1], stderr=taken[0], cwd=folder, env=dict(env),
+                start_new_session=True,
+            )  # fmt: skip
+        finally:
+            for each in taken:
+                os.close(each)
+
+    # In a thread: it takes until the program runs, and a folder or a program on a disk that hangs would
+    # hold up whatever else is done on this loop, a stop among it.
+    starting = loop.run_in_executor(None, start)
     try:
-        # A session of its own: no terminal to ask at, and one group to end.
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=DEVNULL, stdout=output.inlet if into is None else into, stderr=output.inlet,
-            cwd=folder, env=dict(env), start_new_session=True,
-        )  # fmt: skip
+        async with asyncio.timeout_at(until):
+            return await asyncio.shield(starting)
+    except TimeoutError:
+        starting.add_done_callback(_end_late)
+        return None
+    except asyncio.CancelledError:
+        starting.add_done_callback(_end_late)
+        raise
     except OSError as error:
         what = error.filename or argv[0]
         raise NotStartedError(f"{what}: {(error.strerror or 'cannot be started').lower()}") from None
     except ValueError:
         raise NotStartedError(f"{argv[0]}: an argument holds what no argument can hold") from None
-    output.close_inlet()
-    return process
 
 
-async def _finish(process: Process, timeout: float, output: _Output) -> Ended:
+def _end_late(starting: asyncio.Future[Popen[bytes]]) -> None:
+    """Nobody waits for it any more."""
+    if not starting.cancelled() and starting.exception() is None:
+        _signal(starting.result(), signal.SIGKILL)
+        asyncio.get_running_loop().run_in_executor(None, starting.result().wait)
+
+
+async def _finish(process: Popen[bytes], until: float, output: _Output) -> Ended:
     code: int | None = None
+    ended = asyncio.get_running_loop().run_in_executor(None, process.wait)
     try:
         with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                code = await process.wait()
+            async with asyncio.timeout_at(until):
+                code = await asyncio.shield(ended)
         if code is None:
             _signal(process, signal.SIGTERM)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORDS):
-                    await process.wait()
+                    await asyncio.shield(ended)
                     await output.is_over.wait()
             _signal(process, signal.SIGKILL)
-            await process.wait()
+            # Not even that ends what waits for a disk.
+            await asyncio.wait({ended}, timeout=LAST_WORDS)
         with suppress(TimeoutError):
             async with asyncio.timeout(_REST):
                 await output.is_over.wait()
@@ -180,7 +214,7 @@ async def _finish(process: Process, timeout: float, output: _Output) -> Ended:
     return Ended(code, text, cut)
 
 
-def _signal(process: Process, number: signal.Signals) -> None:
+def _signal(process: Popen[bytes], number: signal.Signals) -> None:
     """To the whole group, which outlives its first process."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)

@@ -16,27 +16,31 @@ EVERY: Final = 20.0
 
 
 class Rotation:
-    """Looks at the files of ``secrets`` now and then, and at once when somebody asks for it."""
+    """Looks at the files of ``secrets`` now and then, and at once when somebody asks for it; at each for
+    itself, so that one on a disk that hangs keeps no other from being renewed.
+    """
 
     def __init__(self, secrets: Iterable[Secret], post: Callable[[Entry], None]) -> None:
-        self._secrets = tuple(secrets)
+        self._secrets = tuple((secret, asyncio.Event()) for secret in secrets)
         self._post = post
-        self._asked = asyncio.Event()
 
     def hurry(self) -> None:
         """Look now: something is to be done with them that must not fail for an old one."""
-        self._asked.set()
+        for _, asked in self._secrets:
+            asked.set()
 
     async def keep(self) -> None:
         """Renew each until cancelled, and journal that one was replaced. A file that is gone or cannot be
         trusted for the moment leaves the secret as it was.
         """
+        await asyncio.gather(*(self._keep(secret, asked) for secret, asked in self._secrets))
+
+    async def _keep(self, secret: Secret, asked: asyncio.Event) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), EVERY)
-            self._asked.clear()
-            for secret in self._secrets:
-                with suppress(CredentialError):
-                    if await asyncio.to_thread(secret.renew):
-                        text = "a credential was replaced; it is used from the next connection on"
-                        self._post(Entry(Kind.NOTE, text))
+                await asyncio.wait_for(asked.wait(), EVERY)
+            asked.clear()
+            with suppress(CredentialError):
+                if await asyncio.to_thread(secret.renew):
+                    text = "a credential was replaced; it is used from the next connection on"
+                    self._post(Entry(Kind.NOTE, text))

@@ -73,6 +73,8 @@ def _content(path: Path) -> str:
             raise CredentialError(f"secret file {path}: {why}")
         with os.fdopen(handle, "rb", closefd=False) as file:
             raw = file.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        raise CredentialError(f"secret file {path}: {_reason(error)}") from None
     finally:
         os.close(handle)
     if len(raw) > SIZE_LIMIT:
@@ -103,4 +105,4 @@ def _objection(about: os.stat_result) -> str | None:
 def _reason(error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return "it is a symbolic link; expected the file itself"
-    return error.strerror.lower() if error.strerror else "cannot be opened"
+    return error.strerror.lower() if error.strerror else "cannot be read"

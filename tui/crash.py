@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import resource
 import sys
 import threading
@@ -18,7 +19,12 @@ SECRETS = Redactor()
 
 
 def harden() -> None:
-    """No core dumps, and every uncaught exception is printed without variables or messages of others."""
+    """No core dumps, every uncaught exception is printed without variables or messages of others, and a sign
+    that the terminal's encoding lacks is written otherwise: it must not end the process that stops trading.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.excepthook = report

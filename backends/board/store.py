@@ -27,7 +27,7 @@ BEAT = 0.9
 """Seconds after which a board is published again although nothing new was heard."""
 
 RUNS = 20
-"""Runs kept on the board."""
+"""Runs kept on the board, besides those under way."""
 
 
 class AlarmBook(Protocol):
@@ -127,7 +127,10 @@ class Store:
         """Put a procedure's newest state on the board."""
         others = tuple(known for known in self.board.runs if known.operation != run.operation)
         newest_first = sorted((run, *others), key=lambda known: known.started, reverse=True)
-        self._publish(runs=tuple(newest_first[:RUNS]))
+        # One of our own that is under way stays: it may wait for a person, and leaving the room waits for it.
+        places = enumerate(newest_first)
+        kept = (each for place, each in places if place < RUNS or not (each.verdict or each.room))
+        self._publish(runs=tuple(kept))
 
     def tick(self) -> None:
         """A board a second at the least: what has grown old is concluded anew, and silence means a fault."""

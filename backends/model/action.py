@@ -85,6 +85,8 @@ class RedisWrite(Struct, frozen=True):
     """For json: members set to the whole seconds passed since the time that another member says."""
     if_null: tuple[str, ...] = ()
     """For json: members that must be null or not there; else FAILED."""
+    is_record: bool = False
+    """In a unit, only the record of the others: where its key cannot take it, they happen without it."""
 
 
 class RedisUnit(Struct, frozen=True):

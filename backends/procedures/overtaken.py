@@ -69,15 +69,17 @@ class StopWatch:
                 return f"{title} was pressed meanwhile by {room_of(CutOff(record, (), record))}"
         return None
 
-    async def overtaken(self) -> str | None:
-        """Why the next step must not be done; None when nothing stands against it."""
+    async def overtaken(self, tried: Step | None = None) -> str | None:
+        """Why the next step must not be done; None when nothing stands against it. ``tried`` is a step that
+        is to be sent again: what it would open or close may have changed by its first try."""
         try:
             why = await self.pressed()
         except OSError as error:
             why = f"{UNREAD}: {error.strerror or error}"
         if why is not None:
             return why
-        for each in await self._eyes.look([Proof(fact) for fact in self._gates], LOOK):
+        own = {proof.fact for proof in tried.proof} if tried is not None else set()
+        for each in await self._eyes.look([Proof(fact) for fact in self._gates if fact not in own], LOOK):
             gate = self._gates[each.proof.fact]
             if each.value in gate.halted and gate.fact in self._open:
                 return f"{each.text} again: halted meanwhile by somebody else"

@@ -57,9 +57,10 @@ class SequenceRunner:
 
     ``recheck`` says what stands against it, but for the facts it is given, which the run itself has changed:
     it is asked after the intent is on the disk and right before the first step, and again before what acts
-    after a wait. ``stops`` tells before each step whether a stop has overtaken it. A step without an answer
-    is UNKNOWN until a read-back shows its effect; it is sent again only if it is idempotent, and never when
-    it moves the market. Once a record of it could not be written it sends nothing more.
+    after a wait. ``stops`` tells before each step and each further try whether a stop has overtaken it. A
+    step without an answer is UNKNOWN until a read-back shows its effect; it is sent again only if it is
+    idempotent, and never when it moves the market. Once a record of it could not be written it sends nothing
+    more.
     """
 
     def __init__(
@@ -206,14 +207,20 @@ class SequenceRunner:
         before = await self._proofs.before(step)
         is_repeatable = step.is_idempotent and self._plan.procedure.risk is not RiskClass.MARKET
         state, tries = StepState.PENDING, TRIES if is_repeatable else 1
+        open_try: Receipt | None = None
+        """Of one that had no answer: it may still take effect, whatever a later one is told."""
         for number in range(1, tries + 1):
             receipt = await self._send(step)
-            self._steps[step.id] = replace(self._steps[step.id], receipt=receipt)
+            is_failed = receipt.kind is ReceiptKind.FAILED
+            open_try = receipt if receipt.kind is ReceiptKind.UNKNOWN else open_try
+            told = open_try if is_failed and open_try is not None else receipt
+            self._steps[step.id] = replace(self._steps[step.id], receipt=told)
             await self._record_try(step, number, receipt)
-            if receipt.kind is ReceiptKind.FAILED:
-                # It certainly did nothing; only somebody else can have.
+            if is_failed:
+                # It certainly did nothing; only somebody else can have, or the try before it.
                 is_so = await self._proofs.look(step, before)
-                state = StepState.VERIFIED if is_so and not _needs_own(step) else StepState.FAILED
+                missed = StepState.FAILED if open_try is None else StepState.UNKNOWN
+                state = StepState.VERIFIED if is_so and not _needs_own(step) else missed
             else:
                 is_told = receipt.kind is not ReceiptKind.UNKNOWN
                 self._set(step.id, StepState.ACKNOWLEDGED if is_told else StepState.UNKNOWN)
@@ -231,6 +238,9 @@ class SequenceRunner:
                 return state
             if number < tries:
                 await self._pass(PAUSE)
+                if (why := await self._stops.overtaken(step)) is not None:
+                    self.interrupt(why)
+                    return state
         return state
 
     async def _send(self, step: Step) -> Receipt:

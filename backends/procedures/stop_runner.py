@@ -115,7 +115,7 @@ class StopRunner:
         """Wait until no path is tried any more. A target reached only now changes the verdict."""
         try:
             watched = (self._watch_climb(climb) for climb in self._main)
-            await asyncio.gather(self._watch_quiet(), self._listen_on(), *watched)
+            await asyncio.gather(self._watch_whole(), *watched)
         finally:
             self._at_rest.set()
         await asyncio.gather(*(climb.settle() for climb in self._climbs))
@@ -143,6 +143,10 @@ class StopRunner:
             wanted = next((rung.step.unless for rung in climb.rungs if rung.step.unless), None)
             climb.unless = None if wanted is None else by_target.get(wanted)
             climb.before = self._rungs
+
+    async def _watch_whole(self) -> None:
+        """After a verdict that holds, also one that came late: whether it stays so, and is heard of."""
+        await asyncio.gather(self._watch_quiet(), self._listen_on())
 
     async def _watch_quiet(self) -> None:
         """After a proved stop: what must not grow any more does not, or the next ways are gone in turn."""
@@ -241,14 +245,22 @@ class StopRunner:
         return counted((await self._eyes.read(fact, RELOOK)).value, {})[0]
 
     async def _watch_climb(self, climb: Climb) -> None:
-        if not climb.is_held:
-            if not await climb.late():
-                return
-            if not self._is_contradicted:
-                await self._hear()
-                self._conclude(is_late=True)
-                await self._record_outcome()
-        await self._watch_undone(climb)
+        if climb.is_held:
+            await self._watch_undone(climb)
+        elif await climb.late():
+            whole = [self._watch_whole()] if await self._conclude_late() else []
+            await asyncio.gather(self._watch_undone(climb), *whole)
+
+    async def _conclude_late(self) -> bool:
+        """A target was reached after all. Whether it was the last one, of a run that nothing contradicts."""
+        if not self._is_contradicted:
+            await self._hear()
+        # Asked once more: meanwhile it may have been taken back, or another one have been the last.
+        if self._is_contradicted or self._run.verdict in HELD:
+            return False
+        self._conclude(is_late=True)
+        await self._record_outcome()
+        return self._run.verdict in HELD
 
     def _conclude(self, is_late: bool = False) -> None:
         now = self._clock.now()
@@ -272,16 +284,17 @@ class StopRunner:
 
     def _verdicts(self) -> list[Verdict]:
         """Of each target. A look over all that finds something left contradicts nobody where one of the rest
-        certainly failed: it sees what that has left.
+        certainly failed: it sees what that has left. And one that finds nothing left is no part of a stop of
+        which nothing else was reached.
         """
-        verdicts = [climb.verdict() for climb in self._main]
-        acting = [each for climb, each in zip(self._main, verdicts, strict=True) if not climb.only_looks]
-        if Verdict.FAILED not in acting:
-            return verdicts
-        return [
-            Verdict.FAILED if climb.only_looks and each is Verdict.CONTRADICTED else each
-            for climb, each in zip(self._main, verdicts, strict=True)
-        ]
+        verdicts = [(climb.only_looks, climb.verdict()) for climb in self._main]
+        acting = [each for only_looks, each in verdicts if not only_looks]
+        looking = [each for only_looks, each in verdicts if only_looks]
+        if Verdict.FAILED in acting:
+            looking = [Verdict.FAILED if each is Verdict.CONTRADICTED else each for each in looking]
+        if acting and not any(each in PROVED for each in acting):
+            looking = [each for each in looking if each not in PROVED]
+        return acting + looking
 
     async def _record_outcome(self) -> None:
         run = self._run

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import Any, Final
 
 import requests
 from prometheus_api_client import PrometheusConnect
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
 
 from backends.model.stack import Source
 from backends.readers.coerce import MisfitError
@@ -21,14 +23,20 @@ def connect(source: Source) -> tuple[PrometheusConnect, requests.Session]:
     session = requests.Session()
     # Proxies and ~/.netrc are about the web.
     session.trust_env = False
-    auth = None
-    if source.username is not None and source.password is not None:
-        auth = (source.username, source.password.reveal())
     url = source.url.rstrip("/")
+    auth = None if source.password is None else partial(_signed, source)
     client = PrometheusConnect(url, session=session, auth=auth)
     # In place of the client's own, which asks again after a failure.
     session.mount(url, _Bounded(max_retries=0))
     return client, session
+
+
+def _signed(source: Source, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """With its credentials as they are now: the session outlives a password."""
+    if source.username is None or source.password is None:
+        return request
+    signed: requests.PreparedRequest = HTTPBasicAuth(source.username, source.password.reveal())(request)
+    return signed
 
 
 class _Bounded(HTTPAdapter):

@@ -242,4 +242,5 @@ def _write(what: do.RedisPart, source: str) -> RedisWrite:
         max_length=what.max_length,
         elapsed=what.elapsed,
         if_null=tuple(what.if_null),
+        is_record=what.record,
     )

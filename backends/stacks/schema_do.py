@@ -61,6 +61,8 @@ class RedisPart(Strict):
     """For json: members set to null, which TOML cannot write."""
     elapsed: dict[str, str] = {}
     if_null: list[str] = []
+    record: bool = False
+    """In a unit: what it records is done although its key cannot take it."""
 
 
 class RedisWriteSpec(RedisPart, tag_field="kind", tag="redis", kw_only=True):

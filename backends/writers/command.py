@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,26 +85,27 @@ class CommandEffector:
         that failed leaves the former file as it was."""
         target = Path(output)
         beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+        loop, is_kept = asyncio.get_running_loop(), False
         try:
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            # All of it in threads, that end it by themselves: a disk that hangs holds up nothing else.
+            file = await asyncio.to_thread(open, beside, "wb", 0, opener=_opened)
         except OSError as error:
             return failed(
                 f"{target.parent}: {(error.strerror or 'cannot be written').lower()}; nothing was run"
             )
         try:
-            ended = await run(argv, action.timeout, folder, env, into=descriptor)
-            receipt = self._receipt(action, ended)
-            if ended.code not in action.ok:
-                return receipt
-            os.fsync(descriptor)
-            size = os.fstat(descriptor).st_size
-            beside.replace(target)
-            return done(f"{receipt.text}, {size} bytes in {target}", after=receipt.after)
+            ended = await run(argv, action.timeout, folder, env, into=file.fileno())
+            is_kept = ended.code in action.ok
+        finally:
+            put = loop.run_in_executor(None, _put, file, beside, target if is_kept else None)
+        receipt = self._receipt(action, ended)
+        try:
+            size = await put
         except OSError as error:
             return unknown(f"{target}: {(error.strerror or 'cannot be written').lower()}")
-        finally:
-            os.close(descriptor)
-            beside.unlink(missing_ok=True)
+        if not is_kept:
+            return receipt
+        return done(f"{receipt.text}, {size} bytes in {target}", after=receipt.after)
 
     def _receipt(self, action: Command, ended: Ended) -> Receipt:
         # Before anything is cut or made safe to show: a secret must be found whole.
@@ -116,6 +119,22 @@ class CommandEffector:
         if ended.code < 0:
             return unknown(f"was ended by signal {-ended.code}{said}", after=after)
         return unknown(f"exit {ended.code}{said}", after=after)
+
+
+def _opened(path: str, _flags: int) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _put(file: FileIO, beside: Path, target: Path | None) -> int:
+    """Put what was written in the place of ``target``, on the disk; None throws it away. How many bytes."""
+    try:
+        with file:
+            if target is not None:
+                os.fsync(file.fileno())
+                beside.replace(target)
+            return os.fstat(file.fileno()).st_size
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _folder(template: str, values: Mapping[str, Any]) -> str:

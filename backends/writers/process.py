@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping
-from contextlib import closing
+from io import FileIO
 from typing import Any, Final
 
 from backends.model.action import Action, ProcessSignal
@@ -46,19 +46,29 @@ class ProcessEffector:
     async def _end(self, action: ProcessSignal, values: Mapping[str, Any], within: float) -> Receipt:
         """Raises ProcessLookupError when there is none any more, ValueError when it is not the one meant."""
         command, number = str(fill(action.command, values)), SIGNALS[action.signal]
-        pid = self._pid(str(fill(action.pid, values)), command)
-        # From here on the handle means this process and no later one of the same number.
-        handle = os.pidfd_open(pid)
-        with closing(os.fdopen(handle, "rb", buffering=0)):
+        # In a thread: what is told of a process that hangs is told only once that goes on.
+        pid, file = await asyncio.to_thread(self._found, str(fill(action.pid, values)), command)
+        with file:
+            handle = file.fileno()
+            signal.pidfd_send_signal(handle, number)
+            if await _is_over(handle, within):
+                return done(f"{number.name} sent to process {pid}, which ended")
+        return unknown(f"{number.name} sent to process {pid}, which has not ended within {within:g} s")
+
+    def _found(self, given: str, command: str) -> tuple[int, FileIO]:
+        """The number of the process meant, and a handle that means it and no later one of the same number."""
+        pid = self._pid(given, command)
+        file = FileIO(os.pidfd_open(pid))
+        try:
             found = self._table.at(pid)
             if found is None:
                 raise ProcessLookupError
             if found.shown != command:
                 raise ValueError(f"process {pid} is another program now")
-            signal.pidfd_send_signal(handle, number)
-            if await _is_over(handle, within):
-                return done(f"{number.name} sent to process {pid}, which ended")
-        return unknown(f"{number.name} sent to process {pid}, which has not ended within {within:g} s")
+        except BaseException:
+            file.close()
+            raise
+        return pid, file
 
     def _pid(self, given: str, command: str) -> int:
         if not self._table.is_there:

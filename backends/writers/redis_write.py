@@ -80,6 +80,8 @@ class Writes:
         self._parts = [_part(write, values) for write in writes]
         self._keyed = [part for part in self._parts if part.write.op not in _KEYLESS]
         self._before: SafeText | None = None
+        self._unrecorded = ""
+        """What is left out because its key cannot take it, in words."""
         if not self._parts:
             raise ValueError("holds no writes")
         for part in self._parts if len(self._parts) > 1 else ():
@@ -131,8 +133,13 @@ class Writes:
                 return failed(f"refused: {reason(answer)}; nothing was changed")
         if len(self._parts) == 1 and states:
             self._before = states[0].text or self._before
+        is_alone = len(self._parts) == 1
         for part, state in zip(self._keyed, states, strict=True):
-            if found := _objection(part, state, is_alone=len(self._parts) == 1):
+            found = _objection(part, state, is_alone=is_alone)
+            if found is not None and part.write.is_record and not is_alone:
+                self._parts.remove(part)
+                self._unrecorded += f"; not recorded: {found.text}"
+            elif found is not None:
                 return found
         for part, newest in zip(self._asking, entries, strict=True):
             if part.newest is not None and newest_of(newest) != part.newest:
@@ -188,10 +195,11 @@ class Writes:
         for part in self._parts:
             told.append(_told(part, rest[0], self._before, is_alone=len(self._parts) == 1))
             rest = rest[len(part.commands) :]
-        if len(told) == 1:
+        if len(told) == 1 and not self._unrecorded:
             return told[0]
         odd = next((each for each in told if each.kind is not ReceiptKind.DONE), None)
-        return odd or done(f"all {len(told)} writes: " + "; ".join(each.text for each in told))
+        words = "; ".join(each.text for each in told)
+        return odd or done(f"all {len(told)} writes: {words}{self._unrecorded}")
 
 
 def _part(write: RedisWrite, values: Mapping[str, Any]) -> Part:

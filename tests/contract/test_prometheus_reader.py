@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from backends.demo.process import free_port
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, Level, SourceError, Table, ValueType
 from backends.model.judge import level_of
 from backends.model.query import PrometheusQuery
+from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
 from backends.readers.http import HttpFactReader
 from backends.readers.http_page import Web
@@ -29,6 +31,7 @@ from backends.readers.prometheus import PrometheusFactReader
 from backends.stacks.loader import built_in, load_stack
 from tests.clock import FakeClock
 from tests.conftest import need
+from tests.contract.http_server import Answer, HttpServer
 from tests.servers.process import Child, drop_home, make_home
 
 FLOAT, COUNT, TABLE, TEXT = ValueType.FLOAT, ValueType.COUNT, ValueType.TABLE, ValueType.TEXT
@@ -230,3 +233,20 @@ async def test_a_range_is_as_long_as_it_says_in_the_night_the_clocks_go_back(
         monkeypatch.undo()
         time.tzset()
     assert asked == [(now - 120 * 60, now)]
+
+
+async def test_a_password_that_was_replaced_is_used_from_the_next_question_on() -> None:
+    now = iter(["new"])
+    secret = Secret("old", lambda: next(now))
+    up = PrometheusQuery("query", query="up")
+    asked = Fact("up", "Up", "Test", "prometheus", up, TABLE)
+    async with HttpServer() as web, Web() as shared:
+        web.otherwise = Answer(200, b'{"status": "success", "data": {"resultType": "vector", "result": []}}')
+        place = Source("prometheus", SourceKind.PROMETHEUS, "Prometheus", web.url, 1.0, 2.0)
+        reader = PrometheusFactReader(replace(place, username="kim", password=secret), shared)
+        await reader.read([asked])
+        secret.renew()
+        await reader.read([asked])
+        await reader.close()
+    said = [b64decode(each.headers["authorization"].removeprefix("Basic ")) for each in web.requests]
+    assert said == [b"kim:old", b"kim:new"]

@@ -269,6 +269,20 @@ async def test_a_unit_with_one_unmet_condition_writes_nothing(redis_db: RedisSer
     assert redis_db.command("EXISTS", "first") == b":0\r\n"
 
 
+async def test_a_unit_is_written_without_its_record_where_that_has_no_place(redis_db: RedisServer) -> None:
+    whole = unit(
+        write("set", "mode", value="halt"),
+        write("set", "why", value="operator"),
+        write("lpush", "history", value="halt", max_length=5, is_record=True),
+    )
+    redis_db.command("SET", "history", "text")
+    receipt = await act(redis_db, whole)
+    assert receipt.kind is DONE
+    assert receipt.text.endswith("not recorded: history holds a string where a list is expected")
+    assert body(redis_db.command("GET", "mode")) == b"halt"
+    assert body(redis_db.command("GET", "history")) == b"text"
+
+
 async def test_a_unit_of_which_one_command_is_forbidden_writes_nothing(redis_db: RedisServer) -> None:
     redis_db.command("ACL", "SETUSER", "half", "on", "nopass", "~*", "+@all", "-hset")
     whole = unit(write("set", "first", value="x"), write("hset", "who", fields={"by": "x"}))

@@ -18,7 +18,7 @@ import redis
 
 from backends.model.action import SystemdVerb
 from backends.model.examination import Answer, Examined
-from backends.model.procedure import Verdict
+from backends.model.procedure import StepState, Verdict
 from backends.model.stack import SourceKind
 from backends.model.trading import TradingState
 from tests.contract.armed_room import ArmedRoom, looking_briefly
@@ -156,6 +156,21 @@ def test_one_order_process_is_ended_and_the_other_lives(shift: Shift) -> None:
     shift.verify("stop-order-process", command=autopilot)
     assert started & {*shift.running()} == started - {autopilot}
     switch(shift.world, "live-orders", is_on=False)
+
+
+@pytest.mark.parametrize("procedure", ["halt", "halt-starve"])
+def test_a_history_that_cannot_be_written_keeps_no_halt_from_being_set(shift: Shift, procedure: str) -> None:
+    """Somebody has put a text where the list of changes was: what is only for the record must not veto."""
+    kept = shift.store.lrange("mode:history", 0, -1)
+    shift.store.delete("mode:history")
+    shift.store.mset({"mode:history": "spoiled", "mode": "auto"})
+    run = shift.room.perform(procedure)
+    strategies = [each for each in run.steps if each.step.startswith("mode")]
+    assert StepState.VERIFIED in [each.state for each in strategies], run.sentence
+    assert shift.store.mget("mode", "last_halt_reason") == ["halt", "operator"]
+    shift.store.delete("mode:history")
+    if kept:
+        shift.store.rpush("mode:history", *kept)
 
 
 def test_a_halt_that_starves_too_takes_the_capital_below_what_strategies_trade_with(shift: Shift) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +21,8 @@ from backends.model.intent import Intent
 from backends.model.procedure import Verdict
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
+from backends.model.secret import Secret
+from backends.rotation import Rotation
 from backends.secret_file import CredentialError, from_file
 from tests.safety.dying_room import redis_stack
 from tests.servers.process import wait_until
@@ -136,3 +142,53 @@ def test_a_file_that_cannot_be_trusted_any_more_changes_nothing(secret_file: Pat
     assert not secret.renew()
     assert secret.reveal() == NEW
     assert redactor.text(f"{OLD} {NEW}") == "**** ****"
+
+
+async def renewed(*secrets: Secret) -> None:
+    """All that can be looked at was, because a stop asked for it."""
+    rotating = Rotation(secrets, lambda _: None)
+    keeping = asyncio.create_task(rotating.keep())
+    rotating.hurry()
+    await asyncio.sleep(0.3)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+
+
+def test_a_file_on_a_disk_that_hangs_keeps_no_other_secret_from_being_renewed(secret_file: Path) -> None:
+    other, back = from_file(secret_file).value, threading.Event()
+    secret_file.write_text(NEW)
+
+    def hangs() -> str:
+        back.wait(10)
+        return OLD
+
+    async def looks() -> None:
+        await renewed(Secret(OLD, hangs), other)
+        back.set()
+
+    asyncio.run(looks())
+    assert other.reveal() == NEW
+
+
+def test_a_disk_that_answers_with_an_error_ends_nothing_and_keeps_no_other_secret_from_being_renewed(
+    secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file server that was restarted does: the file opens, and cannot be read."""
+    broken = secret_file.with_name("broken")
+    broken.write_text(OLD)
+    broken.chmod(0o600)
+    first, other = from_file(broken).value, from_file(secret_file).value
+    secret_file.write_text(NEW)
+    real, inode = os.fstat, broken.stat().st_ino
+
+    def stale(handle: int) -> os.stat_result:
+        about = real(handle)
+        if about.st_ino == inode:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return about
+
+    monkeypatch.setattr(os, "fstat", stale)
+    with pytest.raises(CredentialError, match="stale file handle"):
+        from_file(broken)
+    asyncio.run(renewed(first, other))
+    assert (first.reveal(), other.reveal()) == (OLD, NEW)

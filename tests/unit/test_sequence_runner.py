@@ -29,6 +29,25 @@ def ran(made: Office, intent: Intent | None = None) -> Run:
     return simulate(go())
 
 
+def test_what_had_no_answer_may_have_been_done_although_a_later_try_was_refused() -> None:
+    made = office(wire={"/reset": "late"})
+
+    async def go() -> Run:
+        task = asyncio.create_task(made.procedures.execute(asked()))
+        while not made.desk.sent:
+            assert not task.done()
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.02)
+        made.wire.faults["/reset"] = "refuse"
+        run = await task
+        await asyncio.sleep(4.0)
+        return run
+
+    run = simulate(go())
+    assert made.desk.breaker == "OPEN", "the first request arrived after all"
+    assert (run.verdict, run.steps[0].state) == (Verdict.UNCONFIRMED, StepState.UNKNOWN)
+
+
 def test_a_resume_with_everything_in_order_is_proved_and_journalled() -> None:
     made = office()
     run = ran(made)

@@ -211,6 +211,32 @@ def test_a_switch_that_was_open_before_the_first_step_counts_too() -> None:
     assert "halted meanwhile by somebody else" in run.sentence
 
 
+@pytest.mark.parametrize("how", ["switch", "journal"])
+def test_what_had_no_answer_is_not_sent_again_after_a_stop(how: str) -> None:
+    """The first try is lost; before the second, somebody else halts."""
+    pages = Pages()
+    made = office(
+        wire={"/reset": "dropped"},
+        recent=pages,
+        procedures={"resume": replace(RESUME, steps=(RESET,), requires=(), seen={})},
+    )
+    made.desk.kill = "ACTIVE"
+    halts = engaged(made) if how == "switch" else lambda: pages.records.append(stop(1))
+    run = run_while(made, "resume", halts, "/reset", shown={})
+    assert [path for _, _, path in made.desk.sent] == ["/reset"]
+    assert "meanwhile by" in run.sentence
+    assert run.verdict is Verdict.UNCONFIRMED, "it may have been done all the same"
+
+
+def test_what_it_closes_itself_may_be_sent_again() -> None:
+    both = (Proof("kill.state", ("ENGAGED",)), Proof("breaker.state", ("OPEN",)))
+    made = opened(Step("engage", "Engage", call("/engage"), both, is_idempotent=True))
+    made.wire.faults["/engage"] = "lost"
+    run = simulate(made.procedures.execute(asked(shown={})))
+    assert [path for _, _, path in made.desk.sent] == ["/engage"] * 3
+    assert "somebody else" not in run.sentence
+
+
 def test_what_it_closes_itself_was_closed_by_nobody_else() -> None:
     engage = Step("engage", "Engage", call("/engage"), (Proof("kill.state", ("ENGAGED",)),))
     made = opened(engage, RESET)

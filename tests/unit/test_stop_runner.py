@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from backends.journal.entry import Kind
+from backends.model.action import Observe
 from backends.model.clock import Instant
 from backends.model.procedure import Procedure, Proof, RiskClass, Run, StepState, Verdict
 from backends.model.reading import Outcome, Reading
@@ -52,6 +53,20 @@ def test_one_target_reached_and_one_not_is_partial_and_names_them() -> None:
     assert str(run.sentence).startswith("PARTLY HALTED. gateway: Kill switch reads ENGAGED by kim")
     assert "| venue: Orchestrator: connection refused" in run.sentence
     assert [step.state for step in run.steps] == [StepState.VERIFIED, StepState.FAILED]
+
+
+@pytest.mark.parametrize(("rung1", "verdict"), [("refuse", F), ("hang", U)])
+def test_a_look_that_finds_nothing_left_makes_no_part_of_a_halt_of_which_nothing_was_reached(
+    rung1: str, verdict: Verdict
+) -> None:
+    looks = replace(
+        RUNG_2, id="looks", target="venue", after=0.0, action=Observe(), proof=(Proof("orchestrator.kill"),)
+    )
+    steps = (replace(RUNG_1, target="gateway"), looks)
+    faults = {"kill.state": "refuse"}
+    run = halted(room(rung1, faults=faults, procedures=(replace(HALT, steps=steps),)))
+    assert [step.state for step in run.steps][1] is StepState.VERIFIED
+    assert run.verdict is verdict, run.sentence
 
 
 def test_targets_are_stopped_side_by_side() -> None:
