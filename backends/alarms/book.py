@@ -79,6 +79,10 @@ class AlarmBook:
             if not key.startswith(SERVICE) or not isinstance(service, Service) or service.restarts is None:
                 continue
             seen = self._restarts.setdefault(key, deque())
+            if seen and service.restarts < seen[-1][1]:
+                # Another container of that name, made since: its count began anew, and says nothing of the
+                # one before.
+                seen.clear()
             if not seen or seen[-1][1] != service.restarts:
                 seen.append((now.mono, service.restarts))
             while len(seen) > 1 and now.mono - seen[1][0] > LOOP_WINDOW:

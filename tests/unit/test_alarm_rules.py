@@ -162,6 +162,16 @@ def test_a_crash_loop_shows_even_while_the_container_happens_to_run():
     assert about_trader(2000, 3) == []
 
 
+def test_a_container_made_anew_is_in_a_crash_loop_whatever_the_one_before_it_had_counted():
+    book, titles = AlarmBook(stack(), START), []
+    for after, count in ((0, 40), (20, 0), (40, 1), (60, 2), (80, 3)):
+        at = later(after)
+        shown = board(at, service__trader=replace(service(restarts=count, exit_code=1), received=at))
+        found = book.evaluate(shown, at)
+        titles = [alarm.title for alarm in found if alarm.subject == "service:trader"]
+    assert titles == ["trader is in a crash loop: 3 restarts in 10 min, last exit code 1"]
+
+
 def test_critical_comes_first_then_the_oldest():
     book = AlarmBook(stack(), later(-10))
     book.evaluate(board(loss=ok("loss", 150.0)), later(-5))
