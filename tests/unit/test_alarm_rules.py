@@ -135,6 +135,17 @@ def test_what_must_last_is_an_alarm_only_when_it_was_so_on_end():
     assert "loss" in ids(book, board(later(24), loss=ok("loss", 150.0, later(24))), later(24))
 
 
+def test_what_must_last_has_lasted_although_it_was_out_of_sight_meanwhile():
+    book = AlarmBook(stack(alarms=(replace(stack().alarms[0], after=10.0),)), START)
+    for second in range(0, 25, 3):
+        at = later(second)
+        # A source that fails every other time must not put an alarm off for ever.
+        value = ok("loss", 150.0, at) if second % 2 else failed("loss", at)
+        is_alarm = "loss" in ids(book, board(at, loss=value), at)
+        assert is_alarm is (second >= 15), second
+    assert "loss" not in ids(book, board(later(30), loss=ok("loss", 5.0, later(30))), later(30))
+
+
 def test_services_that_are_absent_dead_or_unhealthy_are_alarms_and_no_check_is_not():
     def title(reading):
         found = AlarmBook(stack(), START).evaluate(board(service__trader=reading), START)
