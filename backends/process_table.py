@@ -11,7 +11,11 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 _SECRET_WORDS: Final = ("key", "secret", "pass", "token", "credential", "dsn")
-_LONGEST: Final = 4096
+_LONGEST: Final = 2 * 1024 * 1024
+"""Bytes of a command line that are looked at: as many as Linux lets one have by default. What names a program
+may stand behind all else, as after a class path, and one that is overlooked would count as one that is not
+there.
+"""
 
 HIDES_SOME: Final = "this user is not shown the processes of others (hidepid)"
 
