@@ -113,6 +113,7 @@ class AlarmBook:
 
 
 def _is_lost(reading: Reading[Any], now: Instant) -> bool:
-    """Whether it can no longer be seen what it is about: what is missing was seen to be so."""
-    is_seen = reading.quality(now) in (Quality.FRESH, Quality.AGEING)
-    return reading.outcome is not Outcome.MISSING and not is_seen
+    """Whether it can no longer be seen what it is about: what was found missing just now was seen."""
+    if reading.outcome is Outcome.MISSING:
+        return not 0 <= reading.age(now) <= reading.stale_after
+    return reading.quality(now) not in (Quality.FRESH, Quality.AGEING)

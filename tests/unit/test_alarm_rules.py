@@ -10,7 +10,7 @@ from backends.alarms.rules import CREDENTIALS, REFUSED, shown
 from backends.board.derive import trading
 from backends.model.alarm import Priority
 from backends.model.board import Board, SourceHealth
-from backends.model.fact import Table
+from backends.model.fact import Level, Table
 from backends.model.reading import UNTOLD, Good, Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service
@@ -144,6 +144,15 @@ def test_what_must_last_has_lasted_although_it_was_out_of_sight_meanwhile():
         is_alarm = "loss" in ids(book, board(at, loss=value), at)
         assert is_alarm is (second >= 15), second
     assert "loss" not in ids(book, board(later(30), loss=ok("loss", 5.0, later(30))), later(30))
+
+
+def test_what_was_missing_does_not_come_back_by_not_being_asked_for():
+    facts = {**stack().facts, "loss": replace(stack().facts["loss"], missing=Level.CRIT)}
+    book, gone = AlarmBook(replace(stack(), facts=facts), START), missing("loss")
+    assert "loss" in ids(book, board(loss=gone))
+    (alarm,) = [it for it in book.evaluate(board(later(60), loss=gone), later(60)) if it.id == "loss"]
+    assert (alarm.since, alarm.title.endswith(" · last known")) == (START, True)
+    assert "loss" not in ids(book, board(later(61), loss=ok("loss", 5.0, later(61))), later(61))
 
 
 def test_services_that_are_absent_dead_or_unhealthy_are_alarms_and_no_check_is_not():
