@@ -74,18 +74,21 @@ class JournalFollower:
         await asyncio.to_thread(self._thread.join, 2.0)
 
     def _run(self) -> None:
+        untold = ""
         while not self._is_over.is_set():
             try:
+                if untold:
+                    self._complain(untold)
+                    untold = ""
                 why = self._follow()
-            except Exception as fault:  # told in the log at once; what comes after it must be read
+            except Exception as fault:  # told in the log once that works; what comes after it must be read
                 self._failures = max(self._failures, _COMPLAINS_AFTER - 1)
                 why = f"a fault in this program: {type(fault).__name__}"
             if self._is_over.is_set():
                 return
             self._failures += 1
             if self._failures == _COMPLAINS_AFTER:
-                with suppress(Exception):  # what failed may be the log itself
-                    self._complain(why)
+                untold = why
             # Of a night's failures the power is a number that no pause can be made of.
             pause = _BACKOFF[0] * 2.0 ** min(self._failures - 1, 10)
             self._is_over.wait(min(pause, _BACKOFF[1]))

@@ -19,7 +19,7 @@ class Hasty(JournalFollower):
         super().__init__(("journalctl", "--unit"), {}, {"bot.service": "bot"}, sink, FakeClock())
         self.ends = list(ends)
         self.pauses: list[float] = []
-        self._is_over.wait = self._paused  # type: ignore[method-assign]
+        self._is_over.wait = self._paused  # type: ignore[method-assign]  # nobody waits here
 
     def follow(self) -> None:
         self._run()
@@ -45,7 +45,7 @@ def test_a_journal_that_could_not_be_read_all_night_is_tried_again_in_the_mornin
 
 
 @pytest.mark.parametrize("fault", [OSError(24, "too many open files"), RuntimeError("of the log")])
-def test_a_fault_of_our_own_ends_no_following_and_is_told_at_once(fault: Exception) -> None:
+def test_a_fault_of_our_own_ends_no_following_and_is_told(fault: Exception) -> None:
     sink = Sink()
     follower = Hasty(sink, [fault, "journalctl ended with 1", "over"])
     follower.follow()
