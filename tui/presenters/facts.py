@@ -98,7 +98,7 @@ class FactTable:
                 out.append(self._heading(group, [member.level for member in members]))
             out += [member.row for member in members]
         levels = [member.level for members in groups.values() for member in members]
-        return tuple(out), _summary(levels)
+        return tuple(out), _summary(levels, is_short=width < NARROW)
 
     def _heading(self, group: str, levels: list[Level]) -> Heading:
         kept = self._headings.get(group)
@@ -153,14 +153,14 @@ def steady_until(fact: Fact, reading: Reading[Any] | None, now: Instant) -> floa
     return until
 
 
-def _summary(levels: list[Level]) -> SafeText:
-    """How many, and how many of them are out of bounds or unknown."""
+def _summary(levels: list[Level], *, is_short: bool) -> SafeText:
+    """How many, and how many of them are out of bounds or unknown; by their signs where words are cut."""
     parts = [str(len(levels))]
     for level, word in ((Level.CRIT, "crit"), (Level.WARN, "warn"), (Level.UNKNOWN, "unknown")):
         count = levels.count(level)
         if count:
-            parts.append(f"{count} {word}")
-    return SafeText(", ".join(parts))
+            parts.append(f"{LEVEL[level].mark}{count}" if is_short else f"{count} {word}")
+    return SafeText(("  " if is_short else ", ").join(parts))
 
 
 def _heading(group: str, levels: list[Level]) -> Heading:
