@@ -105,6 +105,8 @@ class MainScreen(Screen[None], Background):
         super().set_focus(widget, scroll_visible, from_app_focus)
         for pane in self.query(Pane):
             announce(pane)
+        if self.is_mounted:
+            self.call_after_refresh(self._draw_footer)
 
     def go_to(self, name: str) -> None:
         """Put the keyboard into a pane, zoomed if another one is."""
@@ -235,7 +237,9 @@ class MainScreen(Screen[None], Background):
 
     def _draw_footer(self) -> None:
         labels = {"follow": self.log_pane.follow_word}
-        self.query_one(Footer).show(hints(self._actions, is_watch=self._is_watch, labels=labels))
+        # A log line is no row: all of it is read where it stands.
+        shown = (it for it in self._actions if it.id != "detail" or self.current != "logs")
+        self.query_one(Footer).show(hints(shown, is_watch=self._is_watch, labels=labels))
 
 
 def _fitting(size: Size) -> dict[str, bool]:
