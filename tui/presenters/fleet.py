@@ -33,7 +33,7 @@ def columns() -> tuple[Column, ...]:
     """All columns; what the alarm says is dropped last of all that is not the state."""
     return (
         Column("sign", NO_TEXT, 4 if is_ascii() else 1),
-        Column("stack", SafeText("STACK"), 18, least=16, flex=1),
+        Column("stack", SafeText("STACK"), 16, flex=1),
         Column("environment", SafeText("ENV"), 5),
         Column("trading", SafeText("TRADING"), 12),
         Column("since", SafeText("HALTED"), 6, align="right"),
