@@ -33,7 +33,9 @@ def open_detail(app: ControlRoom, key: str, *, is_alarm: bool) -> None:
         return (*known, *diagnosis_lines(at.stack, service, desk, width))
 
     title = title_of(moment.stack, moment.board, key, is_alarm=is_alarm)
-    app.put_on_top(TextScreen(title, moment, lines, is_watch=app.is_watch))
+    section = _section(moment, key, is_alarm=is_alarm)
+    book = None if section is None else partial(open_runbook, app, section)
+    app.put_on_top(TextScreen(title, moment, lines, is_watch=app.is_watch, show_runbook=book))
 
 
 def open_checks(app: ControlRoom) -> None:
@@ -69,8 +71,11 @@ def open_faults(app: ControlRoom, control: str | None) -> None:
 
 def section_under(app: ControlRoom) -> str | None:
     """The section for the row under the cursor: of the alarm, or of the first alarm about a value."""
-    key, moment = app.room.selected(), app.moment()
-    if app.room.current == "alerts":
+    return _section(app.moment(), app.room.selected(), is_alarm=app.room.current == "alerts")
+
+
+def _section(moment: Moment, key: str | None, *, is_alarm: bool) -> str | None:
+    if is_alarm:
         return next((it.section for it in moment.board.alarms if it.id == key), None)
     return next((it.section for it in moment.stack.alarms if it.fact == key), None)
 

@@ -196,3 +196,23 @@ async def test_a_stack_without_a_runbook_says_so() -> None:
         await room.press("o")
         await room.settle()
         assert "There is no runbook.md" in room.text()
+
+
+async def test_the_runbook_opens_from_the_detail_that_names_its_section() -> None:
+    async with opened(make_room("failed"), (120, 40)) as room:
+        await room.press("3", "enter")
+        await room.settle()
+        assert "what to do" in room.text() and "o runbook" in room.text().splitlines()[-1]
+        await room.press("o")
+        await room.settle()
+        assert "Runbook of trading-platform" in room.text()
+        await room.press("escape")
+        await room.settle()
+        assert "what to do" in room.text()
+
+
+async def test_a_detail_without_a_section_names_no_runbook() -> None:
+    async with opened(make_room(), (120, 40)) as room:
+        await room.press("1", "enter")
+        await room.settle()
+        assert "o runbook" not in room.text().splitlines()[-1]
