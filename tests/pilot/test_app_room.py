@@ -386,14 +386,3 @@ async def test_a_stack_without_a_halt_says_so_instead_of_a_dead_key() -> None:
         await room.settle()
         assert "NO HALT PATH" in room.text()
         assert [event for event, *_ in room.engine.recorded] == ["no path"]
-
-
-async def test_the_footer_names_enter_only_where_there_is_a_row() -> None:
-    async with opened(make_room()) as room:
-        assert "Enter detail" in room.text()
-        await room.press("4")
-        await room.settle()
-        assert "Enter detail" not in room.text()
-        await room.press("3")
-        await room.settle()
-        assert "Enter detail" in room.text()
