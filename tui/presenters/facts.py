@@ -157,7 +157,7 @@ def steady_until(fact: Fact, reading: Reading[Any] | None, now: Instant) -> floa
 
 
 def _summary(levels: list[Level], width: int) -> SafeText:
-    """How many, and how many of them are out of bounds or unknown; by their signs where words would be cut."""
+    """How many, and how many are out of bounds or unknown; by their signs where words would be cut."""
     counts = [
         (level, word, levels.count(level))
         for level, word in ((Level.CRIT, "crit"), (Level.WARN, "warn"), (Level.UNKNOWN, "unknown"))
