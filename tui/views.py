@@ -10,7 +10,7 @@ from backends.model.check import Check, Diagnosis
 from backends.model.safetext import SafeText
 from tui.moment import Moment
 from tui.presenters.detail import detail_lines, title_of
-from tui.presenters.findings import detail, diagnosis_lines
+from tui.presenters.findings import detail, diagnosis_lines, item_lines
 from tui.screens.text import TextScreen
 from widgets.span import Spans
 
@@ -86,6 +86,7 @@ class _Front:
     def __init__(self, app: ControlRoom) -> None:
         self.say = app.say
         self.show_check = partial(_open_check, app)
+        self.show_item = partial(_open_item, app)
         self.show_runbook = partial(open_runbook, app)
 
 
@@ -95,6 +96,13 @@ def _open_check(app: ControlRoom, it: Check | Diagnosis) -> None:
 
     title = SafeText("Check" if isinstance(it, Check) else "Known failure")
     app.put_on_top(TextScreen(title, app.moment(), lines, is_watch=app.is_watch))
+
+
+def _open_item(app: ControlRoom, place: tuple[str, str]) -> None:
+    def lines(at: Moment, width: int) -> tuple[Spans, ...]:
+        return item_lines(at.stack, place, app.engine.checks(at.stack.id), width)
+
+    app.put_on_top(TextScreen(SafeText("Item"), app.moment(), lines, is_watch=app.is_watch))
 
 
 def _service(moment: Moment, key: str, *, is_alarm: bool) -> str | None:
