@@ -184,6 +184,7 @@ def test_every_proof_of_every_stack_says_what_must_be_read(name: str) -> None:
         (Proof("loss", equals=("1",)), "loss reads 1 within 1 s"),
         (Proof("loss", at_least=3), "loss: at least 3 within 1 s"),
         (Proof("loss", at_least=1, where={"id": "7"}), "loss: at least 1 (7) within 1 s"),
+        (Proof("loss", at_most=0, where={"at": ">$unix"}), "loss: none left (at >now) within 1 s"),
         (Proof("loss", at_least=1, is_missing=True), "loss: at least 1, or is missing within 1 s"),
         (Proof("loss", at_most=0), "loss: none left within 1 s"),
         (Proof("loss", is_missing=True), "loss is missing within 1 s"),

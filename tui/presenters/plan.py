@@ -302,7 +302,7 @@ def _wanted(proof: Proof, params: Mapping[str, str]) -> str:
 
 def _meant(column: str, text: str, params: Mapping[str, str]) -> str:
     """Which rows are meant: what the column reads, or the column and its bound."""
-    said = _put(text, {"unix": "now", **params})
+    said = _put(text, params).replace("$unix", "now")
     return f"{column} {said}" if said.startswith(("<", ">")) else said
 
 
