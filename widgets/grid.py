@@ -251,7 +251,7 @@ class Grid(LineWidget, can_focus=True):
     @property
     def _is_at_rest(self) -> bool:
         """The keyboard is elsewhere and the first row in view: the most urgent comes in there, to be seen."""
-        return self._top == 0 and not self.has_focus
+        return self._top == 0 and self._body > 1 and not self.has_focus
 
     def _lay_out(self) -> None:
         self._placed = lay_out(self._columns, self.size.width - 2 * _GUTTER, _GAP)
