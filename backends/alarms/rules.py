@@ -210,7 +210,8 @@ def _what_is_wrong(service: Service, is_required: bool) -> str | None:
         return None
     why = ", out of memory" if service.oom_killed else ""
     code = "" if service.exit_code is None else f" with code {service.exit_code}"
-    return f"is {service.state.value}{code}{why}"
+    verb = "has" if service.state is RunState.EXITED else "is"
+    return f"{verb} {service.state.value}{code}{why}"
 
 
 def shown(fact: Fact, reading: Reading[Any]) -> str:

@@ -153,7 +153,7 @@ async def test_a_restart_is_confirmed_by_the_name_of_its_service() -> None:
 async def test_a_precondition_that_does_not_hold_is_named_and_nothing_is_submitted() -> None:
     async with opened(room("trading")) as it:
         await it.choose("breaker-reset")
-        assert "NOT SO: Trading is not halted" in it.text()
+        assert "AGAINST IT: Trading is not halted" in it.text()
         await fill(it, "RESET BREAKER trading-platform", "the cause was found")
         await it.press("enter")
         assert it.engine.submitted == []
@@ -166,8 +166,9 @@ async def test_the_minimum_halt_is_counted_down() -> None:
     )
     async with opened(app, (120, 60)) as it:
         await it.choose("resume")
-        assert "The halt is not surely 60 s old. Find its cause first (reads 23 s ago)" in it.text()
-        assert "37 s to go" in it.text()
+        words = " ".join(it.text().replace("│", " ").split())
+        assert "AGAINST IT, 37 s to go: The halt is not surely 60 s old. Find its cause first" in words
+        assert "(reads 23 s ago)" in words
 
 
 async def test_a_halt_that_no_room_has_watched_is_counted_down_from_the_first_look() -> None:
@@ -181,7 +182,7 @@ async def test_a_halt_that_no_room_has_watched_is_counted_down_from_the_first_lo
     async with opened(make_room(look, stack=platform.STACK), (120, 60)) as it:
         await it.choose("resume")
         words = " ".join(it.text().replace("│", " ").split())
-        assert "NOT SO, 50 s to go: The halt is not surely 60 s old." in words
+        assert "AGAINST IT, 50 s to go: The halt is not surely 60 s old." in words
         assert "(this room has watched it for only 10 of 60 s; its own time, " in words
         assert "s ago, can be set: wait 50 s)" in words
 

@@ -142,7 +142,7 @@ def test_services_that_are_absent_dead_or_unhealthy_are_alarms_and_no_check_is_n
 
     assert title(missing("service:trader")) == "trader is not there"
     assert title(service(state=RunState.EXITED, exit_code=137, oom_killed=True)) == (
-        "trader is exited with code 137, out of memory"
+        "trader has exited with code 137, out of memory"
     )
     assert title(service(health=Health.UNHEALTHY)) == "trader is unhealthy"
     assert title(service(health=Health.NO_CHECK)) is None
