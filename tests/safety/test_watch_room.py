@@ -190,7 +190,7 @@ def test_no_key_and_no_click_of_the_wall_screen_writes_anything(
         hand.go_home()
         assert "of this room failed" not in terminal.text
         terminal.popen.send_signal(signal.SIGTERM)
-        terminal.wait_end(15)
+        terminal.wait_end()
     finally:
         terminal.close()
     assert len(wire.redis.asked) > 20, "the recorder saw no reads: this proves nothing"

@@ -162,7 +162,7 @@ def told(world: DemoWorld, tmp_path_factory: pytest.TempPathFactory) -> Told:
         terminal.press("escape")
         terminal.wait_for(lambda text: "HALTED" in text and "Know that" not in text, 10)
         terminal.press("q")
-        terminal.wait_end(15)
+        terminal.wait_end()
     finally:
         terminal.close()
     it.tty = bytes(terminal.raw)
