@@ -86,7 +86,7 @@ async def test_the_dialog_refuses_what_is_no_stop_and_the_stop_is_marked_and_on_
         (halted,) = (run for run in face.board.runs if run.procedure == "halt")
         assert halted.journal_degraded
         disk.heal()
-        await face.scene.until(lambda: "journal-unwritable" not in {a.id for a in face.board.alarms}, 2000)
+        await face.scene.until(lambda: "journal-unwritable" not in {a.id for a in face.board.alarms})
     ours = [each for each in journal(disk.folder) if each.get("operation") == halted.operation]
     assert ours[0]["kind"] == "intent"
     assert all(each["audit_degraded"] for each in ours if each["kind"] in ("intent", "outcome"))
