@@ -130,7 +130,7 @@ async def test_a_save_is_started_and_one_that_runs_is_already() -> None:
     server = start_redis()
     try:
         assert (await act(server, write("bgsave", ""))).kind is DONE
-        wait_until(lambda: b"rdb_bgsave_in_progress:0" in server.command("INFO", "persistence"), 5, "saved")
+        wait_until(lambda: b"rdb_bgsave_in_progress:0" in server.command("INFO", "persistence"), 20, "saved")
         server.command("MSET", *(word for n in range(100) for word in (f"k{n}", "v")))
         # A child that writes slowly: each key takes 50 ms.
         server.command("CONFIG", "SET", "rdb-key-save-delay", "50000")
