@@ -70,7 +70,8 @@ class TypedDialog(ProcedureDialog):
     def show(self, moment: Moment, headline: HeadlineView | None) -> None:
         super().show(moment, headline)
         if self._second is not None and self._second.request is not None and self.operation is None:
-            self.run_worker(self._look(self._second), group="second person", exclusive=True)
+            # None ends the one before: on a slow disk a look takes longer than it is to the next frame.
+            self.run_worker(self._look(self._second), group="consent")
 
     def idle_left(self) -> float:
         """A person who is being waited for may take as long as the request holds."""
