@@ -66,3 +66,13 @@ def test_a_check_that_is_not_there_is_answered_in_a_line(config: str, word: str,
         said("--config", config, "--stack", "trading-platform", "check", word)
     assert meant in str(error.value)
     assert len(str(error.value)) < 150
+
+
+@pytest.mark.parametrize("words", [("--help",), ("audit", "--help")])
+def test_what_a_command_is_for_is_said_whole_on_a_narrow_terminal(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    help_text = said(*words)
+    assert "Commands:" in help_text
+    assert "..." not in help_text.partition("Commands:")[2]
