@@ -225,16 +225,16 @@ class TypedDialog(ProcedureDialog):
 
 
 def _entries(procedure: Procedure, stack: Stack, params: dict[str, str]) -> list[Entry]:
-    """The lines of its class."""
+    """The lines of its class; where a second person must consent, that line, and the reason they read."""
     why = Entry(WHY, "Reason", f"why, in at least {REASON} characters; it goes into the journal")
+    is_asked = procedure.needs_approval and not stack.is_single_operator
+    second = [Entry(SECOND, "Second person", is_button=True)] if is_asked else []
     if procedure.risk is RiskClass.MARKET:
         fact = stack.facts.get(procedure.challenge or "")
         if fact is None:
-            return [why]
-        return [Entry(CHALLENGE, "Type", f"the number that stands above at: {fact.label}"), why]
+            return [why, *second]
+        number = Entry(CHALLENGE, "Type", f"the number that stands above at: {fact.label}")
+        return [number, why, *second]
     phrase = Entry(PHRASE, "Type exactly", phrase_of(procedure, stack, params) or "")
-    if procedure.risk is not RiskClass.RESTORE:
-        return [phrase]
-    second = Entry(SECOND, "Second person", is_button=True)
-    is_asked = procedure.needs_approval and not stack.is_single_operator
-    return [phrase, why, second] if is_asked else [phrase, why]
+    is_told = is_asked or procedure.risk is RiskClass.RESTORE
+    return [phrase, why, *second] if is_told else [phrase]
