@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,6 +74,31 @@ def unfinished(
         for records in found.values()
         if records[0].get("host") == host and records[0].get("mode") == "live" and not alive(records[0])
     ]
+
+
+@contextmanager
+def closing(folder: Path, stack: str) -> Iterator[bool]:
+    """Whether it is for this room to close what was cut off on that stack: of several that start at once it
+    is for one. False as well where nothing can be written.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        lock = os.open(folder / f"closing-{stack}", flags, 0o600)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _is_taken(lock)
+    finally:
+        os.close(lock)
+
+
+def _is_taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def recent(folder: Path, limit: int = TAIL) -> Iterator[Record]:
