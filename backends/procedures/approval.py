@@ -95,9 +95,12 @@ class ApprovalBook:
         waiting = (each for each in found if not self._path(each.code, "approval").exists())
         return sorted(waiting, key=lambda request: request.at)
 
-    def approve(self, code: str, approver: Identity) -> Request:
-        """Consent as ``approver``. Raises ApprovalError, and OSError when it cannot be written."""
+    def approve(self, code: str, approver: Identity, shown: Request | None = None) -> Request:
+        """Consent as ``approver``, with ``shown`` to exactly what was. Raises ApprovalError, and OSError when
+        it cannot be written."""
         request = self._request(code)
+        if shown is not None and request != shown:
+            raise ApprovalError("the request has changed since it was shown")
         if request.uid == approver.uid or request.is_by(approver.user, approver.login):
             raise ApprovalError(f"{request.login or request.user} asked for it: another person must approve")
         if approver.uid != os.getuid():
