@@ -6,7 +6,6 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,29 +75,21 @@ def unfinished(
     ]
 
 
-@contextmanager
-def closing(folder: Path, stack: str) -> Iterator[bool]:
-    """Whether it is for this room to close what was cut off on that stack: of several that start at once it
-    is for one. False as well where nothing can be written.
+def claim(folder: Path, stack: str) -> int | None:
+    """The right to close what was cut off on that stack: of several rooms that start at once one has it,
+    until it closes this descriptor. None for the others, and where nothing can be written.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         lock = os.open(folder / f"closing-{stack}", flags, 0o600)
     except OSError:
-        yield False
-        return
-    try:
-        yield _is_taken(lock)
-    finally:
-        os.close(lock)
-
-
-def _is_taken(lock: int) -> bool:
+        return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return False
-    return True
+        os.close(lock)
+        return None
+    return lock
 
 
 def recent(folder: Path, limit: int = TAIL) -> Iterator[Record]:
