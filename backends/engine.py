@@ -203,9 +203,9 @@ class Engine:
         """
         procedure = self._rooms[intent.stack].stack.procedures.get(intent.procedure)
         if procedure is not None and procedure.risk is RiskClass.STOP:
-            self._call(self._rotation.hurry)
             for room in self._rooms.values():
                 self._call(room.hush)
+        self._call(self._rotation.hurry)
         self._call(self._rooms[intent.stack].begin, intent)
 
     def run(self, operation: str) -> Run | None:

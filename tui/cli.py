@@ -44,7 +44,7 @@ audit = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="The journal: prove that it is unchanged, look things up, hand on a copy.",
+    help="The journal: prove it unchanged, look things up, hand on a copy.",
 )
 app.add_typer(audit, name="audit")
 
@@ -80,7 +80,7 @@ def room(
 def watch(
     ctx: typer.Context, config: ConfigOption = None, stack: StackOption = None, theme: ThemeOption = None
 ) -> None:
-    """The room for the wall: it reads, and holds no code that could write."""
+    """The room for the wall: without the code that could write."""
     from tui.commands.room import open_room
 
     raise typer.Exit(open_room(session_of(ctx, config, theme).watching(), stack_of(ctx, stack)))
@@ -99,7 +99,7 @@ def demo(
     seed: Annotated[int | None, typer.Option(help="The same seed makes the same world.")] = None,
     theme: ThemeOption = None,
 ) -> None:
-    """The room on a simulated stack with real servers; nothing outside this machine is touched."""
+    """The room on a simulated stack. Real servers, of its own; nothing else on this machine is touched."""
     from tui.commands.demo import demo as run_demo
     from tui.commands.demo import demo_all
 
@@ -125,7 +125,7 @@ def status(
     timeout: Annotated[float, typer.Option(min=0.1, max=120.0, help="Seconds to wait for answers.")] = 10.0,
     config: ConfigOption = None,
 ) -> None:
-    """Ask every source once and print what is known: a table on a terminal, JSON otherwise."""
+    """Ask every source once and print what is known. A table on a terminal, JSON otherwise."""
     from tui.commands.status import show
 
     as_json = not sys.stdout.isatty() if json is None else json
@@ -149,7 +149,7 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Run checks on fresh readings: 0 all passed, 4 something failed, 5 something unknown or open."""
+    """Run checks on fresh readings. 0 all passed, 4 something failed, 5 something unknown or open."""
     from tui.commands.check import CheckOptions
     from tui.commands.check import check as run_checks
 
@@ -159,7 +159,7 @@ def check(
 
 @app.command()
 def doctor(ctx: typer.Context, stack: StackOption = None, config: ConfigOption = None) -> None:
-    """Try every configured source once: what works, what does not, why, and what to do."""
+    """Try every source once, then look for known failures. What does not work, why, and what to do."""
     from tui.commands.doctor import examine
 
     raise typer.Exit(examine(session_of(ctx, config), stack_of(ctx, stack)))
@@ -214,7 +214,7 @@ def approve(
     confirm: Annotated[str | None, typer.Option(help="The procedure, typed: then it is approved.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Show what somebody else asks for, and consent to it: once, within five minutes."""
+    """Show what somebody else asks for, and consent to it. Once, within five minutes."""
     from tui.commands.approve import approve as consent
 
     raise typer.Exit(consent(session_of(ctx, config), code, stack_of(ctx, stack), confirm))
@@ -232,7 +232,7 @@ def drill(
     screen: Annotated[bool, typer.Option("--screen", help="Practise it yourself, in the room.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the finished run as JSON.")] = False,
 ) -> None:
-    """Run a procedure in a demo world of its own, time it, and keep the record."""
+    """Practise a procedure in a demo of its own, and time it. The record is kept."""
     from tui.commands.drill import Drill, practise
 
     many = (tuple(fault or ()), tuple(first or ()), tuple(param or ()))
@@ -277,7 +277,7 @@ def schema() -> None:
 
 @audit.callback()
 def journal(ctx: typer.Context) -> None:
-    """The journal: prove that it is unchanged, look things up, hand on a copy."""
+    """The journal: prove it unchanged, look things up, hand on a copy."""
     if stack_of(ctx, None) and ctx.invoked_subcommand not in ("show", "export"):
         raise UsageError(f"`audit {ctx.invoked_subcommand}` is about the whole journal: leave --stack out")
 
@@ -292,7 +292,7 @@ def audit_verify(
     journal: JournalOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Check every record: 0 whole, 7 changed or cut off, 5 it cannot be told."""
+    """Check every record. 0 whole, 7 changed or cut off, 5 it cannot be told."""
     from tui.commands.audit import check
 
     raise typer.Exit(check(session_of(ctx, config), journal, with_anchor=anchor, head=head))
@@ -310,7 +310,7 @@ def audit_show(
     journal: JournalOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print records, oldest first: a table on a terminal, JSON lines otherwise."""
+    """Print records, oldest first. A table on a terminal, JSON lines otherwise."""
     from tui.commands.audit import query_of, show
 
     as_json = not sys.stdout.isatty() if json is None else json
@@ -330,7 +330,7 @@ def audit_export(
     journal: JournalOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Write records, the head and the result of the check to a new file, made safe to show anywhere."""
+    """Write records to a new file, safe to show anywhere. With the head, and what the check found."""
     from tui.commands.audit import export, query_of
 
     query = query_of(since, operation, stack_of(ctx, stack), kind, last)
@@ -348,7 +348,7 @@ def audit_retire(
     ] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Remove what is older than the configuration keeps: 0 done, 7 damaged, 5 it cannot be told."""
+    """Remove what is older than the configuration keeps. 0 done, 7 damaged, 5 it cannot be told."""
     from tui.commands.audit import retire
 
     raise typer.Exit(retire(session_of(ctx, config), head=head, is_dry=dry_run))

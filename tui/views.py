@@ -10,7 +10,7 @@ from backends.model.check import Check, Diagnosis
 from backends.model.safetext import SafeText
 from tui.moment import Moment
 from tui.presenters.detail import detail_lines, title_of
-from tui.presenters.findings import detail, diagnosis_lines
+from tui.presenters.findings import detail, diagnosis_lines, item_lines
 from tui.screens.text import TextScreen
 from widgets.span import Spans
 
@@ -33,7 +33,9 @@ def open_detail(app: ControlRoom, key: str, *, is_alarm: bool) -> None:
         return (*known, *diagnosis_lines(at.stack, service, desk, width))
 
     title = title_of(moment.stack, moment.board, key, is_alarm=is_alarm)
-    app.put_on_top(TextScreen(title, moment, lines, is_watch=app.is_watch))
+    section = _section(moment, key, is_alarm=is_alarm)
+    book = None if section is None else partial(open_runbook, app, section)
+    app.put_on_top(TextScreen(title, moment, lines, is_watch=app.is_watch, show_runbook=book))
 
 
 def open_checks(app: ControlRoom) -> None:
@@ -69,8 +71,11 @@ def open_faults(app: ControlRoom, control: str | None) -> None:
 
 def section_under(app: ControlRoom) -> str | None:
     """The section for the row under the cursor: of the alarm, or of the first alarm about a value."""
-    key, moment = app.room.selected(), app.moment()
-    if app.room.current == "alerts":
+    return _section(app.moment(), app.room.selected(), is_alarm=app.room.current == "alerts")
+
+
+def _section(moment: Moment, key: str | None, *, is_alarm: bool) -> str | None:
+    if is_alarm:
         return next((it.section for it in moment.board.alarms if it.id == key), None)
     return next((it.section for it in moment.stack.alarms if it.fact == key), None)
 
@@ -81,6 +86,7 @@ class _Front:
     def __init__(self, app: ControlRoom) -> None:
         self.say = app.say
         self.show_check = partial(_open_check, app)
+        self.show_item = partial(_open_item, app)
         self.show_runbook = partial(open_runbook, app)
 
 
@@ -90,6 +96,13 @@ def _open_check(app: ControlRoom, it: Check | Diagnosis) -> None:
 
     title = SafeText("Check" if isinstance(it, Check) else "Known failure")
     app.put_on_top(TextScreen(title, app.moment(), lines, is_watch=app.is_watch))
+
+
+def _open_item(app: ControlRoom, place: tuple[str, str]) -> None:
+    def lines(at: Moment, width: int) -> tuple[Spans, ...]:
+        return item_lines(at.stack, place, app.engine.checks(at.stack.id), width)
+
+    app.put_on_top(TextScreen(SafeText("Item"), app.moment(), lines, is_watch=app.is_watch))
 
 
 def _service(moment: Moment, key: str, *, is_alarm: bool) -> str | None:

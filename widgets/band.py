@@ -107,7 +107,9 @@ def _second(view: HeadlineView, width: int) -> Spans:
     else:
         data = _span(f"data {age_text(view.data_age)} old", "muted")
     # In watch mode host and build stay: a wall must always say what it is.
-    note = _shorter(view.note, "muted", width, 12) if view.note else ((),)
+    # The names of silent sources take what the reason of the state leaves, and at least a third.
+    most = max(width // 3, width - width_of(tame(view.because)) - 20)
+    note = _shorter(view.note, "muted", most, 12) if view.note else ((),)
     right = [_Item((*note, ()) if view.is_armed else note, 9), _Item(((data,),))]
     return _join(left, right, width)
 

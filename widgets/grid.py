@@ -109,7 +109,7 @@ class Grid(LineWidget, can_focus=True):
             self._empty = empty
         if self._cursor_key not in self._places:
             self._set_cursor(self._nearest(before))
-        if is_in_view:
+        if is_in_view and not self._is_at_rest:
             self._keep_visible()
         else:
             # Scrolled away by the mouse: new data is no reason to pull the eye back.
@@ -131,7 +131,10 @@ class Grid(LineWidget, can_focus=True):
     def settle(self) -> None:
         self._lay_out()
         self._shown = []
-        self._keep_visible()
+        if self._is_at_rest:
+            self._refresh_body()
+        else:
+            self._keep_visible()
 
     def action_move(self, step: int) -> None:
         self._go(self._place() + step, step)
@@ -147,6 +150,10 @@ class Grid(LineWidget, can_focus=True):
             self.post_message(self.Chosen(self, self._cursor_key))
 
     def on_focus(self) -> None:
+        if not any(shown.is_cursor for shown in self._shown):
+            # Whoever comes here begins with what is seen, and nothing is chosen that is not.
+            self._set_cursor(self._nearest(self._top))
+            self._keep_visible()
         self._repaint_cursor()
 
     def on_blur(self) -> None:
@@ -240,6 +247,11 @@ class Grid(LineWidget, can_focus=True):
     def _body(self) -> int:
         """Lines below the header."""
         return max(0, self.size.height - 1)
+
+    @property
+    def _is_at_rest(self) -> bool:
+        """The keyboard is elsewhere and the first row in view: the most urgent comes in there, to be seen."""
+        return self._top == 0 and self._body > 1 and not self.has_focus
 
     def _lay_out(self) -> None:
         self._placed = lay_out(self._columns, self.size.width - 2 * _GUTTER, _GAP)

@@ -52,15 +52,20 @@ def wrap(spans: Spans, width: int) -> list[Spans]:
 
 
 def _words(spans: Spans) -> list[tuple[str, Role]]:
-    """Words with the spaces behind them; a word never crosses a change of role."""
+    """Words with the spaces behind them, a number with its unit; none crosses a change of role."""
     words: list[tuple[str, Role]] = []
     for span in spans:
         word = ""
         for char in tame(span.text):
-            if word.endswith(" ") and char != " ":
+            if word.endswith(" ") and char != " " and not _is_number(word):
                 words.append((word, span.role))
                 word = ""
             word += char
         if word:
             words.append((word, span.role))
     return words
+
+
+def _is_number(word: str) -> bool:
+    """Whether what follows after one space belongs to it: ``1.01 s``, ``2 rows``."""
+    return word[:-1].replace(".", "").replace(",", "").isdecimal()

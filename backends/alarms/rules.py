@@ -9,6 +9,7 @@ from backends.model.alarm import Alarm, Priority
 from backends.model.board import SERVICE, Board, SourceHealth
 from backends.model.clock import Instant
 from backends.model.fact import Fact, Level, Table
+from backends.model.figure import figure
 from backends.model.judge import is_ended, judge, level_of
 from backends.model.query import Derivation
 from backends.model.reading import UNTOLD, Outcome, Quality, Reading
@@ -210,7 +211,8 @@ def _what_is_wrong(service: Service, is_required: bool) -> str | None:
         return None
     why = ", out of memory" if service.oom_killed else ""
     code = "" if service.exit_code is None else f" with code {service.exit_code}"
-    return f"is {service.state.value}{code}{why}"
+    verb = "has" if service.state is RunState.EXITED else "is"
+    return f"{verb} {service.state.value}{code}{why}"
 
 
 def shown(fact: Fact, reading: Reading[Any]) -> str:
@@ -220,8 +222,9 @@ def shown(fact: Fact, reading: Reading[Any]) -> str:
     value = reading.value
     if isinstance(value, Table):
         return "1 row" if value.total == 1 else f"{value.total} rows"
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return f"{text} {fact.unit}".strip()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return f"{value} {fact.unit}".strip()
+    return figure(value, fact.unit)
 
 
 def _span(seconds: float) -> str:

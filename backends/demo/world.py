@@ -16,6 +16,7 @@ from backends.demo.control import control_app
 from backends.demo.faults import Catalogue, Faults, check
 from backends.demo.hummingbot_desk import faults as hummingbot_desk
 from backends.demo.port import HttpPort
+from backends.demo.process import StartError
 from backends.demo.surveillance import faults as surveillance
 from backends.demo.trading_bot import faults as trading_bot
 from backends.demo.trading_platform import faults as trading_platform
@@ -113,6 +114,15 @@ def demo_of(stack: str, variant: str | None = None) -> Demo:
     return demo.variants[variant]
 
 
+async def switch_on(faults: Faults, name: str) -> None:
+    """Turn one on from the start. Raises StartError where it needs what another has taken away."""
+    try:
+        await faults.switch(name, True)
+    except Exception as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise StartError(f"the fault {name!r} cannot be switched on beside the others: {why}") from error
+
+
 async def serve(
     stack: str,
     variant: str | None,
@@ -137,7 +147,7 @@ async def serve(
         await simulation.start()
         await control.open()
         for name in faults:
-            await simulation.faults.switch(name, True)
+            await switch_on(simulation.faults, name)
         config = folder / CONFIG
         settings = [] if variant is None else [f"variant = {json.dumps(variant)}"]
         write_config(

@@ -14,6 +14,7 @@ from backends.model.board import SERVICE
 from backends.model.clock import Instant
 from backends.model.condition import Condition
 from backends.model.fact import Fact, Level, Table
+from backends.model.figure import figure
 from backends.model.judge import judge, judge_service
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.row import UncountableError, meets
@@ -228,7 +229,7 @@ def _shown(condition: Condition, reading: Reading[Any], now: Instant) -> str:
         return "no time" if past is None else f"{past:.0f} s ago"
     if condition.at_most is not None or condition.at_least is not None:
         number, left = counted(reading.value, condition.where)
-        return "no complete count" if number is None else f"{number:g}" + (f": {left}" if left else "")
+        return "no complete count" if number is None else figure(number) + (f": {left}" if left else "")
     word, said = word_of(reading.value), reading.value
     if isinstance(said, Service) and word == Health.UNHEALTHY.value and said.health_output:
         return f"{word}: {said.health_output}"

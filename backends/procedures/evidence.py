@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from backends.model.board import SERVICE
 from backends.model.clock import Clock, Instant
 from backends.model.fact import Fact
+from backends.model.figure import figure
 from backends.model.judge import has_spoken_since
 from backends.model.procedure import Proof, Verifier
 from backends.model.reading import Outcome, Quality, Reading
@@ -208,7 +209,7 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
             proof.at_least is None or number >= proof.at_least
         )
         sight = sight if is_within else Sight.CONTRARY
-        text = f"{label} reads {number:g}{floor}" + (f": {left}" if left else "")
+        text = f"{label} reads {figure(number)}{floor}" + (f": {left}" if left else "")
     if proof.is_restarted and sight is Sight.HOLDS:
         started, was = _began(reading), before.get(proof.fact)
         if started is None or was is None:
@@ -219,4 +220,4 @@ def _judge(proof: Proof, label: str, reading: Reading[Any], now: Instant, before
 
 
 def _before(number: float | None) -> str:
-    return "; not known what it was before" if number is None else f", {number:g} before"
+    return "; not known what it was before" if number is None else f", {figure(number)} before"

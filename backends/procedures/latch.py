@@ -12,6 +12,7 @@ from backends.journal.tail import NotYetError
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import Board
 from backends.model.clock import Instant
+from backends.model.figure import figure
 from backends.model.procedure import Procedure, Run, Verdict
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
@@ -235,7 +236,7 @@ def _accepted(number: float, halted: Instant, before: Alarm | None) -> Alarm:
     return Alarm(
         id=ACCEPTED,
         priority=Priority.CRITICAL,
-        title=SafeText(f"Orders accepted since the halt: {number:g}"),
+        title=SafeText(f"Orders accepted since the halt: {figure(number)}"),
         cause=SafeText(f"the switch has read halted since {_clock(halted)}, and not every service obeys it"),
         consequence=SafeText("trading goes on although it looks halted"),
         response=SafeText("Stop the services that place orders by hand, now; see the halt's own commands."),

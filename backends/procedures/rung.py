@@ -185,7 +185,9 @@ class Rung:
         elif receipt.kind is ReceiptKind.FAILED and number == 1:
             self.failed.set()
         self.on_try(self, self.tries[-1])
-        self._set(_STATES[receipt.kind])
+        state = _STATES[receipt.kind]
+        # Once it was given up, another word of the service's is no news: only the effect is.
+        self._set(self._unproved if self.spent.is_set() and state is StepState.ACKNOWLEDGED else state)
         self._answered.set()
         return receipt
 
@@ -246,8 +248,13 @@ class Rung:
         """The quick tries are over; what follows happens in the background."""
         self._took = self._since_sent()
         if self.state is StepState.ACKNOWLEDGED:
-            self._set(StepState.FAILED if self.is_contrary else StepState.UNKNOWN)
+            self._set(self._unproved)
         self.spent.set()
+
+    @property
+    def _unproved(self) -> StepState:
+        """What it is that was acknowledged, and whose effect does not show."""
+        return StepState.FAILED if self.is_contrary else StepState.UNKNOWN
 
     def _since_sent(self) -> float | None:
         return None if self._sent is None else self._clock.now().since(self._sent)

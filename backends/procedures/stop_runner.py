@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import BUDGET, Recorder
 from backends.model.clock import Clock
+from backends.model.figure import figure
 from backends.model.procedure import Effector, Proof, Run, StepResult, StepState, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
@@ -164,7 +165,8 @@ class StopRunner:
             await asyncio.sleep(1.0)
             count = await self._count(fact)
             if first is not None and count is not None and count > first:
-                return f"{self._eyes.label(fact)} went from {first:g} to {count:g} after it was proved"
+                rise = f"from {figure(first)} to {figure(count)}"
+                return f"{self._eyes.label(fact)} went {rise} after it was proved"
             first = count if first is None else first
         return None
 

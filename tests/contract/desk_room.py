@@ -162,7 +162,7 @@ class Room:
         title = wait_until(self.resumed, 20.0, "the alarm of a resume that nobody explains")
         assert re.fullmatch(rf"UNEXPLAINED RESUME: Bot {bot[3:]} halted [0-9:]+Z, trading now", title)
         self.engine.acknowledge_resume(ID)
-        wait_until(lambda: not self.resumed(), 5.0, "it to be taken note of")
+        wait_until(lambda: not self.resumed(), 20.0, "it to be taken note of")
 
     def _once(self, procedure: str, phrase: str | None, params: Mapping[str, str], is_dry: bool) -> Run:
         ident = str(uuid.uuid4())

@@ -209,7 +209,7 @@ async def test_its_whole_group_is_ended_when_its_time_is_over(tmp_path: Path) ->
     assert time.monotonic() - began < 5.0
     assert (receipt.kind, receipt.text) == (UNKNOWN, "did not end within 1.5 s and was ended: waiting")
     for pid in map(int, pids.read_text().split()):
-        wait_until(lambda pid=pid: not is_alive(pid), 3, f"{pid} gone")
+        wait_until(lambda pid=pid: not is_alive(pid), 20, f"{pid} gone")
 
 
 @pytest.mark.linux
@@ -222,7 +222,7 @@ async def test_a_command_that_nobody_waits_for_any_more_is_ended(tmp_path: Path)
     with suppress(asyncio.CancelledError):
         await task
     pid = int(pids.read_text())
-    wait_until(lambda: not is_alive(pid), 3, "ended")
+    wait_until(lambda: not is_alive(pid), 20, "ended")
 
 
 async def test_a_program_left_behind_does_not_hold_up_the_answer(tmp_path: Path) -> None:

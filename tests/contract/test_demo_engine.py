@@ -217,4 +217,4 @@ def test_a_follower_that_leaves_is_forgotten(eyes: Eyes) -> None:
                 b"GET /containers/trading_platform_redis/logs?follow=1&stdout=1 HTTP/1.1\r\nHost: x\r\n\r\n"
             )
             assert link.recv(15) == b"HTTP/1.1 200 OK"
-    wait_until(lambda: sum(1 for _ in held.iterdir()) <= before + 5, 5, "the release of their sockets")
+    wait_until(lambda: sum(1 for _ in held.iterdir()) <= before + 5, 20, "the release of their sockets")

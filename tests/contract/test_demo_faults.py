@@ -220,7 +220,7 @@ def test_stale_prices(eyes: Eyes) -> None:
         assert eyes.redis.get("price:AAPL") == before
         health = eyes.ask("market-data", "/health").json()
         assert (health["status"], health["websocket_connected"]) == ("degraded", False)
-    wait_until(lambda: eyes.redis.get("price:AAPL") != before, 5, "a new price")
+    wait_until(lambda: eyes.redis.get("price:AAPL") != before, 20, "a new price")
 
 
 def test_quarantine(eyes: Eyes) -> None:

@@ -216,6 +216,7 @@ async def test_a_hostile_name_is_shown_short_and_inert(docker_engine: DockerEngi
     assert len(found.name) < 100
 
 
+@pytest.mark.alone
 async def test_an_engine_that_hangs_is_a_failure_in_time_and_recovers(docker_engine: DockerEngine) -> None:
     async with reading(docker_engine.url, [spec("cr-chatty")], deadline=0.5) as reader:
         await reader.services()

@@ -97,7 +97,7 @@ async def test_restart_and_kill_take_effect(place: Place) -> None:
     assert inspected(place.client, name)["StartedAt"] > before
     try:
         assert (await act(place.url, specs, "kill", "one")).kind is DONE
-        wait_until(lambda: not inspected(place.client, name)["Running"], 5, "killed")
+        wait_until(lambda: not inspected(place.client, name)["Running"], 20, "killed")
         assert inspected(place.client, name)["ExitCode"] == 137
     finally:
         await act(place.url, specs, "start", "one")
@@ -183,7 +183,7 @@ async def test_a_slow_stop_is_unknown_in_time_and_still_completes(docker_engine:
         assert time.monotonic() - began < 1.6
         assert receipt.kind is UNKNOWN
         assert "no answer within 1000 ms" in receipt.text
-        wait_until(lambda: not inspected(one.client, one.name)["Running"], 6, "stopped")
+        wait_until(lambda: not inspected(one.client, one.name)["Running"], 20, "stopped")
 
 
 @pytest.mark.alone

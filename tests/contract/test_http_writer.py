@@ -22,15 +22,17 @@ from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
 from backends.model.substitution import values_of
+from backends.procedures.plan import make_plan
 from backends.stacks.loader import built_in, load_stack
 from backends.writers.http import HttpEffector
 from tests.clock import FakeClock
 from tests.contract.switch_server import ENGAGE, SwitchServer
-from tests.sim.world import intent
+from tests.sim.world import HALT, intent, tiny_stack
 
-STEP = replace(
-    load_stack(built_in()["trading-platform"]).procedures["halt"].steps[1], connect=0.25, deadline=0.5
-)
+SHIPPED = load_stack(built_in()["trading-platform"]).procedures["halt"].steps[1]
+STEP = replace(SHIPPED, connect=5.0, deadline=5.0)
+"""With time for a busy machine, where the time is not what is tested."""
+HASTY = replace(SHIPPED, connect=0.25, deadline=0.5)
 VALUES = values_of(intent(), Instant(1.0, 1_790_000_000.0))
 DONE, ALREADY, FAILED, UNKNOWN = (
     ReceiptKind.DONE, ReceiptKind.ALREADY, ReceiptKind.FAILED, ReceiptKind.UNKNOWN,
@@ -69,6 +71,18 @@ async def test_engaging_sends_the_platforms_own_request_once() -> None:
     assert sent.headers["idempotency-key"] == "op-1"
 
 
+async def test_each_step_of_a_run_is_a_request_of_its_own_and_each_try_of_it_the_same() -> None:
+    """A service that knows the key again answers what it answered first: a second position is no retry."""
+    plan = make_plan(intent(), HALT, tiny_stack(), Instant(0.0, 1_790_000_000.0))
+    first, second = (replace(STEP, id=f"close:{symbol}") for symbol in ("AAPL", "NVDA"))
+    async with SwitchServer() as web:
+        async with writing(web.url) as effector:
+            for step in (first, second, second):
+                await effector.act(step.action, plan.values_for(step), step)
+        keys = [sent.headers["idempotency-key"] for sent in web.calls]
+    assert keys[0] != keys[1] == keys[2]
+
+
 async def test_already_engaged_is_told_apart_from_other_refusals() -> None:
     async with SwitchServer(state="ENGAGED") as web:
         receipt = await act(web.url)
@@ -101,7 +115,7 @@ async def test_every_way_to_go_wrong_is_told_in_time_and_without_a_retry(
 ) -> None:
     async with SwitchServer(fault) as web, writing(web.url) as effector:
         began = time.monotonic()
-        receipt = await effector.act(STEP.action, VALUES, STEP)
+        receipt = await effector.act(HASTY.action, VALUES, HASTY)
         assert time.monotonic() - began < 1.0
         assert receipt.kind is kind, receipt.text
         assert words in receipt.text
@@ -190,11 +204,12 @@ def test_the_http_library_loads_only_when_the_writer_is_first_used() -> None:
     assert found.stdout.split() == ["False", "False"]
 
 
+@pytest.mark.alone
 async def test_loading_it_does_not_hold_up_the_other_rungs() -> None:
     """Two cold writers act at once and each has its own whole deadline."""
     async with SwitchServer() as web:
         source = Source("orchestrator", SourceKind.HTTP, "Orchestrator", web.url, 1.0, 0.5)
         effector = HttpEffector(source)
-        receipts = await asyncio.gather(*(effector.act(STEP.action, VALUES, STEP) for _ in range(2)))
+        receipts = await asyncio.gather(*(effector.act(HASTY.action, VALUES, HASTY) for _ in range(2)))
         await effector.close()
     assert {receipt.kind for receipt in receipts} == {DONE, ALREADY}

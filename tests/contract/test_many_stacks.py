@@ -53,6 +53,7 @@ def engine(redis_db: RedisServer, tmp_path: Path) -> Iterator[Engine]:
             engine.stop(grace=0.0)
 
 
+@pytest.mark.alone
 def test_a_stack_whose_servers_all_hang_does_not_slow_another(engine: Engine) -> None:
     assert engine.wait_asked("tiny", 10.0)
     oldest, answers = 0.0, set()

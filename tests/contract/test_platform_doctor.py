@@ -69,7 +69,7 @@ def _for_tests(stack: Stack) -> Stack:
 FAULTS = {
     "unhealthy": ("service:model_registry", "model_registry is unhealthy", "registry-unhealthy", "restart"),
     "gateway-down": (
-        "service:execution_gateway", "execution_gateway is exited with code 137", "gateway-down",
+        "service:execution_gateway", "execution_gateway has exited with code 137", "gateway-down",
         "start-applications",
     ),
     "postgres-down": (

@@ -73,7 +73,7 @@ async def test_reads_and_writes_go_to_the_master_the_sentinels_name(
     reader, effector = RedisFactReader(source(url)), RedisEffector(source(url))
     assert await put(effector, "mode", "halt") is ReceiptKind.DONE
     assert await seen(reader, fact("get", "mode")) == [Found(SafeText("halt"))]
-    wait_until(lambda: b"halt" in second.command("GET", "mode"), 5, "the replica has it")
+    wait_until(lambda: b"halt" in second.command("GET", "mode"), 20, "the replica has it")
 
     first.pause()
     named = str(second.port).encode()

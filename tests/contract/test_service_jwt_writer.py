@@ -28,7 +28,7 @@ from tests.servers.demo import DemoWorld, start_demo
 from tests.servers.process import wait_until
 
 CANCEL_ALL = HttpCall("gateway", "POST", "/api/v1/orders/cancel-all", {"by": "$operator"}, auth="service-jwt")
-STEP = Step("cancel", "Cancel", CANCEL_ALL, (), connect=0.25, deadline=0.5)
+STEP = Step("cancel", "Cancel", CANCEL_ALL, (), connect=5.0, deadline=5.0)
 VALUES = {"operator": "kim", "operation": "op-1"}
 KEY = rsa.generate_private_key(65537, 2048)
 BODY = {"reason": "no longer wanted", "requested_by": "kim", "requested_at": "2026-11-21T14:03:05+00:00"}

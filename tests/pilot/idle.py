@@ -35,7 +35,7 @@ def install() -> None:
     textual.app.wait_for_idle = _wait_for_idle
 
 
-async def _wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
+async def _wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 20.0) -> None:
     """Returns when the running app has nothing before it, or after ``max_sleep`` seconds all the same."""
     app, loop = active_app.get(), asyncio.get_running_loop()
     ends, rounds = time.monotonic() + max_sleep, 0

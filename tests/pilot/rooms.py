@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -102,12 +103,12 @@ class Scene:
             await self.press("enter")
         await self.until(lambda: self.dialog.is_listening)
 
-    async def until(self, condition: Callable[[], bool], tries: int = 400) -> None:
-        for _ in range(tries):
-            if condition():
-                return
+    async def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+        """Wait for what a timer or another thread brings; AssertionError with the screen if nothing does."""
+        ends = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < ends, self.text()
             await self.pilot.pause(0.01)
-        raise AssertionError(self.text())
 
 
 def make_room(

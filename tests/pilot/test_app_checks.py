@@ -99,6 +99,22 @@ async def test_a_checklist_opens_ticks_what_is_observed_and_names_who_confirmed(
         assert desk(room).attested == {}
 
 
+async def test_enter_shows_every_word_of_what_is_to_be_confirmed_and_confirms_nothing() -> None:
+    long = "I read the calendar, the mails of the night and what the last shift wrote, and nothing is open."
+    item = replace(CHECKLISTS["pre-market"].items[-1], attest=long)
+    app = checked()
+    items = (*CHECKLISTS["pre-market"].items[:-1], item)
+    lists = {"pre-market": replace(CHECKLISTS["pre-market"], items=items)}
+    app.stack = replace(app.stack, checklists=lists)
+    app.engine.stacks = (app.stack,)
+    async with opened(app) as room:
+        await room.press("k", "enter", "down", "down", "enter")
+        await room.settle()
+        assert long in " ".join(room.text().replace("│", " ").split())
+        assert "nobody yet" in room.text()
+        assert desk(room).attested == {}
+
+
 async def test_one_press_two_places_or_too_much_time_confirms_nothing() -> None:
     async with opened(checked(), (120, 40)) as room:
         await room.press("k", "enter", "A")
@@ -196,3 +212,23 @@ async def test_a_stack_without_a_runbook_says_so() -> None:
         await room.press("o")
         await room.settle()
         assert "There is no runbook.md" in room.text()
+
+
+async def test_the_runbook_opens_from_the_detail_that_names_its_section() -> None:
+    async with opened(make_room("failed"), (120, 40)) as room:
+        await room.press("3", "enter")
+        await room.settle()
+        assert "what to do" in room.text() and "o runbook" in room.text().splitlines()[-1]
+        await room.press("o")
+        await room.settle()
+        assert "Runbook of trading-platform" in room.text()
+        await room.press("escape")
+        await room.settle()
+        assert "what to do" in room.text()
+
+
+async def test_a_detail_without_a_section_names_no_runbook() -> None:
+    async with opened(make_room(), (120, 40)) as room:
+        await room.press("1", "enter")
+        await room.settle()
+        assert "o runbook" not in room.text().splitlines()[-1]

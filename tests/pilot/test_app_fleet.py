@@ -50,6 +50,19 @@ async def test_each_stack_has_a_line_with_what_decides(size: tuple[int, int]) ->
         assert "not known" in silent or size[0] == 80
 
 
+async def test_one_stack_is_not_called_stacks() -> None:
+    async with opened(make_room(), (120, 40)) as room:
+        await room.press("f")
+        await room.settle()
+        assert "1 stack: 1 trading" in room.text()
+
+
+async def test_how_many_sources_answer_is_whole_beside_the_worst_alarm() -> None:
+    async with opened(fleet(), (120, 40)) as room:
+        words = " ".join(line(room, "halted-desk").split())
+        assert "5/5 CRIT The daily loss limit is passed" in words
+
+
 async def test_the_halted_line_says_since_when_and_ages_without_any_board() -> None:
     async with opened(fleet(), (120, 40)) as room:
         before = line(room, "halted-desk")

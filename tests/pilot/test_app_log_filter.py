@@ -58,3 +58,14 @@ async def test_a_full_log_is_filtered_in_small_bites_while_it_is_typed(
         assert f"order {CAPACITY - 3} open" not in room.text()
     assert 0.0 < Timed.asked < 0.01
     assert Timed.longest < 0.1
+
+
+async def test_the_footer_names_enter_only_where_there_is_a_row() -> None:
+    async with opened(make_room()) as room:
+        assert "Enter detail" in room.text()
+        await room.press("4")
+        await room.settle()
+        assert "Enter detail" not in room.text()
+        await room.press("3")
+        await room.settle()
+        assert "Enter detail" in room.text()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from msgspec.structs import replace
 
 from backends.model.procedure import Procedure, Verdict
+from backends.model.stack import SourceKind
 from tests.pilot import scenes, world
 from tests.pilot.fake_engine import FakeEngine
 from tests.pilot.rooms import Scene, make_room, opened
@@ -99,3 +100,17 @@ async def test_a_dialog_says_it_too_when_the_emergency_key_has_no_procedure() ->
         await room.choose("other")
         await room.press("f9")
         assert "NO HALT PATH, nothing sent" in room.text()
+
+
+async def test_a_stack_of_units_has_services_and_no_container_in_its_table() -> None:
+    units = {name: replace(it, kind=SourceKind.SYSTEMD) for name, it in world.STACK.sources.items()}
+    app = two_stacks()
+    engine = app.engine
+    assert isinstance(engine, FakeEngine)
+    engine.stacks = (world.STACK, replace(engine.stacks[1], sources=units))
+    async with inside(app) as room:
+        assert "1 Containers" in room.text() and " CONTAINER " in room.text()
+        await room.press("right_square_bracket")
+        await room.settle()
+        assert "1 Services" in room.text() and " SERVICE " in room.text()
+        assert " CONTAINER " not in room.text()

@@ -115,11 +115,12 @@ async def test_a_key_that_waited_in_the_queue_is_judged_by_when_it_was_read() ->
         assert len(room.engine.submitted) == 1
 
 
-async def test_d_shows_every_word_and_confirms_nothing() -> None:
+@pytest.mark.parametrize("key", ["d", "D"])
+async def test_d_shows_every_word_and_confirms_nothing_also_as_it_is_written(key: str) -> None:
     async with opened(make_room()) as room:
         await room.open_dialog()
         assert "operator" not in room.text()
-        await room.press("d", "end")
+        await room.press(key, "end")
         assert '-d \'{"reason": "manual", "operator": "NAME"}\'' in room.text()
         assert room.engine.submitted == []
 

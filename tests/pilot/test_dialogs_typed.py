@@ -8,6 +8,7 @@ from textual import events
 
 from backends.model.board import Board
 from backends.model.clock import Instant
+from backends.model.reading import Outcome
 from tests.clock import FakeClock
 from tests.id_token import id_token
 from tests.pilot import platform
@@ -117,6 +118,54 @@ async def test_the_number_typed_is_held_against_the_one_of_this_moment() -> None
         assert "Open positions reads 2 now" in it.text()
 
 
+async def test_what_was_typed_counts_for_nothing_once_what_is_read_is_another_thing() -> None:
+    """A trip for another cause while the answer to the first one stands there: nobody has read that."""
+    tripped = {**platform.HALTED, "breaker.state": "TRIPPED", "breaker.reason": "data gap"}
+    app = make_room(lambda now: platform.board(now, tripped), stack=platform.STACK)
+    async with opened(app) as it:
+        it.engine.held_seconds = 40.0
+        await it.choose("breaker-reset")
+        await fill(it, "RESET BREAKER trading-platform", "the cause was found")
+        assert "Everything is as it must be" in it.text()
+        await it.put(platform.board(it.clock.now(), {**tripped, "breaker.reason": "daily loss limit"}))
+        assert "has changed since it was typed" in it.text()
+        await it.press("enter")
+        assert it.engine.submitted == []
+        assert "was not typed exactly" in it.text()
+        await it.type("RESET BREAKER trading-platform")
+        await it.press("enter", "enter", "enter")
+        (intent,) = it.engine.submitted
+        assert intent.shown["cause"] == "daily loss limit"
+
+
+async def test_the_same_number_of_other_positions_is_typed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(room()) as it:
+        await it.choose("flatten-all")
+        await fill(it, "3", "news on the wire")
+        others = (("symbol", "qty"), (("AAPL", "100"), ("NVDA", "-20"), ("GME", "5000")))
+        monkeypatch.setitem(platform.TABLES, "positions.list", others)
+        await it.put(platform.board(it.clock.now(), platform.HALTED))
+        await it.press("enter")
+        assert it.engine.submitted == []
+
+
+async def test_what_could_not_be_read_for_a_moment_is_not_typed_anew() -> None:
+    tripped = {**platform.HALTED, "breaker.state": "TRIPPED", "breaker.reason": "data gap"}
+    app = make_room(lambda now: platform.board(now, tripped), stack=platform.STACK)
+    async with opened(app) as it:
+        it.engine.held_seconds = 40.0
+        await it.choose("breaker-reset")
+        await fill(it, "RESET BREAKER trading-platform", "the cause was found")
+        seen = platform.board(it.clock.now(), tripped)
+        unread = replace(seen.readings["breaker.reason"], outcome=Outcome.FAILED, value=None)
+        await it.put(replace(seen, readings={**seen.readings, unread.key: unread}))
+        assert "has changed since it was typed" not in it.text()
+        await it.put(platform.board(it.clock.now(), tripped))
+        await it.press("enter")
+        (intent,) = it.engine.submitted
+        assert intent.phrase == "RESET BREAKER trading-platform"
+
+
 async def test_pasted_text_is_not_typed_text() -> None:
     async with opened(room()) as it:
         await it.choose("recover-safety")
@@ -153,7 +202,7 @@ async def test_a_restart_is_confirmed_by_the_name_of_its_service() -> None:
 async def test_a_precondition_that_does_not_hold_is_named_and_nothing_is_submitted() -> None:
     async with opened(room("trading")) as it:
         await it.choose("breaker-reset")
-        assert "NOT SO: Trading is not halted" in it.text()
+        assert "AGAINST IT: Trading is not halted" in it.text()
         await fill(it, "RESET BREAKER trading-platform", "the cause was found")
         await it.press("enter")
         assert it.engine.submitted == []
@@ -166,8 +215,9 @@ async def test_the_minimum_halt_is_counted_down() -> None:
     )
     async with opened(app, (120, 60)) as it:
         await it.choose("resume")
-        assert "The halt is not surely 60 s old. Find its cause first (reads 23 s ago)" in it.text()
-        assert "37 s to go" in it.text()
+        words = " ".join(it.text().replace("│", " ").split())
+        assert "AGAINST IT, 37 s to go: The halt is not surely 60 s old. Find its cause first" in words
+        assert "(reads 23 s ago)" in words
 
 
 async def test_a_halt_that_no_room_has_watched_is_counted_down_from_the_first_look() -> None:
@@ -181,7 +231,7 @@ async def test_a_halt_that_no_room_has_watched_is_counted_down_from_the_first_lo
     async with opened(make_room(look, stack=platform.STACK), (120, 60)) as it:
         await it.choose("resume")
         words = " ".join(it.text().replace("│", " ").split())
-        assert "NOT SO, 50 s to go: The halt is not surely 60 s old." in words
+        assert "AGAINST IT, 50 s to go: The halt is not surely 60 s old." in words
         assert "(this room has watched it for only 10 of 60 s; its own time, " in words
         assert "s ago, can be set: wait 50 s)" in words
 

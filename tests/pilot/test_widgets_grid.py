@@ -106,6 +106,23 @@ async def test_a_new_row_above_the_cursor_is_seen() -> None:
         assert "urgent" in text_of(it)[1]
 
 
+async def test_where_nobody_is_the_first_rows_stay_in_view_however_many_come_in_above_the_cursor() -> None:
+    app = Stage(grid(), grid(id="other"))
+    async with app.run_test(size=(40, 10)) as pilot:
+        it = app.query_one(Grid)
+        app.query_one("#other").focus()
+        it.show(rows(3))
+        await pilot.pause()
+        it.show([*(row(f"urgent{number}", f"urgent {number}", "!") for number in range(9)), *rows(3)])
+        await pilot.pause()
+        assert it.cursor == "k0"
+        assert "urgent 0" in text_of(it)[1]
+        it.focus()
+        await pilot.pause()
+        assert it.cursor == "urgent0"
+        assert text_of(it)[1].startswith("▌urgent 0")
+
+
 async def test_the_cursor_passes_over_headings_and_shows_the_one_above_the_first_row() -> None:
     app = Stage(grid())
     async with app.run_test(size=(40, 4)) as pilot:

@@ -217,3 +217,13 @@ def test_ages_are_short_and_an_unknown_one_is_no_number() -> None:
         *("0s", "59s", "1m", "59m", "1h", "47h", "2d"),
     ]
     assert {age_text(it) for it in (None, -1.0, float("nan"), float("inf"))} == {"?"}
+
+
+@pytest.mark.parametrize("width", [100, 120, 200])
+def test_why_the_state_is_not_known_is_whole_beside_many_silent_sources(width: int) -> None:
+    note = "17/21 sources, not gateway, gateway-account, gateway-switch, orchestrator  ops-1"
+    why = "Reconciliation gate cannot be read"
+    view = replace(VIEW, because=SafeText(f"{why}: nothing listens there"), note=SafeText(note))
+    second = band(view, width)[1]
+    assert why in second
+    assert "17/21 sources, not g" in second

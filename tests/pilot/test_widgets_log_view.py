@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from backends.model.logline import LogLevel, LogLine, Marker
@@ -84,22 +86,18 @@ async def test_a_timer_of_its_own_brings_new_lines_and_rests_while_hidden() -> N
     async with app.run_test(size=(100, 5)) as pilot:
         it = app.query_one(LogView)
         ring.fill(1)
-        for _ in range(100):
-            if texts(it)[0] == "line 0":
-                break
-            await pilot.pause(0.02)
-        assert texts(it)[0] == "line 0"
+        async with asyncio.timeout(20):
+            while texts(it)[0] != "line 0":
+                await pilot.pause(0.02)
         it.display = False
         await pilot.pause()
         ring.fill(10)
         await pilot.pause(0.1)
         assert it.ordinals == (0,)
         it.display = True
-        for _ in range(100):
-            if it.ordinals and it.ordinals[-1] == 10:
-                break
-            await pilot.pause(0.02)
-        assert it.ordinals[-1] == 10
+        async with asyncio.timeout(20):
+            while not it.ordinals or it.ordinals[-1] != 10:
+                await pilot.pause(0.02)
 
 
 async def test_holding_still_keeps_the_rows_and_counts_what_comes() -> None:

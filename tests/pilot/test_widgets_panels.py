@@ -56,6 +56,16 @@ def test_text_breaks_at_words_keeps_its_indent_and_loses_nothing() -> None:
     assert [it.role for part in wrapped for it in part if "gateway" in it.text] == ["strong"]
 
 
+def test_a_number_is_not_parted_from_its_unit() -> None:
+    line = (Span(SafeText("Set the mode to halt")), Span(SafeText("  1.01 s"), "muted"))
+    told = ["".join(span.text for span in it).strip() for it in wrap(line, 27)]
+    assert told == ["Set the mode to halt", "1.01 s"]
+    told = [
+        "".join(span.text for span in it).strip() for it in wrap((Span(SafeText("within 15 s; then")),), 10)
+    ]
+    assert told == ["within", "15 s; then"]
+
+
 def test_a_word_longer_than_the_line_is_cut_and_whole() -> None:
     for width in (2, 3, 7):
         wrapped = wrap(line("x" * 20 + "漢字" * 5), width)

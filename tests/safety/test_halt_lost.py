@@ -51,7 +51,7 @@ def room(folder: Path, server: RedisServer, mode: Mode = Mode.ARMED) -> Iterator
     engine = Engine([stack], mode, folder, KIM, keeps_halts=True)
     engine.start()
     try:
-        assert engine.wait_asked(stack.id, WITHIN)
+        assert engine.wait_asked(stack.id, 20.0)
         yield engine
     finally:
         engine.stop()

@@ -87,7 +87,7 @@ async def filled(journal: Journal, place: AnchorPlace, outcomes: int = 3) -> Non
     for number in range(outcomes):
         await journal.record(whole(Kind.INTENT, "begins"), budget=5)
         await journal.record(whole(Kind.OUTCOME, "ends"), budget=5)
-        wait_until(lambda: len(held(place, journal)) > number, 5)  # noqa: B023 (called in this turn only)
+        wait_until(lambda: len(held(place, journal)) > number, 20)  # noqa: B023 (called in this turn only)
     anchorage.close()
     assert anchorage.trouble is None
 
@@ -160,9 +160,9 @@ async def test_an_anchor_that_is_down_is_trouble_in_words_until_it_takes_the_new
     anchorage = Anchorage(journal, lambda: flaky, SystemClock(), every=0.05)
     for _ in range(3):
         await journal.record(whole(Kind.OUTCOME, "x"), budget=5)
-    wait_until(lambda: anchorage.trouble == "the anchor is away", 5)
+    wait_until(lambda: anchorage.trouble == "the anchor is away", 20)
     flaky.is_down = False
-    wait_until(lambda: anchorage.trouble is None, 5)
+    wait_until(lambda: anchorage.trouble is None, 20)
     assert [mark.seq for mark in held(there, journal)] == [3]
     anchorage.close()
 
@@ -175,22 +175,22 @@ async def test_a_journal_that_lost_what_was_anchored_is_told_and_stays_told(jour
             self.marks.append(mark)
 
     def told(text: str) -> None:
-        wait_until(lambda: text in str(anchorage.cut_off), 5)
+        wait_until(lambda: text in str(anchorage.cut_off), 20)
 
     anchor = Kept()
     anchor.marks = []
     anchorage = Anchorage(journal, lambda: anchor, SystemClock(), every=0.02)
     for _ in range(3):
         await journal.record(whole(Kind.OUTCOME, "x"), budget=5)
-    wait_until(lambda: [mark.seq for mark in anchor.marks][-1:] == [3], 5)
+    wait_until(lambda: [mark.seq for mark in anchor.marks][-1:] == [3], 20)
     assert anchorage.cut_off is None
     (path,) = files_of(journal.folder)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:2]))
     told("it ends at record 2, and record 3 ")
-    wait_until(lambda: anchor.marks[-1].seq == 2, 5, "the shorter one to be anchored too")
+    wait_until(lambda: anchor.marks[-1].seq == 2, 20, "the shorter one to be anchored too")
     await journal.record(whole(Kind.OUTCOME, "as if nothing had happened"), budget=5)
-    wait_until(lambda: anchor.marks[-1].seq >= 3, 5)
+    wait_until(lambda: anchor.marks[-1].seq >= 3, 20)
     told("it ends at record 2, and record 3 ")
     shutil.rmtree(journal.folder)
     told("it is empty, and record 3 ")
@@ -200,9 +200,9 @@ async def test_a_journal_that_lost_what_was_anchored_is_told_and_stays_told(jour
 async def test_a_journal_of_the_same_length_with_another_end_is_told(journal: Journal) -> None:
     anchorage = Anchorage(journal, Forgetful, SystemClock(), every=0.02)
     await journal.record(whole(Kind.OUTCOME, "x"), budget=5)
-    wait_until(lambda: anchorage.settle(0.1) == 1, 5)
+    wait_until(lambda: anchorage.settle(0.1) == 1, 20)
     rewritten(journal.folder, ["nothing happened"])
-    wait_until(lambda: "it ends at record 1, and record 1 " in str(anchorage.cut_off), 5)
+    wait_until(lambda: "it ends at record 1, and record 1 " in str(anchorage.cut_off), 20)
     anchorage.close()
 
 

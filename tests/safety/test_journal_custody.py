@@ -55,7 +55,7 @@ def engine(
         made.stop()
 
 
-def alarm(made: Engine, ident: str, seconds: float = 5.0) -> Alarm:
+def alarm(made: Engine, ident: str, seconds: float = 20.0) -> Alarm:
     """The alarm of that id, once it is on the board."""
 
     def found() -> list[Alarm]:
@@ -120,7 +120,7 @@ def test_a_journal_that_cannot_be_written_is_an_alarm_until_it_can(
         assert found.priority.value == "high"
         assert "1 records wait in memory" in found.title
         (tmp_path / "journal").unlink()
-        wait_until(lambda: not [it for it in made.board("tiny").alarms if it.subject == "journal"], 5)
+        wait_until(lambda: not [it for it in made.board("tiny").alarms if it.subject == "journal"], 20)
     assert len(records(tmp_path, "abandoned")) == 1
 
 
@@ -143,7 +143,7 @@ def test_a_run_leaves_its_head_at_the_anchor_before_the_program_ends(
     made = Engine([redis_stack(redis_db.url)], Mode.ARMED, tmp_path, KIM, observe=False, anchor=place)
     made.start()
     made.submit(intent("halt"))
-    wait_until(lambda: bool((run := made.run("op-1")) and run.verdict), 5)
+    wait_until(lambda: bool((run := made.run("op-1")) and run.verdict), 20)
     made.stop()
     folder = tmp_path / "journal"
     found = verify(folder, held := anchored(place, KIM.host, str(folder)))
@@ -161,8 +161,8 @@ def test_the_chain_is_held_against_what_was_anchored(
     with engine(tmp_path, redis_db.url, anchor=place) as made:
         made.submit(intent("halt"))
         folder = tmp_path / "journal"
-        outcome = wait_until(lambda: records(tmp_path, "outcome"), 5)[0]
-        wait_until(lambda: {m.seq for m in anchored(place, KIM.host, str(folder))} >= {outcome["seq"]}, 5)
+        outcome = wait_until(lambda: records(tmp_path, "outcome"), 20)[0]
+        wait_until(lambda: {m.seq for m in anchored(place, KIM.host, str(folder))} >= {outcome["seq"]}, 20)
         (path,) = files_of(folder)
         path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
         made.record("refused", "tiny", "halt", "as if nothing had happened")
@@ -208,7 +208,7 @@ def test_what_is_refused_left_alone_or_seen_is_on_record_once(tmp_path: Path, re
         made.record("abandoned", "tiny", "halt", "left alone for 30 s")
         made.record("refused", "tiny", "halt", "a key that does nothing here")
         made.acknowledge_resume("tiny")
-        wait_until(lambda: made.run("op-1") is not None, 5)
+        wait_until(lambda: made.run("op-1") is not None, 20)
     assert [each["operation"] for each in records(tmp_path, "refused") if "operation" in each] == ["op-1"]
     assert len(records(tmp_path, "refused")) == 2
     assert len(records(tmp_path, "abandoned")) == 1
@@ -218,7 +218,7 @@ def test_what_is_refused_left_alone_or_seen_is_on_record_once(tmp_path: Path, re
 def test_a_try_to_act_in_a_room_that_watches_is_on_record_once(tmp_path: Path, redis_db: RedisServer) -> None:
     with engine(tmp_path, redis_db.url, Mode.WATCH) as made:
         made.submit(intent("halt"))
-        wait_until(lambda: made.run("op-1") is not None, 5)
+        wait_until(lambda: made.run("op-1") is not None, 20)
     (record,) = read(tmp_path / "journal")
     assert (record["kind"], record["mode"], record["operation"]) == ("refused", "watch", "op-1")
     assert "only watches" in record["text"]
@@ -230,7 +230,7 @@ def test_each_opening_of_a_room_is_on_record_once_and_tells_of_another_configura
     for number, digest in enumerate(("one", "one", "two"), 1):
         with engine(tmp_path, redis_db.url) as made:
             made.welcome(digest)
-            wait_until(partial(is_on_record, tmp_path, number), 5)
+            wait_until(partial(is_on_record, tmp_path, number), 20)
     found = records(tmp_path, "session")
     assert [each["config"] for each in found] == ["one", "one", "two"]
     assert ["another" in each["text"] for each in found] == [False, False, True]

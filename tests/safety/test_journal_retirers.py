@@ -167,7 +167,7 @@ def test_an_armed_room_retires_and_then_its_alarms_are_none(
     try:
         wait_until(lambda: names(folder)[0] == "000011.jsonl", 10)
         made.record("abandoned", "tiny", "halt", "left alone")
-        wait_until(lambda: "abandoned" in kinds(folder), 5)
+        wait_until(lambda: "abandoned" in kinds(folder), 20)
         assert [it.id for it in made.board("tiny").alarms if it.subject == "journal"] == []
     finally:
         made.stop()

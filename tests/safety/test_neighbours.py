@@ -45,13 +45,14 @@ def room(folder: Path, server: RedisServer, mode: Mode) -> Iterator[Engine]:
     engine = Engine([redis_stack(server.url)], mode, folder, KIM)
     engine.start()
     try:
-        assert engine.wait_asked("tiny", 5.0)
+        assert engine.wait_asked("tiny", 20.0)
         yield engine
     finally:
         engine.stop()
 
 
 @pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.alone
 def test_a_halt_in_another_room_is_on_this_board_within_a_second(
     tmp_path: Path, redis_db: RedisServer, mode: Mode
 ) -> None:

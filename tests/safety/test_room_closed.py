@@ -126,9 +126,9 @@ def at_work(tmp_path: Path, redis_db: RedisServer, request: pytest.FixtureReques
     both = replace(plain.procedures["routine"], risk=RiskClass.DEGRADE, steps=(pause, TRIP))
     room = engine.Engine([replace(plain, procedures={"routine": both})], engine.Mode.ARMED, tmp_path, KIM)
     room.start()
-    assert room.wait_asked("tiny", 5.0)
+    assert room.wait_asked("tiny", 20.0)
     room.submit(Intent("op-1", "tiny", "routine", KIM, SafeText("worn out"), 0, "screen", phrase="tiny"))
-    wait_until(lambda: [run.operation for run in room.at_work()] == ["op-1"], 5.0)
+    wait_until(lambda: [run.operation for run in room.at_work()] == ["op-1"], 20.0)
     yield room
     room.stop(grace=0.0)
 

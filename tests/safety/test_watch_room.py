@@ -190,7 +190,7 @@ def test_no_key_and_no_click_of_the_wall_screen_writes_anything(
         hand.go_home()
         assert "of this room failed" not in terminal.text
         terminal.popen.send_signal(signal.SIGTERM)
-        terminal.wait_end(15)
+        terminal.wait_end()
     finally:
         terminal.close()
     assert len(wire.redis.asked) > 20, "the recorder saw no reads: this proves nothing"
@@ -207,7 +207,7 @@ def test_on_the_wall_the_faults_of_a_demo_are_not_switched_and_the_key_says_so(
         terminal.wait_for(panes_are_filled, 30)
         assert "x faults" not in terminal.text
         terminal.press("x")
-        terminal.wait_for("READ ONLY: no fault is switched here", 5)
+        terminal.wait_for("READ ONLY: no fault is switched here")
         terminal.press("space", "enter")
         terminal.look(0.5)
     finally:
@@ -222,7 +222,7 @@ def test_an_emergency_key_on_the_wall_says_why_it_does_nothing_and_is_journalled
     try:
         terminal.wait_for(panes_are_filled, 30)
         terminal.press("f9")
-        terminal.wait_for(REFUSED, 5)
+        terminal.wait_for(REFUSED)
     finally:
         terminal.close()
     assert wire.writes == []
@@ -313,7 +313,7 @@ def test_a_watching_demo_refuses_the_stop_and_holds_no_code_for_it(
         terminal.wait_for(panes_are_filled, 40)
         assert "READ ONLY" in terminal.text
         terminal.press("f9")
-        terminal.wait_for(REFUSED, 5)
+        terminal.wait_for(REFUSED)
         terminal.press("h", "q")
         assert terminal.wait_end(20) == ExitCode.VERIFIED
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -69,10 +70,9 @@ async def _settle(pilot: Pilot[None]) -> None:
 
 
 async def _until_listening(pilot: Pilot[None]) -> None:
-    for _ in range(400):
-        if isinstance(pilot.app.screen, ProcedureDialog) and pilot.app.screen.is_listening:
-            return
-        await pilot.pause(0.01)
+    async with asyncio.timeout(20):
+        while not (isinstance(pilot.app.screen, ProcedureDialog) and pilot.app.screen.is_listening):
+            await pilot.pause(0.01)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -28,8 +29,11 @@ from tui.dialogs.stage import Stage
 
 REASON = "the quarterly exercise"
 
-PATIENCE = 12_000
-"""Looks, a hundredth of a second and more apart, for what takes its time in a demo on a busy machine."""
+PATIENCE = 120.0
+"""Seconds for what takes its time in a demo on a busy machine."""
+
+LONGEST = 360.0
+"""Seconds a run may take there."""
 
 _AGAIN = 2.0
 """Seconds until a list is looked at again that could not be read at one moment."""
@@ -82,10 +86,9 @@ class Face:
         scene = self.scene
         await scene.choose(name, *values)
         await self._confirm(self.stack.procedures[name])
-        for _ in range(PATIENCE):
-            dialog = scene.dialog
-            if dialog.stage in (Stage.PROVED, Stage.NOT_PROVED):
-                break
+        ends = time.monotonic() + LONGEST
+        while (dialog := scene.dialog).stage not in (Stage.PROVED, Stage.NOT_PROVED):
+            assert time.monotonic() < ends, scene.text()
             if dialog.is_listening:
                 await scene.press("c")  # it waits for a person
             await scene.pilot.pause(_APART)
@@ -114,9 +117,9 @@ class Face:
         raise AssertionError(scene.text())
 
     async def _until_nothing_is_against(self, dialog: ProcedureDialog) -> None:
-        for _ in range(PATIENCE):
-            if not dialog.checks().objections:
-                return
+        ends = time.monotonic() + PATIENCE
+        while dialog.checks().objections:
+            assert time.monotonic() < ends, self.scene.text()
             # Whoever waits before an open dialog has to show that somebody is there.
             await self.scene.press("up")
 

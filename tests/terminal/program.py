@@ -15,9 +15,6 @@ from tests.terminal.screen import Terminal
 
 ROOT = Path(__file__).parents[2]
 
-DIALOG_IS_DEAF = 0.4
-"""Seconds in which a dialog ignores keys, and a little more."""
-
 CONTROLROOM = (sys.executable, "-m", "tui.cli")
 
 BYTES = {
@@ -78,6 +75,16 @@ def cold_command(
         timeout=seconds,
         check=False,
     )
+
+
+def until_it_listens(terminal: Terminal, key: str = " H  HALT") -> None:
+    """Until keys count in the dialog that is shown: the ones it names then stand out, ``key`` among them."""
+
+    def stands_out(_: str) -> bool:
+        style = terminal.style(key)
+        return style is not None and style[2] is True
+
+    terminal.wait_for(stands_out)
 
 
 def panes_are_filled(text: str) -> bool:

@@ -159,7 +159,7 @@ class Terminal:
         with contextlib.suppress(OSError):
             os.write(self.master, data)
 
-    def wait_end(self, seconds: float = 10.0) -> int:
+    def wait_end(self, seconds: float = 30.0) -> int:
         """The exit status, reading on meanwhile so that the program can write its last."""
         deadline = time.monotonic() + seconds
         while self.popen.poll() is None:

@@ -162,7 +162,7 @@ def told(world: DemoWorld, tmp_path_factory: pytest.TempPathFactory) -> Told:
         terminal.press("escape")
         terminal.wait_for(lambda text: "HALTED" in text and "Know that" not in text, 10)
         terminal.press("q")
-        terminal.wait_end(15)
+        terminal.wait_end()
     finally:
         terminal.close()
     it.tty = bytes(terminal.raw)
@@ -199,7 +199,7 @@ def test_the_canaries_were_in_use_and_would_be_found(told: Told) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", "import sys; sys.stdin.read()", IN_REDIS], stdin=-1
     ) as child:
-        wait_until(lambda: any(IN_REDIS in argv for argv in watcher.seen), 5)
+        wait_until(lambda: any(IN_REDIS in argv for argv in watcher.seen), 20)
         assert child.stdin is not None
         child.stdin.close()
     watcher.stop()

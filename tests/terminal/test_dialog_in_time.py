@@ -12,8 +12,7 @@ from tests.bench.pace import pace
 from tests.servers.between import journal
 from tests.servers.demo import isolated_env
 from tests.servers.process import wait_until
-from tests.terminal.program import room
-from tests.terminal.test_room import DIALOG_IS_DEAF
+from tests.terminal.program import room, until_it_listens
 from tests.terminal.two_steps import configured
 
 WITHIN = 0.1
@@ -38,7 +37,7 @@ def test_with_every_source_down_the_dialog_opens_within_a_tenth_of_a_second(tmp_
             terminal.wait_for(lambda text: "Know that" not in text, 5)
         terminal.press("f9")
         terminal.wait_for("Know that", 5)
-        terminal.look(DIALOG_IS_DEAF)
+        until_it_listens(terminal)
         terminal.press("h")
         terminal.wait_for("By hand", 15)
         wait_until(

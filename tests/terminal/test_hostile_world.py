@@ -71,7 +71,7 @@ def test_a_hostile_world_is_shown_inert_and_holds_no_key_up(world: DemoWorld) ->
         seen = bytes(terminal.raw)
         terminal.send(key_bytes("escape"))
         terminal.press("q")
-        assert terminal.wait_end(15) == 0
+        assert terminal.wait_end() == 0
     finally:
         terminal.close()
     assert acting(OWN.sub(b"", bytes(terminal.raw)).decode()) == set()

@@ -12,7 +12,7 @@ from tests.servers.between import journal
 from tests.servers.demo import isolated_env
 from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer
-from tests.terminal.program import DIALOG_IS_DEAF, room
+from tests.terminal.program import room, until_it_listens
 from tests.terminal.screen import Terminal
 from tests.terminal.two_steps import configured
 
@@ -29,19 +29,22 @@ def terminal(redis_db: RedisServer, tmp_path: Path) -> Iterator[Terminal]:
     made.close()
 
 
+def row_of_cursor(text: str) -> str:
+    return next((row for row in text.splitlines() if "▌" in row), "")
+
+
 def lost_in(terminal: Terminal, title: str, words: tuple[str, ...], folder: Path) -> dict[str, Any]:
     """What the journal says of the procedure of that title, whose line is lost once it has begun."""
     terminal.wait_for("Kill switch reads ENGAGED", 20)
     terminal.press("e")
     terminal.wait_for("AGAINST IT NOW", 10)
-    for _ in range(10):
-        if f"▌   {title}" in terminal.text:
-            break
+    terminal.wait_for(row_of_cursor)
+    while title not in (row := row_of_cursor(terminal.text)):
         terminal.press(DOWN)
-        terminal.look(0.3)
+        terminal.wait_for(lambda text, before=row: row_of_cursor(text) != before)
     terminal.press("enter")
     terminal.wait_for(f"{title} · two-steps", 10)
-    terminal.look(DIALOG_IS_DEAF)
+    until_it_listens(terminal, "Cancel")
     terminal.press("tab")
     for word in words:
         terminal.press(*word, "enter")

@@ -19,6 +19,7 @@ from backends.stacks.loader import built_in, load_stack
 from tests.contract.armed_room import ArmedRoom, looking_briefly
 from tests.contract.demo_eyes import KILL, Eyes
 from tests.servers.demo import start_demo
+from tests.servers.process import wait_until
 from tests.terminal.left import BY_PROGRAMS, BY_UNITS
 from tests.terminal.planned import alone
 
@@ -86,6 +87,8 @@ def test_run_again_it_changes_nothing_more(desk: Desk, name: str) -> None:
     params = {"order": desk.orders[0]} if name == "cancel-one" else {}
     if name == "start-infrastructure":
         desk.eyes.docker.stop("trading_platform_grafana")
+    # A gateway that was started for the one before reconciles first.
+    wait_until(lambda: not desk.room.dry_run(name, **params).blockers, 60, f"{name} to be possible")
     before = desk.world()
     run = desk.room.perform(name, **params)
     assert run.verdict is Verdict.VERIFIED, (run.sentence, run.blockers)

@@ -11,8 +11,9 @@ import pytest
 
 from tests.servers.demo import isolated_env
 from tests.servers.forked import run_forked
-from tests.terminal.program import CONTROLROOM, DIALOG_IS_DEAF, ROOT
+from tests.terminal.program import CONTROLROOM, ROOT, until_it_listens
 from tests.terminal.screen import Terminal
+from tui.dialogs.arming import DEAF_SECONDS
 
 
 def _drill(home: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
@@ -57,7 +58,7 @@ def test_a_drill_by_hand_times_the_way_to_the_dialog_the_look_at_it_and_the_verd
         terminal.wait_for("DRILL of halt, timed from now", 60)
         terminal.press("f9")
         terminal.wait_for("HALT TRADING", 20)
-        terminal.look(DIALOG_IS_DEAF)
+        until_it_listens(terminal)
         terminal.press("h")
         terminal.wait_for("VERIFIED", 20)
         terminal.press("a")
@@ -69,7 +70,7 @@ def test_a_drill_by_hand_times_the_way_to_the_dialog_the_look_at_it_and_the_verd
     (record,) = _kept(tmp_path)
     assert (status, record["verdict"], record["rung"]) == (8, "VERIFIED", 2)
     assert record["to_dialog"] > 0
-    assert DIALOG_IS_DEAF <= record["in_dialog"] < 60
+    assert DEAF_SECONDS <= record["in_dialog"] < 60
     assert 0.4 < record["seconds"] < 60
     assert f"confirmed {record['in_dialog']:.1f} s later" in terminal.text
 

@@ -64,6 +64,10 @@ def test_a_table_is_told_by_its_rows(rows, said):
     assert shown(stack().facts["loss"], ok("loss", listed)) == said
 
 
+def test_a_loss_of_millions_is_told_to_the_cent():
+    assert shown(stack().facts["loss"], ok("loss", 1234567.891)) == "1,234,567.89 USD"
+
+
 def test_a_breach_does_not_clear_by_growing_old():
     assert "loss" in ids(AlarmBook(stack(), START), board(loss=ok("loss", 250.0, later(-60))))
 
@@ -162,7 +166,7 @@ def test_services_that_are_absent_dead_or_unhealthy_are_alarms_and_no_check_is_n
 
     assert title(missing("service:trader")) == "trader is not there"
     assert title(service(state=RunState.EXITED, exit_code=137, oom_killed=True)) == (
-        "trader is exited with code 137, out of memory"
+        "trader has exited with code 137, out of memory"
     )
     assert title(service(health=Health.UNHEALTHY)) == "trader is unhealthy"
     assert title(service(health=Health.NO_CHECK)) is None

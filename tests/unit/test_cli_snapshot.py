@@ -223,6 +223,16 @@ def test_the_table_shows_every_shown_fact_and_no_blank_for_a_failure() -> None:
     assert "Hidden" not in text
 
 
+def test_a_service_that_does_not_run_is_not_up_but_says_how_it_ended() -> None:
+    ended = replace(SERVICE, state=RunState.EXITED, exit_code=137)
+    key = "service:gateway"
+    it = board()
+    after = replace(it, readings={**it.readings, key: reading(key, ended)})
+    line = next(line for line in stack_text(STACK, after, NOW) if "exited" in line)
+    assert "exit code 137, restarts 2" in line
+    assert "up " not in line
+
+
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
     assert grid([["a", "bb", "c"], ["aaa", "b", "ccc"]], indent="") == ["a    bb  c", "aaa  b   ccc"]
 

@@ -56,3 +56,23 @@ def test_what_cannot_be_meant_is_refused_in_words_and_nothing_is_begun(
 ) -> None:
     with pytest.raises(UsageError, match=answer):
         said("--config", config, *words)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("pre-maket", "did you mean pre-market?"), ("qqq", "`controlroom check` without")]
+)
+def test_a_check_that_is_not_there_is_answered_in_a_line(config: str, word: str, meant: str) -> None:
+    with pytest.raises(UsageError, match="has no check") as error:
+        said("--config", config, "--stack", "trading-platform", "check", word)
+    assert meant in str(error.value)
+    assert len(str(error.value)) < 150
+
+
+@pytest.mark.parametrize("words", [("--help",), ("audit", "--help")])
+def test_what_a_command_is_for_is_said_whole_on_a_narrow_terminal(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    help_text = said(*words)
+    assert "Commands:" in help_text
+    assert "..." not in help_text.partition("Commands:")[2]

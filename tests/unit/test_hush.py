@@ -28,4 +28,4 @@ def test_an_order_to_stop_hushes_every_stack(
 
     monkeypatch.setattr(engine, "_call", call)
     engine.submit(asked(procedure, stack="trading-platform"))
-    assert done == ["hush"] * hushed + ["begin"]
+    assert done == ["hush"] * hushed + ["hurry", "begin"]

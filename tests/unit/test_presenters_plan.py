@@ -11,11 +11,13 @@ from backends.model.board import Board
 from backends.model.clock import Instant
 from backends.model.condition import Each
 from backends.model.fact import Table
-from backends.model.procedure import Procedure, RiskClass, StepState, Verdict
+from backends.model.procedure import Procedure, Proof, RiskClass, StepState, Verdict
 from backends.model.trading import TradingState
+from backends.stacks.loader import built_in, load_stack
+from tests import building
 from tests.pilot import scenes, world
 from tests.pilot.world import HALT, STACK
-from tui.presenters.plan import Question, plan_lines
+from tui.presenters.plan import Question, plan_lines, proof_text
 from tui.presenters.progress import failure_lines, failure_word, is_lost, progress_lines
 from widgets.cells import width_of
 from widgets.span import Spans
@@ -166,3 +168,32 @@ def test_a_dry_run_begins_nothing_and_says_so_of_no_single_step() -> None:
     skipped = (StepState.SKIPPED, StepState.SKIPPED)
     told = text(failure_lines(resume, scenes.run(NOW, Verdict.DRY_RUN, states=skipped), 110))
     assert "not begun" not in told
+
+
+@pytest.mark.parametrize("name", sorted(built_in()))
+def test_every_proof_of_every_stack_says_what_must_be_read(name: str) -> None:
+    stack = load_stack(built_in()[name])
+    for procedure in stack.procedures.values():
+        told = proof_text(stack, procedure, {})
+        assert "reads  within" not in told and "reads , " not in told, procedure.id
+
+
+@pytest.mark.parametrize(
+    ("proof", "said"),
+    [
+        (Proof("loss", equals=("1",)), "loss reads 1 within 1 s"),
+        (Proof("loss", at_least=3), "loss: at least 3 within 1 s"),
+        (Proof("loss", at_least=1, where={"id": "7"}), "loss: at least 1 (7) within 1 s"),
+        (Proof("loss", at_most=0, where={"at": ">$unix"}), "loss: none left (at >now) within 1 s"),
+        (Proof("loss", at_least=1, is_missing=True), "loss: at least 1, or is missing within 1 s"),
+        (Proof("loss", at_most=0), "loss: none left within 1 s"),
+        (Proof("loss", is_missing=True), "loss is missing within 1 s"),
+        (Proof("loss", is_newer=True), "loss is newer than the step within 1 s"),
+        (Proof("loss", equals=("done",), is_newer=True), "loss reads done, made since within 1 s"),
+        (Proof("loss", kept="first"), "loss: no fewer than before within 1 s"),
+    ],
+)
+def test_what_a_proof_asks_for_is_a_sentence(proof: Proof, said: str) -> None:
+    step = replace(HALT.steps[0], proof=(proof,))
+    told = proof_text(building.stack(), replace(HALT, steps=(step,)), {})
+    assert told == f"read back over another connection: {said}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -222,3 +223,13 @@ def test_hostile_names_become_one_row_each_with_keys_of_their_own() -> None:
             for cell in getattr(row, "cells", ()):
                 assert isinstance(cell.text, SafeText)
                 assert cell.text.isprintable()
+
+
+def test_the_sum_above_a_narrow_table_is_whole_down_to_the_unknown() -> None:
+    board = with_readings(scenes.failed(NOW), reading("breaker.state", NOW, "TRIPPED"))
+    narrow = facts.FactTable().draw(STACK, board, NOW, 29)[1]
+    wide = facts.FactTable().draw(STACK, board, NOW, 60)[1]
+    numbers = re.findall(r"\d+", wide)
+    assert len(numbers) == 3 and wide.endswith(" unknown")
+    assert re.findall(r"\d+", narrow) == numbers
+    assert "?" in narrow and len(f"2 Risk keys  {narrow}") <= 30

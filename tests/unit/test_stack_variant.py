@@ -132,6 +132,7 @@ def test_the_generation_whose_containers_exist_is_taken(tmp_path: Path, docker: 
     assert stack.alarms == ()
 
 
+@pytest.mark.alone
 def test_what_the_containers_do_not_tell_is_assumed_and_said(
     tmp_path: Path, docker: Containers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -292,3 +292,17 @@ def test_what_must_not_be_said_twice_is_sent_once_it_was_acknowledged(
     assert run.verdict is not Verdict.VERIFIED
     calls = [source for _, source, _ in made.world.calls if source == "redis"]
     assert len(calls) == 1 if sent == 1 else len(calls) >= sent
+
+
+def test_a_step_that_was_given_up_is_not_called_acknowledged_again_while_it_is_tried_on() -> None:
+    made = room("lies", "lies")
+
+    async def go_on(run: Run) -> None:
+        assert run.verdict is Verdict.CONTRADICTED
+        made.runs.clear()
+        await asyncio.sleep(30)
+
+    tried = len(made.world.calls)
+    halted(made, go_on)
+    assert len(made.world.calls) > tried + 4
+    assert {step.state for run in made.runs for step in run.steps} <= {StepState.FAILED}

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as LateError
+from difflib import get_close_matches
 from typing import Any, Final
 
 from msgspec import Struct
@@ -121,8 +122,9 @@ def _asked(stack: Stack, name: str) -> _Wanted:
         return _Wanted(checks=(stack.checks[name],))
     if name in stack.diagnoses:
         return _Wanted(diagnoses=(stack.diagnoses[name],))
-    known = ", ".join((*stack.checklists, *stack.checks, *stack.diagnoses)) or "none"
-    raise UsageError(f"{stack.id} has no check, checklist or diagnosis {name!r}; it has {known}")
+    close = get_close_matches(name, (*stack.checklists, *stack.checks, *stack.diagnoses), 1)
+    meant = f"did you mean {close[0]}?" if close else "`controlroom check` without a name lists them"
+    raise UsageError(f"{stack.id} has no check, checklist or diagnosis {name!r}; {meant}")
 
 
 def _confirm(desk: CheckDesk, checklist: Checklist, options: CheckOptions) -> None:

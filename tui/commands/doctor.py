@@ -26,8 +26,11 @@ SLACK = 5.0
 PATIENCE = 15.0
 """Seconds for all sources together; each also has its own deadline."""
 
+NAMED = 4
+"""Values that are named of those which could not be read for one reason."""
+
 _ADVICE = (
-    (("refused", "no such file"), "Start it, or correct the address: {setting}."),
+    (("refuses the connection", "no such file"), "Start it, or correct the address: {setting}."),
     (
         ("no answer", "timed out", "time-out", "timeout", "deadline", "hang"),
         "Silent. Look at its own log and load; a firewall that drops packets looks the same.",
@@ -37,7 +40,7 @@ _ADVICE = (
         "The host's name is not known here: {setting}.",
     ),
     (
-        ("password", "auth", "denied", "forbidden", "401", "403", "noperm", "permission"),
+        ("password", "credential", "auth", "denied", "forbidden", "401", "403", "noperm", "permission"),
         "It answers and does not let us in. Check {credential}; for Docker, who may use the socket.",
     ),
     (("answered 5",), "It runs and fails by itself: look at its own log."),
@@ -130,8 +133,7 @@ def report(stack: Stack, board: Board) -> Iterator[str]:
             yield f"      do:  {advice(stack, source, str(health.error))}"
         elif word == "NO ANSWER":
             yield f"      do:  {advice(stack, source, 'no answer')}"
-        for label, why in unread:
-            yield f"      not read: {label}: {why}"
+        yield from _not_read(unread, None if health is None or health.error is None else str(health.error))
         yield from _absent_services(stack, board, ident)
 
 
@@ -165,6 +167,20 @@ def _unread(stack: Stack, board: Board, source: str) -> list[tuple[str, str]]:
         if is_ours and reading is not None and reading.outcome is Outcome.FAILED:
             unread.append((fact.label, str(reading.error or "no reason given")))
     return unread
+
+
+def _not_read(unread: list[tuple[str, str]], known: str | None) -> Iterator[str]:
+    """A line for each reason, so that one silent source does not fill the screen; ``known`` was told."""
+    by_reason: dict[str, list[str]] = {}
+    for label, why in unread:
+        by_reason.setdefault(why, []).append(label)
+    for why, labels in by_reason.items():
+        if why != known and len(labels) == 1:
+            yield f"      not read: {labels[0]}: {why}"
+            continue
+        told = "for that reason" if why == known else why
+        more = f" and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
+        yield f"      not read: {', '.join(labels[:NAMED])}{more}: {told}"
 
 
 def _absent_services(stack: Stack, board: Board, source: str) -> Iterator[str]:

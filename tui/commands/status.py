@@ -15,7 +15,7 @@ from backends.model.clock import Instant, SystemClock
 from backends.model.fact import Fact
 from backends.model.judge import judge
 from backends.model.reading import Outcome, Reading
-from backends.model.service import Service
+from backends.model.service import RunState, Service
 from backends.model.stack import Stack
 from backends.model.trading import TradingState
 from tui.commands.exitcode import ExitCode
@@ -118,11 +118,18 @@ def _service_row(key: str, reading: Reading[Service] | None, now: Instant, is_re
             return [name, level, words.NOT_USED, ""]
         error = "" if reading is None or reading.error is None else str(reading.error)
         return [name, level, words.outcome(reading, now), error]
-    up = words.NOTHING if service.started_wall is None else words.span(now.wall - service.started_wall)
     restarts = "?" if service.restarts is None else str(service.restarts)
     memory = "" if service.usage.memory is None else f", memory {words.size(service.usage.memory)}"
-    facts = f"up {up}, restarts {restarts}{memory}"
+    facts = f"{_since(service, now)}, restarts {restarts}{memory}"
     return [name, level, f"{service.state.value}, {service.health.value}", facts]
+
+
+def _since(service: Service, now: Instant) -> str:
+    """For how long it runs; of one that does not, how it ended."""
+    if service.state is not RunState.RUNNING:
+        return f"exit code {'?' if service.exit_code is None else service.exit_code}"
+    up = words.NOTHING if service.started_wall is None else words.span(now.wall - service.started_wall)
+    return f"up {up}"
 
 
 def _fact_row(fact: Fact, reading: Reading[Any] | None, now: Instant) -> list[str]:

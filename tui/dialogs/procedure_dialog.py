@@ -231,7 +231,7 @@ class ProcedureDialog(KeyedScreen):
             self._close("cancelled", "dialog closed by the operator; nothing was done")
         elif self.takes(event):
             pass
-        elif event.key == "d":
+        elif event.key.removeprefix("upper_").lower() == "d":
             self._is_whole = not self._is_whole
             self.redraw()
         else:

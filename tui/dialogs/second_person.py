@@ -78,12 +78,18 @@ class SecondPerson:
 
     async def look(self) -> None:
         """Whether somebody has consented since."""
-        if self.request is None or self._is_busy:
+        asked, by, ended = self.request, None, ""
+        if asked is None or self._is_busy:
             return
         self._is_busy = True
         try:
-            self.by = await asyncio.to_thread(self._book.given, self.request.code)
+            by = await asyncio.to_thread(self._book.given, asked.code)
         except ApprovalError as error:
-            self.request, self.by, self.why = None, None, f"the request has ended: {error}; Enter asks again"
+            ended = f"the request has ended: {error}; Enter asks again"
         finally:
             self._is_busy = False
+        if self.request is not asked:
+            return  # it was asked for anew meanwhile
+        self.by, self.why = by, ended
+        if ended:
+            self.request = None

@@ -30,7 +30,7 @@ _ROLES: Mapping[Standing, Role] = {
 
 _WORDS = {
     Standing.HOLDS: "holds",
-    Standing.FAILS: "NOT SO",
+    Standing.FAILS: "AGAINST IT",
     Standing.STALE: "STALE",
     Standing.UNKNOWN: "UNKNOWN",
 }
@@ -76,7 +76,8 @@ def summary(checks: Checks) -> tuple[str, Role]:
     """All of them in a line."""
     number, failing = len(checks.weighed), len(checks.failing)
     if failing:
-        return f"{failing} of {number} do NOT hold; it would be refused", "state-bad"
+        verb = "does" if failing == 1 else "do"
+        return f"{failing} of {number} {verb} NOT hold; it would be refused", "state-bad"
     text = "1 of 1 holds" if number == 1 else f"{number} of {number} hold"
     if checks.held_for <= 0:
         return text, "state-ok"

@@ -51,12 +51,13 @@ class Item(Struct, frozen=True):
     is_current: bool
 
 
-def columns() -> tuple[Column, ...]:
-    """All columns; a narrow pane drops those of the highest ``drop`` and keeps name, status and CPU."""
+def columns(title: str) -> tuple[Column, ...]:
+    """All columns in a pane of that ``title``. A narrow one drops those of the highest ``drop`` and keeps
+    name, status and CPU."""
     sign = 4 if is_ascii() else 1
     return (
         Column("sign", NO_TEXT, sign),
-        Column("name", SafeText("CONTAINER"), 22, least=17, flex=1),
+        Column("name", SafeText(title.removesuffix("s").upper()), 22, least=17, flex=1),
         Column("status", SafeText("STATUS"), 12, least=9),
         Column("restarts", SafeText("RST"), 3, align="right", drop=3),
         Column("uptime", SafeText("UP"), 7, least=4, align="right", drop=2),

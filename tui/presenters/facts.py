@@ -21,6 +21,9 @@ from widgets.grid_layout import Column
 from widgets.roles import Role
 from widgets.row import AnyRow, Cell, Heading, Row
 
+TITLE = 15
+"""Cells that the frame and the name of the pane take beside the sum."""
+
 NARROW = 46
 """Cells of the pane below which value, raw word and age share one column."""
 
@@ -98,7 +101,7 @@ class FactTable:
                 out.append(self._heading(group, [member.level for member in members]))
             out += [member.row for member in members]
         levels = [member.level for members in groups.values() for member in members]
-        return tuple(out), _summary(levels)
+        return tuple(out), _summary(levels, width)
 
     def _heading(self, group: str, levels: list[Level]) -> Heading:
         kept = self._headings.get(group)
@@ -153,14 +156,18 @@ def steady_until(fact: Fact, reading: Reading[Any] | None, now: Instant) -> floa
     return until
 
 
-def _summary(levels: list[Level]) -> SafeText:
-    """How many, and how many of them are out of bounds or unknown."""
-    parts = [str(len(levels))]
-    for level, word in ((Level.CRIT, "crit"), (Level.WARN, "warn"), (Level.UNKNOWN, "unknown")):
-        count = levels.count(level)
-        if count:
-            parts.append(f"{count} {word}")
-    return SafeText(", ".join(parts))
+def _summary(levels: list[Level], width: int) -> SafeText:
+    """How many, and how many are out of bounds or unknown; by their signs where words would be cut."""
+    counts = [
+        (level, word, levels.count(level))
+        for level, word in ((Level.CRIT, "crit"), (Level.WARN, "warn"), (Level.UNKNOWN, "unknown"))
+        if level in levels
+    ]
+    text = ", ".join((str(len(levels)), *(f"{count} {word}" for _, word, count in counts)))
+    if len(text) > width - TITLE:
+        signs = (f"{LEVEL[level].mark}{count}" for level, _, count in counts)
+        text = "  ".join((str(len(levels)), *signs))
+    return SafeText(text)
 
 
 def _heading(group: str, levels: list[Level]) -> Heading:

@@ -139,6 +139,21 @@ def detail(
     return laid_out(_detail(stack, it, findings, now), width)
 
 
+def item_lines(stack: Stack, place: tuple[str, str], findings: Findings, width: int) -> tuple[Spans, ...]:
+    """Every word of an item that a person confirms, and who did; ``place`` is its checklist and itself."""
+    checklist = stack.checklists[place[0]]
+    found = states(checklist, findings.results, findings.attested)
+    state = next(it for it in found if it.item.id == place[1])
+    by = "nobody yet" if state.attested is None else confirmed(state.attested)
+    fields = (
+        Field("to confirm", item_title(stack, state), "strong"),
+        Field("confirmed", by, "muted" if state.attested is None else "state-ok"),
+        Field("checklist", f"{checklist.title}: {checklist.when}", "muted"),
+        Field("how", "Esc, then A twice: it goes into the journal in your name", "muted"),
+    )
+    return laid_out(fields, width)
+
+
 def diagnosis_lines(stack: Stack, service: str, findings: Findings, width: int) -> tuple[Spans, ...]:
     """What the known failures of one service say, found ones first and in full; empty when it has none."""
     ours = [it for it in stack.diagnoses.values() if it.service == service]

@@ -33,7 +33,7 @@ def columns() -> tuple[Column, ...]:
     """All columns; what the alarm says is dropped last of all that is not the state."""
     return (
         Column("sign", NO_TEXT, 4 if is_ascii() else 1),
-        Column("stack", SafeText("STACK"), 24, least=16, flex=1),
+        Column("stack", SafeText("STACK"), 16, flex=1),
         Column("environment", SafeText("ENV"), 5),
         Column("trading", SafeText("TRADING"), 12),
         Column("since", SafeText("HALTED"), 6, align="right"),
@@ -62,7 +62,8 @@ def summary(moments: Sequence[Moment]) -> SafeText:
         )
         if state in states
     ]
-    return SafeText(f"{len(states)} stacks: {', '.join(parts)}")
+    noun = "stack" if len(states) == 1 else "stacks"
+    return SafeText(f"{len(states)} {noun}: {', '.join(parts)}")
 
 
 def _row(stack: Stack, board: Board, now: Instant) -> Row:
@@ -79,7 +80,7 @@ def _row(stack: Stack, board: Board, now: Instant) -> Row:
             Cell(SafeText(sign.word), sign.badge),
             Cell(SafeText(halted), "state-halted" if trading.state is TradingState.HALTED else "muted"),
             _fresh(board, now),
-            Cell(SafeText(freshness(board)), "state-warn" if _is_deaf(board) else "muted"),
+            Cell(SafeText(freshness(board, noun="")), "state-warn" if _is_deaf(board) else "muted"),
             Cell(worst, role),
         ),
     )

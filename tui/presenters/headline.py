@@ -47,9 +47,9 @@ def banner(board: Board, now: Instant) -> SafeText:
     return SafeText(f"NOT OBSERVING for {words.whole_age(silence)}: alarms are not running, all is old")
 
 
-def freshness(board: Board) -> str:
+def freshness(board: Board, noun: str = " sources") -> str:
     """How many sources answer: ``5/5 sources``, and the names of those that do not."""
     sources = board.sources.values()
     down = [it.id for it in sources if source_is_down(it)]
-    text = f"{sum(1 for it in sources if it.is_up)}/{len(board.sources)} sources"
+    text = f"{sum(1 for it in sources if it.is_up)}/{len(board.sources)}{noun}"
     return f"{text}, not {', '.join(down)}" if down else text

@@ -273,22 +273,36 @@ def proof_text(stack: Stack, procedure: Procedure, params: Mapping[str, str] = N
 def _proof(stack: Stack, proof: Proof, params: Mapping[str, str]) -> str:
     fact = stack.facts.get(proof.fact)
     label = _put(proof.fact.removeprefix("service:"), params) if fact is None else fact.label
-    if proof.is_missing:
-        wanted = " is missing"
-    elif proof.at_most is not None:
-        where = ", ".join(_meant(name, text, params) for name, text in proof.where.items())
-        number = "none left" if proof.at_most == 0 else f"at most {proof.at_most:g}"
-        wanted = f": {number} ({where})" if where else f": {number}"
-    else:
-        wanted = f" reads {' or '.join(_put(word, params) for word in proof.equals)}"
+    wanted = _wanted(proof, params)
     anew = ", started anew" if proof.is_restarted else ""
     twice = f", {proof.reads} times" if proof.reads > 1 else ""
     return f"{label}{wanted}{anew}{twice} within {proof.within:g} s"
 
 
+def _wanted(proof: Proof, params: Mapping[str, str]) -> str:
+    """What the fact must say, as it goes on after its name."""
+    where = ", ".join(_meant(name, text, params) for name, text in proof.where.items())
+    limits = []
+    if proof.at_least is not None:
+        limits.append(f"at least {proof.at_least:g}")
+    if proof.at_most is not None:
+        limits.append("none left" if proof.at_most == 0 else f"at most {proof.at_most:g}")
+    if proof.kept is not None and not limits:
+        limits.append("no fewer than before")
+    missing = ", or is missing" if proof.is_missing else ""
+    if proof.equals:
+        newer = ", made since" if proof.is_newer else ""
+        return f" reads {' or '.join(_put(word, params) for word in proof.equals)}{newer}{missing}"
+    if limits:
+        return f": {' and '.join(limits)}{f' ({where})' if where else ''}{missing}"
+    if proof.is_newer:
+        return " is newer than the step"
+    return " is missing" if proof.is_missing else " answers"
+
+
 def _meant(column: str, text: str, params: Mapping[str, str]) -> str:
     """Which rows are meant: what the column reads, or the column and its bound."""
-    said = _put(text, {"unix": "now", **params})
+    said = _put(text, params).replace("$unix", "now")
     return f"{column} {said}" if said.startswith(("<", ">")) else said
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from backends.model.clock import Instant
 from backends.model.fact import Fact, Level, Table, ValueType
+from backends.model.figure import figure
 from backends.model.reading import FUTURE_TOLERANCE, Outcome, Quality, Reading
 from backends.model.safetext import SafeText
 
@@ -114,17 +115,7 @@ def shown(fact: Fact, value: Any, now: Instant) -> SafeText:
         return SafeText(f"{moment(value, now)} ({told})")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return raw(value)
-    text = f"{value:,}" if isinstance(value, int) else _decimal(value)
-    if not fact.unit:
-        return SafeText(text)
-    return SafeText(f"{text}{fact.unit}" if fact.unit == "%" else f"{text} {fact.unit}")
-
-
-def _decimal(value: float) -> str:
-    if value != 0 and (abs(value) < 0.001 or abs(value) >= 1e12):
-        return f"{value:.3g}"
-    text = f"{value:,.4f}" if abs(value) < 100 else f"{value:,.2f}"
-    return text.rstrip("0").rstrip(".")
+    return SafeText(figure(value, fact.unit))
 
 
 def outcome(reading: Reading[Any] | None, now: Instant) -> str:

@@ -39,6 +39,7 @@ class Front(Protocol):
 
     def say(self, text: str, role: Role = "strong") -> None: ...
     def show_check(self, it: Check | Diagnosis) -> None: ...
+    def show_item(self, place: tuple[str, str]) -> None: ...
     def show_runbook(self, section: str | None) -> None: ...
 
 
@@ -92,8 +93,8 @@ class CheckScreen(Overlay):
         elif it is not None:
             self._run([it])
             self._front.show_check(it)
-        else:
-            self._front.say("a person confirms this: press A, twice")
+        elif (place := item_of(key)) is not None:
+            self._front.show_item(place)
 
     def action_run_all(self) -> None:
         stack = self.moment.stack

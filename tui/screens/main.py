@@ -59,6 +59,7 @@ class MainScreen(Screen[None], Background):
         self._is_watch = is_watch
         self._frames = frames
         self._facts_width = 0
+        self._kind = containers.title(moment.stack)
         self._fact_table = facts.FactTable()
 
     def compose(self) -> ComposeResult:
@@ -67,7 +68,7 @@ class MainScreen(Screen[None], Background):
         notice.can_focus = False
         yield notice
         yield _Panes(
-            Pane(SafeText(""), Grid(containers.columns(), id="containers"), id="containers-pane"),
+            Pane(SafeText(""), Grid(containers.columns(self._kind), id="containers"), id="containers-pane"),
             Pane(SafeText(""), Grid(facts.columns(0), id="facts"), id="facts-pane"),
             Pane(SafeText(""), Grid(alerts.columns(), id="alerts"), id="alerts-pane"),
             LogPane(frames=self._frames, id="logs-pane"),
@@ -105,6 +106,8 @@ class MainScreen(Screen[None], Background):
         super().set_focus(widget, scroll_visible, from_app_focus)
         for pane in self.query(Pane):
             announce(pane)
+        if self.is_mounted:
+            self.call_after_refresh(self._draw_footer)
 
     def go_to(self, name: str) -> None:
         """Put the keyboard into a pane, zoomed if another one is."""
@@ -205,9 +208,12 @@ class MainScreen(Screen[None], Background):
         it = self.moment
         if self._is_shown("containers"):
             rows, summary = containers.table(it.stack, it.board, it.now, self.sort)
-            self.query_one("#containers", Grid).show(rows, SafeText("this stack names no services"))
-            title = containers.title(it.stack)
-            self._label("containers", f"1 {title}  {summary}", self.sort.value)
+            grid, kind = self.query_one("#containers", Grid), containers.title(it.stack)
+            if kind != self._kind:
+                self._kind = kind
+                grid.set_columns(containers.columns(kind))
+            grid.show(rows, SafeText("this stack names no services"))
+            self._label("containers", f"1 {kind}  {summary}", self.sort.value)
         if self._is_shown("facts"):
             self._draw_facts()
         if self._is_shown("alerts"):
@@ -235,7 +241,9 @@ class MainScreen(Screen[None], Background):
 
     def _draw_footer(self) -> None:
         labels = {"follow": self.log_pane.follow_word}
-        self.query_one(Footer).show(hints(self._actions, is_watch=self._is_watch, labels=labels))
+        # A log line is no row: all of it is read where it stands.
+        shown = (it for it in self._actions if it.id != "detail" or self.current != "logs")
+        self.query_one(Footer).show(hints(shown, is_watch=self._is_watch, labels=labels))
 
 
 def _fitting(size: Size) -> dict[str, bool]:

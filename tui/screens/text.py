@@ -24,14 +24,35 @@ WIDEST = 112
 class TextScreen(Overlay):
     """Shows what ``render`` makes of each new moment, so that a detail stays live while it is read."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,question_mark", "close", "close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,question_mark", "close", "close", show=False),
+        Binding("o", "runbook", "runbook", show=False),
+    ]
 
-    def __init__(self, title: SafeText, moment: Moment, render: Render, *, is_watch: bool) -> None:
+    def __init__(
+        self,
+        title: SafeText,
+        moment: Moment,
+        render: Render,
+        *,
+        is_watch: bool,
+        show_runbook: Callable[[], None] | None = None,
+    ) -> None:
+        """``show_runbook`` opens the section for what is told here; None where there is none."""
         super().__init__(title, moment, is_watch=is_watch)
         self._render_lines = render
+        self._show_runbook = show_runbook
+
+    @property
+    def other_keys(self) -> tuple[tuple[str, str], ...]:
+        return self.OTHER_KEYS if self._show_runbook is None else (("o", "runbook"), *self.OTHER_KEYS)
 
     def body(self) -> Sequence[Widget]:
         return [TextPanel(id="text")]
+
+    def action_runbook(self) -> None:
+        if self._show_runbook is not None:
+            self._show_runbook()
 
     def on_resize(self) -> None:
         self.show_body()

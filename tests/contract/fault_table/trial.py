@@ -28,7 +28,7 @@ from tests.clock import FakeClock
 from tests.contract.fault_table.subject import Subject, every_stack, ident, of_each_kind, of_the_stacks
 
 NOW = Instant(1000.0, 1_790_000_000.0)
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds a poll may take where an answer comes, however busy the machine is."""
 IMPATIENCE = 0.25
 """Seconds it may take where none will come."""
