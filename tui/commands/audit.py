@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from backends.model.clock import Clock, SystemClock
 from backends.model.safetext import SafeText
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.grid import grid
+from tui.commands.output import answer
 from tui.commands.session import Session
 
 SETTLE = 0.3
@@ -254,9 +254,4 @@ def _who(record: Mapping[str, Any]) -> str:
 
 def _say(text: str) -> None:
     """Print one line. What came from a record has been made safe, paths and errors have not."""
-    try:
-        sys.stdout.write(str(SafeText(text, len(text))) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # ``| head`` has seen enough. What is still buffered must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    answer(str(SafeText(text, len(text))))

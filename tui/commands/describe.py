@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 
 from backends.model.safetext import SafeText
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.grid import grid
+from tui.commands.output import answer
 from tui.commands.session import Session
 
 
@@ -58,4 +58,4 @@ def schema() -> ExitCode:
 
 
 def _print(lines: list[str]) -> None:
-    sys.stdout.write("\n".join(lines) + "\n")
+    answer("\n".join(lines))
