@@ -39,10 +39,11 @@ def faults(stack: str, variant: str | None = None) -> ExitCode:
 def paths(session: Session) -> ExitCode:
     """Print where configuration is looked for and where state is kept."""
     from backends.config import search_paths
+    from backends.settings import present
 
-    rows = [
-        [str(path), "read" if path.is_file() else "not there"] for path in search_paths(session.config_path)
-    ]
+    looked_at = search_paths(session.config_path)
+    there = present(looked_at)
+    rows = [[str(path), "read" if path in there else "not there"] for path in looked_at]
     _print(["Configuration, a later one wins:", *grid(rows)])
     config = session.config()
     _print(["State (journal):", *grid([[str(config.state_dir), ""]])])
