@@ -244,6 +244,9 @@ class _Loading:
 
     def _source(self, plain: Source, spec: SourceSpec, others: Mapping[str, Source], limit: _Limit) -> Source:
         address, origin = self._address(plain, spec.url_env)
+        username = self._setting("source", plain.id, "username")
+        if username is not None and address.username not in (None, username.value):
+            raise username.error("the address names another user; expected one of them")
         if origin == STACK_FILE and spec.url_of is not None:
             owner = others[spec.url_of]
             origin = owner.origin
@@ -255,7 +258,6 @@ class _Loading:
         # The stack file's own credential goes to the stack file's own address and nowhere else.
         is_own = not any(self._setting("source", name, "url") for name in (plain.id, spec.url_of or plain.id))
         password = self._password(plain.id, address, spec.password_env if is_own else None)
-        username = self._setting("source", plain.id, "username")
         every, deadline = self._cadence(plain, *limit)
         source = replace(
             plain,
@@ -302,7 +304,7 @@ class _Loading:
             return address, setting.origin
         found: Credential | None = None
         if setting is not None:
-            found = self._credential(setting)
+            found = setting.credential(self._env)
         elif default_name is not None:
             found = self._optional(default_name)
         if found is None and default_name == HOST and (named := context(self._env)):
@@ -327,7 +329,7 @@ class _Loading:
     def _password(self, source: str, address: Address, default_name: str | None) -> Credential | None:
         setting = self._setting("source", source, "password")
         if setting is not None:
-            found: Credential | None = self._credential(setting)
+            found: Credential | None = setting.credential(self._env)
         elif address.password is not None:
             return Credential(address.password, "the address")
         else:
@@ -337,9 +339,6 @@ class _Loading:
             if address.password is not None and setting is not None:
                 raise setting.error("the address holds a password too; expected one of them")
         return found
-
-    def _credential(self, setting: Setting) -> Credential:
-        return setting.credential(self._env)
 
     def _optional(self, name: str) -> Credential | None:
         """The text behind a variable that the stack file names, if it is set."""

@@ -227,3 +227,13 @@ def test_a_secret_that_no_file_or_text_can_be_is_refused_in_words() -> None:
         from_environment("PW", {"PW_FILE": "~nosuchuser/secret"})
     with pytest.raises(CredentialError, match="PW is not UTF-8 text"):
         from_environment("PW", {"PW": "\udcff"})
+
+
+def test_two_users_for_one_source_are_refused(home: Path) -> None:
+    """Else the password of one would be given with the name of the other."""
+    text = REDIS + "url_env = 'WHERE'\nusername = 'ops'\n"
+    assert "the address names another user; expected one of them" in refusal(
+        home, text, {"WHERE": f"redis://kim:{SECRET}@h/0"}
+    )
+    assert redis_password(configured(home, text, {"WHERE": f"redis://ops:{SECRET}@h/0"})) == SECRET
+    assert redis_password(configured(home, text, {"WHERE": f"redis://:{SECRET}@h/0"})) == SECRET
