@@ -46,6 +46,9 @@ def check(session: Session, folder: Path | None, *, with_anchor: bool = False, h
         why = f"{place} cannot be read: {error.strerror}" if isinstance(error, OSError) else error
         _say(f"UNKNOWN: {why}")
         return ExitCode.UNKNOWN
+    if found.is_whole and not found.head.seq:
+        _say(f"UNKNOWN: there is no record in {place}: nothing was recorded yet, or all of it is gone")
+        return ExitCode.UNKNOWN
     _say(f"{place}: {found}{_met(len(marks), found)}")
     _say(f"head: {found.head.seq}:{found.head.hash}")
     return ExitCode.VERIFIED if found.is_whole else ExitCode.CONFLICT
