@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -69,10 +69,13 @@ async def master(source: Source, seconds: float) -> Source:
     )
     try:
         host, port = await sentinel.discover_master(name)
+    except MasterNotFoundError:
+        # Its own text shows the client's objects.
+        raise MasterNotFoundError("no sentinel answers with a master that is up") from None
     finally:
         for each in sentinel.sentinels:
             await each.aclose()
-    return replace(source, url=f"redis://{host}:{port}/{database or 0}")
+    return replace(source, url=f"redis://{_written(host)}:{port}/{database or 0}")
 
 
 async def shares(source: Source, seconds: float) -> Sequence[Share]:
@@ -82,7 +85,7 @@ async def shares(source: Source, seconds: float) -> Sequence[Share]:
     lost: Exception = RedisConnectionError("no node of the cluster is named")
     for host, port in _hosts(parts.netloc, _PORTS["redis"]):
         client = Redis.from_url(
-            f"{scheme}://{host}:{port}",
+            f"{scheme}://{_written(host)}:{port}",
             username=source.username,
             password=source.password.reveal() if source.password is not None else None,
             socket_timeout=seconds,
@@ -118,8 +121,13 @@ def _understood(told: object, scheme: str, asked: str) -> list[Share]:
     found = []
     for first, last, (host, port, *_), *_ in told:
         name = host.decode() if host else asked
-        found.append(Share(int(first), int(last), f"{scheme}://{name}:{int(port)}/0"))
+        found.append(Share(int(first), int(last), f"{scheme}://{_written(name)}:{int(port)}/0"))
     return found
+
+
+def _written(host: str) -> str:
+    """A host as it stands in an address."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _hosts(netloc: str, port: int) -> list[tuple[str, int]]:
