@@ -24,7 +24,7 @@ from backends.model.board import SERVICE
 from backends.model.stack import Environment, Source, SourceKind, Stack
 from backends.second_person_setting import with_second_person
 from backends.secret_file import Credential, CredentialError, from_environment
-from backends.settings import Setting, Settings, add, read_layers, room_variables, stack_variables
+from backends.settings import Setting, Settings, add, present, read_layers, room_variables, stack_variables
 from backends.stacks.address import Address, AddressError, take_apart
 from backends.stacks.loader import Described, built_in, describe
 from backends.stacks.schema import SourceSpec, StackFile
@@ -87,7 +87,7 @@ def load(
     ``flags`` are ``theme``, ``state_dir`` and ``watch``. Secrets that came from ``os.environ`` are removed
     from it, so that no child process inherits them; a second call does not find them again.
     """
-    found = [file for file in search_paths(None, env) if file.exists()]
+    found = present(search_paths(None, env))
     settings = read_layers(found if path is None else [*found, path])
     add(settings, room_variables(env))
     add(
@@ -158,7 +158,7 @@ class _Loading:
         self._note("file", str(self._described.file.path), file_origin)
         self._settings = dict(settings)
         self._known = dict.fromkeys(name for form in self._forms() for name in form.spec.source)
-        add(self._settings, stack_variables(ident, self._known, env))
+        add(self._settings, stack_variables(ident, self._known, env, settings))
         self._check_names()
         self._environment = self._word()
         self.demo_control = self._control()
@@ -244,6 +244,9 @@ class _Loading:
 
     def _source(self, plain: Source, spec: SourceSpec, others: Mapping[str, Source], limit: _Limit) -> Source:
         address, origin = self._address(plain, spec.url_env)
+        username = self._setting("source", plain.id, "username")
+        if username is not None and address.username not in (None, username.value):
+            raise username.error("the address names another user; expected one of them")
         if origin == STACK_FILE and spec.url_of is not None:
             owner = others[spec.url_of]
             origin = owner.origin
@@ -253,9 +256,8 @@ class _Loading:
                 address = replace(address, username=owner.username)
                 plain = replace(plain, options={**owner.options, **plain.options})
         # The stack file's own credential goes to the stack file's own address and nowhere else.
-        is_own = origin in (STACK_FILE, f"environment {spec.url_env}")
+        is_own = not any(self._setting("source", name, "url") for name in (plain.id, spec.url_of or plain.id))
         password = self._password(plain.id, address, spec.password_env if is_own else None)
-        username = self._setting("source", plain.id, "username")
         every, deadline = self._cadence(plain, *limit)
         source = replace(
             plain,
@@ -302,7 +304,7 @@ class _Loading:
             return address, setting.origin
         found: Credential | None = None
         if setting is not None:
-            found = self._credential(setting)
+            found = setting.credential(self._env)
         elif default_name is not None:
             found = self._optional(default_name)
         if found is None and default_name == HOST and (named := context(self._env)):
@@ -327,7 +329,7 @@ class _Loading:
     def _password(self, source: str, address: Address, default_name: str | None) -> Credential | None:
         setting = self._setting("source", source, "password")
         if setting is not None:
-            found: Credential | None = self._credential(setting)
+            found: Credential | None = setting.credential(self._env)
         elif address.password is not None:
             return Credential(address.password, "the address")
         else:
@@ -337,9 +339,6 @@ class _Loading:
             if address.password is not None and setting is not None:
                 raise setting.error("the address holds a password too; expected one of them")
         return found
-
-    def _credential(self, setting: Setting) -> Credential:
-        return setting.credential(self._env)
 
     def _optional(self, name: str) -> Credential | None:
         """The text behind a variable that the stack file names, if it is set."""

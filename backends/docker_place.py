@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import weakref
 from math import ceil
 from pathlib import Path
@@ -20,6 +23,9 @@ _ANY_VERSION: Final = "1.41"
 
 CONTEXT: Final = "context://"
 SSH: Final = "ssh://"
+DEFAULT: Final = "default"
+"""The context that means this machine's own engine."""
+HERE: Final = "unix:///var/run/docker.sock"
 
 
 class PlaceError(Exception):
@@ -77,14 +83,30 @@ def _tls(folder: str | None) -> TLSConfig | None:
 
 
 def _context(name: str) -> tuple[str, TLSConfig | None]:
-    """Host and TLS of a context, as ``docker context ls`` shows it."""
-    from docker.context import ContextAPI  # noqa: PLC0415  # with the SDK
-    from docker.errors import ContextException  # noqa: PLC0415  # with the SDK
+    """Host and TLS of a context, as ``docker context ls`` shows it.
 
+    The SDK looks beside a config.json alone, which the docker command makes at the first login: without it
+    another folder's context of that name would be taken, or none.
+    """
+    from docker.tls import TLSConfig  # noqa: PLC0415  # with the SDK
+
+    if name == DEFAULT:
+        return HERE, None
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser()) / "contexts"
+    ident = hashlib.sha256(name.encode()).hexdigest()
     try:
-        context = ContextAPI.get_context(name)
-    except ContextException as error:
-        raise PlaceError(f"the Docker context {name} cannot be used: {error}") from None
-    if context is None or not context.Host:
-        raise PlaceError(f"there is no Docker context {name}; see docker context ls")
-    return str(context.Host), context.TLSConfig
+        told = json.loads((folder / "meta" / ident / "meta.json").read_bytes())["Endpoints"]["docker"]
+        host, is_open = str(told["Host"]), bool(told.get("SkipTLSVerify"))
+    except FileNotFoundError:
+        raise PlaceError(f"there is no Docker context {name}; see docker context ls") from None
+    except OSError as error:
+        raise PlaceError(f"the Docker context {name} cannot be read: {error.strerror}") from None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        host, is_open = "", False
+    if not host:
+        raise PlaceError(f"the Docker context {name} names no engine; see docker context ls")
+    ca, cert, key = (folder / "tls" / ident / "docker" / f"{part}.pem" for part in ("ca", "cert", "key"))
+    pair = (str(cert), str(key)) if cert.is_file() and key.is_file() else None
+    if not ca.is_file() and pair is None:
+        return host, None
+    return host, TLSConfig(client_cert=pair, ca_cert=str(ca) if ca.is_file() else None, verify=not is_open)

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -63,7 +63,7 @@ async def master(source: Source, seconds: float) -> Source:
     name, _, database = parts.path.strip("/").partition("/")
     sentinels = _hosts(parts.netloc, _PORTS[SENTINEL])
     host, port = await _first([_named(each, name, seconds) for each in sentinels])
-    return replace(source, url=f"redis://{host}:{port}/{database or 0}")
+    return replace(source, url=f"redis://{_written(host)}:{port}/{database or 0}")
 
 
 async def _named(place: tuple[str, int], name: str, seconds: float) -> tuple[str, int]:
@@ -80,6 +80,9 @@ async def _named(place: tuple[str, int], name: str, seconds: float) -> tuple[str
     )
     try:
         host, port = await sentinel.discover_master(name)
+    except MasterNotFoundError:
+        # Its own text shows the client's objects.
+        raise MasterNotFoundError("no sentinel answers with a master that is up") from None
     finally:
         for each in sentinel.sentinels:
             await each.aclose()
@@ -98,7 +101,7 @@ async def _told(source: Source, scheme: str, place: tuple[str, int], seconds: fl
     """The shares as one node tells them."""
     host, port = place
     client = Redis.from_url(
-        f"{scheme}://{host}:{port}",
+        f"{scheme}://{_written(host)}:{port}",
         username=source.username,
         password=source.password.reveal() if source.password is not None else None,
         socket_timeout=seconds,
@@ -148,8 +151,13 @@ def _understood(told: object, scheme: str, asked: str) -> list[Share]:
     found = []
     for first, last, (host, port, *_), *_ in told:
         name = host.decode() if host else asked
-        found.append(Share(int(first), int(last), f"{scheme}://{name}:{int(port)}/0"))
+        found.append(Share(int(first), int(last), f"{scheme}://{_written(name)}:{int(port)}/0"))
     return found
+
+
+def _written(host: str) -> str:
+    """A host as it stands in an address."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _hosts(netloc: str, port: int) -> list[tuple[str, int]]:

@@ -43,13 +43,23 @@ def from_environment(name: str, env: Mapping[str, str]) -> Credential | None:
     if file_name in env:
         if not env[file_name]:
             raise CredentialError(f"{file_name} is set but empty; expected a file's path")
-        found = from_file(Path(env[file_name]).expanduser())
+        try:
+            found = from_file(Path(env[file_name]).expanduser())
+        except RuntimeError:
+            raise CredentialError(f"{file_name}: {no_home(env[file_name])}") from None
         return Credential(found.value, f"{found.origin} ({file_name})")
     if name not in env:
         return None
     if not env[name]:
         raise CredentialError(f"{name} is set but empty")
+    if not env[name].isascii() and env[name].encode("utf-8", "replace").decode() != env[name]:
+        raise CredentialError(f"{name} is not UTF-8 text")
     return Credential(Secret(env[name]), f"environment {name}", (name,))
+
+
+def no_home(text: str) -> str:
+    """Why the ``~`` at the beginning of a path means nothing."""
+    return f"there is no home folder of {text.partition('/')[0]}"
 
 
 def from_file(path: Path) -> Credential:

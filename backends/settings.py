@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
-from backends.secret_file import Credential, CredentialError, from_environment, from_file
+from backends.secret_file import Credential, CredentialError, from_environment, from_file, no_home
 from backends.stacks.schema_types import EnvironmentWord, Seconds, Strict
 from backends.stacks.toml_file import ConfigError, TomlFile, decode, read_toml
 from backends.stacks.toml_lines import Place
@@ -125,13 +125,36 @@ class Setting(Struct, frozen=True):
         return found
 
     def path(self) -> Path:
-        """The value as a path; a relative one starts at the folder of the file it stands in."""
-        path = Path(self.value).expanduser()
+        """The value as a path; a relative one starts at the folder of the file it stands in. Raises
+        ConfigError for what is none."""
+        text = str(self.value)
+        if not text or "\0" in text:
+            raise self.error(f"expected a path, got {text!r}")
+        try:
+            path = Path(text).expanduser()
+        except RuntimeError:
+            raise self.error(no_home(text)) from None
         return self.file.path.absolute().parent / path if self.file else path.absolute()
 
 
 Settings = dict[Place, Setting]
 """By place without the variants of a group: ``("stack", "x", "source", "redis", "url")``."""
+
+
+def present(paths: Iterable[Path]) -> list[Path]:
+    """Those that are there, also what cannot be read or leads nowhere: reading it then says why. A layer
+    that is passed over in silence may be the one that asks for watching."""
+    return [path for path in paths if _is_there(path)]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def read_layers(paths: Iterable[Path]) -> Settings:
@@ -209,12 +232,13 @@ def flag(name: str, text: str) -> bool:
 
 
 def stack_variables(
-    stack: str, sources: Iterable[str], env: Mapping[str, str]
+    stack: str, sources: Iterable[str], env: Mapping[str, str], settings: Settings
 ) -> Iterator[tuple[Place, Setting]]:
     """Settings of one stack from variables like ``CONTROLROOM_TRADING_PLATFORM_REDIS_URL``.
 
     Values that may hold a secret are not read here: the setting names the variable. Raises ConfigError
-    for a variable of this stack that means nothing, because a slip there would go unnoticed.
+    for a variable of this stack that means nothing, because a slip there would go unnoticed. One that may
+    be meant for another stack of ``settings``, whose name begins like this one's, is left to that.
     """
     start = _variable(PREFIX.removesuffix("_"), stack) + "_"
     known: dict[str, tuple[Place, str]] = {
@@ -224,12 +248,17 @@ def stack_variables(
         place: Place = ("stack", stack, "source", source)
         for group, key in (("url", "url_env"), ("username", "username"), ("password", "password_env")):
             known[_variable(start.removesuffix("_"), source, group)] = ((*place, group), key)
+    stacks = [str(place[1]) for place in settings if len(place) == 2 and place[0] == "stack"]
+    starts = (_variable(PREFIX.removesuffix("_"), name) + "_" for name in stacks)
+    others = tuple(other for other in starts if other != start and other.startswith(start))
     secret = ("url_env", "password_env")
     for name in sorted(env):
         base = name.removesuffix("_FILE")
         if not name.startswith(start):
             continue
         place, key = known.get(base) or ((), "")
+        if not place and name.startswith(others):
+            continue
         if not place or (name != base and key not in secret):
             raise ConfigError(
                 f"environment {name}: unknown setting; expected one of: {', '.join(sorted(known))}"

@@ -94,4 +94,10 @@ def _options(url: str, local: Path, seconds: float) -> list[str]:
     if parts.username:
         options += ["-l", parts.username]
     # It reads our end of the pipe: when we are gone, however we went, it ends and ssh with it.
-    return [*options, "--", str(parts.hostname), "cat"]
+    return [*options, "--", _host(parts.netloc), "cat"]
+
+
+def _host(netloc: str) -> str:
+    """The host as it is written: ssh's own configuration tells capitals from small letters."""
+    bare = netloc.rpartition("@")[2]
+    return bare[1:].partition("]")[0] if bare.startswith("[") else bare.partition(":")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import resource
 import sys
 import threading
@@ -21,7 +22,12 @@ SECRETS = Redactor()
 def harden() -> None:
     """No core dumps, every uncaught exception is printed without variables or messages of others, and a sign
     that the terminal's encoding lacks is written otherwise: it must not end the process that stops trading.
+    Nor must a stream that whoever started us has closed.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # Each takes the lowest number that is free, its own: no journal and no connection gets it.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 # for good
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

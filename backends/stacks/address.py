@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
@@ -32,6 +34,19 @@ _PATHS: Final = {
     "sqlite": "sqlite:///var/lib/x.db",
 }
 _SECRET_NAMES: Final = frozenset({"password", "passwd", "pass", "sslpassword", "token", "api_key", "secret"})
+_DATABASES: Final = {
+    "redis": "/?|/[0-9]+/?",
+    "rediss": "/?|/[0-9]+/?",
+    "unix": ".*",
+    "redis+sentinel": "/[^/]+(/[0-9]+)?/?",
+    "redis+cluster": "(/0?)?",
+    "rediss+cluster": "(/0?)?",
+}
+"""What may follow the host of a Redis: the client takes anything else for some database, without a word."""
+_TLS: Final = frozenset(
+    ("ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
+)
+"""What the query of a Redis address may say; whatever it says outranks what the room asks of the client."""
 
 
 class AddressError(Exception):
@@ -73,6 +88,8 @@ def take_apart(kind: str, url: str) -> Address:
         raise AddressError(f"expected a whole path, as in {_PATHS[parts.scheme]}")
     if parts.scheme not in _PATHS and not host and not (kind == "postgres" and dict(query).get("host")):
         raise AddressError("expected an address with a host")
+    if kind == "redis":
+        _fits_redis(parts, dict(query))
     scheme, _, rest = url.partition("://")
     bare = rest[len(parts.netloc) :]
     return Address(
@@ -86,6 +103,16 @@ def _host(text: str) -> str | None:
     """The host of one ``host:port``. Raises ValueError for a port that is none."""
     parts = urlsplit(f"//{text}")
     return parts.hostname if parts.port is None or parts.port > 0 else None
+
+
+def _fits_redis(parts: SplitResult, query: Mapping[str, str]) -> None:
+    """Raises AddressError for what the client would not take as it is written."""
+    number = query.get("db", "0") if parts.scheme == "unix" else "0" if "db" not in query else ""
+    if not (re.fullmatch(_DATABASES[parts.scheme], parts.path) and re.fullmatch("[0-9]+", number)):
+        raise AddressError("expected at most a database's number, as in redis://host/0 or unix:///path?db=0")
+    allowed = {"unix": frozenset({"db"}), "rediss": _TLS}.get(parts.scheme, frozenset())
+    if parts.fragment or not query.keys() <= allowed:
+        raise AddressError(f"expected no query but, with rediss://, {', '.join(sorted(_TLS))}")
 
 
 def objection(kind: str, url: str) -> str | None:

@@ -20,13 +20,15 @@ _NUMBERS = ("int", "float", "count", "table")
 _WORDED = ("text", "bool", "int")
 _LIMITS = ("warn_above", "crit_above", "warn_below", "crit_below")
 NO_PATH = "none"
+_HEEDED = {"warn": ("warn", "crit"), "unknown": ("unknown",), "crit": ("crit",)}
+"""The levels at which an alarm of ``at`` is raised."""
 
 
 def check(file: TomlFile, spec: schema.StackFile) -> None:
     """Raises ConfigError for the first thing in ``spec`` that cannot be meant."""
     rules = (
-        variants, _unique, _sources, _services, _facts, _trading, _alarms, _logs, procedures, _reassertions,
-        checks, _polled,
+        variants, _unique, _sources, _services, _facts, _trading, _alarms, _watched, _logs, procedures,
+        _reassertions, checks, _polled,
     )  # fmt: skip
     for rule in rules:
         for place, text in rule(spec):
@@ -253,13 +255,52 @@ def _alarms(spec: schema.StackFile) -> Iterator[Complaint]:
             yield ("alarm", index, "fact"), why
         yield from _about(spec, ("alarm", index), alarm.service)
         fact = facts[alarm.fact]
-        has_words = any(getattr(fact, level) for level in LEVELS)
-        has_limit = fact.crit_above is not None or fact.crit_below is not None
-        if alarm.at == "crit" and not (has_words or has_limit or fact.missing == "crit"):
+        heeded = _HEEDED[alarm.at]
+        limits = [getattr(fact, f"{level}_{side}", None) for level in heeded for side in ("above", "below")]
+        # With any words listed, one that is not is crit.
+        can_be = _lists_words(fact) or fact.missing in heeded or any(it is not None for it in limits)
+        if alarm.at != "unknown" and not can_be:
             yield (
                 ("alarm", index, "at"),
-                f"fact {fact.id!r} is never crit; expected words or a threshold",
+                f"fact {fact.id!r} is never {alarm.at}; expected words or a threshold",
             )
+        for number, raw in enumerate(alarm.words):
+            for text in _unheard(fact, word(raw), heeded):
+                yield ("alarm", index, "words", number), text
+
+
+def _unheard(fact: schema.FactSpec, text: str, heeded: Sequence[str]) -> Iterator[str]:
+    """Why an alarm that heeds these levels is never raised while its fact reads ``text``."""
+    if text not in ("(missing)", "(other)"):
+        yield from not_said_by(fact, [text])
+    elif text == "(other)" and not _lists_words(fact):
+        yield f"fact {fact.id!r} lists no words; expected some, for another one to be seen"
+    said: dict[str, str] = {"(missing)": fact.missing, "(other)": "crit"}
+    said |= {word(raw): level for level in LEVELS for raw in getattr(fact, level)}
+    # When what it reads has grown old, any word is unknown.
+    if "unknown" not in heeded and said.get(text, "crit") not in heeded:
+        yield f"{text!r} of fact {fact.id!r} is {said[text]}; expected one that is {' or '.join(heeded)}"
+
+
+def _lists_words(fact: schema.FactSpec) -> bool:
+    return any(getattr(fact, level) for level in LEVELS)
+
+
+def _watched(spec: schema.StackFile) -> Iterator[Complaint]:
+    """What is never polled is never known: no switch, no evidence and no alarm rests on it."""
+    unwatched = {fact.id for fact in spec.fact if fact.on_demand}
+    named: list[tuple[Place, str]] = [
+        *((("trading", "gate", i, "fact"), row.fact) for i, row in enumerate(spec.trading.gate)),
+        *((("trading", "echo", i, "fact"), row.fact) for i, row in enumerate(spec.trading.echo)),
+        *((("evidence", i, "fact"), row.fact) for i, row in enumerate(spec.evidence)),
+        *((("alarm", i, "fact"), row.fact) for i, row in enumerate(spec.alarm)),
+    ]
+    for index, gate in enumerate(spec.trading.gate):
+        for key in ("since", "released") if gate.reassert is not None else ():
+            named.append((("trading", "gate", index, "reassert", key), getattr(gate.reassert, key)))
+    for place, name in named:
+        if name in unwatched:
+            yield place, f"{name!r} is read on demand alone; expected a fact that is polled"
 
 
 def _logs(spec: schema.StackFile) -> Iterator[Complaint]:

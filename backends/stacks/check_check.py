@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -74,20 +75,28 @@ def demanded(spec: schema.StackFile, row: Demand) -> Iterator[Complaint]:
         return
     yield from ((("equals",), text) for text in not_said_by(fact, words_of(row.equals)))
     yield from ((("differs",), text) for text in not_said_by(fact, words_of(row.differs)))
-    yield from _counted(row, fact)
+    yield from limited(row, fact)
     if row.min_age is not None and fact.type != "time":
         yield ("min_age",), f"needs a fact of type time, but {fact.id!r} is {fact.type}"
     if row.max_age is not None and fact.type != "time" and fact.observed is None:
         yield ("max_age",), f"fact {fact.id!r} says no time; expected type time or observed"
 
 
-def _counted(row: Demand, fact: schema.FactSpec) -> Iterator[Complaint]:
+def limited(row: Demand | schema.ProofRow, fact: schema.FactSpec) -> Iterator[Complaint]:
+    """What is wrong with the limits of a demand or a proof: they need a number, and one that they can tell
+    from another.
+    """
     limits = {"zero": row.zero or None, "at_most": row.at_most, "at_least": row.at_least}
     for key, value in limits.items():
         if value is not None and fact.type not in _COUNTED:
             yield (key,), f"needs a number, but {fact.id!r} is {fact.type}"
+        if value is not None and not math.isfinite(value):
+            yield (key,), "expected a finite number: anything is within this one, or nothing"
     if row.zero and row.at_most is not None:
         yield ("zero",), "expected either zero or at_most, got both"
+    most = 0.0 if row.zero else row.at_most
+    if most is not None and row.at_least is not None and row.at_least > most:
+        yield ("at_least",), f"nothing is at least {row.at_least:g} and at most {most:g}"
     if row.where and fact.type != "table":
         yield ("where",), f"needs a table, but {fact.id!r} is {fact.type}"
 

@@ -13,7 +13,7 @@ from backends.model.condition import Param
 from backends.model.substitution import RESERVED, names_in
 from backends.stacks import schema
 from backends.stacks import schema_do as do
-from backends.stacks.check_check import demanded, named_fact
+from backends.stacks.check_check import demanded, limited, named_fact
 from backends.stacks.check_command import command, places
 from backends.stacks.naming import (
     Complaint,
@@ -131,6 +131,8 @@ def _ladders(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
             yield (*place, "do"), "ends a service by itself: expected pre_authorised, or a stop of its own"
         if step.unless and (step.unless == step.target or step.unless not in targets):
             yield (*place, "unless"), f"there is no other target {step.unless!r}"
+        elif step.unless and any(other.unless for other in procedure.step if other.target == step.unless):
+            yield (*place, "unless"), f"{step.unless!r} stands in itself; no verdict rests on it"
         if step.unless and any(other.unless != step.unless for other in others):
             yield (*place, "unless"), "all steps of one target stand in for the same one"
         if step.waits_for and (why := known(step.waits_for, steps, "step")):
@@ -167,7 +169,8 @@ def _asks(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[C
 def _params(facts: Mapping[str, schema.FactSpec], procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
     for number, param in enumerate(procedure.param):
         place: Place = ("param", number)
-        if param.name in RESERVED:
+        others = {*RESERVED, *procedure.seen, *(other.name for other in procedure.param[:number])}
+        if param.name in others:
             yield (*place, "name"), f"{param.name!r} has a meaning already; expected another name"
         if (param.fact is None) != (param.column is None):
             yield place, "fact and column go together"
@@ -352,6 +355,8 @@ def _proof(spec: schema.StackFile, proof: schema.ProofRow, is_stop: bool) -> Ite
     if proof.restarted and not proof.fact.startswith(SERVICE):
         yield ("restarted",), f"needs a service: fact = {SERVICE}NAME"
     yield from _read(spec, proof, words)
+    if is_stop and proof.at_least is not None and proof.at_least <= 0 and proof.at_most is None:
+        yield ("at_least",), "any count is; a stop cannot be proved by it"
     for text in trading_words(spec, proof) if is_stop else ():
         yield ("equals",), f"{text!r} allows trading; a stop cannot be proved by it"
 
@@ -364,16 +369,11 @@ def _read(spec: schema.StackFile, row: schema.ProofRow, words: list[str]) -> Ite
         yield ("equals",), text
     if row.newer and fact.observed is None and (fact.type != "time" or fact.max_age is None):
         yield ("newer",), f"fact {fact.id!r} says no time of its own; expected observed, or max_age on a time"
-    counts = {"zero": row.zero or None, "at_most": row.at_most, "at_least": row.at_least, "kept": row.kept}
-    asked = next((key for key, value in counts.items() if value is not None), None)
-    if asked is not None and fact.type not in _COUNTED:
-        yield (asked,), f"needs a number, but {fact.id!r} is {fact.type}"
+    if row.kept is not None and fact.type not in _COUNTED:
+        yield ("kept",), f"needs a number, but {fact.id!r} is {fact.type}"
     if row.kept is not None and row.at_least is not None:
         yield ("kept",), "expected either kept or at_least, got both"
-    if row.zero and row.at_most is not None:
-        yield ("zero",), "expected either zero or at_most, got both"
-    if row.where and fact.type != "table":
-        yield ("where",), f"needs a table, but {fact.id!r} is {fact.type}"
+    yield from limited(row, fact)
 
 
 def _table(facts: Mapping[str, schema.FactSpec], name: str) -> str | None:

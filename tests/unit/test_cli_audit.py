@@ -79,6 +79,15 @@ def test_a_journal_that_cannot_be_read_is_unknown_and_one_that_is_not_there_a_mi
         audit("verify", "--journal", tmp_path / "nowhere")
 
 
+def test_where_no_record_is_nothing_is_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was recorded yet, or all of it is gone: nobody can tell from what is left."""
+    monkeypatch.setenv("CONTROLROOM_STATE_DIR", str(tmp_path / "nowhere"))
+    for more in ((), ("--journal", tmp_path)):
+        code, text = audit("verify", *more)
+        assert code == ExitCode.UNKNOWN
+        assert "UNKNOWN: there is no record in " in text
+
+
 def test_records_are_found_by_time_operation_stack_kind_and_number(tmp_path: Path) -> None:
     write(tmp_path)
     where = ("--journal", tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -320,3 +321,42 @@ def test_a_source_may_be_on_several_machines_or_a_far_one(loaded: Loader, source
 
 def test_sentinels_need_the_name_of_what_they_guard(loaded: Loader) -> None:
     assert "expected the master's name" in refusal(loaded, f'{REDIS}url = "redis+sentinel://one,two"\n')
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("state_dir", "~nosuchuser/x", "room.state_dir: there is no home folder of ~nosuchuser"),
+        ("state_dir", "", "given.toml:2: room.state_dir: expected a path"),
+        ("state_dir", r"a\u0000b", "given.toml:2: room.state_dir: expected a path"),
+    ],
+)
+def test_what_is_no_path_is_refused_where_it_stands(
+    loaded: Loader, key: str, value: str, expected: str
+) -> None:
+    assert expected in refusal(loaded, f'[room]\n{key} = "{value}"\n')
+
+
+def test_a_config_file_that_is_there_and_cannot_be_read_is_not_passed_over(home: Path) -> None:
+    user = home / ".config" / "controlroom" / "config.toml"
+    user.symlink_to(home / "gone.toml")
+    with pytest.raises(ConfigError, match=r"config\.toml: expected a file; not found"):
+        load(None, env={"HOME": str(home)})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(None, env={"HOME": str(home), "XDG_CONFIG_HOME": "/" + "x" * 300})
+
+
+def test_a_variable_goes_to_the_stack_whose_name_it_bears(loaded: Loader, home: Path) -> None:
+    """Also when the name of one stack begins like another's."""
+    text = (HERE / "small_stack.toml").read_text(encoding="utf-8")
+    stacks = ""
+    for name in ("desk", "desk-2"):
+        ident = re.search(r'^id = "(.+)"', text, re.MULTILINE)
+        assert ident is not None
+        (home / f"{name}.toml").write_text(text.replace(ident[0], f'id = "{name}"', 1), encoding="utf-8")
+        stacks += f"[stack.{name}]\nfile = '{name}.toml'\n"
+    config = loaded(stacks, env={"CONTROLROOM_DESK_2_ENVIRONMENT": "live"})
+    assert [stack.environment.name for stack in config.stacks][1] == "LIVE"
+    assert config.stacks[0].environment is not Environment.LIVE
+    with pytest.raises(ConfigError, match="CONTROLROOM_DESK_2_REDDIS_URL: unknown setting"):
+        loaded(stacks, env={"CONTROLROOM_DESK_2_REDDIS_URL": "redis://h/0"})

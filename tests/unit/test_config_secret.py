@@ -207,3 +207,33 @@ def test_a_secret_files_owner_is_checked(secret: Path) -> None:
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     with pytest.raises(CredentialError, match="belongs to another user"):
         from_file(secret)
+
+
+def test_the_stack_files_own_variable_for_an_address_may_also_name_a_file(home: Path, secret: Path) -> None:
+    """With ``NAME`` or ``NAME_FILE`` the address is the stack file's own, and its credential goes there."""
+    text = (Path(__file__).parent / "small_stack.toml").read_text(encoding="utf-8")
+    own = 'url_env = "WHERE"\npassword_env = "PW"\n'
+    text = text.replace("[source.redis]\n", f"[source.redis]\n{own}", 1)
+    (home / "small.toml").write_text(text, encoding="utf-8")
+    secret.write_text("redis://h:1/0", encoding="utf-8")
+    for where in ({"WHERE": "redis://h:1/0"}, {"WHERE_FILE": str(secret)}):
+        config = configured(home, "[stack.small]\nfile = 'small.toml'\n", {"PW": SECRET, **where})
+        assert config.stacks[0].sources["redis"].url == "redis://h:1/0"
+        assert redis_password(config) == SECRET
+
+
+def test_a_secret_that_no_file_or_text_can_be_is_refused_in_words() -> None:
+    with pytest.raises(CredentialError, match="no home folder of ~nosuchuser"):
+        from_environment("PW", {"PW_FILE": "~nosuchuser/secret"})
+    with pytest.raises(CredentialError, match="PW is not UTF-8 text"):
+        from_environment("PW", {"PW": "\udcff"})
+
+
+def test_two_users_for_one_source_are_refused(home: Path) -> None:
+    """Else the password of one would be given with the name of the other."""
+    text = REDIS + "url_env = 'WHERE'\nusername = 'ops'\n"
+    assert "the address names another user; expected one of them" in refusal(
+        home, text, {"WHERE": f"redis://kim:{SECRET}@h/0"}
+    )
+    assert redis_password(configured(home, text, {"WHERE": f"redis://ops:{SECRET}@h/0"})) == SECRET
+    assert redis_password(configured(home, text, {"WHERE": f"redis://:{SECRET}@h/0"})) == SECRET

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from backends.model.clock import Clock, SystemClock
 from backends.model.safetext import SafeText
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.grid import grid
+from tui.commands.output import answer
 from tui.commands.session import Session
 
 SETTLE = 0.3
@@ -45,6 +45,9 @@ def check(session: Session, folder: Path | None, *, with_anchor: bool = False, h
     except (OSError, AnchorError) as error:
         why = f"{place} cannot be read: {error.strerror}" if isinstance(error, OSError) else error
         _say(f"UNKNOWN: {why}")
+        return ExitCode.UNKNOWN
+    if found.is_whole and not found.head.seq:
+        _say(f"UNKNOWN: there is no record in {place}: nothing was recorded yet, or all of it is gone")
         return ExitCode.UNKNOWN
     _say(f"{place}: {found}{_met(len(marks), found)}")
     _say(f"head: {found.head.seq}:{found.head.hash}")
@@ -254,9 +257,4 @@ def _who(record: Mapping[str, Any]) -> str:
 
 def _say(text: str) -> None:
     """Print one line. What came from a record has been made safe, paths and errors have not."""
-    try:
-        sys.stdout.write(str(SafeText(text, len(text))) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # ``| head`` has seen enough. What is still buffered must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    answer(str(SafeText(text, len(text))))

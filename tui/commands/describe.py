@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 
 from backends.model.safetext import SafeText
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.grid import grid
+from tui.commands.output import answer
 from tui.commands.session import Session
 
 
@@ -39,10 +39,11 @@ def faults(stack: str, variant: str | None = None) -> ExitCode:
 def paths(session: Session) -> ExitCode:
     """Print where configuration is looked for and where state is kept."""
     from backends.config import search_paths
+    from backends.settings import present
 
-    rows = [
-        [str(path), "read" if path.is_file() else "not there"] for path in search_paths(session.config_path)
-    ]
+    looked_at = search_paths(session.config_path)
+    there = present(looked_at)
+    rows = [[str(path), "read" if path in there else "not there"] for path in looked_at]
     _print(["Configuration, a later one wins:", *grid(rows)])
     config = session.config()
     _print(["State (journal):", *grid([[str(config.state_dir), ""]])])
@@ -58,4 +59,4 @@ def schema() -> ExitCode:
 
 
 def _print(lines: list[str]) -> None:
-    sys.stdout.write("\n".join(lines) + "\n")
+    answer("\n".join(lines))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError as LateError
 
@@ -18,6 +17,7 @@ from tui.commands.ability import ability, is_probe, with_probes
 from tui.commands.examination import diagnosis_lines
 from tui.commands.exitcode import ExitCode
 from tui.commands.grid import grid
+from tui.commands.output import answer
 from tui.commands.session import Session, choose, engine_of, wait_answered
 
 SLACK = 5.0
@@ -69,7 +69,7 @@ def examine(session: Session, wanted: str | None) -> ExitCode:
     for stack, board, results in zip(stacks, boards, diagnoses, strict=True):
         lines += report(stack, board)
         lines += findings(stack, results)
-    sys.stdout.write("\n".join(lines) + "\n")
+    answer("\n".join(lines))
     examined = zip(stacks, boards, diagnoses, strict=True)
     return max(exit_code(stack, board, results) for stack, board, results in examined)
 

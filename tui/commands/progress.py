@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +11,7 @@ from typing import Any
 from backends.engine import Engine
 from backends.model.procedure import Procedure, Run, StepResult, StepState
 from backends.model.stack import Stack
+from tui.commands.output import write, write_no_more
 from tui.commands.verdict import is_proved
 from tui.crash import SECRETS
 
@@ -118,8 +117,6 @@ def run_data(run: Run | None) -> dict[str, Any]:
 def say(text: str) -> None:
     """Print if there is still somebody to read it; no run depends on that."""
     try:
-        sys.stdout.write(SECRETS.text(text) + "\n")
-        sys.stdout.flush()
+        write(SECRETS.text(text))
     except OSError:
-        # Nobody reads any more. What is still buffered must not fail again at exit and spoil its status.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write_no_more()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from backends.model.stack import Stack
 from backends.model.trading import TradingState
 from tui.commands.exitcode import ExitCode
 from tui.commands.grid import grid
+from tui.commands.output import answer
 from tui.commands.session import Session, choose, engine_of, wait_answered
 from tui.commands.snapshot import SCHEMA, service_level, stack_data
 from tui.presenters import words
@@ -38,7 +38,7 @@ def show(session: Session, wanted: str | None, *, as_json: bool, seconds: float)
         codes = [exit_code(engine.board(stack.id)) for stack in stacks]
     finally:
         engine.stop(grace=0.0)
-    sys.stdout.write(text + "\n")
+    answer(text)
     return max(codes)
 
 

@@ -1,0 +1,68 @@
+"""Where an engine is, as the docker and ssh commands of this host would find it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.docker_place import PlaceError, connect
+from backends.model.stack import Source, SourceKind
+
+
+def source(url: str) -> Source:
+    return Source("docker", SourceKind.DOCKER, "Docker", url, every=1.0, deadline=1.0)
+
+
+def keep(folder: Path, name: str, told: Any) -> None:
+    """What ``docker context create`` writes; config.json comes with a login, and not before."""
+    place = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(told if isinstance(told, str) else json.dumps(told), encoding="utf-8")
+
+
+def leading_to(host: str) -> dict[str, Any]:
+    return {"Name": "desk", "Metadata": {}, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}}
+
+
+def test_a_context_is_found_without_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    keep(tmp_path, "desk", leading_to("tcp://10.0.0.1:2375"))
+    assert connect(source("context://desk"), 1.0).base_url == "http://10.0.0.1:2375"
+
+
+def test_a_context_of_another_folder_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "ours"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    keep(tmp_path / "ours", "desk", leading_to("tcp://10.0.0.1:2375"))
+    keep(tmp_path / ".docker", "desk", leading_to("tcp://10.9.9.9:2375"))
+    (tmp_path / ".docker" / "config.json").write_text("{}", encoding="utf-8")
+    assert connect(source("context://desk"), 1.0).base_url == "http://10.0.0.1:2375"
+
+
+@pytest.mark.parametrize("told", ["{", "[]", {"Name": "desk"}, leading_to("")])
+def test_a_context_that_leads_nowhere_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Any
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    keep(tmp_path, "desk", told)
+    with pytest.raises(PlaceError, match="the Docker context desk names no engine"):
+        connect(source("context://desk"), 1.0)
+    with pytest.raises(PlaceError, match="there is no Docker context other; see docker context ls"):
+        connect(source("context://other"), 1.0)
+
+
+def test_a_host_keeps_the_capitals_by_which_ssh_knows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/words\necho over >&2\nexit 1\n')
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    for url, host in (("ssh://Trading-1", "Trading-1"), ("ssh://ops@[FE80::1]:22/run/d.sock", "FE80::1")):
+        with pytest.raises(PlaceError, match="over"):
+            connect(source(url), 5.0)
+        assert (tmp_path / "words").read_text().splitlines()[-3:] == ["--", host, "cat"]

@@ -1,0 +1,39 @@
+"""What sentinels and a cluster name is an address that the client can use; what they do not name, words."""
+
+from __future__ import annotations
+
+import pytest
+from redis.asyncio.connection import parse_url
+from redis.asyncio.sentinel import Sentinel
+from redis.exceptions import RedisError
+
+from backends.model.stack import Source, SourceKind
+from backends.redis_place import master, node, shares
+
+
+def source(url: str) -> Source:
+    return Source("redis", SourceKind.REDIS, "Redis", url, every=1.0, deadline=0.5)
+
+
+async def test_a_master_may_have_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def named(self: Sentinel, name: str) -> tuple[str, int]:
+        return "fe80::1", 6380
+
+    monkeypatch.setattr(Sentinel, "discover_master", named)
+    found = parse_url((await master(source("redis+sentinel://127.0.0.1:1/desk/2"), 0.5)).url)
+    assert (found["host"], found["port"], found["db"]) == ("fe80::1", 6380, 2)
+
+
+async def test_a_node_of_a_cluster_may_have_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def told(self: object, *words: object) -> object:
+        return [[0, 16383, [b"fe80::1", 7000, b"id"]]]
+
+    monkeypatch.setattr("backends.redis_place.Redis.execute_command", told)
+    found = parse_url(node(await shares(source("redis+cluster://[::1]:1"), 0.5), "key"))
+    assert (found["host"], found["port"]) == ("fe80::1", 7000)
+
+
+async def test_that_no_sentinel_answers_is_said_without_the_clients_inner_life() -> None:
+    with pytest.raises(RedisError) as caught:
+        await master(source("redis+sentinel://127.0.0.1:1/desk"), 0.5)
+    assert str(caught.value) == "no sentinel answers with a master that is up"
