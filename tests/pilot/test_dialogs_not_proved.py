@@ -126,3 +126,57 @@ async def test_an_engine_that_does_not_answer_is_not_a_stop() -> None:
         await room.pass_time(5)
         assert "NOT STOPPED" in room.text()
         assert "the engine did not take it up" in room.text()
+
+
+@pytest.mark.parametrize("key", ["a", "escape"])
+async def test_a_verdict_that_is_taken_back_comes_forward_although_it_was_seen_before(key: str) -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.VERIFIED))
+        await room.settle()
+        await room.press(key)
+        await room.settle()
+        assert isinstance(room.app.screen, MainScreen)
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.CONTRADICTED))
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+
+
+async def test_a_stop_taken_up_after_it_was_given_up_still_tells_that_it_failed() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        await room.pass_time(6)
+        await room.press("a")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+        assert "Redis refused the connection" in room.text()
+
+
+async def test_a_key_on_its_way_to_the_room_takes_no_note_of_what_has_just_come_forward() -> None:
+    async with opened(make_room()) as room:
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        room.app.redraw()
+        assert room.dialog.stage is Stage.NOT_PROVED
+        await room.press("a")
+        assert "NOT STOPPED" in room.text()
+        assert "noted" not in [record[0] for record in room.engine.recorded]
+        await room.until(lambda: room.dialog.is_listening)
+        await room.press("a")
+        assert isinstance(room.app.screen, MainScreen)
+
+
+async def test_a_proof_left_on_the_screen_hides_no_later_failure() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.VERIFIED))
+        await room.settle()
+        assert room.dialog.stage is Stage.PROVED
+        room.engine.put_run(replace(scenes.run(room.clock.now(), Verdict.FAILED), operation="by-the-room"))
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+        await room.press("escape")
+        assert "NOT STOPPED" in room.text()
