@@ -89,7 +89,7 @@ class Emergencies:
     def press(self, it: Action) -> None:
         """The key of an emergency action was pressed, wherever the keyboard was."""
         dialog = self._over
-        moment = self._app.moment()
+        moment = self._app.moment(None if dialog is None else dialog.stack_id)
         name = it.procedure or it.id
         procedure = moment.stack.procedures.get(name)
         if self._is_watch:
