@@ -29,6 +29,7 @@ from tui.moment import Moment
 from tui.presenters.checks import Checks, check
 from tui.presenters.plan import Question, brief_lines, plan_lines
 from tui.presenters.progress import ended_lines, is_lost, progress_lines
+from tui.presenters.standing import Standing, standing
 from tui.presenters.state import is_held, trading_now
 from widgets.band import HeadlineView
 from widgets.headline import Headline
@@ -345,7 +346,8 @@ class ProcedureDialog(KeyedScreen):
             return plan_lines(question, width, _WHOLE if self._is_whole else height)
         if self.stage is Stage.RUNNING:
             return progress_lines(self.procedure, self._run, self._waited(), width, it.stack.venue_phone)
-        return ended_lines(self.procedure, self._run, width, it.stack.venue_phone)
+        is_so = Standing.HOLDS if self._run is None else standing(self._run, it.board, it.now)
+        return ended_lines(self.procedure, self._run, width, it.stack.venue_phone, is_so)
 
     def show_prompt(self) -> None:
         """Draw the keys there are, without their colour as long as they do not count yet; then the remark."""
