@@ -288,8 +288,11 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.engine.acknowledge_resume(self.stack.id)
             self.say("the unexplained resume is noted as seen by you; trading is on")
             return
-        run = self.desk.open_verdict(self.engine.board(self.stack.id))
-        if run is not None and run.verdict is not None:
+        board = self.room.moment.board  # as it was drawn: what is on no screen yet was not read
+        run, under_way = self.desk.open_verdict(board), running(board)
+        if run is not None and under_way is not None:
+            self.say("a run is shown before the verdict: it can be noted when it has ended")
+        elif run is not None and run.verdict is not None:
             self.desk.note(run)
             detail = f"operator took note of the verdict {run.verdict.value}"
             self.engine.record("noted", run.stack, run.procedure, detail)

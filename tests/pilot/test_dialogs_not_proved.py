@@ -180,3 +180,30 @@ async def test_a_proof_left_on_the_screen_hides_no_later_failure() -> None:
         assert "NOT STOPPED" in room.text()
         await room.press("escape")
         assert "NOT STOPPED" in room.text()
+
+
+async def test_note_is_taken_only_of_the_verdict_that_stands_on_the_screen() -> None:
+    async with opened(make_room("halted"), (120, 40)) as room:
+        verified = scenes.run(room.clock.now(), Verdict.VERIFIED)
+        room.engine.put_run(verified)
+        await room.settle()
+        taken_back = replace(verified, verdict=Verdict.CONTRADICTED)
+        # On the board already, and not yet drawn.
+        room.engine._board = replace(room.engine.board(verified.stack), runs=(taken_back,))
+        await room.press("a")
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+
+
+async def test_no_note_is_taken_of_a_verdict_behind_a_run_that_is_under_way() -> None:
+    async with opened(make_room("halted"), (120, 40)) as room:
+        verified = scenes.run(room.clock.now(), Verdict.VERIFIED)
+        room.engine.put_run(verified)
+        room.engine.put_run(replace(scenes.run(room.clock.now()), operation="op-2"))
+        await room.settle()
+        assert "RUNNING" in room.text() and "VERIFIED" not in room.text()
+        await room.press("a")
+        await room.settle()
+        assert "it can be noted when it has ended" in room.text()
+        await room.put(replace(room.engine.board(verified.stack), runs=(verified,)))
+        assert "noted" not in [event for event, *_ in room.engine.recorded]
