@@ -168,6 +168,17 @@ async def test_a_key_on_its_way_to_the_room_takes_no_note_of_what_has_just_come_
         assert isinstance(room.app.screen, MainScreen)
 
 
+async def test_what_was_being_typed_asks_for_nothing_that_has_just_come_forward() -> None:
+    async with opened(make_room(stack=TWO)) as room:
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        room.app.redraw()
+        await room.press("n")
+        assert room.dialog.procedure.id == "halt"
+        await room.until(lambda: room.dialog.is_listening)
+        await room.press("n")
+        assert room.dialog.procedure.id == "harder"
+
+
 async def test_a_proof_left_on_the_screen_hides_no_later_failure() -> None:
     async with opened(make_room()) as room:
         await room.open_dialog()

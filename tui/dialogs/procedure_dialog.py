@@ -265,8 +265,9 @@ class ProcedureDialog(KeyedScreen):
             if self.hears(event):  # it may have come up by itself, under a finger on its way elsewhere
                 self.take_note()
         elif key == FURTHER and self._further is not None:
-            self._record("going further", f"key pressed that asks about {self.procedure.further}")
-            self.on_further(self)
+            if self.hears(event):
+                self._record("going further", f"key pressed that asks about {self.procedure.further}")
+                self.on_further(self)
         elif key == "escape" and self.stage is not Stage.NOT_PROVED:
             self.dismiss()
         elif key == ATTEST and self._is_waiting and self._run is not None:
