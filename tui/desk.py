@@ -58,6 +58,7 @@ class Desk:
         self._noted: set[tuple[str, Verdict | None]] = set()
         self._raised: set[tuple[str, Verdict | None]] = set()
         """Operations with their verdicts: one that is taken back is another, and nobody has seen it."""
+        self._again: Run | None = None
         self._asked: list[tuple[str, Instant]] = []
 
     def intent(
@@ -69,7 +70,10 @@ class Desk:
         params: Mapping[str, str] = NO_PARAMS,
         answers: Answers = NO_ANSWERS,
     ) -> Intent:
-        """A request to run the procedure, with an operation id of its own."""
+        """A request to run the procedure, with an operation id of its own. What it tries again is noted."""
+        again, self._again = self._again, None
+        if again is not None and (again.stack, again.procedure) == (stack.id, procedure.id):
+            self.note(again)
         return replace(self.draft(stack, procedure, board, now, params, answers), id=self._new_id())
 
     def draft(
@@ -115,6 +119,11 @@ class Desk:
     def note(self, run: Run) -> None:
         """The operator has taken note of the verdict that this run has."""
         self._noted.add(_verdict(run))
+
+    def try_again(self, run: Run) -> None:
+        """It is asked about anew: its verdict stands until that is confirmed, and comes forward if not."""
+        self._again = run
+        self._raised.discard(_verdict(run))
 
     def open_verdict(self, board: Board) -> Run | None:
         """The newest ended run whose verdict nobody has taken note of; one that failed comes first."""

@@ -189,8 +189,13 @@ class Emergencies:
         if dialog.stage in (Stage.QUESTION, Stage.RUNNING):
             dialog.pressed_again()
         else:
-            dialog.take_note()
             moment = self._app.moment(dialog.stack_id)
+            run = next((it for it in moment.board.runs if it.operation == dialog.operation), None)
+            if run is not None:
+                self._desk.try_again(run)
+            detail = "key pressed again after the verdict; it is asked anew"
+            self._engine.record("pressed again", dialog.stack_id, dialog.procedure.id, detail)
+            dialog.dismiss()
             self._open(moment, dialog.procedure, way_of(it), None)
 
     def _ask_or_attach(self, moment: Moment, procedure: Procedure, way: Way) -> None:

@@ -61,6 +61,33 @@ async def test_the_same_key_tries_again_from_there() -> None:
         assert [intent.id for intent in room.engine.submitted] == ["op-1", "op-2"]
 
 
+@pytest.mark.parametrize("leaves", ["escape", "idle"])
+async def test_a_failure_that_is_not_tried_again_after_all_stands_again(leaves: str) -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        await room.settle()
+        await room.open_dialog()
+        assert room.dialog.stage is Stage.QUESTION
+        if leaves == "escape":
+            await room.press("escape")
+        else:
+            await room.pass_time(31)
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+        await room.open_dialog()
+        await room.press("h")
+        second = replace(scenes.run(room.clock.now(), Verdict.VERIFIED), operation="op-2")
+        room.engine.put_run(second)
+        await room.settle()
+        assert room.dialog.stage is Stage.PROVED
+        await room.press("a")
+        await room.settle()
+        assert isinstance(room.app.screen, MainScreen)
+        assert "NOT STOPPED" not in room.text()
+
+
 HARDER = replace(world.HALT, id="harder", title="Halt the senders")
 TWO = replace(world.STACK, procedures={"halt": replace(world.HALT, further="harder"), "harder": HARDER})
 
