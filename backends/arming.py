@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,7 @@ from backends.model.procedure import Effector, Receipt, ReceiptKind, Step
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
 from backends.procedures.permit import Permit
-
-Redact = Callable[[str], str]
-"""Takes secrets out of a text."""
+from backends.veil import Redact, as_cell
 
 
 def make_effectors(permit: Permit, stack: Stack, redact: Redact) -> dict[str, Effector]:
@@ -74,6 +73,8 @@ class _Unmade:
 def _effector(permit: Permit, source: Source, stack: Stack, redact: Redact) -> Effector:
     if source.kind is SourceKind.DOCKER:
         return _docker(permit, source, stack, redact)
+    if source.kind is SourceKind.HOST:
+        return _process(permit, source, redact)
     if source.kind not in _EFFECTORS:
         raise ValueError(f"{source.kind.value} cannot be written to")
     return _EFFECTORS[source.kind](permit, source, stack)
@@ -109,10 +110,11 @@ def _swarm(_permit: Permit, source: Source, stack: Stack) -> Effector:
     return SwarmEffector(source, stack.services)
 
 
-def _process(_permit: Permit, source: Source, _stack: Stack) -> Effector:
+def _process(_permit: Permit, source: Source, redact: Redact) -> Effector:
+    """Which process is meant is known by its command line as the room shows it: without secrets."""
     from backends.writers.process import ProcessEffector
 
-    return ProcessEffector(source)
+    return ProcessEffector(source, partial(as_cell, redact=redact))
 
 
 def _docker(_permit: Permit, source: Source, stack: Stack, redact: Redact) -> Effector:
@@ -143,7 +145,6 @@ _EFFECTORS: Mapping[SourceKind, Callable[[Permit, Source, Stack], Effector]] = {
     SourceKind.HTTP: _http,
     SourceKind.POSTGRES: _postgres,
     SourceKind.SYSTEMD: _systemd,
-    SourceKind.HOST: _process,
     SourceKind.SWARM: _swarm,
     SourceKind.FILES: _files,
 }

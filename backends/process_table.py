@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,13 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 _SECRET_WORDS: Final = ("key", "secret", "pass", "token", "credential", "dsn")
-_LONGEST: Final = 4096
+_LONGEST: Final = 2 * 1024 * 1024
+"""Bytes of a command line that are looked at: as many as Linux lets one have by default. What names a program
+may stand behind all else, as after a class path, and one that is overlooked would count as one that is not
+there.
+"""
+
+_IN_URL: Final = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")
 
 HIDES_SOME: Final = "this user is not shown the processes of others (hidepid)"
 
@@ -31,14 +38,15 @@ class Process(Struct, frozen=True):
 
     @property
     def shown(self) -> str:
-        """Its command line without the values of arguments whose names say that they are secret."""
+        """Its command line without passwords in addresses, and without the values of arguments whose names
+        say that they are secret."""
         words, hides = [], False
         for word in self.argv:
             name, sign, _ = word.partition("=")
             is_secret = any(part in name.lower() for part in _SECRET_WORDS)
             words.append("…" if hides else f"{name}=…" if is_secret and sign else word)
             hides = is_secret and not sign and word.startswith("-")
-        return " ".join(words)
+        return _IN_URL.sub(r"\1…", " ".join(words))
 
 
 class ProcessTable:

@@ -6,8 +6,9 @@ with TLS). The credentials of the source are for the data servers; sentinels are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -21,6 +22,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from backends.model.stack import Source
+
+T = TypeVar("T")
 
 SENTINEL: Final = "redis+sentinel://"
 CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
@@ -54,11 +57,19 @@ async def located(source: Source, key: str, seconds: float) -> Source:
 
 
 async def master(source: Source, seconds: float) -> Source:
-    """The source with the address of the master that the sentinels agree on. Raises RedisError or OSError."""
+    """The source with the address of the master that the first sentinel to answer names. Raises RedisError or
+    OSError."""
     parts = urlsplit(source.url)
     name, _, database = parts.path.strip("/").partition("/")
+    sentinels = _hosts(parts.netloc, _PORTS[SENTINEL])
+    host, port = await _first([_named(each, name, seconds) for each in sentinels])
+    return replace(source, url=f"redis://{host}:{port}/{database or 0}")
+
+
+async def _named(place: tuple[str, int], name: str, seconds: float) -> tuple[str, int]:
+    """The master that one sentinel names."""
     sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py types it in part
-        _hosts(parts.netloc, _PORTS[SENTINEL]),
+        [place],
         sentinel_kwargs={
             "socket_timeout": seconds,
             "socket_connect_timeout": seconds,
@@ -72,34 +83,53 @@ async def master(source: Source, seconds: float) -> Source:
     finally:
         for each in sentinel.sentinels:
             await each.aclose()
-    return replace(source, url=f"redis://{host}:{port}/{database or 0}")
+    return str(host), int(port)
 
 
 async def shares(source: Source, seconds: float) -> Sequence[Share]:
-    """Who answers for which slots, as the first node that answers tells. Raises RedisError or OSError."""
+    """Who answers for which slots, as the first node to answer tells. Raises RedisError or OSError."""
     parts = urlsplit(source.url)
     scheme = parts.scheme.removesuffix("+cluster")
-    lost: Exception = RedisConnectionError("no node of the cluster is named")
-    for host, port in _hosts(parts.netloc, _PORTS["redis"]):
-        client = Redis.from_url(
-            f"{scheme}://{host}:{port}",
-            username=source.username,
-            password=source.password.reveal() if source.password is not None else None,
-            socket_timeout=seconds,
-            socket_connect_timeout=seconds,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            driver_info=None,
-        )
-        try:
-            told = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # as above
-        except (RedisError, OSError) as error:
-            lost = error
-            continue
-        finally:
-            await client.aclose()
-        return _understood(told, scheme, host)
-    raise lost
+    nodes = _hosts(parts.netloc, _PORTS["redis"])
+    return await _first([_told(source, scheme, each, seconds) for each in nodes])
+
+
+async def _told(source: Source, scheme: str, place: tuple[str, int], seconds: float) -> Sequence[Share]:
+    """The shares as one node tells them."""
+    host, port = place
+    client = Redis.from_url(
+        f"{scheme}://{host}:{port}",
+        username=source.username,
+        password=source.password.reveal() if source.password is not None else None,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        driver_info=None,
+    )
+    try:
+        told = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # as above
+    finally:
+        await client.aclose()
+    return _understood(told, scheme, host)
+
+
+async def _first(questions: Sequence[Coroutine[Any, Any, T]]) -> T:
+    """What the first says that answers. All are asked at once: a host that vanished answers nothing, and all
+    the time there is would be spent on it. Raises what the last one met."""
+    asked = [asyncio.create_task(each) for each in questions]
+    lost: Exception = RedisConnectionError("nobody is named who could be asked")
+    try:
+        for each in asyncio.as_completed(asked):
+            try:
+                return await each
+            except (RedisError, OSError) as error:
+                lost = error
+        raise lost
+    finally:
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
 
 
 def node(known: Sequence[Share], key: str) -> str:

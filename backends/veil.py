@@ -13,6 +13,7 @@ from backends.model.fact import Broken, Fact, Finding, Found, SourceError, Table
 from backends.model.port import FactReader, ServiceReader
 from backends.model.safetext import NAME_LIMIT, SafeText, parted
 from backends.model.service import Service
+from backends.readers.extract import CELL_LIMIT
 
 
 class Redact(Protocol):
@@ -102,7 +103,16 @@ class VeiledServices:
 
     def _service(self, service: Service) -> Service:
         said = service.health_output
-        return service if said is None else replace(service, health_output=_safe(said, self._redact))
+        return replace(
+            service,
+            title=_safe(service.title, self._redact),  # of a process it is its command line
+            health_output=None if said is None else _safe(said, self._redact),
+        )
+
+
+def as_cell(text: str, redact: Redact) -> SafeText:
+    """The text as a table of a source's answer shows it: what a person chose there is known by it."""
+    return _whole(SafeText(text, CELL_LIMIT), redact)
 
 
 def _cells(found: Mapping[str, Finding]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -11,7 +12,7 @@ from backends.alarms.rules import Conditions
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import SERVICE, Board
 from backends.model.clock import Instant
-from backends.model.reading import Outcome, Quality
+from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Service
 from backends.model.stack import Stack
@@ -29,7 +30,7 @@ class AlarmBook:
 
     def __init__(self, stack: Stack, started: Instant) -> None:
         self._conditions = Conditions(stack, started)
-        self._rules = frozenset(rule.id for rule in stack.alarms)
+        self._rules = {rule.id: rule.fact for rule in stack.alarms}
         self._after = {rule.id: rule.after for rule in stack.alarms if rule.after}
         self._begun: dict[str, Instant] = {}
         self._active: dict[str, Alarm] = {}
@@ -52,7 +53,13 @@ class AlarmBook:
     def _lasting(self, board: Board, now: Instant) -> Iterator[Alarm]:
         """The conditions but for those that must last and have not yet. One out of sight meanwhile has."""
         found = list(self._conditions.on(board, now))
-        self._begun = {alarm.id: self._begun.get(alarm.id, now) for alarm in found if alarm.id in self._after}
+        lost = {
+            ident: since
+            for ident, since in self._begun.items()
+            if (reading := board.readings.get(self._rules[ident])) is not None and _is_lost(reading, now)
+        }
+        seen = {alarm.id: self._begun.get(alarm.id, now) for alarm in found if alarm.id in self._after}
+        self._begun = lost | seen
         for alarm in found:
             has_lasted = now.since(self._begun.get(alarm.id, now)) >= self._after.get(alarm.id, 0.0)
             if has_lasted or alarm.id in self._active:
@@ -63,9 +70,7 @@ class AlarmBook:
         for ident, alarm in self._active.items():
             reading = board.readings.get(alarm.subject)
             is_condition = ident in self._rules or ident.startswith(SERVICE)
-            if reading is None or not is_condition or reading.outcome is Outcome.MISSING:
-                continue
-            if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
+            if reading is not None and is_condition and _is_lost(reading, now):
                 title = alarm.title.removesuffix(LAST_KNOWN) + LAST_KNOWN
                 yield ident, replace(alarm, title=SafeText(title))
 
@@ -79,6 +84,10 @@ class AlarmBook:
             if not key.startswith(SERVICE) or not isinstance(service, Service) or service.restarts is None:
                 continue
             seen = self._restarts.setdefault(key, deque())
+            if seen and service.restarts < seen[-1][1]:
+                # Another container of that name, made since: its count began anew, and says nothing of the
+                # one before.
+                seen.clear()
             if not seen or seen[-1][1] != service.restarts:
                 seen.append((now.mono, service.restarts))
             while len(seen) > 1 and now.mono - seen[1][0] > LOOP_WINDOW:
@@ -101,3 +110,10 @@ class AlarmBook:
                     )
                 )
         return loops
+
+
+def _is_lost(reading: Reading[Any], now: Instant) -> bool:
+    """Whether it can no longer be seen what it is about: what was found missing just now was seen."""
+    if reading.outcome is Outcome.MISSING:
+        return not 0 <= reading.age(now) <= reading.stale_after
+    return reading.quality(now) not in (Quality.FRESH, Quality.AGEING)

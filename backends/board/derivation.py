@@ -143,7 +143,7 @@ class Deriver:
             return inputs[0].received.wall - self._stamp(query.column, inputs)
         newest = [_known(self._stack.facts[reading.key].label, reading.value) for reading in inputs]
         if query.looks_back:
-            return _LOOKING_BACK[query.op]([self._window(name, query.over) for name in query.of])
+            return _LOOKING_BACK[query.op]([self._window(reading, query.over) for reading in inputs])
         return _AT_ONCE[query.op](newest)
 
     def _stamp(self, column: str, inputs: Sequence[Reading[Any]]) -> float:
@@ -155,19 +155,25 @@ class Deriver:
             table = _named(table, other)
         return _oldest(column, table)
 
-    def _window(self, name: str, over: float) -> list[Sample]:
+    def _window(self, newest: Reading[Any], over: float) -> list[Sample]:
         """The samples of the last ``over`` seconds and the one before them. Raises NotYetError."""
-        kept = self._samples[name]
+        kept = self._samples[newest.key]
         if not kept:
             raise NotYetError(f"needs {over:g} s of readings")
         since = kept[-1].at.mono - over
         place = max(
             (index for index, each in enumerate(kept) if each.at.mono <= since + SLACK * over), default=None
         )
+        found = list(kept)[place or 0 :]
+        if place is not None and len(found) > 1:
+            first, second, *_ = found
+            if second.at.since(first.at) > max(over, newest.stale_after):
+                # What was before so long a silence says nothing of these seconds.
+                place, found = None, found[1:]
         if place is None:
-            have = kept[-1].at.mono - kept[0].at.mono
+            have = found[-1].at.since(found[0].at)
             raise NotYetError(f"needs {over:g} s of readings, has {have:.0f} s")
-        return list(kept)[place:]
+        return found
 
 
 class Lasting:

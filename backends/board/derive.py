@@ -169,7 +169,7 @@ def _conflict(stack: Stack, gates: tuple[Gate, ...], readings: Readings, now: In
     specs = {spec.fact: spec for spec in stack.gates}
     for echo in stack.echoes:
         gate, reading = by_fact.get(echo.gate), readings.get(echo.fact)
-        if gate is None or reading is None or gate.raw is None:
+        if gate is None or reading is None:
             continue
         if reading.quality(now) not in (Quality.FRESH, Quality.AGEING):
             continue
@@ -177,7 +177,8 @@ def _conflict(stack: Stack, gates: tuple[Gate, ...], readings: Readings, now: In
         said = _meaning(specs[echo.gate], word)
         known = (TradingState.TRADING, TradingState.HALTED)
         if gate.state in known and said in known and said is not gate.state and _both_settled(echo, readings):
-            return SafeText(f"{gate.label} reads {gate.raw}, but {echo.label} says {word}")
+            read = "is missing" if gate.raw is None else f"reads {gate.raw}"
+            return SafeText(f"{gate.label} {read}, but {echo.label} says {word}")
     return None
 
 

@@ -18,6 +18,9 @@ from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Source
 
+LOADING = 15.0
+"""Seconds in which a source's client library is loaded, also on a busy machine."""
+
 EARLY = 0.05
 """A fact due within this many seconds goes with the poll that happens now."""
 
@@ -103,6 +106,7 @@ class Poller:
         """``make`` loads the source's client library and is called in a thread, before the first poll."""
         self._source = source
         self._make = make
+        self._making: asyncio.Future[Task] | None = None
         self._task: Task | None = None
         self._store = store
         self._clock = clock
@@ -142,7 +146,7 @@ class Poller:
         readings: dict[str, Reading[Any]] = {}
         try:
             if self._task is None:
-                self._task = await asyncio.to_thread(self._make)
+                self._task = await self._made()
             started = self._clock.now()
             async with asyncio.timeout(self._source.deadline):
                 understand = await self._task.ask(started)
@@ -155,6 +159,16 @@ class Poller:
             # A fault of ours in one reader must not end the watching; it is shown like any failure.
             error = SafeText(f"the reader itself failed: {type(bug).__name__}")
         return self._publish(readings, error)
+
+    async def _made(self) -> Task:
+        """Made once. Raises SourceError while that takes too long, and what the making raised."""
+        if self._making is None:
+            self._making = asyncio.ensure_future(asyncio.to_thread(self._make))
+        await asyncio.wait({self._making}, timeout=LOADING)
+        if not self._making.done():
+            raise SourceError("what reads it is still being loaded; look at this host's disk")
+        made, self._making = self._making, None
+        return made.result()
 
     def _publish(self, readings: dict[str, Reading[Any]], error: SafeText | None) -> float:
         now = self._clock.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -72,6 +73,23 @@ def unfinished(
         for records in found.values()
         if records[0].get("host") == host and records[0].get("mode") == "live" and not alive(records[0])
     ]
+
+
+def claim(folder: Path, stack: str) -> int | None:
+    """The right to close what was cut off on that stack: of several rooms that start at once one has it,
+    until it closes this descriptor. None for the others, and where nothing can be written.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        lock = os.open(folder / f"closing-{stack}", flags, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
 
 
 def recent(folder: Path, limit: int = TAIL) -> Iterator[Record]:

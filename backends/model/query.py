@@ -130,7 +130,7 @@ class PrometheusQuery(Struct, frozen=True):
 
 class LokiQuery(Struct, frozen=True):
     """Lines of the last minutes; their number or a table (time, labels, line). No stream at all is
-    MISSING."""
+    MISSING. Of more than ``limit`` the newest are read, and counted is one more than those."""
 
     query: str
     minutes: float = 15.0

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from backends.model.condition import Each
 from backends.model.fact import Table
+from backends.model.substitution import fill_known
 
 _SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {
     "<=": lambda one, other: one <= other,
@@ -16,6 +17,9 @@ _SIGNS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": lambda one, other: one > other,
 }
 
+_MARKS: Final = ("!", "=", "^", "~", "<", ">")
+"""What the sign of a comparison begins with."""
+
 
 class UncountableError(Exception):
     """A cell is no number where one is compared; nothing can be said about its row."""
@@ -23,11 +27,21 @@ class UncountableError(Exception):
 
 def meets(row: Mapping[str, Any], where: Mapping[str, str]) -> bool:
     """Whether every column reads as said: a word, ``^one|other`` (how it begins), ``~one|other`` (what is in
-    it), or ``<0.8``, ``>=5``; ``!`` before any of them: not so.
+    it), ``=word`` whatever sign the word begins with, or ``<0.8``, ``>=5``; ``!`` before any of them: not so.
 
     Raises UncountableError when a bound is set for what is no finite number, KeyError for no such column.
     """
     return all(_is(str(row[column]), said) for column, said in where.items())
+
+
+def demanded(said: str, values: Mapping[str, Any]) -> str:
+    """``said`` with its names filled in, as far as they are known. A value it begins with is a word: what
+    somebody chose, or what was read, never says how it is compared.
+    """
+    told = said.lstrip("!")
+    found = fill_known(told, values)
+    is_word = told.startswith("$") and found != told and found.startswith(_MARKS)
+    return said[: len(said) - len(told)] + ("=" if is_word else "") + found
 
 
 def repetitions(each: Each, table: Table, wanted: Mapping[str, str]) -> list[tuple[str, ...]]:
@@ -46,6 +60,8 @@ def repetitions(each: Each, table: Table, wanted: Mapping[str, str]) -> list[tup
 def _is(cell: str, said: str) -> bool:
     if said.startswith("!"):
         return not _is(cell, said[1:])
+    if said.startswith("="):
+        return cell == said[1:]
     if said.startswith("^"):
         return cell.startswith(tuple(said[1:].split("|")))
     if said.startswith("~"):

@@ -239,8 +239,9 @@ class Gatekeeper:
             return ["make a dry run first and give the hash of the plan it prints"]
         if self._plans is None:
             return ["no dry run is known here"]
+        plans, shown = self._plans, intent.plan
         try:
-            why = await answered(partial(self._plans.objection, intent.plan))
+            why = await answered(lambda: plans.objection(shown, self._recent()))
         except OSError as error:
             why = f"whether a dry run has shown this plan is not known: {error.strerror}"
         return [] if why is None else [why]

@@ -63,10 +63,10 @@ class ApprovalBook:
     """Requests and approvals as files in one folder that all operators of a host can write to.
 
     Who approved is whoever owns the file, by the name the operating system has for that user; what is
-    written in it says to which request and plan, and what else the approver's room knew of them. So nobody
-    can approve as another, and a consent that is moved or linked to another request is none. That it is used
-    once is seen from the journal: ``used_before``. So what is good for nothing any more may go: whoever
-    writes one removes those of theirs that have expired, used or not.
+    written in it says to which request, plan and reason, and what else the approver's room knew of them. So
+    nobody can approve as another, and a consent that is moved or linked to another request is none. That it
+    is used once is seen from the journal: ``used_before``. So what is good for nothing any more may go:
+    whoever writes one removes those of theirs that have expired, used or not.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
@@ -95,15 +95,18 @@ class ApprovalBook:
         waiting = (each for each in found if not self._path(each.code, "approval").exists())
         return sorted(waiting, key=lambda request: request.at)
 
-    def approve(self, code: str, approver: Identity) -> Request:
-        """Consent as ``approver``. Raises ApprovalError, and OSError when it cannot be written."""
+    def approve(self, code: str, approver: Identity, shown: Request | None = None) -> Request:
+        """Consent as ``approver``, with ``shown`` to exactly what was. Raises ApprovalError, and OSError when
+        it cannot be written."""
         request = self._request(code)
+        if shown is not None and request != shown:
+            raise ApprovalError("the request has changed since it was shown")
         if request.uid == approver.uid or request.is_by(approver.user, approver.login):
             raise ApprovalError(f"{request.login or request.user} asked for it: another person must approve")
         if approver.uid != os.getuid():
             raise ApprovalError(f"this process does not run as {approver.user}")
         given = {
-            "code": code, "plan": request.plan, "at": self._clock.now().wall,
+            "code": code, "plan": request.plan, "reason": request.reason, "at": self._clock.now().wall,
             "login": approver.login, "shared": approver.is_shared,
         }  # fmt: skip
         try:
@@ -126,8 +129,9 @@ class ApprovalBook:
             raise ApprovalError("the approval is for something else, or the situation has changed since")
         if request.uid != intent.operator.uid:
             raise ApprovalError(f"the approval was asked for by {request.user}")
-        # The request is a file of theirs, and may say by now that somebody else asked.
-        return self._approver(replace(request, user=intent.operator.user, login=intent.operator.login))
+        # The request is a file of theirs, and may say by now that somebody else asked, or why.
+        who = intent.operator
+        return self._approver(replace(request, user=who.user, login=who.login, reason=str(intent.reason)))
 
     def _request(self, code: str) -> Request:
         data, _ = self._load(code, "request")
@@ -146,6 +150,8 @@ class ApprovalBook:
             raise ApprovalError("the approval does not come from a second person")
         if (given.get("code"), given.get("plan")) != (request.code, request.plan):
             raise ApprovalError("the approval was given to another request")
+        if given.get("reason") != request.reason:
+            raise ApprovalError("the approval was given for another reason")
         self._fresh(given)
         return told(user, login, is_shared=owner == 0 or given.get("shared") is True)
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from backends.model.clock import Instant
 from backends.model.condition import Condition
+from backends.model.row import demanded
 from backends.model.substitution import fill, names_in
 from backends.model.weigh import Weighed
 
@@ -22,7 +23,7 @@ def filled(condition: Condition, values: Mapping[str, Any]) -> Condition:
     def put(text: str) -> str:
         return str(fill(text, values)) if names_in(text) <= values.keys() else text
 
-    where = {column: put(text) for column, text in condition.where.items()}
+    where = {column: demanded(text, values) for column, text in condition.where.items()}
     return replace(condition, fact=put(condition.fact), because=put(condition.because), where=where)
 
 

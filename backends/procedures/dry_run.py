@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from backends.journal.entry import Kind, wall_of
 from backends.model.action import Action, aim
 from backends.model.clock import Clock
 from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.safetext import SafeText
 from backends.model.substitution import fill
+from backends.procedures.resumes import Record
 
 VALID: Final = 120.0
 """Seconds for which the hash of a dry run stands for its plan."""
@@ -53,14 +55,31 @@ class PlanBook:
             if at - old.stat().st_mtime > 10 * VALID:
                 old.unlink(missing_ok=True)
 
-    def objection(self, plan: str) -> str | None:
-        """Why this hash is not that of a fresh dry run; None when it is."""
+    def objection(self, plan: str, records: Iterable[Record]) -> str | None:
+        """Why this hash is not that of a fresh dry run that was not run yet; None when it is. ``records`` are
+        the newest of the journal."""
         if not re.fullmatch(r"[0-9a-f]{64}", plan):
             return "the plan's hash is not one; make a dry run and give the one it prints"
         try:
-            age = self._clock.now().wall - (self._folder / plan).stat().st_mtime
+            at = (self._folder / plan).stat().st_mtime
         except OSError:
             return "no dry run has shown this plan; make one and give the hash it prints"
+        age = self._clock.now().wall - at
         if not -1.0 <= age <= VALID:
             return f"the dry run is {age:.0f} s old, and holds for {VALID:.0f} s; make another"
+        if _was_run(plan, at, records):
+            return "this plan was run already; look at what came of it, and make another dry run"
         return None
+
+
+def _was_run(plan: str, since: float, records: Iterable[Record]) -> bool:
+    """Whether something may have been sent by that plan since: whoever tries again must have looked anew."""
+    begun = set[object]()
+    for record in records:
+        kind = record.get("kind")
+        if kind == Kind.REFUSED.value:
+            begun.discard(record.get("operation"))
+        elif kind == Kind.INTENT.value and (record.get("plan"), record.get("mode")) == (plan, "live"):
+            # Records tell no less than milliseconds.
+            begun |= {record.get("operation")} if wall_of(record) >= since - 0.001 else set()
+    return bool(begun)

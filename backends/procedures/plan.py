@@ -16,7 +16,7 @@ from backends.model.clock import Instant
 from backends.model.fact import Table
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
-from backends.model.row import repetitions
+from backends.model.row import demanded, repetitions
 from backends.model.stack import Stack
 from backends.model.substitution import RESERVED, event_of, fill, fill_known, names_in, values_of
 
@@ -110,7 +110,7 @@ def _filled(step: Step, values: Mapping[str, Any], own: Mapping[str, str]) -> St
 
 
 def _proof(proof: Proof, values: Mapping[str, Any]) -> Proof:
-    where = {column: fill_known(text, values) for column, text in proof.where.items()}
+    where = {column: demanded(text, values) for column, text in proof.where.items()}
     equals = tuple(fill_known(word, values) for word in proof.equals)
     return replace(proof, fact=fill_known(proof.fact, values), equals=equals, where=where)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import Journal
-from backends.journal.unfinished import CutOff, unfinished
+from backends.journal.unfinished import CutOff, claim, unfinished
 from backends.model.clock import Clock, Instant
 from backends.model.procedure import Procedure, Proof, RiskClass, Run, StepResult, StepState, Verdict
 from backends.model.safetext import SafeText
@@ -40,20 +41,24 @@ async def reconcile(
 ) -> None:
     """Show every run of this stack that was cut off on this host, each with the facts read afresh.
 
-    With ``closes`` its outcome is journalled, so that it is told once; without, the next start tells it
-    again. Nothing is written to any service. Raises OSError when the journal cannot be read.
+    With ``closes`` its outcome is journalled, so that it is told once; without, and in all but one of several
+    rooms that start at once, what nobody closes is told at the next start again. Nothing is written to any
+    service. Raises OSError when the journal cannot be read.
     """
-    found = [
-        cut
-        for cut in await asyncio.to_thread(unfinished, journal.folder, journal.host)
-        if cut.stack == stack.id
-    ]
-    until = clock.now().mono + PATIENCE
-    for cut in found[-MOST:]:
-        run, seen = await _tell(cut, stack, eyes, clock, until)
-        show(run)
-        if closes:
-            await journal.record(_entry(cut, run, seen, stack), budget=1.0)
+    # In a thread, as all that touches the journal's disk: one that hangs holds up no stop.
+    claimed = await asyncio.to_thread(claim, journal.folder, stack.id) if closes else None
+    try:
+        # Looked for only now: a room that has closed them has let go since.
+        found = await asyncio.to_thread(unfinished, journal.folder, journal.host)
+        until = clock.now().mono + PATIENCE
+        for cut in [each for each in found if each.stack == stack.id][-MOST:]:
+            run, seen = await _tell(cut, stack, eyes, clock, until)
+            show(run)
+            if claimed is not None:
+                await journal.record(_entry(cut, run, seen, stack), budget=1.0)
+    finally:
+        if claimed is not None:
+            os.close(claimed)
 
 
 async def _tell(

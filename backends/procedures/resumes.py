@@ -62,19 +62,30 @@ class Resumes:
     ) -> tuple[Instant | None, Instant | None]:
         """By the journal, the halt that was proved and the one that was not, each with no resume since.
 
-        Raises NotYetError.
+        One that was not counts from when it was ordered: a cut-off one gets its outcome from the next room
+        that starts. Raises NotYetError.
         """
         proved: float | None = None
         failed: float | None = None
+        open_since: dict[object, float] = {}
+        """Of the operations no resume came after."""
+        gone: set[object] = set()
         for record in self._live():
+            operation = record.get("operation")
+            if record.get("kind") == "intent":
+                open_since[operation] = wall_of(record)
             if record.get("kind") != "outcome":
                 continue
             procedure, verdict = record.get("procedure"), record.get("verdict")
             if record.get("class") == RiskClass.RESTORE.value and verdict in DONE:
                 if of is None or procedure in of:
                     proved = failed = None
+                    gone |= open_since.keys()
             elif record.get("class") == RiskClass.STOP.value and procedure in halts:
-                proved, failed = (wall_of(record), None) if verdict in HELD else (proved, wall_of(record))
+                if verdict in HELD:
+                    proved, failed = wall_of(record), None
+                elif operation not in gone:
+                    failed = open_since.get(operation, wall_of(record))
         return _instant(proved, now), _instant(failed, now)
 
     def _live(self) -> Iterable[Record]:

@@ -30,7 +30,9 @@ class StepProofs:
         self._eyes = eyes
         self._clock = clock
         self._on_seen = on_seen
-        self._began = clock.now()
+        self._newest = clock.now()
+        """When the run began, then when its newest step was sent: what is made by a step that sends nothing
+        itself is made by what was done last."""
         self._sent: dict[str, Instant] = {}
         self._evidence: dict[str, tuple[Evidence, ...]] = {}
 
@@ -38,7 +40,7 @@ class StepProofs:
         """Since when the services run that the step must start anew; what is newer counts from now on."""
         wanted = [proof.fact for proof in step.proof if proof.is_restarted]
         found = await self._eyes.started(wanted, LOOK, TRIES)
-        self._sent[step.id] = self._clock.now()
+        self._sent[step.id] = self._newest = self._clock.now()
         return found
 
     async def proved(self, step: Step, before: Before) -> bool:
@@ -54,7 +56,7 @@ class StepProofs:
 
     async def look(self, step: Step, before: Before) -> bool:
         """Whether all of it is so now."""
-        sent = self._sent.get(step.id, self._began)
+        sent = self._sent.get(step.id, self._newest)
         seen = await self._eyes.look(with_floors(step.proof, self._evidence), LOOK, before, sent)
         if seen != self._evidence.get(step.id):
             self._evidence[step.id] = seen

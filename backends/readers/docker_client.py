@@ -31,6 +31,10 @@ T = TypeVar("T")
 ANSWER_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of one answer that are read; a longer one is an error."""
 
+ALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPALIVE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""Seconds and times, by which a silent stream over the network is asked whether its engine is there; the
+first two are one, on Linux and on macOS. An ssh of our own asks by itself."""
+
 _READ: Final = 65_536
 _SAID: Final = 200
 
@@ -120,6 +124,7 @@ class DockerClient:
             connection.request("GET", target, headers={"Host": "docker", "Accept-Encoding": "identity"})
             wire = connection.sock
             wire.settimeout(0.0)
+            _keep_asking(wire)
         except Exception as error:  # as above
             raise SourceError(explain(error, self._where, self._deadline)) from None
         return wire  # type: ignore[no-any-return]  # a socket, a TLS socket or an ssh channel
@@ -140,6 +145,16 @@ def _new_connection(api: APIClient) -> Any:
     adapter: Any = api.get_adapter(str(api.base_url))
     pool = adapter.get_connection_with_tls_context(request, verify=api.verify, proxies={}, cert=api.cert)
     return pool._new_conn()
+
+
+def _keep_asking(wire: socket.socket) -> None:
+    """From a host that vanished not even an end comes: its log would be silent for ever, and look quiet."""
+    if wire.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in ALIVE.items():
+        if hasattr(socket, name):
+            wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _message(body: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ WANTED: Final = (
 """Filtered by the engine: the ``exec_*`` events of health checks would be most of the stream."""
 
 _EVENT_LIMIT: Final = 1024 * 1024
+_REMEMBERED: Final = 500
+"""Events by which it is known what comes again after a break."""
 
 
 class ContainerEvent(Struct, frozen=True):
@@ -80,6 +83,7 @@ class EventsFeed(Feed):
         self._on_event = on_event
         self._rest = b""
         self._last_ns = 0
+        self._had: deque[ContainerEvent] = deque(maxlen=_REMEMBERED)
 
     def request(self) -> tuple[str, dict[str, str]]:
         self._rest = b""
@@ -94,8 +98,11 @@ class EventsFeed(Feed):
             raise ValueError("an event without an end")
         for raw in events:
             event = understood(json.loads(raw)) if raw.strip() else None
-            if event is not None and event.ns > self._last_ns:
+            # Told apart by what they say: what happens at once comes in any order of time, and after the
+            # engine's clock was set back all that happens is of before.
+            if event is not None and event not in self._had:
                 self._last_ns = event.ns
+                self._had.append(event)
                 self._on_event(event)
 
 

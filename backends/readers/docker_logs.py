@@ -75,8 +75,10 @@ class LogFeed(Feed):
         query = {"follow": "1", "stdout": "1", "stderr": "1", "timestamps": "1"}
         if self._last:
             self._seen = 0
+            # Not from later than now: the engine's clock may have been set back, and nothing would come.
+            since = min(to_ns(self._last[:STAMP]) - _OVERLAP, self._wall_ns())
             query |= {
-                "since": _seconds(max(0, to_ns(self._last[:STAMP]) - _OVERLAP)),
+                "since": _seconds(max(0, since)),
                 "tail": str(RESUME_TAIL),
             }
         elif self._started is not None:

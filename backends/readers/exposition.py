@@ -9,11 +9,14 @@ from typing import Final, NamedTuple
 from backends.readers.coerce import MisfitError, decode, excerpt
 from backends.readers.extract import Rows
 
-_LABEL: Final = r'[a-zA-Z_][a-zA-Z0-9_]*\s*=\s*"(?:[^"\\]|\\.)*"'
+# No blank is ever given back (``+`` after a quantifier): of a line of blanks all ways to share them out would
+# be tried, for hours, and Python's engine holds every thread.
+_LABEL: Final = r'[a-zA-Z_][a-zA-Z0-9_]*+\s*+=\s*+"(?:[^"\\]|\\.)*"'
 _SELECTOR: Final = re.compile(
-    rf"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{{\s*(?P<labels>{_LABEL}(?:\s*,\s*{_LABEL})*\s*,?)?\s*\}})?"
+    r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*+)"
+    rf"(?:\s*+\{{\s*+(?P<labels>{_LABEL}(?:\s*+,\s*+{_LABEL})*\s*+,?)?\s*+\}})?"
 )
-_SAMPLE: Final = re.compile(rf"{_SELECTOR.pattern}\s+(?P<value>\S+)(?:\s+-?[0-9]+)?\s*")
+_SAMPLE: Final = re.compile(rf"{_SELECTOR.pattern}\s++(?P<value>\S++)(?:\s++-?[0-9]++)?\s*+")
 _PAIR: Final = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"')
 _ESCAPES: Final = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ from backends.readers.coerce import MisfitError, parse_json
 from backends.readers.exposition import Sample, matching, samples
 from backends.readers.extract import broken, extract, one_series
 from backends.readers.http_page import NoAnswer, Page, Pages, Web
+
+_ON_LOOP: Final = 16 * 1024
+"""Bytes of answers that are understood on the loop: a few milliseconds. More would keep a stop waiting."""
 
 Parsed = dict[tuple[str, str], Any]
 """Bodies by path and kind as they were understood once for all facts, or the MisfitError why not."""
@@ -31,11 +35,19 @@ class HttpFactReader:
         answers = await self._pages.get(
             fact.query.path for fact in facts if isinstance(fact.query, HttpQuery)
         )
-        parsed: Parsed = {}
-        return {fact.id: self._finding(fact, answers, parsed) for fact in facts}
+        size = sum(len(page.body or b"") for page in answers.values() if isinstance(page, Page))
+        if size > _ON_LOOP:
+            return await asyncio.to_thread(self._findings, facts, answers)
+        return self._findings(facts, answers)
 
     async def close(self) -> None:
         """Nothing to do: what is shared belongs to who made it."""
+
+    def _findings(
+        self, facts: Sequence[Fact], answers: Mapping[str, Page | NoAnswer]
+    ) -> Mapping[str, Finding]:
+        parsed: Parsed = {}
+        return {fact.id: self._finding(fact, answers, parsed) for fact in facts}
 
     def _finding(self, fact: Fact, answers: Mapping[str, Page | NoAnswer], parsed: Parsed) -> Finding:
         query = fact.query

@@ -74,14 +74,24 @@ class JournalFollower:
         await asyncio.to_thread(self._thread.join, 2.0)
 
     def _run(self) -> None:
+        untold = ""
         while not self._is_over.is_set():
-            why = self._follow()
+            try:
+                if untold:
+                    self._complain(untold)
+                    untold = ""
+                why = self._follow()
+            except Exception as fault:  # told in the log once that works; what comes after it must be read
+                self._failures = max(self._failures, _COMPLAINS_AFTER - 1)
+                why = f"a fault in this program: {type(fault).__name__}"
             if self._is_over.is_set():
                 return
             self._failures += 1
             if self._failures == _COMPLAINS_AFTER:
-                self._complain(why)
-            self._is_over.wait(min(_BACKOFF[0] * 2 ** (self._failures - 1), _BACKOFF[1]))
+                untold = why
+            # Of a night's failures the power is a number that no pause can be made of.
+            pause = _BACKOFF[0] * 2.0 ** min(self._failures - 1, 10)
+            self._is_over.wait(min(pause, _BACKOFF[1]))
 
     def _follow(self) -> str:
         """Read until the program ends or the thread shall; why it ended."""

@@ -39,10 +39,12 @@ class LokiFactReader:
         Raises SourceError when Loki answered nothing.
         """
         now = self._clock.now().wall
-        asked = {fact.id: _query_path(fact.query, now) for fact in facts if isinstance(fact.query, LokiQuery)}
+        queries = {fact.id: fact.query for fact in facts if isinstance(fact.query, LokiQuery)}
+        asked = {fact: _query_path(query, now) for fact, query in queries.items()}
         pages = await self._pages.get(asked.values())
+        answers = {fact: (pages[path], queries[fact].limit) for fact, path in asked.items()}
         # In a thread: thousands of lines are some tens of milliseconds, for which a stop would wait.
-        found = await asyncio.to_thread(_all_understood, {fact: pages[path] for fact, path in asked.items()})
+        found = await asyncio.to_thread(_all_understood, answers)
         # Nothing found: is anything shipped at all?
         doubtful = {
             fact.id: _series_path(fact.query, now)
@@ -60,7 +62,8 @@ class LokiFactReader:
 
 def _query_path(query: LokiQuery, now: float) -> str:
     start = int((now - query.minutes * 60) * 1e9)
-    asked = {"query": query.query, "start": start, "end": int(now * 1e9), "limit": query.limit}
+    # One more than is wanted tells whether there are more.
+    asked = {"query": query.query, "start": start, "end": int(now * 1e9), "limit": query.limit + 1}
     asked |= {"direction": "backward", "step": f"{query.minutes * 60 / _STEPS:.0f}"}
     return f"/loki/api/v1/query_range?{urlencode(asked)}"
 
@@ -76,8 +79,15 @@ Answer = Rows | MisfitError | None
 """Rows, why there are none, or nothing is shipped."""
 
 
-def _all_understood(pages: Mapping[str, Page | NoAnswer]) -> dict[str, Answer]:
-    return {fact: _understood(page) for fact, page in pages.items()}
+def _all_understood(pages: Mapping[str, tuple[Page | NoAnswer, int]]) -> dict[str, Answer]:
+    return {fact: _bounded(_understood(page), limit) for fact, (page, limit) in pages.items()}
+
+
+def _bounded(answer: Answer, limit: int) -> Answer:
+    """The newest lines; where there are more, the total is more too, so that nobody takes them for all."""
+    if not isinstance(answer, Rows) or answer.total <= limit or "line" not in answer.rows[0]:
+        return answer
+    return Rows(answer.rows[:limit], answer.total)
 
 
 def _findings(facts: Sequence[Fact], found: Mapping[str, Answer]) -> Mapping[str, Finding]:

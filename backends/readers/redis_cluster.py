@@ -31,7 +31,13 @@ class ClusterLink:
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """The replies in order. Raises RedisError or OSError when a node that is needed does not answer."""
-        replies = await self._send(commands)
+        try:
+            replies = await self._send(commands)
+        except BaseException:
+            # Also of one that is called off: another node may answer for those keys by now, and one that is
+            # not there any more tells nobody who.
+            self._shares = ()
+            raise
         moved = [place for place, reply in enumerate(replies) if _has_moved(reply)]
         if moved:
             self._shares = ()

@@ -46,7 +46,8 @@ class HttpEffector:
             headers = await self._headers(action, path, body or b"", values)
         except ValueError as error:
             return failed(str(error))
-        headers["Idempotency-Key"] = str(values.get("operation", ""))
+        # Of this step alone, and the same for every try of it.
+        headers["Idempotency-Key"] = str(values.get("event", ""))
         client = await self._ready()
         return await client.call(action, path, body, headers, step)
 

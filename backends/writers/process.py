@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import FileIO
 from typing import Any, Final
 
@@ -22,8 +22,10 @@ SIGNALS: Final = {"TERM": signal.SIGTERM, "INT": signal.SIGINT}
 class ProcessEffector:
     """Asks one process to end and waits for that, as long as the step may take. Never SIGKILL."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, shown: Callable[[str], str] = str) -> None:
+        """``shown`` makes of a command line what the room shows of it, by which the one meant is known."""
         self._table = ProcessTable(source.url)
+        self._shown = shown
 
     async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
         """Send once. FAILED means that nothing was sent; UNKNOWN that the process has not ended yet."""
@@ -63,7 +65,7 @@ class ProcessEffector:
             found = self._table.at(pid)
             if found is None:
                 raise ProcessLookupError
-            if found.shown != command:
+            if self._shown(found.shown) != command:
                 raise ValueError(f"process {pid} is another program now")
         except BaseException:
             file.close()
@@ -74,7 +76,7 @@ class ProcessEffector:
         if not self._table.is_there:
             raise ValueError("processes cannot be listed on this system")
         if not given:
-            alike = [process for process in self._table.all() if process.shown == command]
+            alike = [process for process in self._table.all() if self._shown(process.shown) == command]
             if not alike:
                 raise ProcessLookupError
             if len(alike) > 1:

@@ -130,6 +130,22 @@ async def test_that_a_variable_is_set_is_told_without_its_value(
     assert await value("env_has", BOOL, target=TRADER, name=name) is is_set
 
 
+@pytest.fixture
+def wordy() -> Iterator[str]:
+    """What names a process, behind five thousand other characters."""
+    last = f"LiveTrader{os.getpid()}"
+    words = ["-c", "import sys; print(1, flush=True); sys.stdin.read()", *["/lib/one.jar:" * 100] * 8, last]
+    with subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        yield last
+        program.kill()
+
+
+async def test_a_process_is_found_by_what_stands_at_the_end_of_a_long_command_line(wordy: str) -> None:
+    assert await value("process", COUNT, target=wordy) == 1
+
+
 async def test_no_process_is_a_count_of_zero_and_has_no_environment() -> None:
     assert await value("process", COUNT, target=f"{TRADER}-not-there") == 0
     assert await read("env_is", BOOL, target=f"{TRADER}-not-there", name="X", value="1") == Absent()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceErro
 from backends.model.query import HttpQuery
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
+from backends.readers import http
+from backends.readers.exposition import Sample, samples
 from backends.readers.http import HttpFactReader
 from backends.readers.http_page import Web
 from tests.clock import FakeClock
@@ -234,6 +237,22 @@ async def test_a_huge_answer_is_left_after_its_first_mebibyte(web: HttpServer) -
         found = await read_one(f"http://127.0.0.1:{door.port}", fact("/huge", TEXT, body="text"))
         assert door.received < 16_000_000
     assert said(found) == "answer is more than 1024 KiB"
+
+
+@pytest.mark.parametrize("size", [10, 10_000])
+async def test_a_long_answer_is_understood_beside_the_loop_that_stops_run_on(
+    size: int, web: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where: list[threading.Thread] = []
+
+    def noted(body: bytes) -> list[Sample]:
+        where.append(threading.current_thread())
+        return samples(body)
+
+    monkeypatch.setitem(http._PARSERS, "prometheus", noted)
+    web.answers["/metrics"] = Answer(200, b"up 1\n" * size)
+    await read_one(web.url, fact("/metrics", COUNT, "up", body="prometheus"))
+    assert [it is threading.main_thread() for it in where] == [size == 10]
 
 
 async def test_requests_are_signed_as_the_source_says(web: HttpServer) -> None:

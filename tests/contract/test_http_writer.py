@@ -22,11 +22,12 @@ from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
 from backends.model.substitution import values_of
+from backends.procedures.plan import make_plan
 from backends.stacks.loader import built_in, load_stack
 from backends.writers.http import HttpEffector
 from tests.clock import FakeClock
 from tests.contract.switch_server import ENGAGE, SwitchServer
-from tests.sim.world import intent
+from tests.sim.world import HALT, intent, tiny_stack
 
 SHIPPED = load_stack(built_in()["trading-platform"]).procedures["halt"].steps[1]
 STEP = replace(SHIPPED, connect=5.0, deadline=5.0)
@@ -68,6 +69,18 @@ async def test_engaging_sends_the_platforms_own_request_once() -> None:
     assert json.loads(sent.body) == {"reason": "drill", "operator": "kim"}
     assert sent.headers["content-type"] == "application/json"
     assert sent.headers["idempotency-key"] == "op-1"
+
+
+async def test_each_step_of_a_run_is_a_request_of_its_own_and_each_try_of_it_the_same() -> None:
+    """A service that knows the key again answers what it answered first: a second position is no retry."""
+    plan = make_plan(intent(), HALT, tiny_stack(), Instant(0.0, 1_790_000_000.0))
+    first, second = (replace(STEP, id=f"close:{symbol}") for symbol in ("AAPL", "NVDA"))
+    async with SwitchServer() as web:
+        async with writing(web.url) as effector:
+            for step in (first, second, second):
+                await effector.act(step.action, plan.values_for(step), step)
+        keys = [sent.headers["idempotency-key"] for sent in web.calls]
+    assert keys[0] != keys[1] == keys[2]
 
 
 async def test_already_engaged_is_told_apart_from_other_refusals() -> None:

@@ -41,7 +41,7 @@ class SmallLoki:
             series = {"metric": {}, "values": [[1768600000, "2"], [1768600060, "7"]]}
             return _success("matrix", [series])
         is_found = "cdb_risk" in query and "FATAL" not in query
-        values = [[str(AT + 1), "ERROR two"], [str(AT), "ERROR one"]]
+        values = [[str(AT + 1), "ERROR two"], [str(AT), "ERROR one"]][: int(request.query_params["limit"])]
         return _success(
             "streams", [{"stream": {"container": "cdb_risk"}, "values": values}] if is_found else []
         )
@@ -119,3 +119,24 @@ async def test_lines_are_understood_beside_the_loop_that_stops_run_on(
     await ask(loki[0], TABLE, '{container="cdb_risk"}')
     assert threads
     assert threading.get_ident() not in threads
+
+
+async def test_lines_beyond_the_limit_are_not_read_but_nobody_takes_the_others_for_all(
+    loki: tuple[str, SmallLoki],
+) -> None:
+    query = LokiQuery('{container="cdb_risk"} |= "ERROR"', limit=1)
+    made = [
+        Fact("lines", "Lines", "", "loki", query, TABLE),
+        Fact("many", "Many", "", "loki", query, COUNT),
+        Fact("ones", "Ones", "", "loki", query, COUNT, where={"line": "~one"}),
+    ]
+    source = Source("loki", SourceKind.LOKI, "Loki", loki[0], every=1.0, deadline=2.0)
+    web = Web()
+    found = await LokiFactReader(source, web).read(made)
+    await web.aclose()
+    table, many = found["lines"], found["many"]
+    assert isinstance(table, Found)
+    assert isinstance(table.value, Table)
+    assert ([str(row[2]) for row in table.value.rows], table.value.total) == (["ERROR two"], 2)
+    assert many == Found(2, None)
+    assert isinstance(found["ones"], Broken), "the line that meets it is one that was not read"

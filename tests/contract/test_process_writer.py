@@ -6,14 +6,28 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from backends.arming import make_effectors
+from backends.journal.redact import Redactor
 from backends.model.action import HttpCall, ProcessSignal
-from backends.model.procedure import Receipt, ReceiptKind, Step
-from backends.model.stack import Source, SourceKind
+from backends.model.clock import SystemClock
+from backends.model.fact import Fact, Found, Table, ValueType
+from backends.model.procedure import Procedure, Receipt, ReceiptKind, RiskClass, Step
+from backends.model.query import HostQuery
+from backends.model.secret import Secret
+from backends.model.stack import ServiceSpec, Source, SourceKind
+from backends.procedures.permit import arm
 from backends.process_table import ProcessTable
+from backends.readers.host import HostFactReader
+from backends.readers.process import ProcessServiceReader
+from backends.veil import VeiledFacts, VeiledServices
 from backends.writers.process import ProcessEffector
+from tests.building import stack
+from tests.sim.desk import KIM
 
 pytestmark = pytest.mark.linux
 
@@ -31,9 +45,10 @@ def programs() -> Iterator[list[subprocess.Popen[bytes]]]:
         program.communicate()
 
 
-def start(programs: list[subprocess.Popen[bytes]], code: str = OBEYS) -> tuple[int, str]:
+def start(programs: list[subprocess.Popen[bytes]], code: str = OBEYS, *words: str) -> tuple[int, str]:
     """Its number, and its command line as the room shows it."""
-    argv = [sys.executable, "-c", code, "momentum_trader.py", "--api-secret", "canary-4711"]
+    secret = words or ("--api-secret", "canary-4711")
+    argv = [sys.executable, "-c", code, "momentum_trader.py", *secret]
     program = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     programs.append(program)
     assert program.stdout is not None
@@ -103,3 +118,46 @@ async def test_what_is_no_process_to_end_is_not_signalled(pid: str) -> None:
 async def test_a_step_of_another_kind_is_refused() -> None:
     call = HttpCall("host", "POST", "/")
     assert (await ProcessEffector(HERE).act(call, {}, Step("s", "s", call, ()))).kind is ReceiptKind.FAILED
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["--api-key=canary-4711", "--db=postgresql://trader:canary-4711@db/x", "registered-4712", "x" * 600],
+    ids=["of a name", "in an address", "registered", "long"],
+)
+async def test_a_process_is_ended_by_the_command_line_that_the_room_shows_whatever_it_keeps_from_it(
+    secret: str, programs: list[subprocess.Popen[bytes]]
+) -> None:
+    start(programs, OBEYS, secret)
+    redact = Redactor([Secret("registered-4712")]).text
+    query = HostQuery("process", "momentum_trader.py")
+    asked = Fact("orders", "Orders", "", "host", query, ValueType.TABLE)
+    found = (await VeiledFacts(HostFactReader(HERE, SystemClock()), redact).read([asked]))["orders"]
+    assert isinstance(found, Found)
+    assert isinstance(found.value, Table)
+    (row,) = found.value.rows
+    assert "4711" not in row[1]
+    assert "4712" not in row[1]
+    action = ProcessSignal("host", "$command", "$pid")
+    step = Step("end", "End it", action, (), deadline=3.0)
+    halt = Procedure("end", "End it", RiskClass.STOP, "", (), "", (step,))
+    desk = stack(sources={"host": HERE}, procedures={"end": halt})
+    permit = arm(KIM, is_watch=False)
+    assert permit is not None
+    effector = make_effectors(permit, desk, redact)["host"]
+    receipt = await effector.act(action, {"pid": str(row[0]), "command": str(row[1])}, step)
+    assert receipt.kind is ReceiptKind.DONE, receipt.text
+
+
+@pytest.mark.parametrize("word", ["redis://:canary-4711@db", f"redis://:{'canary-4711' * 9}@db"])
+async def test_the_command_line_of_a_service_is_shown_without_secrets(word: str, tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("btime 1790000000\n")
+    for pid, line in ((1, "init"), (42, f"trader\0{word}\0")):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "cmdline").write_text(line)
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (it) S {'1 ' * 30}")
+    source = replace(HERE, url=f"host://localhost{tmp_path}")
+    reader = ProcessServiceReader(source, [ServiceSpec("trader", ("trader redis",), "orders", "host")])
+    found = (await VeiledServices(reader, Redactor().text).services())["trader"]
+    assert found is not None
+    assert "canary" not in found.title

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from backends.model.procedure import ReceiptKind, Step
 from backends.model.query import RedisQuery
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
+from backends.readers import redis_cluster
 from backends.readers.redis import RedisFactReader
+from backends.redis_place import Share
 from backends.writers.redis import RedisEffector
 from tests.conftest import started
 from tests.servers.process import wait_until
@@ -87,6 +90,24 @@ async def test_reads_and_writes_go_to_the_master_the_sentinels_name(
     await effector.close()
 
 
+@pytest.fixture
+def vanished() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        yield int(door.getsockname()[1])
+
+
+async def test_a_sentinel_on_a_host_that_vanished_keeps_nobody_from_the_others(
+    guarded: tuple[RedisServer, ...], vanished: int
+) -> None:
+    url = f"redis+sentinel://127.0.0.1:{vanished},127.0.0.1:{guarded[0].port}/desk/0"
+    reader, effector = RedisFactReader(source(url)), RedisEffector(source(url))
+    assert await put(effector, "mode", "halt") is ReceiptKind.DONE
+    assert await seen(reader, fact("get", "mode")) == [Found(SafeText("halt"))]
+    await reader.close()
+    await effector.close()
+
+
 async def test_without_a_sentinel_nobody_is_asked() -> None:
     nobody = RedisFactReader(source("redis+sentinel://127.0.0.1:1/desk"))
     with pytest.raises(SourceError, match="no sentinel answers with a master that is up"):
@@ -126,6 +147,32 @@ async def test_every_key_of_a_cluster_is_found_on_its_node(cluster: list[RedisSe
     assert all(sizes), "the keys should lie on both nodes"
     await reader.close()
     await effector.close()
+
+
+async def test_a_node_on_a_host_that_vanished_keeps_nobody_from_the_others(
+    cluster: list[RedisServer], vanished: int
+) -> None:
+    reader = RedisFactReader(source(f"redis+cluster://127.0.0.1:{vanished},127.0.0.1:{cluster[0].port}"))
+    assert await seen(reader, fact("get", "not.there")) == [Absent()]
+    await reader.close()
+
+
+@pytest.mark.parametrize("lost", ["refuses", "hangs"])
+async def test_after_a_failover_the_node_that_took_over_is_asked(
+    lost: str, redis_db: RedisServer, vanished: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_db.command("SET", "mode", "halt")
+    ports = [1 if lost == "refuses" else vanished, redis_db.port]
+
+    async def shares(_: Source, __: float) -> list[Share]:
+        return [Share(0, 16383, f"redis://127.0.0.1:{ports.pop(0)}/0")]
+
+    monkeypatch.setattr(redis_cluster, "shares", shares)
+    reader = RedisFactReader(source("redis+cluster://127.0.0.1:1"))
+    with pytest.raises(SourceError):
+        await seen(reader, fact("get", "mode"))
+    assert await seen(reader, fact("get", "mode")) == [Found(SafeText("halt"))]
+    await reader.close()
 
 
 async def test_writes_that_belong_together_and_lie_on_several_nodes_are_made_by_none(

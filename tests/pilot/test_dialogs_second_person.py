@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from backends.journal.identity import identify, told
 from backends.procedures.approval import ApprovalBook
@@ -18,6 +19,14 @@ from tui.dialogs.stage import Stage
 from tui.dialogs.typed_dialog import TypedDialog
 from tui.screens.procedures import ProcedureScreen
 
+EMPTIED = replace(
+    platform.STACK,
+    procedures={
+        name: replace(each, requires=()) if name == "compose-down-volumes" else each
+        for name, each in platform.STACK.procedures.items()
+    },
+)
+"""With nothing demanded before its volumes are removed."""
 SECOND = identify()
 COMMAND = re.compile(r"controlroom approve ([0-9a-f]{8}) --stack trading-platform --confirm resume ")
 """What the other person types, with the code of the request."""
@@ -152,6 +161,25 @@ async def test_a_consent_to_another_situation_is_none(tmp_path: Path) -> None:
         await it.press("tab", "enter")
         assert it.engine.submitted == []
         assert "the situation or the reason has changed since: ask again" in it.text()
+
+
+async def test_what_loses_something_and_asks_for_a_second_person_can_be_asked_for_too(tmp_path: Path) -> None:
+    async with opened(make_room(platform.halted, stack=EMPTIED)) as it:
+        it.engine.approval_folder = tmp_path
+        await it.choose("compose-down-volumes")
+        await it.press("tab")
+        for text in ("DELETE ALL DATA", "the host is given back"):
+            await it.type(text)
+            await it.press("enter")
+        await it.press("enter")
+        await it.until(lambda: it.engine.approvals().pending() != [])
+        (request,) = it.engine.approvals().pending()
+        assert (request.procedure, request.reason) == ("compose-down-volumes", "the host is given back")
+        it.engine.approvals().approve(request.code, SECOND)
+        await look(it, f"approved by {BY}; good for")
+        await it.press("tab", "enter")
+        (intent,) = it.engine.submitted
+        assert it.engine.approvals().approver(request.code, intent, intent.plan or "") == BY
 
 
 @pytest.mark.parametrize("name", ["breaker-reset", "recover-safety", "flatten-all"])

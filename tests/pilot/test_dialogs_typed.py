@@ -8,6 +8,7 @@ from textual import events
 
 from backends.model.board import Board
 from backends.model.clock import Instant
+from backends.model.reading import Outcome
 from tests.clock import FakeClock
 from tests.id_token import id_token
 from tests.pilot import platform
@@ -115,6 +116,54 @@ async def test_the_number_typed_is_held_against_the_one_of_this_moment() -> None
         await it.press("enter")
         assert it.engine.submitted == []
         assert "Open positions reads 2 now" in it.text()
+
+
+async def test_what_was_typed_counts_for_nothing_once_what_is_read_is_another_thing() -> None:
+    """A trip for another cause while the answer to the first one stands there: nobody has read that."""
+    tripped = {**platform.HALTED, "breaker.state": "TRIPPED", "breaker.reason": "data gap"}
+    app = make_room(lambda now: platform.board(now, tripped), stack=platform.STACK)
+    async with opened(app) as it:
+        it.engine.held_seconds = 40.0
+        await it.choose("breaker-reset")
+        await fill(it, "RESET BREAKER trading-platform", "the cause was found")
+        assert "Everything is as it must be" in it.text()
+        await it.put(platform.board(it.clock.now(), {**tripped, "breaker.reason": "daily loss limit"}))
+        assert "has changed since it was typed" in it.text()
+        await it.press("enter")
+        assert it.engine.submitted == []
+        assert "was not typed exactly" in it.text()
+        await it.type("RESET BREAKER trading-platform")
+        await it.press("enter", "enter", "enter")
+        (intent,) = it.engine.submitted
+        assert intent.shown["cause"] == "daily loss limit"
+
+
+async def test_the_same_number_of_other_positions_is_typed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(room()) as it:
+        await it.choose("flatten-all")
+        await fill(it, "3", "news on the wire")
+        others = (("symbol", "qty"), (("AAPL", "100"), ("NVDA", "-20"), ("GME", "5000")))
+        monkeypatch.setitem(platform.TABLES, "positions.list", others)
+        await it.put(platform.board(it.clock.now(), platform.HALTED))
+        await it.press("enter")
+        assert it.engine.submitted == []
+
+
+async def test_what_could_not_be_read_for_a_moment_is_not_typed_anew() -> None:
+    tripped = {**platform.HALTED, "breaker.state": "TRIPPED", "breaker.reason": "data gap"}
+    app = make_room(lambda now: platform.board(now, tripped), stack=platform.STACK)
+    async with opened(app) as it:
+        it.engine.held_seconds = 40.0
+        await it.choose("breaker-reset")
+        await fill(it, "RESET BREAKER trading-platform", "the cause was found")
+        seen = platform.board(it.clock.now(), tripped)
+        unread = replace(seen.readings["breaker.reason"], outcome=Outcome.FAILED, value=None)
+        await it.put(replace(seen, readings={**seen.readings, unread.key: unread}))
+        assert "has changed since it was typed" not in it.text()
+        await it.put(platform.board(it.clock.now(), tripped))
+        await it.press("enter")
+        (intent,) = it.engine.submitted
+        assert intent.phrase == "RESET BREAKER trading-platform"
 
 
 async def test_pasted_text_is_not_typed_text() -> None:

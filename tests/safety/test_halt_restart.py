@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import backends.procedures.restart as restart
+from backends.journal.entry import Entry
 from backends.journal.unfinished import CutOff
 from backends.model.procedure import Run
 from backends.model.reading import Outcome, Reading
@@ -74,3 +75,28 @@ def test_a_stop_of_which_every_proof_reads_the_opposite_is_told_as_not_in_force(
     assert told(monkeypatch, Warming(0, words("ACTIVE", "ACTIVE"))).startswith(begins)
     assert told(monkeypatch, Warming(0, words("ACTIVE", "ENGAGED"))).startswith("cut off at")
     assert told(monkeypatch, Warming(1000, words("ACTIVE", "ACTIVE"))).startswith("cut off at")
+
+
+def test_two_rooms_that_start_at_once_both_tell_of_it_and_one_of_them_closes_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A second outcome of one run would be a record of something that never was."""
+    closed: list[str] = []
+    monkeypatch.setattr(restart, "unfinished", lambda *_: [] if closed else [CUT])
+    shown: list[Run] = []
+
+    async def record(entry: Entry, budget: float) -> bool:
+        await asyncio.sleep(budget / 2)
+        closed.append(entry.operation)
+        return True
+
+    async def start() -> None:
+        journal: Any = SimpleNamespace(folder=tmp_path, host="ops1", record=record)
+        stack, clock = tiny_stack(), VirtualClock()
+        eyes = Eyes(Warming(4, words("ENGAGED", "ENGAGED")), stack.facts, clock)
+        rooms = (restart.reconcile(stack, eyes, journal, clock, shown.append, closes=True) for _ in range(2))
+        await asyncio.gather(*rooms)
+        await restart.reconcile(stack, eyes, journal, clock, shown.append, closes=True)
+
+    simulate(start())
+    assert (closed, [run.operation for run in shown]) == (["op-1"], ["op-1", "op-1"])

@@ -257,6 +257,18 @@ def test_a_halt_that_failed_before_this_room_started_is_told_too() -> None:
     assert latch.alarm is not None and latch.alarm.id == UNMET
 
 
+def test_a_halt_whose_end_was_recorded_late_counts_from_when_it_was_ordered() -> None:
+    """A cut-off one gets its outcome from the next room, which may start long after a resume."""
+    stop = {"procedure": "stop-it", "class": "stop", "operation": "op-h"}
+    ordered = record("intent", -600, **stop)
+    closed = record("outcome", -10, **stop, verdict="UNCONFIRMED", session={"via": "restart"})
+    resumed = record("outcome", -300, verdict="VERIFIED")
+    assert not after(latched(lambda: [ordered, resumed, closed]), board(TRADING, 0))
+    latch = latched(lambda: [record("outcome", -700, verdict="VERIFIED"), ordered, closed])
+    assert after(latch, board(TRADING, 0))
+    assert latch.alarm is not None and latch.alarm.title == "Halt ordered 14:03:20Z is NOT in force"
+
+
 def test_orders_accepted_while_the_halt_stands_are_counted_and_critical() -> None:
     latch = latched()
     assert not after(

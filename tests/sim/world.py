@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from backends.journal.entry import Entry
 from backends.journal.journal import BUDGET
 from backends.model.action import Action, HttpCall, RedisTransition
+from backends.model.clock import Instant
 from backends.model.fact import Fact, ValueType
 from backends.model.intent import Identity, Intent
 from backends.model.procedure import Procedure, Proof, Receipt, ReceiptKind, RiskClass, Run, Step
@@ -23,7 +24,7 @@ from backends.model.stack import Source, SourceKind, Stack
 from backends.procedures.permit import arm
 from backends.procedures.runner import Procedures
 from tests.building import stack
-from tests.sim.virtual import VirtualClock
+from tests.sim.virtual import EPOCH, VirtualClock
 
 FAULTS = ("ok", "refuse", "hang", "stuck", "slow", "reset", "wrong", "lies", "mute", "tardy")
 KIM = Identity("kim", 1000, "ops1", "/dev/pts/3", "192.0.2.7")
@@ -189,11 +190,14 @@ class Paper:
         self.entries.append((now(), entry))
 
     def records(self) -> list[dict[str, Any]]:
-        """What the other rooms of the host read of it about approvals."""
+        """What the rooms of the host read of it about approvals and plans."""
         return [
-            {"kind": entry.kind.value, "operation": entry.operation, "approval": entry.approval}
-            for _, entry in self.entries
-        ]
+            {
+                "kind": entry.kind.value, "operation": entry.operation, "approval": entry.approval,
+                "plan": entry.plan, "mode": entry.mode or "live", "at": Instant(at, EPOCH + at).iso(),
+            }
+            for at, entry in self.entries
+        ]  # fmt: skip
 
 
 @dataclass

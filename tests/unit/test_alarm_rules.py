@@ -10,7 +10,7 @@ from backends.alarms.rules import CREDENTIALS, REFUSED, shown
 from backends.board.derive import trading
 from backends.model.alarm import Priority
 from backends.model.board import Board, SourceHealth
-from backends.model.fact import Table
+from backends.model.fact import Level, Table
 from backends.model.reading import UNTOLD, Good, Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service
@@ -139,6 +139,26 @@ def test_what_must_last_is_an_alarm_only_when_it_was_so_on_end():
     assert "loss" in ids(book, board(later(24), loss=ok("loss", 150.0, later(24))), later(24))
 
 
+def test_what_must_last_has_lasted_although_it_was_out_of_sight_meanwhile():
+    book = AlarmBook(stack(alarms=(replace(stack().alarms[0], after=10.0),)), START)
+    for second in range(0, 25, 3):
+        at = later(second)
+        # A source that fails every other time must not put an alarm off for ever.
+        value = ok("loss", 150.0, at) if second % 2 else failed("loss", at)
+        is_alarm = "loss" in ids(book, board(at, loss=value), at)
+        assert is_alarm is (second >= 15), second
+    assert "loss" not in ids(book, board(later(30), loss=ok("loss", 5.0, later(30))), later(30))
+
+
+def test_what_was_missing_does_not_come_back_by_not_being_asked_for():
+    facts = {**stack().facts, "loss": replace(stack().facts["loss"], missing=Level.CRIT)}
+    book, gone = AlarmBook(replace(stack(), facts=facts), START), missing("loss")
+    assert "loss" in ids(book, board(loss=gone))
+    (alarm,) = [it for it in book.evaluate(board(later(60), loss=gone), later(60)) if it.id == "loss"]
+    assert (alarm.since, alarm.title.endswith(" · last known")) == (START, True)
+    assert "loss" not in ids(book, board(later(61), loss=ok("loss", 5.0, later(61))), later(61))
+
+
 def test_services_that_are_absent_dead_or_unhealthy_are_alarms_and_no_check_is_not():
     def title(reading):
         found = AlarmBook(stack(), START).evaluate(board(service__trader=reading), START)
@@ -164,6 +184,16 @@ def test_a_crash_loop_shows_even_while_the_container_happens_to_run():
     loop = "trader is in a crash loop: 3 restarts in 10 min, last exit code 1"
     assert about_trader(70, 3) == [loop]
     assert about_trader(2000, 3) == []
+
+
+def test_a_container_made_anew_is_in_a_crash_loop_whatever_the_one_before_it_had_counted():
+    book, titles = AlarmBook(stack(), START), []
+    for after, count in ((0, 40), (20, 0), (40, 1), (60, 2), (80, 3)):
+        at = later(after)
+        shown = board(at, service__trader=replace(service(restarts=count, exit_code=1), received=at))
+        found = book.evaluate(shown, at)
+        titles = [alarm.title for alarm in found if alarm.subject == "service:trader"]
+    assert titles == ["trader is in a crash loop: 3 restarts in 10 min, last exit code 1"]
 
 
 def test_critical_comes_first_then_the_oldest():

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from backends.journal.identity import identify, told
 from backends.model.intent import Identity
 from backends.model.procedure import Run, Verdict
+from backends.model.safetext import SafeText
 from backends.procedures.approval import KEPT, VALID, ApprovalBook, ApprovalError
 from tests.clock import FakeClock
 from tests.sim.desk import RESUME, asked, office
@@ -27,6 +28,7 @@ ME = identify()
 BY = told(ME.user, ME.login, is_shared=ME.is_shared)
 OTHER = Identity("kim", os.getuid() + 1, "ops1")
 WANTED = asked(operator=OTHER)
+BY_ANN = {"at": FakeClock().now().wall, "user": "ann", "uid": ME.uid + 2}
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_the_approver_is_called_what_the_system_calls_the_owner_of_the_file(
     book: ApprovalBook, tmp_path: Path
 ) -> None:
     code = book.request(WANTED, PLAN).code
-    said = {"code": code, "plan": PLAN, "at": FakeClock().now().wall, "user": "ann", "uid": ME.uid + 2}
+    said = {"code": code, "plan": PLAN, "reason": str(WANTED.reason), **BY_ANN}
     (tmp_path / "approvals" / f"{code}.approval").write_text(json.dumps(said))
     name = pwd.getpwuid(os.getuid()).pw_name
     by = told(name, None, is_shared=os.getuid() == 0)
@@ -144,7 +146,7 @@ def test_a_consent_from_an_account_of_several_people_says_so(book: ApprovalBook)
 def test_whoever_asked_cannot_write_the_consent_themselves(book: ApprovalBook, tmp_path: Path) -> None:
     mine = asked(operator=ME)
     code = book.request(mine, PLAN).code
-    said = {"code": code, "plan": PLAN, "at": FakeClock().now().wall, "user": "ann", "uid": ME.uid + 2}
+    said = {"code": code, "plan": PLAN, "reason": str(WANTED.reason), **BY_ANN}
     (tmp_path / "approvals" / f"{code}.approval").write_text(json.dumps(said))
     with pytest.raises(ApprovalError, match="second person"):
         book.approver(code, mine, PLAN)
@@ -170,6 +172,7 @@ def test_a_consent_to_one_thing_cannot_be_moved_to_another(
         ({"stack": "other"}, PLAN, "something else"),
         ({}, "b" * 64, "has changed since"),
         ({"operator": replace(OTHER, uid=OTHER.uid + 1)}, PLAN, "asked for by kim"),
+        ({"reason": SafeText("somebody is in a hurry")}, PLAN, "for another reason"),
     ],
 )
 def test_it_is_good_for_nothing_else(
@@ -179,6 +182,19 @@ def test_it_is_good_for_nothing_else(
     book.approve(code, ME)
     with pytest.raises(ApprovalError, match=why):
         book.approver(code, replace(WANTED, **change), plan)  # type: ignore[arg-type]  # fields by name
+
+
+def test_a_reason_that_was_rewritten_after_the_consent_was_not_read_by_who_gave_it(
+    book: ApprovalBook, tmp_path: Path
+) -> None:
+    """The request is a file of whoever asks."""
+    code = book.request(WANTED, PLAN).code
+    book.approve(code, ME)
+    file = tmp_path / "approvals" / f"{code}.request"
+    hurried = replace(WANTED, reason=SafeText("somebody is in a hurry"))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "reason": str(hurried.reason)}))
+    with pytest.raises(ApprovalError, match="for another reason"):
+        book.approver(code, hurried, PLAN)
 
 
 def test_it_ends_after_five_minutes(book: ApprovalBook, fake_clock: FakeClock) -> None:

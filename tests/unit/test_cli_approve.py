@@ -90,3 +90,21 @@ def test_a_consent_that_could_not_be_put_on_record_says_so(
     said = " ".join(capsys.readouterr().out.split())
     assert f"APPROVED. kim may now run it once: --approval {code}" in said
     assert f"NOT ON RECORD: {config.parent / 'state' / 'journal'} could not be written." in said
+
+
+def test_a_request_that_is_rewritten_while_it_is_read_gets_no_consent(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a file of whoever asks, who may put another plan in the place of the one that was shown."""
+    code = requested(config, OTHER)
+    folder = config.parent / "state" / "approvals"
+
+    def rewrite(*_shown: object) -> None:
+        file = folder / f"{code}.request"
+        file.write_text(file.read_text().replace(PLAN, "b" * 64))
+
+    monkeypatch.setattr("tui.commands.approve._describe", rewrite)
+    assert approve(Session(config), code, STACK, "resume") is REFUSED
+    assert not (folder / f"{code}.approval").exists()
+    (record,) = records(config)
+    assert "has changed since it was shown" in record["text"]

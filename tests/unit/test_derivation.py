@@ -100,6 +100,18 @@ def test_what_looks_back_takes_all_readings_of_its_time_and_no_older_ones(op: st
     assert reading.value == expected
 
 
+@pytest.mark.parametrize("op", ["rate", "delta", "median", "min", "max"])
+def test_what_happened_during_a_long_silence_is_not_said_to_be_of_the_seconds_looked_back_on(op: str):
+    desk = Desk(op, over=4.0)
+    for count in (1.0, 2.0, 3.0, 4.0, 5.0):
+        assert desk.poll(count, seconds=1.0)
+    assert desk.poll(5000.0, seconds=4.0).outcome is Outcome.OK, "a few polls that failed are no silence"
+    reading = desk.poll(9000.0, seconds=3600.0)
+    assert (reading.outcome, reading.error) == (Outcome.NEVER, "needs 4 s of readings, has 0 s")
+    assert [desk.poll(9000.0).outcome for _ in range(4)] == [Outcome.NEVER] * 3 + [Outcome.OK]
+    assert desk.store.board.readings["made"].value == (0.0 if op in ("rate", "delta") else 9000.0)
+
+
 @pytest.mark.parametrize(
     ("op", "kind", "a", "b", "expected"),
     [

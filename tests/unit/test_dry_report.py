@@ -10,9 +10,10 @@ from tui.commands.dry_report import PREFIX, DryReport
 NOW = Instant(1000.0, 1_790_000_000.0)
 
 
-def printed(scene: str = "fresh") -> list[str]:
+def printed(scene: str = "fresh", *, lacks_reason: bool = False) -> list[str]:
     run = Run("op-1", world.STACK.id, "halt", world.HALT.title, NOW, ())
-    report = DryReport(world.STACK, world.HALT, run, scenes.SCENES[scene](NOW), NOW, (), None, None)
+    board = scenes.SCENES[scene](NOW)
+    report = DryReport(world.STACK, world.HALT, run, board, NOW, (), None, None, lacks_reason=lacks_reason)
     return [line.removeprefix(PREFIX).strip() for line in report.text().splitlines()]
 
 
@@ -27,3 +28,9 @@ def test_what_is_not_known_is_unknown_and_says_why() -> None:
 
 def test_what_it_leaves_is_said_as_what_it_is() -> None:
     assert "Know that: Open orders stay." in printed()
+
+
+def test_whoever_gave_no_reason_is_told_that_nobody_was_asked_for_want_of_it() -> None:
+    said = "Second person: not asked, for they consent to the reason too."
+    assert [line for line in printed(lacks_reason=True) if line.startswith(said)]
+    assert "Second person" not in "".join(printed())

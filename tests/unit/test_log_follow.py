@@ -72,6 +72,17 @@ def test_after_a_break_no_line_is_lost_and_none_comes_twice(feed: LogFeed, sink:
     assert sink.got == ["a", "b", "half", "c"]
 
 
+def test_after_the_engines_clock_was_set_back_a_break_loses_nothing(feed: LogFeed, sink: Sink) -> None:
+    hour = 3_600_000
+    feed.request()
+    feed.data(frames(at(hour, "of a clock that ran ahead")))
+    feed.ended("cut", 1.0)
+    _, query = feed.request()
+    assert float(query["since"]) <= BASE / 1e9
+    feed.data(frames(at(hour, "of a clock that ran ahead"), at(7, "of the right one")))
+    assert sink.got == ["of a clock that ran ahead", "of the right one"]
+
+
 def test_lines_written_out_of_order_by_two_streams_come_once(feed: LogFeed, sink: Sink) -> None:
     feed.request()
     feed.data(frames(at(2, "err"), stream=2) + frames(at(1, "out")))

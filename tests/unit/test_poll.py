@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
 from backends.alarms.book import AlarmBook
+from backends.board import poll
 from backends.board.backoff import Backoff
 from backends.board.poll import FactTask, Poller
 from backends.board.store import Store
@@ -91,6 +93,29 @@ async def test_a_hanging_source_fails_at_its_deadline(fake_clock):
     await poller.once()
     assert store.board.sources["redis"].error == "no answer within 0.5 s"
     assert set(outcomes(store).values()) == {Outcome.FAILED}
+
+
+async def test_a_source_whose_client_cannot_be_loaded_has_failed_until_it_is(fake_clock, monkeypatch):
+    """The program itself may be on a disk that hangs."""
+    monkeypatch.setattr(poll, "LOADING", 0.05)
+    poller, reader, store = make(fake_clock)
+    reader.answer = {"fast": Found(1), "slow": Found(2)}
+    made, load, goes_on = [], poller._make, threading.Event()
+
+    def slowly():
+        made.append(goes_on.wait(10))
+        return load()
+
+    poller._make = slowly
+    for _ in range(2):
+        await poller.once()
+        assert store.board.sources["redis"].error.startswith("what reads it is still being loaded")
+        assert set(outcomes(store).values()) == {Outcome.FAILED}
+    goes_on.set()
+    monkeypatch.setattr(poll, "LOADING", 10.0)
+    await poller.once()
+    assert set(outcomes(store).values()) == {Outcome.OK}
+    assert made == [True]
 
 
 async def test_a_fault_in_a_reader_is_shown_and_does_not_end_the_watching(fake_clock):

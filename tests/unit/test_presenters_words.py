@@ -114,3 +114,8 @@ def test_a_time_that_cannot_be_one_says_so() -> None:
 @pytest.mark.parametrize(("number", "text"), [(0.0, "0%"), (0.3, "<1%"), (14.6, "15%"), (250.2, "250%")])
 def test_a_share_is_whole_percent_and_little_is_not_nothing(number: float, text: str) -> None:
     assert words.percent(number) == text
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(0.9, "0.0s ago"), (1.1, "in 1.1s"), (7200.0, "in 2h")])
+def test_a_time_that_is_yet_to_come_is_no_moment_ago(ahead: float, told: str) -> None:
+    assert words.shown(FACTS["orders.oldest"], NOW.wall + ahead, NOW).endswith(f" ({told})")

@@ -83,6 +83,23 @@ def test_a_second_source_that_disagrees_is_a_conflict():
     assert "the orchestrator says ACTIVE" in found.because
 
 
+@pytest.mark.parametrize("means", [TradingState.HALTED, TradingState.TRADING])
+def test_a_switch_that_is_missing_is_contradicted_like_any_other(means: TradingState):
+    switch = replace(stack().gates[0], missing=means)
+    made = replace(stack(), gates=(switch, *stack().gates[1:]))
+    says = "ACTIVE" if means is TradingState.HALTED else "ENGAGED"
+    readings = {
+        **GOOD,
+        "kill.state": missing("kill.state"),
+        "orchestrator.kill": ok("orchestrator.kill", says),
+    }
+    found = trading(made, readings, START, None)
+    assert found.state is TradingState.CONFLICT
+    assert f"is missing, but the orchestrator says {says}" in found.because
+    agrees = {**readings, "orchestrator.kill": ok("orchestrator.kill", "X")}
+    assert trading(made, agrees, START, None).state is not TradingState.CONFLICT
+
+
 def test_an_echo_not_asked_again_since_the_change_is_no_conflict():
     halted = ok("kill.state", "ENGAGED", later(2), changed=later(2))
     readings = {**GOOD, "kill.state": halted}

@@ -44,7 +44,7 @@ def approve(session: Session, code: str, wanted: str | None, confirm: str | None
         return ExitCode.PRECONDITION
     engine.start()
     try:
-        book.approve(code, engine.operator)
+        book.approve(code, engine.operator, asked)
         engine.record("approved", stack.id, asked.procedure, _story(asked, "approved", engine.operator.user))
     except (ApprovalError, OSError) as error:
         why = str(error.strerror if isinstance(error, OSError) else error)

@@ -13,6 +13,7 @@ from backends.model.board import SERVICE, Board
 from backends.model.examination import Answer, Results, key_of
 from backends.model.reading import Outcome
 from backends.model.stack import Source, Stack
+from tui.commands import status
 from tui.commands.ability import ability, is_probe, with_probes
 from tui.commands.examination import diagnosis_lines
 from tui.commands.exitcode import ExitCode
@@ -52,7 +53,8 @@ _OTHERWISE = "See what answers there; if it is not the right place, correct {set
 
 
 def examine(session: Session, wanted: str | None) -> ExitCode:
-    """Print the report; 0 when every source answered completely and no known failure was found."""
+    """Print the report; 0 when every source answered completely, what ``status`` looks at is well, and no
+    known failure was found."""
     config = session.config()
     stacks = tuple(with_probes(stack) for stack in choose(config, wanted))
     engine = engine_of(config, stacks, may_act=False)
@@ -68,10 +70,18 @@ def examine(session: Session, wanted: str | None) -> ExitCode:
         lines += report(stack, board)
         lines += findings(stack, results)
     sys.stdout.write("\n".join(lines) + "\n")
-    is_well = all(works(stack, board, ident) for stack, board in zip(stacks, boards, strict=True)
-                  for ident in stack.sources)  # fmt: skip
-    is_found = any(it.answer is Answer.YES for results in diagnoses for it in results.values())
-    return ExitCode.VERIFIED if is_well and not is_found else ExitCode.PARTIAL
+    examined = zip(stacks, boards, diagnoses, strict=True)
+    return max(exit_code(stack, board, results) for stack, board, results in examined)
+
+
+def exit_code(stack: Stack, board: Board, results: Results) -> ExitCode:
+    """What a script is told about one stack: what ``status`` would say, or what was found beyond that."""
+    if stack.diagnoses and not results:
+        return max(status.exit_code(board), ExitCode.UNKNOWN)  # nobody looked for the known failures
+    is_well = all(works(stack, board, ident) for ident in stack.sources)
+    is_found = any(it.answer is Answer.YES for it in results.values())
+    own = ExitCode.PARTIAL if is_found or not is_well else ExitCode.VERIFIED
+    return max(status.exit_code(board), own)
 
 
 def findings(stack: Stack, results: Results) -> Iterator[str]:
@@ -106,6 +116,7 @@ def works(stack: Stack, board: Board, source: str) -> bool:
 def report(stack: Stack, board: Board) -> Iterator[str]:
     """One block a source: the verdict, the effective values with their origin, and the advice."""
     yield f"{stack.id}: {stack.title} [{stack.environment.value}]"
+    yield f"  trading          {board.trading.state.value}: {board.trading.because}"
     for ident, source in stack.sources.items():
         health = board.sources.get(ident)
         unread = _unread(stack, board, ident)

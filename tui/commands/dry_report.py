@@ -16,6 +16,7 @@ from backends.model.stack import Stack
 from backends.model.weigh import Weighed
 from backends.procedures.admission import HELD
 from backends.procedures.approval import VALID as APPROVAL_VALID
+from backends.procedures.confirm import REASON
 from backends.procedures.dry_run import VALID
 from backends.procedures.preflight import Known, preflight
 from tui.presenters import words
@@ -36,6 +37,8 @@ class DryReport(Struct, frozen=True):
     phrase: str | None
     approval: str | None
     """Code of the request for a second person."""
+    lacks_reason: bool = False
+    """Whether nobody was asked because there is no reason they could read."""
 
     @property
     def blockers(self) -> list[str]:
@@ -103,6 +106,11 @@ class DryReport(Struct, frozen=True):
             yield (
                 f"Second person: controlroom approve {self.approval} --stack {self.stack.id}, within"
                 f" {APPROVAL_VALID / 60:.0f} minutes; then --approval {self.approval}"
+            )
+        if self.lacks_reason:
+            yield (
+                "Second person: not asked, for they consent to the reason too. Repeat this with --reason, at"
+                f" least {REASON} characters, and give the same one to the real run."
             )
         yield f"Plan {run.plan}, good for {VALID:.0f} s"
 

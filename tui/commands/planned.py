@@ -20,7 +20,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.weigh import Weighed, weigh
 from backends.procedures.conditions import Holding, filled
-from backends.procedures.confirm import PLANNED, phrase_of, seen_on, typed_wrong
+from backends.procedures.confirm import PLANNED, REASON, phrase_of, seen_on, typed_wrong
 from tui.commands.dry_report import DryReport, is_soon, objections
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.progress import conclude, follow, say
@@ -54,11 +54,15 @@ def dry_run(config: Config, stack: Stack, procedure: Procedure, options: RunOpti
             conclude(run, procedure, stack, ASKED, as_json=options.as_json)
             return of_run(run, engine.mode)
         weighed = _weighed(engine, stack, procedure, params)
+        is_asked = procedure.needs_approval and not stack.is_single_operator and engine.mode is not Mode.WATCH
+        is_told = len(intent.reason.strip()) >= REASON
+        may_ask = is_asked and is_told and not objections(run, weighed)
         report = DryReport(
             stack, procedure, run, engine.board(stack.id), engine.clock.now(),
             weighed=weighed,
             phrase=phrase_of(procedure, stack, params),
-            approval=None if objections(run, weighed) else _ask(engine, stack, procedure, intent, run),
+            approval=_ask(engine, procedure, intent, run) if may_ask else None,
+            lacks_reason=is_asked and not is_told,
         )  # fmt: skip
     finally:
         engine.stop(grace=0.0)
@@ -232,10 +236,8 @@ def hold(
         leave.wait(0.5)
 
 
-def _ask(engine: Engine, stack: Stack, procedure: Procedure, intent: Intent, run: Run) -> str | None:
-    """Ask a second person for this very plan; the request's code, None where nobody needs to be asked."""
-    if not procedure.needs_approval or stack.is_single_operator or engine.mode is Mode.WATCH:
-        return None
+def _ask(engine: Engine, procedure: Procedure, intent: Intent, run: Run) -> str:
+    """Ask a second person for this very plan and reason; the request's code."""
     secret = {param.name for param in procedure.params if param.is_secret}
     public = {name: value for name, value in intent.params.items() if name not in secret}
     try:

@@ -65,8 +65,17 @@ class Form:
 
     def clear(self, ident: str) -> None:
         """Empty a line and put the keyboard there."""
-        if (found := self._find(ident)) is not None:
-            found.text, self.focus = "", ident
+        if self._find(ident) is not None:
+            self.forget(ident)
+            self.focus = ident
+
+    def forget(self, ident: str) -> bool:
+        """Empty a line and leave the keyboard where it is; whether there was anything in it."""
+        found = self._find(ident)
+        if found is None or not found.text:
+            return False
+        found.text = ""
+        return True
 
     def wipe(self) -> None:
         """Keep nothing of what was typed."""

@@ -11,14 +11,16 @@ from textual.app import ComposeResult
 
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, RiskClass
+from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.procedures.confirm import REASON, params_wrong, phrase_of, seen_wrong, typed_wrong
-from tui.desk import Answers
+from backends.procedures.confirm import REASON, params_wrong, phrase_of, seen_on, seen_wrong, typed_wrong
+from tui.desk import NO_ANSWERS, Answers
 from tui.dialogs.form import CANCEL, CONFIRM, Entry, Form
 from tui.dialogs.procedure_dialog import ProcedureDialog
 from tui.dialogs.prompt import button_line
 from tui.dialogs.second_person import SecondPerson
+from tui.dialogs.stage import Stage
 from tui.moment import Moment
 from tui.presenters.block import block, label_cells, line
 from widgets.band import HeadlineView
@@ -39,6 +41,8 @@ class TypedDialog(ProcedureDialog):
     _second: SecondPerson | None = None
     _said = ""
     """Why the last key had no effect, until the next one."""
+    _plan: str | None = None
+    """What would be done by what was shown last, as far as all of it could be read."""
 
     def compose(self) -> ComposeResult:
         stack, procedure = self._moment.stack, self.procedure
@@ -69,6 +73,7 @@ class TypedDialog(ProcedureDialog):
 
     def show(self, moment: Moment, headline: HeadlineView | None) -> None:
         super().show(moment, headline)
+        self._hold_to_plan()
         if self._second is not None and self._second.request is not None and self.operation is None:
             # None ends the one before: on a slow disk a look takes longer than it is to the next frame.
             self.run_worker(self._look(self._second), group="consent")
@@ -96,6 +101,26 @@ class TypedDialog(ProcedureDialog):
         idle = "waits for consent" if waits else f"{seconds_left:.0f} s left"
         notes = [f"Tab next  Esc cancel  D every word  {idle}", f"Tab next  Esc cancel  {idle}", idle]
         return button_line(buttons, notes, width)
+
+    def _hold_to_plan(self) -> None:
+        """What was typed for one thing confirms no other: it is forgotten when what would be done, or what
+        the operator has to have seen, becomes another. A request is held to its own plan."""
+        if self.stage is not Stage.QUESTION or not self.stands or not self._is_readable():
+            return
+        before, self._plan = self._plan, self._draft(NO_ANSWERS).plan
+        if before in (None, self._plan) or (self._second is not None and self._second.request is not None):
+            return
+        if self._form.forget(CHALLENGE if self.procedure.risk is RiskClass.MARKET else PHRASE):
+            self._said = "what would be done has changed since it was typed: look at it, then type it anew"
+            self._record("refused", "what was typed is dropped: what would be done has changed meanwhile")
+            self.redraw()
+
+    def _is_readable(self) -> bool:
+        """Whether everything the plan is made of is known; until then it stands against it anyway."""
+        readings, procedure = self._moment.board.readings, self.procedure
+        tables = (readings.get(step.each.fact) for step in procedure.steps if step.each is not None)
+        seen = seen_on(procedure, self._moment.stack, readings)
+        return seen.keys() == procedure.seen.keys() and all(it and it.outcome is Outcome.OK for it in tables)
 
     def _enter(self) -> None:
         focus = self._form.focus
@@ -225,16 +250,16 @@ class TypedDialog(ProcedureDialog):
 
 
 def _entries(procedure: Procedure, stack: Stack, params: dict[str, str]) -> list[Entry]:
-    """The lines of its class."""
+    """The lines of its class; where a second person must consent, that line, and the reason they read."""
     why = Entry(WHY, "Reason", f"why, in at least {REASON} characters; it goes into the journal")
+    is_asked = procedure.needs_approval and not stack.is_single_operator
+    second = [Entry(SECOND, "Second person", is_button=True)] if is_asked else []
     if procedure.risk is RiskClass.MARKET:
         fact = stack.facts.get(procedure.challenge or "")
         if fact is None:
-            return [why]
-        return [Entry(CHALLENGE, "Type", f"the number that stands above at: {fact.label}"), why]
+            return [why, *second]
+        number = Entry(CHALLENGE, "Type", f"the number that stands above at: {fact.label}")
+        return [number, why, *second]
     phrase = Entry(PHRASE, "Type exactly", phrase_of(procedure, stack, params) or "")
-    if procedure.risk is not RiskClass.RESTORE:
-        return [phrase]
-    second = Entry(SECOND, "Second person", is_button=True)
-    is_asked = procedure.needs_approval and not stack.is_single_operator
-    return [phrase, why, second] if is_asked else [phrase, why]
+    is_told = is_asked or procedure.risk is RiskClass.RESTORE
+    return [phrase, why, *second] if is_told else [phrase]

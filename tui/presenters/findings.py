@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import Final, Protocol
 
+from backends.checks.attestation import began
 from backends.model.check import Check, Checklist, Diagnosis
 from backends.model.clock import Instant
 from backends.model.examination import (
@@ -224,23 +225,32 @@ def _list_rows(stack: Stack, findings: Findings, opened: Container[str], now: In
     if stack.checklists:
         yield Heading("heading:lists", SafeText("Checklists"))
     for checklist in stack.checklists.values():
-        items = states(checklist, findings.results, findings.attested)
-        yield _list_row(checklist, items)
+        items = _states(checklist, findings, now)
+        yield _list_row(checklist, items, now)
         if LIST + checklist.id in opened:
             yield from (_item_row(stack, checklist, state, findings, now) for state in items)
 
 
-def _list_row(checklist: Checklist, items: tuple[ItemState, ...]) -> Row:
+def _states(checklist: Checklist, findings: Findings, now: Instant) -> tuple[ItemState, ...]:
+    """The items as they stand in this period: what was run or confirmed before it ticks nothing now."""
+    since = began(checklist, now)
+    results = {key: it for key, it in findings.results.items() if it.at.wall >= since}
+    attested = {key: it for key, it in findings.attested.items() if it.at >= since}
+    return states(checklist, results, attested)
+
+
+def _list_row(checklist: Checklist, items: tuple[ItemState, ...], now: Instant) -> Row:
     answer = together(it.answer for it in items)
     done = sum(it.answer is Answer.YES for it in items)
     word = {Answer.YES: "done", Answer.NO: "failed", Answer.UNKNOWN: OPEN}[answer]
+    examined = [it.examined for it in items if it.examined is not None]
     note = f"{checklist.when}; confirmations count {kept(checklist)}"
     return Row(
         LIST + checklist.id,
         (
             _sign(answer),
             Cell(SafeText(f"{word} {done}/{len(items)}"), _ROLES[answer]),
-            Cell(),
+            _age(min(examined, key=lambda it: it.at.mono, default=None), now),
             Cell(SafeText(checklist.title), "strong"),
             Cell(SafeText(note), "muted"),
         ),

@@ -9,7 +9,7 @@ from typing import Any
 from backends.model.clock import Instant
 from backends.model.fact import Fact, Level, Table, ValueType
 from backends.model.figure import figure
-from backends.model.reading import Outcome, Quality, Reading
+from backends.model.reading import FUTURE_TOLERANCE, Outcome, Quality, Reading
 from backends.model.safetext import SafeText
 
 NOTHING = "–"
@@ -110,7 +110,9 @@ def raw(value: Any) -> SafeText:
 def shown(fact: Fact, value: Any, now: Instant) -> SafeText:
     """A value as the fact's type and unit want it."""
     if isinstance(value, float) and fact.type is ValueType.TIME:
-        return SafeText(f"{moment(value, now)} ({age(max(0.0, now.wall - value))} ago)")
+        ahead = value - now.wall
+        told = f"in {age(ahead)}" if ahead > FUTURE_TOLERANCE else f"{age(max(0.0, -ahead))} ago"
+        return SafeText(f"{moment(value, now)} ({told})")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return raw(value)
     return SafeText(figure(value, fact.unit))
