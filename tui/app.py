@@ -197,13 +197,13 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
 
     def redraw(self) -> None:
         """Draw the newest moment on the screen on top; one that is covered is drawn when it comes back."""
+        if isinstance(self.screen, KeyedScreen):
+            # First of all: a failure that it shows by itself now does not have to come forward.
+            self._show_dialog(self.screen)
         if any(self._emergencies.bring_forward(self.moment(it.id)) for it in self.engine.stacks):
             self.bell()
-        moment = self.moment()
-        screen = self.screen
-        if isinstance(screen, KeyedScreen):
-            self._show_dialog(screen)
-        elif isinstance(screen, Overlay):
+        moment, screen = self.moment(), self.screen
+        if isinstance(screen, Overlay):
             screen.show(moment, self._headline(moment), self._said(moment))
         elif isinstance(screen, MainScreen):
             screen.show(moment, self._headline(moment), self._notice(moment))
@@ -288,9 +288,12 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self.engine.acknowledge_resume(self.stack.id)
             self.say("the unexplained resume is noted as seen by you; trading is on")
             return
-        run = self.desk.open_verdict(self.engine.board(self.stack.id))
-        if run is not None and run.verdict is not None:
-            self.desk.note(run.operation)
+        board = self.room.moment.board  # as it was drawn: what is on no screen yet was not read
+        run, under_way = self.desk.open_verdict(board), running(board)
+        if run is not None and under_way is not None:
+            self.say("a run is shown before the verdict: it can be noted when it has ended")
+        elif run is not None and run.verdict is not None:
+            self.desk.note(run)
             detail = f"operator took note of the verdict {run.verdict.value}"
             self.engine.record("noted", run.stack, run.procedure, detail)
         self.redraw()

@@ -13,7 +13,7 @@ from backends.model.board import Board
 from backends.model.clock import Instant
 from backends.model.fact import Table
 from backends.model.intent import Identity, Intent
-from backends.model.procedure import Procedure, RiskClass, Run
+from backends.model.procedure import Procedure, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.confirm import PLANNED, seen_on
@@ -55,8 +55,10 @@ class Desk:
     def __init__(self, operator: Identity, new_id: Callable[[], str] = new_operation) -> None:
         self._operator = operator
         self._new_id = new_id
-        self._noted: set[str] = set()
-        self._raised: set[str] = set()
+        self._noted: set[tuple[str, Verdict | None]] = set()
+        self._raised: set[tuple[str, Verdict | None]] = set()
+        """Operations with their verdicts: one that is taken back is another, and nobody has seen it."""
+        self._again: Run | None = None
         self._asked: list[tuple[str, Instant]] = []
 
     def intent(
@@ -68,7 +70,10 @@ class Desk:
         params: Mapping[str, str] = NO_PARAMS,
         answers: Answers = NO_ANSWERS,
     ) -> Intent:
-        """A request to run the procedure, with an operation id of its own."""
+        """A request to run the procedure, with an operation id of its own. What it tries again is noted."""
+        again, self._again = self._again, None
+        if again is not None and (again.stack, again.procedure) == (stack.id, procedure.id):
+            self.note(again)
         return replace(self.draft(stack, procedure, board, now, params, answers), id=self._new_id())
 
     def draft(
@@ -111,13 +116,18 @@ class Desk:
         before = (at for name, at in self._asked if name == run.procedure and at.mono <= run.started.mono)
         return max(before, key=lambda at: at.mono, default=None)
 
-    def note(self, operation: str) -> None:
-        """The operator has taken note of this verdict."""
-        self._noted.add(operation)
+    def note(self, run: Run) -> None:
+        """The operator has taken note of the verdict that this run has."""
+        self._noted.add(_verdict(run))
+
+    def try_again(self, run: Run) -> None:
+        """It is asked about anew: its verdict stands until that is confirmed, and comes forward if not."""
+        self._again = run
+        self._raised.discard(_verdict(run))
 
     def open_verdict(self, board: Board) -> Run | None:
         """The newest ended run whose verdict nobody has taken note of; one that failed comes first."""
-        ended = [run for run in board.runs if run.verdict is not None and run.operation not in self._noted]
+        ended = [run for run in board.runs if run.verdict is not None and _verdict(run) not in self._noted]
         return next((run for run in ended if not is_proved(run)), ended[0] if ended else None)
 
     def to_raise(self, board: Board, stack: Stack) -> Run | None:
@@ -125,15 +135,19 @@ class Desk:
         for run in board.runs:
             procedure = stack.procedures.get(run.procedure)
             is_stop = procedure is not None and procedure.risk is RiskClass.STOP
-            is_known = run.operation in self._raised or run.operation in self._noted
+            is_known = _verdict(run) in self._raised | self._noted
             if run.verdict is not None and is_stop and not is_proved(run) and not is_known:
-                self._raised.add(run.operation)
+                self._raised.add(_verdict(run))
                 return run
         return None
 
-    def shown(self, operation: str) -> None:
+    def shown(self, run: Run) -> None:
         """This run's verdict is before the operator already."""
-        self._raised.add(operation)
+        self._raised.add(_verdict(run))
+
+
+def _verdict(run: Run) -> tuple[str, Verdict | None]:
+    return run.operation, run.verdict
 
 
 def fate(run: Run) -> str:

@@ -88,14 +88,14 @@ class Emergencies:
 
     def press(self, it: Action) -> None:
         """The key of an emergency action was pressed, wherever the keyboard was."""
-        moment = self._app.moment()
+        dialog = self._over
+        moment = self._app.moment(None if dialog is None else dialog.stack_id)
         name = it.procedure or it.id
         procedure = moment.stack.procedures.get(name)
-        dialog = self._app.screen
         if self._is_watch:
             self._refuse(name, f"key {key_text(it.keys[0])} pressed in watch mode", moment)
             self._app.say(_READ_ONLY.format(f"{key_text(it.keys[0])} {it.label}"), "state-warn")
-        elif isinstance(dialog, ProcedureDialog) and dialog.procedure.id == name:
+        elif dialog is not None and dialog.procedure.id == name:
             self._press_again(dialog, it)
         elif procedure is None:
             self._engine.record(
@@ -107,7 +107,7 @@ class Emergencies:
             instead = f"{key_text(action('procedures').keys[0])} lists its own procedures"
             self._app.say(f"{moment.stack.id}: NO HALT PATH, nothing sent; {instead}", "state-warn")
         else:
-            if isinstance(dialog, ProcedureDialog):
+            if dialog is not None:
                 # Whatever else was being asked or shown: this key comes first.
                 dialog.give_way()
             self._ask_or_attach(moment, procedure, way_of(it))
@@ -142,10 +142,26 @@ class Emergencies:
 
     def bring_forward(self, moment: Moment) -> bool:
         """Open a stop that ended without proof and was not seen yet; True when there was one."""
-        if isinstance(self._app.screen, ProcedureDialog):
+        dialog = self._app.screen
+        if isinstance(dialog, ProcedureDialog) and dialog.stage in (Stage.QUESTION, Stage.NOT_PROVED):
             return False
         run = self._desk.to_raise(moment.board, moment.stack)
-        return run is not None and self.show(run, moment)
+        if run is None:
+            return False
+        if isinstance(dialog, ProcedureDialog):
+            # Of what runs or was proved the line stays; left open it must hide no failure.
+            dialog.give_way()
+        return self.show(run, moment)
+
+    @property
+    def _over(self) -> ProcedureDialog | None:
+        """The dialog on top. One that came up by itself and was not on the terminal yet is not what an
+        emergency key is about."""
+        dialog = self._app.screen
+        if not isinstance(dialog, ProcedureDialog):
+            return None
+        is_known = dialog.is_seen or dialog.stage in (Stage.QUESTION, Stage.RUNNING)
+        return dialog if is_known else None
 
     def _collect(self, stack: str, procedure: Procedure, chosen: dict[str, str]) -> None:
         """Ask for the next value that is missing, or open the dialog when there is none."""
@@ -173,8 +189,13 @@ class Emergencies:
         if dialog.stage in (Stage.QUESTION, Stage.RUNNING):
             dialog.pressed_again()
         else:
-            dialog.take_note()
             moment = self._app.moment(dialog.stack_id)
+            run = next((it for it in moment.board.runs if it.operation == dialog.operation), None)
+            if run is not None:
+                self._desk.try_again(run)
+            detail = "key pressed again after the verdict; it is asked anew"
+            self._engine.record("pressed again", dialog.stack_id, dialog.procedure.id, detail)
+            dialog.dismiss()
             self._open(moment, dialog.procedure, way_of(it), None)
 
     def _ask_or_attach(self, moment: Moment, procedure: Procedure, way: Way) -> None:

@@ -319,7 +319,7 @@ async def test_a_halt_that_was_released_by_a_resume_is_told_so_without_alarm() -
         resumed = replace(
             halted, operation="op-2", procedure="resume", started=room.clock.now(), risk=RiskClass.RESTORE
         )
-        room.app.desk.note("op-2")
+        room.app.desk.note(resumed)
         await room.put(replace(world.fresh(room.clock.now()), runs=(resumed, halted)))
         assert "released since  Halt trading was VERIFIED at" in room.text()
 

@@ -114,3 +114,21 @@ async def test_a_stack_of_units_has_services_and_no_container_in_its_table() -> 
         await room.settle()
         assert "1 Services" in room.text() and " SERVICE " in room.text()
         assert " CONTAINER " not in room.text()
+
+
+async def test_the_emergency_key_over_a_failure_of_another_stack_is_about_that_stack() -> None:
+    harder = replace(world.HALT, id="harder", title="Halt the senders")
+    app = two_stacks()
+    engine = app.engine
+    assert isinstance(engine, FakeEngine)
+    procedures = {"halt": world.HALT, "harder": harder}
+    engine.stacks = (world.STACK, replace(engine.stacks[1], procedures=procedures))
+    async with inside(app) as room:
+        run = replace(scenes.run(room.clock.now(), Verdict.FAILED), stack="second-desk", procedure="harder")
+        room.engine.others["second-desk"] = replace(room.engine.others["second-desk"], runs=(run,))
+        await room.settle()
+        assert "second-desk" in room.text()
+        await room.open_dialog()
+        assert room.dialog.procedure.id == "halt"
+        await room.press("h")
+        assert [intent.stack for intent in room.engine.submitted] == ["second-desk"]

@@ -61,6 +61,33 @@ async def test_the_same_key_tries_again_from_there() -> None:
         assert [intent.id for intent in room.engine.submitted] == ["op-1", "op-2"]
 
 
+@pytest.mark.parametrize("leaves", ["escape", "idle"])
+async def test_a_failure_that_is_not_tried_again_after_all_stands_again(leaves: str) -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        await room.settle()
+        await room.open_dialog()
+        assert room.dialog.stage is Stage.QUESTION
+        if leaves == "escape":
+            await room.press("escape")
+        else:
+            await room.pass_time(31)
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+        await room.open_dialog()
+        await room.press("h")
+        second = replace(scenes.run(room.clock.now(), Verdict.VERIFIED), operation="op-2")
+        room.engine.put_run(second)
+        await room.settle()
+        assert room.dialog.stage is Stage.PROVED
+        await room.press("a")
+        await room.settle()
+        assert isinstance(room.app.screen, MainScreen)
+        assert "NOT STOPPED" not in room.text()
+
+
 HARDER = replace(world.HALT, id="harder", title="Halt the senders")
 TWO = replace(world.STACK, procedures={"halt": replace(world.HALT, further="harder"), "harder": HARDER})
 
@@ -126,3 +153,95 @@ async def test_an_engine_that_does_not_answer_is_not_a_stop() -> None:
         await room.pass_time(5)
         assert "NOT STOPPED" in room.text()
         assert "the engine did not take it up" in room.text()
+
+
+@pytest.mark.parametrize("key", ["a", "escape"])
+async def test_a_verdict_that_is_taken_back_comes_forward_although_it_was_seen_before(key: str) -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.VERIFIED))
+        await room.settle()
+        await room.press(key)
+        await room.settle()
+        assert isinstance(room.app.screen, MainScreen)
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.CONTRADICTED))
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+
+
+async def test_a_stop_taken_up_after_it_was_given_up_still_tells_that_it_failed() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        await room.pass_time(6)
+        await room.press("a")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+        assert "Redis refused the connection" in room.text()
+
+
+async def test_a_key_on_its_way_to_the_room_takes_no_note_of_what_has_just_come_forward() -> None:
+    async with opened(make_room()) as room:
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        room.app.redraw()
+        assert room.dialog.stage is Stage.NOT_PROVED
+        await room.press("a")
+        assert "NOT STOPPED" in room.text()
+        assert "noted" not in [record[0] for record in room.engine.recorded]
+        await room.until(lambda: room.dialog.is_listening)
+        await room.press("a")
+        assert isinstance(room.app.screen, MainScreen)
+
+
+async def test_what_was_being_typed_asks_for_nothing_that_has_just_come_forward() -> None:
+    async with opened(make_room(stack=TWO)) as room:
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
+        room.app.redraw()
+        await room.press("n")
+        assert room.dialog.procedure.id == "halt"
+        await room.until(lambda: room.dialog.is_listening)
+        await room.press("n")
+        assert room.dialog.procedure.id == "harder"
+
+
+async def test_a_proof_left_on_the_screen_hides_no_later_failure() -> None:
+    async with opened(make_room()) as room:
+        await room.open_dialog()
+        await room.press("h")
+        room.engine.put_run(scenes.run(room.clock.now(), Verdict.VERIFIED))
+        await room.settle()
+        assert room.dialog.stage is Stage.PROVED
+        room.engine.put_run(replace(scenes.run(room.clock.now(), Verdict.FAILED), operation="by-the-room"))
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+        await room.press("escape")
+        assert "NOT STOPPED" in room.text()
+
+
+async def test_note_is_taken_only_of_the_verdict_that_stands_on_the_screen() -> None:
+    async with opened(make_room("halted"), (120, 40)) as room:
+        verified = scenes.run(room.clock.now(), Verdict.VERIFIED)
+        room.engine.put_run(verified)
+        await room.settle()
+        taken_back = replace(verified, verdict=Verdict.CONTRADICTED)
+        # On the board already, and not yet drawn.
+        room.engine._board = replace(room.engine.board(verified.stack), runs=(taken_back,))
+        await room.press("a")
+        await room.settle()
+        assert "NOT STOPPED" in room.text()
+
+
+async def test_no_note_is_taken_of_a_verdict_behind_a_run_that_is_under_way() -> None:
+    async with opened(make_room("halted"), (120, 40)) as room:
+        verified = scenes.run(room.clock.now(), Verdict.VERIFIED)
+        room.engine.put_run(verified)
+        room.engine.put_run(replace(scenes.run(room.clock.now()), operation="op-2"))
+        await room.settle()
+        assert "RUNNING" in room.text() and "VERIFIED" not in room.text()
+        await room.press("a")
+        await room.settle()
+        assert "it can be noted when it has ended" in room.text()
+        await room.put(replace(room.engine.board(verified.stack), runs=(verified,)))
+        assert "noted" not in [event for event, *_ in room.engine.recorded]

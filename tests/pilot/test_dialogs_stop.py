@@ -330,3 +330,17 @@ async def test_open_orders_that_cannot_be_read_are_unknown_and_not_none() -> Non
     async with opened(make_room(lambda now: replace(board(now), readings={}))) as room:
         await room.open_dialog()
         assert "Open orders    UNKNOWN: NEVER read" in room.text()
+
+
+async def test_a_proof_that_stays_open_no_longer_looks_proved_once_the_halt_is_undone() -> None:
+    async with opened(make_room("halted")) as room:
+        halted = scenes.run(room.clock.now(), Verdict.VERIFIED)
+        room.engine.put_run(halted)
+        await room.press("p")
+        await room.settle()
+        assert room.dialog.stage is Stage.PROVED
+        assert "✓ VERIFIED" in room.text()
+        room.clock.advance(2)
+        await room.put(replace(world.fresh(room.clock.now()), runs=(halted,)))
+        assert "NOT in force now  Halt trading was VERIFIED" in room.text()
+        assert "✓ VERIFIED" not in room.text()

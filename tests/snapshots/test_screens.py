@@ -48,7 +48,7 @@ def after(*keys: str, run: Verdict | None = None) -> Before:
                 await _until_listening(pilot)
             await pilot.press(key)
             await _settle(pilot)
-            if key == "f9":  # one picture, however long it took to make
+            if key == "f9" and not app.is_watch:  # one picture, however long it took to make
                 await _until_listening(pilot)
                 await _settle(pilot)
         if run is not None:

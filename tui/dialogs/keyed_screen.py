@@ -40,6 +40,11 @@ class KeyedScreen(CoveringScreen):
         return self._moment.stack.id
 
     @property
+    def is_seen(self) -> bool:
+        """Whether it has been on the terminal."""
+        return self._arming.is_seen
+
+    @property
     def is_listening(self) -> bool:
         """Whether a key would count now."""
         return self._arming.hears(events.Event().time)

@@ -19,16 +19,17 @@ from backends.model.procedure import Procedure, RiskClass, Run, Verdict
 from backends.model.safetext import NO_TEXT, SafeText
 from backends.procedures.sign_in import ages
 from tui.actions import Way, key_text
-from tui.desk import NO_ANSWERS, Answers, Desk, running
+from tui.desk import NO_ANSWERS, NO_PARAMS, Answers, Desk, running
 from tui.dialogs.arming import Arming
 from tui.dialogs.keyed_screen import SCROLLING, KeyedScreen, name_of
-from tui.dialogs.prompt import FURTHER, further_key, key_line
+from tui.dialogs.prompt import ATTEST, FURTHER, INTERRUPT, further_key, key_line
 from tui.dialogs.stage import Stage
 from tui.face import EngineFace
 from tui.moment import Moment
 from tui.presenters.checks import Checks, check
 from tui.presenters.plan import Question, brief_lines, plan_lines
 from tui.presenters.progress import ended_lines, is_lost, progress_lines
+from tui.presenters.standing import Standing, standing
 from tui.presenters.state import is_held, trading_now
 from widgets.band import HeadlineView
 from widgets.headline import Headline
@@ -50,11 +51,6 @@ _ROOMY = 30
 
 NOTED: Final = 20
 """Presses of its own key that are noted one by one."""
-
-ATTEST: Final = "c"
-INTERRUPT: Final = "x"
-
-NO_PARAMS: Final[Mapping[str, str]] = {}
 
 
 class ProcedureDialog(KeyedScreen):
@@ -98,8 +94,8 @@ class ProcedureDialog(KeyedScreen):
 
     @property
     def is_listening(self) -> bool:
-        """Whether a key that confirms would count now."""
-        return (self.stage is Stage.QUESTION or self._is_waiting) and super().is_listening
+        """Whether a key that confirms, or takes note, would count now."""
+        return (self.stage is not Stage.RUNNING or self._is_waiting) and super().is_listening
 
     @property
     def takes_keys(self) -> bool:
@@ -206,7 +202,7 @@ class ProcedureDialog(KeyedScreen):
             self._record("pressed again", f"key pressed again while {what}, {self._presses} in all{end}")
 
     def give_way(self) -> None:
-        """Another emergency key was pressed: a question is given up, a run is left to itself."""
+        """Something else comes first: a question is given up, a run is left to itself."""
         if self.stage is Stage.QUESTION:
             self._close("abandoned", "dialog closed by another emergency key; nothing was done")
         elif self.stage is not Stage.NOT_PROVED:
@@ -214,10 +210,10 @@ class ProcedureDialog(KeyedScreen):
 
     def take_note(self) -> None:
         """The operator has read the verdict: close, and say so in the journal."""
-        if self.operation is not None:
-            self._desk.note(self.operation)
-        verdict = None if self._run is None else self._run.verdict
-        word = "no answer of the engine" if verdict is None else verdict.value
+        word = "no answer of the engine"
+        if self._run is not None and self._run.verdict is not None:
+            self._desk.note(self._run)
+            word = self._run.verdict.value
         self._close("noted", f"operator took note of the verdict {word}")
 
     def take_key(self, event: events.Key) -> bool:
@@ -266,10 +262,12 @@ class ProcedureDialog(KeyedScreen):
         key = event.key.removeprefix("upper_").lower()
         is_running = self.stage is Stage.RUNNING and self.operation is not None
         if key == "a" and self.stage in (Stage.PROVED, Stage.NOT_PROVED):
-            self.take_note()
+            if self.hears(event):  # it may have come up by itself, under a finger on its way elsewhere
+                self.take_note()
         elif key == FURTHER and self._further is not None:
-            self._record("going further", f"key pressed that asks about {self.procedure.further}")
-            self.on_further(self)
+            if self.hears(event):
+                self._record("going further", f"key pressed that asks about {self.procedure.further}")
+                self.on_further(self)
         elif key == "escape" and self.stage is not Stage.NOT_PROVED:
             self.dismiss()
         elif key == ATTEST and self._is_waiting and self._run is not None:
@@ -301,7 +299,7 @@ class ProcedureDialog(KeyedScreen):
             self._arming = Arming(self._moment.now)
         if run is not None and run.verdict is not None:
             self.stage = Stage.PROVED if is_held(run) else Stage.NOT_PROVED
-            self._desk.shown(run.operation)
+            self._desk.shown(run)
         elif is_lost(run, self._waited()):
             self.stage = Stage.NOT_PROVED
         else:
@@ -349,7 +347,8 @@ class ProcedureDialog(KeyedScreen):
             return plan_lines(question, width, _WHOLE if self._is_whole else height)
         if self.stage is Stage.RUNNING:
             return progress_lines(self.procedure, self._run, self._waited(), width, it.stack.venue_phone)
-        return ended_lines(self.procedure, self._run, width, it.stack.venue_phone)
+        is_so = Standing.HOLDS if self._run is None else standing(self._run, it.board, it.now)
+        return ended_lines(self.procedure, self._run, width, it.stack.venue_phone, is_so)
 
     def show_prompt(self) -> None:
         """Draw the keys there are, without their colour as long as they do not count yet; then the remark."""

@@ -9,6 +9,9 @@ from backends.model.procedure import Procedure
 from backends.model.safetext import SafeText
 from widgets.span import Span, Spans, spans_width
 
+ATTEST: Final = "c"
+INTERRUPT: Final = "x"
+
 FURTHER: Final = "n"
 """Asks about the stop that goes further, where one was not proved."""
 

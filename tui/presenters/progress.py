@@ -69,10 +69,13 @@ def waiting_lines(procedure: Procedure, run: Run, width: int) -> list[Spans]:
     ]
 
 
-def ended_lines(procedure: Procedure, run: Run | None, width: int, phone: str = "") -> tuple[Spans, ...]:
-    """A run that has ended, or that the engine never took up. ``phone`` is the venue's."""
+def ended_lines(
+    procedure: Procedure, run: Run | None, width: int, phone: str = "", now_is: Standing = Standing.HOLDS
+) -> tuple[Spans, ...]:
+    """A run that has ended, or that the engine never took up. ``phone`` is the venue's; ``now_is`` is what
+    became of a halt that was proved."""
     if run is not None and is_held(run):
-        return verdict_lines(procedure, run, width)
+        return verdict_lines(procedure, run, width, now_is)
     if run is not None and run.verdict is Verdict.REFUSED and procedure.risk is not RiskClass.STOP:
         return refusal_lines(procedure, run, width)
     return failure_lines(procedure, run, width, phone)
@@ -88,7 +91,9 @@ def refusal_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ..
     return tuple(lines)
 
 
-def verdict_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ...]:
+def verdict_lines(
+    procedure: Procedure, run: Run, width: int, now_is: Standing = Standing.HOLDS
+) -> tuple[Spans, ...]:
     """A verdict that is proved, or written at least: the sentence first, then how it went."""
     sign = VERDICT[run.verdict or Verdict.FAILED]
     rung = f"  via rung {run.rung}" if run.rung is not None and run.rung > 1 else ""
@@ -96,6 +101,10 @@ def verdict_lines(procedure: Procedure, run: Run, width: int) -> tuple[Spans, ..
         Span(SafeText(f" {sign.label}"), sign.role),
         Span(SafeText(f"  {procedure.done or procedure.title}{rung}"), "strong"),
     )
+    if now_is is not Standing.HOLDS:
+        word, role = _NO_LONGER[now_is]
+        was = f" {procedure.title} was {sign.word}{rung}"
+        head = (Span(SafeText(f" {word} "), role), Span(SafeText(was), "strong"))
     lines: list[Spans] = [head, line(f" {run.sentence}", "strong"), ()]
     lines += [_indented(it) for it in step_lines(run.steps, left_out(procedure, run))]
     lines.append(())
