@@ -43,6 +43,8 @@ class PostgresFactReader:
             _seconds(source.options.get("statement_timeout")) or self._seconds / 2, self._seconds
         )
         self._connection: Connection | None = None
+        self._work: asyncio.Task[str | None] | None = None
+        """What talks over the connection now, or did last."""
         self._unread: set[SqlQuery] = set()
         """What the last poll did not get to; asked first in the next one."""
 
@@ -57,6 +59,12 @@ class PostgresFactReader:
         return found | (await self._rows(rest) if rest else {})
 
     async def close(self) -> None:
+        if self._work is not None and not self._work.done():
+            # Never under a question: psycopg would go on with memory that libpq has given back.
+            self._hang_up(self._work)
+        await self._drop()
+
+    async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -77,7 +85,7 @@ class PostgresFactReader:
         psycopg answers a cancellation by asking the server to cancel and waiting for it: a hung server
         would hold the poll for seconds. So the work is a task of its own, ended by closing its socket.
         """
-        work = asyncio.create_task(self._ask(queries, answers))
+        work = self._work = asyncio.create_task(self._ask(queries, answers))
         try:
             done, _ = await asyncio.wait({work}, timeout=self._seconds)
         except asyncio.CancelledError:
@@ -107,7 +115,7 @@ class PostgresFactReader:
         kept = self._connection
         if kept is not None and not kept.closed and not _has_news(kept):
             return kept
-        await self.close()
+        await self._drop()
         password = self._source.password
         # psycopg waits two seconds at least; the reader's own time is the shorter one that counts.
         patience = max(2, math.ceil(self._seconds))
@@ -128,7 +136,7 @@ class PostgresFactReader:
 
     def _hang_up(self, work: asyncio.Task[str | None]) -> None:
         """End ``work`` at once: its connection is cut, so that it waits for nobody."""
-        connection = self._connection
+        connection, self._work = self._connection, None
         if connection is None:
             work.cancel()
         else:

@@ -15,6 +15,7 @@ from backends.model.procedure import StepState, Verdict
 from backends.model.stack import Environment
 from backends.model.trading import TradingState
 from tests.contract.claire_room import ID, ClaireRoom, on_demo
+from tests.servers.process import wait_until
 
 BACKUP = "cdb_backup_20260117_101500"
 OTHER = "cdb_backup_20260101_040000"
@@ -213,6 +214,8 @@ def test_what_is_loaded_is_the_backup_that_was_named_and_every_row_of_it(room: C
     # A file of it has changed since it was read back: that is seen before anything is touched.
     whole = dump.read_text()
     dump.write_text(whole.replace("BTCUSDT", "ETHUSDT", 1))
+    # A run knows what it made by the whole second in which it began.
+    wait_until(lambda: int(time.time()) > dump.stat().st_mtime, 5, "the next second")
     changed = room.run("drill", f"DRILL {ID}", backup=BACKUP)
     assert changed.verdict is not Verdict.VERIFIED
     assert [step.step for step in changed.steps if step.state is not StepState.SKIPPED] == ["verify"]

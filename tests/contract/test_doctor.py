@@ -29,6 +29,7 @@ def report(redis_db: RedisServer, postgres_dsn: str, tmp_path: Path) -> Iterator
         link.execute("DROP ROLE IF EXISTS watcher")
         link.execute("CREATE ROLE watcher LOGIN")
     base = "stack.trading-platform.source"
+    anybody = re.sub(r"//[^/@]*@", "//", postgres_dsn)  # two users for one source would be refused
     config = tmp_path / "config.toml"
     config.write_text(
         f"""
@@ -45,7 +46,7 @@ url = "redis://127.0.0.1:{redis_db.port}/2"
 username = "nobody"
 password_env = "DOCTOR_PASSWORD"
 [{base}.postgres]
-url = "{postgres_dsn}"
+url = "{anybody}"
 username = "watcher"
 [{base}.docker]
 url = "unix://{tmp_path}/nobody.sock"

@@ -281,3 +281,27 @@ async def test_a_refused_password_is_said_and_never_shown(dsn: str, postgres_ser
         guarded = {"username": "guarded", "password": right}
         assert await read_one(dsn, fact("SELECT 1 AS n"), **guarded) == Found(1)
         assert await why(dsn, fact("SELECT id FROM audit"), **guarded) == "not permitted: table audit"
+
+
+async def test_closed_under_a_question_it_ends_that_and_takes_nothing_from_under_it(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libpq's memory must not be given back while psycopg still waits for an answer in it."""
+    asked, busy = fact("SELECT pg_sleep(60)", TEXT), set[asyncio.Future[Any]]()
+    close = psycopg.AsyncConnection.close
+
+    async def closed(connection: Any) -> None:
+        assert not any(not each.done() for each in busy), "closed under a question"
+        await close(connection)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "close", closed)
+    reader = PostgresFactReader(source(dsn, deadline=30.0))
+    await reader.read([fact("SELECT 1")])
+    question = asyncio.ensure_future(reader.read([asked]))
+    busy.add(question)
+    await asyncio.sleep(0.2)
+    begun = time.monotonic()
+    await reader.close()
+    with pytest.raises(SourceError):
+        await asyncio.wait_for(question, 10)
+    assert time.monotonic() - begun < 10
