@@ -18,6 +18,7 @@ from backends.model.procedure import Procedure, RiskClass
 from backends.model.stack import Stack
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
+from backends.procedures.stop_runner import QUIET, RELOOK
 from tests.clock import FakeClock
 from tests.pilot.fake_engine import FakeEngine
 from tests.pilot.rooms import Scene
@@ -79,7 +80,11 @@ class Face:
             await self._decide(name, values)
         assert scene.dialog.stage is ends, scene.text()
         assert says in " ".join(scene.text().split()), scene.text()
+        await scene.until(lambda: scene.dialog.is_listening)
         await scene.press("a", "escape", "escape")
+        if self.stack.procedures[name].risk is RiskClass.STOP:
+            # No hand is so fast: what is sent while a proved stop is still watched counts against it.
+            await scene.pilot.pause(QUIET + RELOOK)
 
     async def _decide(self, name: str, values: Sequence[str]) -> None:
         """Choose it, confirm it and see it through to its verdict."""
