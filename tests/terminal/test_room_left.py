@@ -29,19 +29,21 @@ def terminal(redis_db: RedisServer, tmp_path: Path) -> Iterator[Terminal]:
     made.close()
 
 
-def row_of_cursor(text: str) -> str:
-    return next((row for row in text.splitlines() if "▌" in row), "")
+def cursor(text: str) -> int | None:
+    """The line it is in. What the line says may change by itself."""
+    return next((place for place, row in enumerate(text.splitlines()) if "▌" in row), None)
 
 
 def lost_in(terminal: Terminal, title: str, words: tuple[str, ...], folder: Path) -> dict[str, Any]:
     """What the journal says of the procedure of that title, whose line is lost once it has begun."""
     terminal.wait_for("Kill switch reads ENGAGED", 20)
     terminal.press("e")
-    terminal.wait_for("AGAINST IT NOW", 10)
-    terminal.wait_for(row_of_cursor)
-    while title not in (row := row_of_cursor(terminal.text)):
+    # The last of its lines: what is below those drawn so far is still the screen before, cursor and all.
+    terminal.wait_for("Releases the kill switch", 10)
+    terminal.wait_for(lambda text: cursor(text) is not None)
+    while title not in terminal.text.splitlines()[before := cursor(terminal.text) or 0]:
         terminal.press(DOWN)
-        terminal.wait_for(lambda text, before=row: row_of_cursor(text) != before)
+        terminal.wait_for(lambda text, before=before: cursor(text) not in (None, before))
     terminal.press("enter")
     terminal.wait_for(f"{title} · two-steps", 10)
     until_it_listens(terminal, "Cancel")
