@@ -114,8 +114,14 @@ def test_events_come_in_the_order_of_a_real_engine(eyes: Eyes, real: tuple[docke
         one.kill(ident)
         wait_until(lambda one=one, ident=ident: not one.inspect_container(ident)["State"]["Running"])
         one.start(ident)
-    ended = time.time() + 0.1
-    theirs, mine = actions(client, subject, began, ended), actions(eyes.docker, ours, began, ended)
+
+    def told(one: docker.APIClient, ident: str) -> list[str]:
+        """Up to now; an event may be told a moment after its request was answered."""
+        return actions(one, ident, began, time.time() + 0.1)
+
+    both = ((client, subject), (eyes.docker, ours))
+    wait_until(lambda: all(told(*each)[-1:] == ["start"] for each in both), 10, "the last start", every=0.2)
+    theirs, mine = (told(*each) for each in both)
     # A real engine kills a second time when the first has not been heard in time.
     once = [action for action, last in zip(theirs, [None, *theirs], strict=False) if action != last]
     # Who waits for the end is let go just before it is told of, and so may tell of the stop first.
