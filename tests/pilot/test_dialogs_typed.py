@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 from msgspec.structs import replace
 from textual import events
@@ -118,16 +121,24 @@ async def test_the_number_typed_is_held_against_the_one_of_this_moment() -> None
         assert "Open positions reads 2 now" in it.text()
 
 
-async def test_what_was_typed_counts_for_nothing_once_what_is_read_is_another_thing() -> None:
-    """A trip for another cause while the answer to the first one stands there: nobody has read that."""
-    tripped = {**platform.HALTED, "breaker.state": "TRIPPED", "breaker.reason": "data gap"}
-    app = make_room(lambda now: platform.board(now, tripped), stack=platform.STACK)
-    async with opened(app) as it:
+TRIPPED = {**platform.HALTED, "breaker.state": "TRIPPED", "breaker.reason": "data gap"}
+
+
+@asynccontextmanager
+async def resetting() -> AsyncIterator[Scene]:
+    """The reset of a breaker that tripped for a data gap, with everything typed."""
+    async with opened(make_room(lambda now: platform.board(now, TRIPPED), stack=platform.STACK)) as it:
         it.engine.held_seconds = 40.0
         await it.choose("breaker-reset")
         await fill(it, "RESET BREAKER trading-platform", "the cause was found")
+        yield it
+
+
+async def test_what_was_typed_counts_for_nothing_once_what_is_read_is_another_thing() -> None:
+    """A trip for another cause while the answer to the first one stands there: nobody has read that."""
+    async with resetting() as it:
         assert "Everything is as it must be" in it.text()
-        await it.put(platform.board(it.clock.now(), {**tripped, "breaker.reason": "daily loss limit"}))
+        await it.put(platform.board(it.clock.now(), {**TRIPPED, "breaker.reason": "daily loss limit"}))
         assert "has changed since it was typed" in it.text()
         await it.press("enter")
         assert it.engine.submitted == []
@@ -150,17 +161,12 @@ async def test_the_same_number_of_other_positions_is_typed_anew(monkeypatch: pyt
 
 
 async def test_what_could_not_be_read_for_a_moment_is_not_typed_anew() -> None:
-    tripped = {**platform.HALTED, "breaker.state": "TRIPPED", "breaker.reason": "data gap"}
-    app = make_room(lambda now: platform.board(now, tripped), stack=platform.STACK)
-    async with opened(app) as it:
-        it.engine.held_seconds = 40.0
-        await it.choose("breaker-reset")
-        await fill(it, "RESET BREAKER trading-platform", "the cause was found")
-        seen = platform.board(it.clock.now(), tripped)
+    async with resetting() as it:
+        seen = platform.board(it.clock.now(), TRIPPED)
         unread = replace(seen.readings["breaker.reason"], outcome=Outcome.FAILED, value=None)
         await it.put(replace(seen, readings={**seen.readings, unread.key: unread}))
         assert "has changed since it was typed" not in it.text()
-        await it.put(platform.board(it.clock.now(), tripped))
+        await it.put(platform.board(it.clock.now(), TRIPPED))
         await it.press("enter")
         (intent,) = it.engine.submitted
         assert intent.phrase == "RESET BREAKER trading-platform"
