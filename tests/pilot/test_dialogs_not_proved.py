@@ -9,7 +9,7 @@ from backends.engine import Mode
 from backends.model.procedure import Verdict
 from backends.stacks.loader import built_in, load_stack
 from tests.pilot import scenes, world
-from tests.pilot.rooms import make_room, opened
+from tests.pilot.rooms import Scene, make_room, opened
 from tui.actions import EMERGENCIES, way_from_list, way_of
 from tui.dialogs.stage import Stage
 from tui.screens.main import MainScreen
@@ -17,13 +17,18 @@ from tui.screens.main import MainScreen
 FAILURES = [it for it in Verdict if it not in (Verdict.VERIFIED, Verdict.ALREADY, Verdict.WRITTEN)]
 
 
+async def halted(room: Scene, verdict: Verdict | None = None) -> None:
+    """The stop is asked for and confirmed, and has come to this; None while it runs."""
+    await room.open_dialog()
+    await room.press("h")
+    room.engine.put_run(scenes.run(room.clock.now(), verdict))
+    await room.settle()
+
+
 @pytest.mark.parametrize("verdict", FAILURES)
 async def test_every_other_verdict_fills_the_screen_and_never_leaves_by_itself(verdict: Verdict) -> None:
     async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now(), verdict))
-        await room.settle()
+        await halted(room, verdict)
         text = room.text()
         assert "NOT STOPPED" in text
         assert verdict.value in text
@@ -39,10 +44,7 @@ async def test_every_other_verdict_fills_the_screen_and_never_leaves_by_itself(v
 
 async def test_a_failure_comes_forward_although_the_dialog_was_closed() -> None:
     async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now()))
-        await room.settle()
+        await halted(room)
         await room.press("escape", "question_mark")
         room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
         await room.settle()
@@ -51,10 +53,7 @@ async def test_a_failure_comes_forward_although_the_dialog_was_closed() -> None:
 
 async def test_the_same_key_tries_again_from_there() -> None:
     async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
-        await room.settle()
+        await halted(room, Verdict.FAILED)
         await room.open_dialog()
         assert room.dialog.stage is Stage.QUESTION
         await room.press("h")
@@ -64,10 +63,7 @@ async def test_the_same_key_tries_again_from_there() -> None:
 @pytest.mark.parametrize("leaves", ["escape", "idle"])
 async def test_a_failure_that_is_not_tried_again_after_all_stands_again(leaves: str) -> None:
     async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
-        await room.settle()
+        await halted(room, Verdict.FAILED)
         await room.open_dialog()
         assert room.dialog.stage is Stage.QUESTION
         if leaves == "escape":
@@ -114,10 +110,7 @@ async def test_where_a_stop_was_not_proved_one_key_asks_about_the_one_that_goes_
 
 async def test_what_was_not_proved_stands_again_when_the_question_over_it_closes() -> None:
     async with opened(make_room(stack=TWO)) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now(), Verdict.FAILED))
-        await room.settle()
+        await halted(room, Verdict.FAILED)
         await room.press("n")
         await room.pass_time(31)
         assert room.dialog.procedure.id == "halt"
@@ -158,10 +151,7 @@ async def test_an_engine_that_does_not_answer_is_not_a_stop() -> None:
 @pytest.mark.parametrize("key", ["a", "escape"])
 async def test_a_verdict_that_is_taken_back_comes_forward_although_it_was_seen_before(key: str) -> None:
     async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now(), Verdict.VERIFIED))
-        await room.settle()
+        await halted(room, Verdict.VERIFIED)
         await room.press(key)
         await room.settle()
         assert isinstance(room.app.screen, MainScreen)
@@ -208,10 +198,7 @@ async def test_what_was_being_typed_asks_for_nothing_that_has_just_come_forward(
 
 async def test_a_proof_left_on_the_screen_hides_no_later_failure() -> None:
     async with opened(make_room()) as room:
-        await room.open_dialog()
-        await room.press("h")
-        room.engine.put_run(scenes.run(room.clock.now(), Verdict.VERIFIED))
-        await room.settle()
+        await halted(room, Verdict.VERIFIED)
         assert room.dialog.stage is Stage.PROVED
         room.engine.put_run(replace(scenes.run(room.clock.now(), Verdict.FAILED), operation="by-the-room"))
         await room.settle()
