@@ -154,6 +154,8 @@ class PostgresFactReader:
 
     def _hang_up(self, work: asyncio.Task[str | None]) -> None:
         """End ``work`` at once: its connection is cut, so that it waits for nobody."""
+        if self._work is not work:
+            return  # Somebody did. Cancelled besides, psycopg would ask a server that it lost to cancel.
         connection, self._work = self._connection, None
         if connection is None:
             work.cancel()

@@ -376,3 +376,19 @@ async def test_closed_under_a_question_it_ends_that_and_takes_nothing_from_under
     with pytest.raises(SourceError):
         await asyncio.wait_for(question, 10)
     assert time.monotonic() - begun < 10
+
+
+async def test_closed_and_cancelled_under_a_question_it_says_nothing_on_the_terminal(
+    dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when the room is left: a cancellation in psycopg asks the server again, and complains aloud."""
+    reader = PostgresFactReader(source(dsn, deadline=30.0))
+    await reader.read([fact("SELECT 1")])
+    question = asyncio.ensure_future(reader.read([fact("SELECT pg_sleep(60)", TEXT)]))
+    await asyncio.sleep(0.2)
+    question.cancel()
+    await reader.close()
+    with pytest.raises(asyncio.CancelledError):
+        await question
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=10)
+    assert caplog.text == ""
