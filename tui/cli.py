@@ -211,7 +211,7 @@ def approve(
     ctx: typer.Context,
     code: Annotated[str, typer.Argument(help="The code that the other person's dry run printed.")],
     stack: StackOption = None,
-    confirm: Annotated[str | None, typer.Option(help="The procedure, typed: then it is approved.")] = None,
+    confirm: Annotated[str | None, typer.Option(help="The word that is printed with it.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Show what somebody else asks for, and consent to it. Once, within five minutes."""

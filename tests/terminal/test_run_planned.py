@@ -32,14 +32,15 @@ NO_PLAN = "0" * 64
 KILL, BREAKER = "kill_switch:state", "circuit_breaker:state"
 
 ANOTHER = """
-import contextlib, os, sys
+import contextlib, io, os, sys
 import backends.engine, tui.cli
-with contextlib.suppress(SystemExit), contextlib.redirect_stdout(open(os.devnull, "w")):
+shown = io.StringIO()
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
     tui.cli.main()  # as we are, without a confirmation: all code is loaded from where only we may read
 os.setgroups([])
 os.setgid(0)
 os.setuid(65534)
-sys.argv += ["--confirm", "resume"]
+sys.argv += ["--confirm", shown.getvalue().split("--confirm ")[-1].strip()]
 tui.cli.program()
 """
 
@@ -236,10 +237,11 @@ def test_a_plan_that_the_world_has_left_behind_is_a_conflict_and_a_fresh_one_goe
 def test_a_resume_takes_a_second_person_who_is_another_person(halted: DemoWorld) -> None:
     report = json.loads(_run(halted, *RESUME, *REASON, "--dry-run", "--json").stdout)
     assert report["blockers"] == []
-    code, approve = report["approval"], ("approve", report["approval"], *STACK, "--confirm", "resume")
-    unseen = command(halted.config, halted.env, "approve", code, *STACK)
+    code, approve = report["approval"], ("approve", report["approval"], *STACK)
+    unseen = command(halted.config, halted.env, *approve)
     assert (unseen.returncode, "the cause was found" in unseen.stdout) == (3, True)
-    own = command(halted.config, halted.env, *approve)
+    word = unseen.stdout.split("--confirm ")[-1].strip()
+    own = command(halted.config, halted.env, *approve, "--confirm", word)
     assert (own.returncode, "another person" in own.stdout) == (3, True)
     assert not (halted.state / "approvals" / f"{code}.approval").exists()
     given = _run_as_another(halted, "approve", code, *STACK)
