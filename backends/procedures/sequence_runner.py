@@ -95,9 +95,8 @@ class SequenceRunner:
         self._left: str | None = None
         self._is_on_record = True
         self._has_waited = False
-        """Since it was last asked what stands against it."""
         self._asked = 0.0
-        """When that was, by the monotonic clock."""
+        """When it was last asked what stands against it, and whether it has waited since."""
         self._attested: dict[str, str] = {}
         self._nudge = asyncio.Event()
         self._run = Run(
@@ -217,12 +216,13 @@ class SequenceRunner:
 
     async def _act(self, step: Step) -> StepState:
         before = await self._proofs.before(step)
+        values = self._plan.values_for(step, self._clock.now())
         is_repeatable = step.is_idempotent and self._plan.procedure.risk is not RiskClass.MARKET
         state, tries = StepState.PENDING, TRIES if is_repeatable else 1
         open_try: Receipt | None = None
         """Of one that had no answer: it may still take effect, whatever a later one is told."""
         for number in range(1, tries + 1):
-            receipt = await self._send(step)
+            receipt = await self._send(step, values)
             is_failed = receipt.kind is ReceiptKind.FAILED
             open_try = receipt if receipt.kind is ReceiptKind.UNKNOWN else open_try
             told = open_try if is_failed and open_try is not None else receipt
@@ -255,7 +255,7 @@ class SequenceRunner:
                     return state
         return state
 
-    async def _send(self, step: Step) -> Receipt:
+    async def _send(self, step: Step, values: Mapping[str, Any]) -> Receipt:
         if self._interrupted is not None:
             return Receipt(ReceiptKind.FAILED, SafeText("it was ended before this was sent"))
         effector = self._effectors.get(step.action.source)
@@ -264,7 +264,7 @@ class SequenceRunner:
         limit = step.connect + step.deadline + ACT_GRACE
         try:
             async with asyncio.timeout(limit):
-                return await effector.act(step.action, self._plan.values_for(step), step)
+                return await effector.act(step.action, values, step)
         except TimeoutError:
             return Receipt(ReceiptKind.UNKNOWN, SafeText(f"no answer within {limit:g} s"))
         except Exception as error:

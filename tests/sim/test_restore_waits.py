@@ -16,7 +16,7 @@ from backends.model.action import Attest, Wait
 from backends.model.board import Board
 from backends.model.condition import Condition
 from backends.model.procedure import Procedure, Run, Step, StepState, Verdict
-from tests.sim.desk import HALT, KIM, LEE, RESTART, RESUME, Desk, Office, asked, office
+from tests.sim.desk import HALT, KIM, LEE, RESTART, RESUME, Desk, Office, asked, call, office
 from tests.sim.test_restore_demands import ONE, TWO, Site
 from tests.sim.virtual import EPOCH, simulate
 
@@ -162,6 +162,23 @@ def test_what_is_to_be_sent_again_after_a_long_proof_rests_on_a_fresh_look_too()
     run = simulate(go())
     assert [path for _, _, path in made.desk.sent] == ["/reset"], "sent once"
     assert run.verdict is Verdict.UNCONFIRMED and "Orders are open" in run.sentence
+
+
+def test_what_is_written_after_a_wait_tells_when_it_was_written_the_same_in_every_try() -> None:
+    """A halt that a long run writes at its end is not as old as the run."""
+    at = replace(RESET, action=call("/reset", at="$unix"))
+    timed = replace(RESUME, steps=(Step("wait", "Wait", Wait(600.0), ()), at))
+    made = office(wire={"/reset": "lost"}, procedures={"resume": timed})
+    told: list[int] = []
+    made.desk.apply = lambda _path, body: told.append(body["at"])  # type: ignore[method-assign, assignment, func-returns-value]
+
+    async def go() -> Run:
+        asyncio.get_running_loop().call_later(590, setattr, made.desk, "recon_at", EPOCH + 580)
+        return await made.procedures.execute(asked())
+
+    simulate(go())
+    assert len(told) == 3 and len({*told}) == 1
+    assert told[0] == EPOCH + 600
 
 
 def test_instances_that_have_come_to_run_different_versions_end_it() -> None:
