@@ -165,11 +165,11 @@ class Procedures:
         running = self._running.get(_asked(intent))
         return running is not None and running.operation == intent.id
 
-    def attest(self, operation: str, step: str, by: Identity) -> None:
+    def attest(self, operation: str, step: str, by: Identity, *, is_promised: bool = False) -> None:
         """A person confirms the step that the run waits for; without effect when nothing waits."""
         runner = self._sequences.get(operation)
         if runner is not None:
-            runner.attest(step, by.user)
+            runner.attest(step, f"{by.user}, beforehand" if is_promised else by.user)
 
     def interrupt(self, operation: str, by: Identity) -> None:
         """Nothing more is sent by that run; without effect on a stop, which always goes to its end."""

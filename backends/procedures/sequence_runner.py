@@ -151,7 +151,7 @@ class SequenceRunner:
         self._asked = self._clock.now().mono
         for number, step in enumerate(self._plan.steps):
             await self._look_again(step, self._plan.steps[:number])
-            if not self._is_on_record and any(map(_acts, self._plan.steps[number:])):
+            if not self._is_on_record and any(map(acts, self._plan.steps[number:])):
                 self.interrupt(OFF_RECORD)
             if self._interrupted is not None:
                 break
@@ -168,7 +168,7 @@ class SequenceRunner:
 
     async def _look_again(self, step: Step, done: Sequence[Step], tried: Step | None = None) -> bool:
         """Whether anything has come to stand against ``step``, which ends the run; ``tried`` when it was."""
-        if _acts(step):
+        if acts(step):
             await self._ask_again(done)
         if (why := await self._stops.overtaken(tried)) is not None:
             self.interrupt(why)
@@ -181,7 +181,7 @@ class SequenceRunner:
         if not self._has_waited and self._clock.now().mono - self._asked < GAP:
             return
         self._has_waited = False
-        acted = [step for step in done if _acts(step)]
+        acted = [step for step in done if acts(step)]
         is_begun = bool(acted) or sum(step.id in self._attested for step in done) > 1
         if self._interrupted is not None or (is_begun and self._run.risk is not RiskClass.RESTORE):
             return
@@ -390,8 +390,8 @@ class SequenceRunner:
             self._recorder.post(self._entry(Kind.NOTE, f"the run could not be shown: {type(error).__name__}"))
 
 
-def _acts(step: Step) -> bool:
-    """Whether it has an effect."""
+def acts(step: Step) -> bool:
+    """Whether it has an effect of its own."""
     return not isinstance(step.action, (Attest, Observe, Wait))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from tests.conftest import need
 from tests.servers.between import Between, between, journal
 from tests.servers.demo import DemoWorld
 from tests.servers.earlier import a_room_was_open
-from tests.terminal.program import ROOT, command
+from tests.terminal.program import ROOT, command, room
 
 STACK = ("--stack", "trading-platform")
 REASON = ("--reason", "the cause was found")
@@ -254,3 +256,26 @@ def test_a_resume_takes_a_second_person_who_is_another_person(halted: DemoWorld)
     assert "VERIFIED: RESUMED" in done.stdout
     started = [record for record in journal(halted.config.parent) if record["kind"] == "intent"][-1]
     assert (started["procedure"], started["approver"], started["approval"]) == ("resume", "nobody", code)
+
+
+def test_what_is_there_to_look_at_only_then_is_confirmed_at_the_terminal_only_then(halted: DemoWorld) -> None:
+    """Whatever was given with the command, and typed before it was asked."""
+    reload = ("model-reload", *STACK, *REASON)
+    report = json.loads(_run(halted, *reload, "--dry-run", "--json").stdout)
+    given = ("--plan", report["plan"], "--confirm", report["confirm"], "--attest", "served")
+    with closing(room(halted.config, halted.env, "run", *reload, *given)) as terminal:
+        terminal.send(b"served\n")
+        terminal.wait_for("Type served and Enter once it is so.", 60)
+        terminal.look(1.0)
+        assert terminal.popen.poll() is None, terminal.text
+        terminal.send(b"no\n")
+        terminal.look(1.0)
+        assert terminal.popen.poll() is None, terminal.text
+        terminal.send(b"served\n")
+        assert terminal.wait_end(60) == 0, terminal.text
+    (told,) = (
+        record["text"]
+        for record in journal(halted.config.parent)
+        if record["kind"] == "step" and record["step"]["id"] == "served"
+    )
+    assert told.endswith(f"confirmed by {pwd.getpwuid(os.getuid()).pw_name}")
