@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -53,6 +54,13 @@ class Request(Struct, frozen=True):
     """Epoch seconds."""
     login: str | None = None
     """Whose login it was, where that is another account: the same person however the account was changed."""
+
+    @property
+    def word(self) -> str:
+        """What is typed to consent to it, and to nothing else that is put in its place: its procedure, and a
+        digest of everything it says."""
+        said = json.dumps(asdict(self), sort_keys=True).encode()
+        return f"{self.procedure}:{hashlib.sha256(said).hexdigest()[:12]}"
 
     def is_by(self, user: str, login: str | None) -> bool:
         """Whether the one who asked may be this very person."""
