@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -17,17 +18,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from backends.anchor_setting import anchor_place
+from backends.cadence import LONGEST, Limit, limits_of
 from backends.docker_variables import CERTIFICATES, CONTEXT, HOST, certificates, context
 from backends.journal_setting import keep_days
 from backends.model.anchor import AnchorPlace
-from backends.model.board import SERVICE
 from backends.model.stack import Environment, Source, SourceKind, Stack
 from backends.second_person_setting import with_second_person
 from backends.secret_file import Credential, CredentialError, from_environment
 from backends.settings import Setting, Settings, add, present, read_layers, room_variables, stack_variables
 from backends.stacks.address import Address, AddressError, take_apart
 from backends.stacks.loader import Described, built_in, describe
-from backends.stacks.schema import SourceSpec, StackFile
+from backends.stacks.schema import SourceSpec
 from backends.stacks.toml_file import ConfigError
 from backends.stacks.toml_lines import Place
 
@@ -35,13 +36,6 @@ __all__ = ["Config", "ConfigError", "load", "search_paths"]
 
 SYSTEM_FILE: Final = Path("/etc/controlroom/config.toml")
 STACK_FILE: Final = "stack file"
-SAFETY_CADENCE: Final = 5.0
-"""Seconds between polls that a config file may not exceed for a source that trading or a proof rests on."""
-GATE_CADENCE: Final = 2.0
-"""The same for what a gate is read from: a halt that stands is read again at least so often."""
-LONGEST_CADENCE: Final = 300.0
-_Limit = tuple[float, str]
-"""Seconds, and why."""
 _ENGINES: Final = (SourceKind.DOCKER, SourceKind.SWARM)
 
 
@@ -74,8 +68,8 @@ class Config(Struct, frozen=True):
 
 def search_paths(path: Path | None = None, env: Mapping[str, str] | None = None) -> list[Path]:
     """The config files that are looked for, weakest first; only ``path`` must exist."""
-    home = _folder(os.environ if env is None else env, "XDG_CONFIG_HOME", ".config")
-    found = [SYSTEM_FILE, *([home / "controlroom" / "config.toml"] if home else [])]
+    folder = _folder(os.environ if env is None else env, "XDG_CONFIG_HOME", ".config")
+    found = [SYSTEM_FILE, folder / "controlroom" / "config.toml"]
     return found if path is None else [*found, path]
 
 
@@ -121,21 +115,27 @@ def load(
     )
 
 
-def _folder(env: Mapping[str, str], name: str, below_home: str) -> Path | None:
-    """An XDG folder: the variable's when it is absolute (as XDG demands), else below HOME."""
-    if env.get(name, "").startswith("/"):
-        return Path(env[name])
-    return Path(env["HOME"]) / below_home if env.get("HOME") else None
+def _folder(env: Mapping[str, str], name: str, below_home: str) -> Path:
+    """An XDG folder: the variable's when it is absolute (as XDG demands), else below the home folder."""
+    return Path(env[name]) if env.get(name, "").startswith("/") else _home(env) / below_home
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    """HOME; without it, as in many a service or job, the account's own, and / for an account that the host
+    does not know: neither is the user's file passed over in silence, nor a stop refused."""
+    if env.get("HOME", "").startswith("/"):
+        return Path(env["HOME"])
+    try:
+        return Path("/", pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path("/")
 
 
 def _state_dir(settings: Settings, env: Mapping[str, str]) -> Path:
     setting = settings.get(("room", "state_dir"))
     if setting is not None:
         return setting.path()
-    home = _folder(env, "XDG_STATE_HOME", ".local/state")
-    if home is None:
-        raise ConfigError("no folder for the journal: set HOME, XDG_STATE_HOME or CONTROLROOM_STATE_DIR")
-    return home / "controlroom"
+    return _folder(env, "XDG_STATE_HOME", ".local/state") / "controlroom"
 
 
 def _room_origins(settings: Settings) -> dict[str, str]:
@@ -202,9 +202,9 @@ class _Loading:
         plain = form.sources()
         sources: dict[str, Source] = {}
         owners = sorted(plain, key=lambda name: form.spec.source[name].url_of is not None)
-        limits = _limits(form.spec)
+        limits = limits_of(form.spec)
         for name in owners:
-            limit = limits.get(name, (LONGEST_CADENCE, "the longest there is"))
+            limit = limits.get(name, LONGEST)
             sources[name] = self._source(plain[name], form.spec.source[name], sources, limit)
         return form.build({name: sources[name] for name in plain}, self._environment)
 
@@ -242,7 +242,7 @@ class _Loading:
         self._note("demo_control", setting.value, setting.origin)
         return self._take_apart(setting, "http", str(setting.value)).url
 
-    def _source(self, plain: Source, spec: SourceSpec, others: Mapping[str, Source], limit: _Limit) -> Source:
+    def _source(self, plain: Source, spec: SourceSpec, others: Mapping[str, Source], limit: Limit) -> Source:
         address, origin = self._address(plain, spec.url_env)
         username = self._setting("source", plain.id, "username")
         if username is not None and address.username not in (None, username.value):
@@ -360,22 +360,6 @@ class _Loading:
             if setting is not None:
                 self._note(f"source.{plain.id}.{key}", f"{float(setting.value):g} s", setting.origin)
         return seconds, longest
-
-
-def _limits(spec: StackFile) -> dict[str, _Limit]:
-    """How seldom what a gate, an echo, live evidence or a proof is read from may be asked, by source."""
-    gates = {gate.fact for gate in spec.trading.gate}
-    facts = {
-        *(echo.fact for echo in spec.trading.echo),
-        *(evidence.fact for evidence in spec.evidence),
-        *(proof.fact for item in spec.procedure for step in item.step for proof in step.proof),
-    }
-    facts |= {row.fact for item in spec.procedure for row in item.require}
-    watched = {fact.source for fact in spec.fact if fact.id in facts}
-    watched |= {item.source for item in spec.service if SERVICE + item.name in facts}
-    limits = dict.fromkeys(watched, (SAFETY_CADENCE, "trading or a proof rests on it"))
-    halts = {fact.source for fact in spec.fact if fact.id in gates}
-    return {**limits, **dict.fromkeys(halts, (GATE_CADENCE, "a gate of trading is read from it"))}
 
 
 def _stack_file(ident: str, settings: Settings) -> tuple[Described, str]:
