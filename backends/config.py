@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -26,11 +26,13 @@ from backends.model.stack import Environment, Source, SourceKind, Stack
 from backends.second_person_setting import with_second_person
 from backends.secret_file import Credential, CredentialError, from_environment
 from backends.settings import Setting, Settings, add, present, read_layers, room_variables, stack_variables
+from backends.spares import Spares
 from backends.stacks.address import Address, AddressError, take_apart
 from backends.stacks.loader import Described, built_in, describe
 from backends.stacks.schema import SourceSpec
 from backends.stacks.toml_file import ConfigError
 from backends.stacks.toml_lines import Place
+from backends.xdg import xdg_folder
 
 __all__ = ["Config", "ConfigError", "load", "search_paths"]
 
@@ -59,6 +61,8 @@ class Config(Struct, frozen=True):
     """Accounts of this host that several people use."""
     keep_days: int | None = None
     """Days after which a record of the journal may go; None for never."""
+    wrong: tuple[str, ...] = ()
+    """What a stop has to go without, each as the message that it is to everything else."""
 
     @property
     def digest(self) -> str:
@@ -68,18 +72,25 @@ class Config(Struct, frozen=True):
 
 def search_paths(path: Path | None = None, env: Mapping[str, str] | None = None) -> list[Path]:
     """The config files that are looked for, weakest first; only ``path`` must exist."""
-    folder = _folder(os.environ if env is None else env, "XDG_CONFIG_HOME", ".config")
+    folder = xdg_folder(os.environ if env is None else env, "XDG_CONFIG_HOME", ".config")
     found = [SYSTEM_FILE, folder / "controlroom" / "config.toml"]
     return found if path is None else [*found, path]
 
 
 def load(
-    path: Path | None, *, env: Mapping[str, str], flags: Mapping[str, str | bool] | None = None
+    path: Path | None,
+    *,
+    env: Mapping[str, str],
+    flags: Mapping[str, str | bool] | None = None,
+    stop: str | None = None,
 ) -> Config:
     """The effective configuration. Raises ConfigError with one message: file, line, key, what was expected.
 
     ``flags`` are ``theme``, ``state_dir`` and ``watch``. Secrets that came from ``os.environ`` are removed
     from it, so that no child process inherits them; a second call does not find them again.
+
+    ``stop`` names the stack that is to be stopped, empty for the only one: that goes without a password that
+    cannot be had, the anchor, and other stacks that have anything wrong. ``Config.wrong`` then says so.
     """
     found = present(search_paths(None, env))
     settings = read_layers(found if path is None else [*found, path])
@@ -89,21 +100,30 @@ def load(
         ((("room", key), Setting(key, value, f"flag {key}")) for key, value in (flags or {}).items()),
     )
     idents = [str(place[1]) for place in settings if len(place) == 2 and place[0] == "stack"]
-    loaded = [_Loading(ident, settings, env) for ident in idents]
-    stacks = tuple(one.stack() for one in loaded)
+    stop = idents[0] if stop == "" and len(idents) == 1 else stop
+    # Everything while it is not said what is stopped: another stack must not be taken for the one meant.
+    spares = Spares(is_stop=bool(stop))
+    loaded: list[_Loading] = []
+    stacks: list[Stack] = []
+    for ident in idents:
+        with spares.without() if ident != stop else nullcontext():
+            loaded.append(_Loading(ident, settings, env, spares))
+            stacks.append(loaded[-1].stack())
     origins = _room_origins(settings)
     names: set[str] = set()
     for one in loaded:
         origins |= one.origins
         names |= one.secret_names
-    anchor, anchor_names = anchor_place(settings, env)
-    names |= anchor_names
+    anchor: AnchorPlace | None = None
+    with spares.without():
+        anchor, anchor_names = anchor_place(settings, env)
+        names |= anchor_names
     if env is os.environ:
         for name in names:
             os.environ.pop(name, None)
     theme, watch, shared = (settings.get(("room", key)) for key in ("theme", "watch", "shared_accounts"))
     return Config(
-        stacks=stacks,
+        stacks=tuple(stacks),
         theme=str(theme.value) if theme else None,
         state_dir=_state_dir(settings, env),
         watch=bool(watch and watch.value),
@@ -112,30 +132,15 @@ def load(
         anchor=anchor,
         shared_accounts=frozenset(shared.value) if shared else frozenset(),
         keep_days=keep_days(settings),
+        wrong=spares.told(),
     )
-
-
-def _folder(env: Mapping[str, str], name: str, below_home: str) -> Path:
-    """An XDG folder: the variable's when it is absolute (as XDG demands), else below the home folder."""
-    return Path(env[name]) if env.get(name, "").startswith("/") else _home(env) / below_home
-
-
-def _home(env: Mapping[str, str]) -> Path:
-    """HOME; without it, as in many a service or job, the account's own, and / for an account that the host
-    does not know: neither is the user's file passed over in silence, nor a stop refused."""
-    if env.get("HOME", "").startswith("/"):
-        return Path(env["HOME"])
-    try:
-        return Path("/", pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:
-        return Path("/")
 
 
 def _state_dir(settings: Settings, env: Mapping[str, str]) -> Path:
     setting = settings.get(("room", "state_dir"))
     if setting is not None:
         return setting.path()
-    return _folder(env, "XDG_STATE_HOME", ".local/state") / "controlroom"
+    return xdg_folder(env, "XDG_STATE_HOME", ".local/state") / "controlroom"
 
 
 def _room_origins(settings: Settings) -> dict[str, str]:
@@ -149,8 +154,9 @@ def _room_origins(settings: Settings) -> dict[str, str]:
 class _Loading:
     """One stack on its way from its file, the layers and the environment to a ``Stack``."""
 
-    def __init__(self, ident: str, settings: Settings, env: Mapping[str, str]) -> None:
+    def __init__(self, ident: str, settings: Settings, env: Mapping[str, str], spares: Spares) -> None:
         self.ident = ident
+        self._spares = spares
         self.origins: dict[str, str] = {}
         self.secret_names: set[str] = set()
         self._env = env
@@ -328,12 +334,14 @@ class _Loading:
 
     def _password(self, source: str, address: Address, default_name: str | None) -> Credential | None:
         setting = self._setting("source", source, "password")
-        if setting is not None:
-            found: Credential | None = setting.credential(self._env)
-        elif address.password is not None:
+        if setting is None and address.password is not None:
             return Credential(address.password, "the address")
-        else:
-            found = self._optional(default_name) if default_name else None
+        found: Credential | None = None
+        with self._spares.without():
+            if setting is not None:
+                found = setting.credential(self._env)
+            elif default_name is not None:
+                found = self._optional(default_name)
         if found is not None:
             self.secret_names.update(found.names)
             if address.password is not None and setting is not None:

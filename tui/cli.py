@@ -29,6 +29,7 @@ from tui.commands.options import (
     session_of,
     stack_of,
 )
+from tui.commands.output import complain
 from tui.commands.session import Session
 from tui.crash import crashed, harden
 
@@ -389,7 +390,7 @@ def main() -> None:
         # Not ``app()``: typer then puts a crash report of its own, with all secrets, in the place of ours.
         typer.main.get_command(app)(prog_name="controlroom")
     except UsageError as error:
-        sys.stderr.write(f"controlroom: {error}\n")
+        complain(str(error))
         sys.exit(ExitCode.USAGE)
     except Exception as error:  # the last resort of the process: reported without values, exit 1
         sys.exit(crashed(error))

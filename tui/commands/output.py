@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 
 def answer(text: str) -> None:
@@ -25,3 +26,10 @@ def write(text: str) -> None:
 def write_no_more() -> None:
     """Nobody reads any more. What is still buffered must not fail again at exit and spoil its status."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(text: str) -> None:
+    """One line on standard error, if there is still somebody to read it."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"controlroom: {text}\n")
+        sys.stderr.flush()

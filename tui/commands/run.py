@@ -16,6 +16,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.stop_runner import QUIET
 from tui.commands.exitcode import ExitCode, UsageError
+from tui.commands.output import complain
 from tui.commands.progress import conclude, follow, say, tell_step, watch
 from tui.commands.run_options import RunOptions, params_of
 from tui.commands.session import Session, choose, engine_of
@@ -35,9 +36,11 @@ def run(session: Session, procedure: str | None, wanted: str | None, options: Ru
 
     A stop is then watched for some seconds, unless the options say otherwise: the status is that of the end.
     """
-    config = session.config()
+    config = session.config(stop=wanted or "")
     stack = only(choose(config, wanted))
     what = _procedure(stack, procedure)
+    if config.wrong and (options.is_dry or what.risk is not RiskClass.STOP):
+        raise UsageError(config.wrong[0])
     if options.is_dry:
         from tui.commands.planned import dry_run
 
@@ -65,6 +68,8 @@ def run(session: Session, procedure: str | None, wanted: str | None, options: Ru
         params=params,
     )
     engine.submit(intent)
+    for wrong in config.wrong:
+        complain(f"the stop goes without this: {wrong}")
     first = follow(engine, intent.id, changed, LONGEST, quiet=options.as_json)
     if not options.as_json:
         conclude(first, what, stack, LONGEST, as_json=False)
