@@ -133,8 +133,8 @@ def test_no_signal_that_can_be_heard_keeps_it_from_its_end(
         text=True, env=bare, cwd=ROOT,
     ) as process:  # fmt: skip
         wait_until(lambda: "intent" in kinds_since(world, before), 20, "its intent", every=0.002)
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            process.send_signal(number)
+        for number in ("HUP", "INT", "TERM", "QUIT", "TSTP", "TTIN", "TTOU"):
+            process.send_signal(signal.Signals[f"SIG{number}"])
         said, _ = process.communicate(timeout=30)
     assert process.returncode in STOPPED, said
     assert "VERIFIED" in said or "ALREADY" in said

@@ -30,6 +30,12 @@ WATCHED = QUIET + 1.5
 
 NO_REASON = "no reason given"
 
+_UNHEARD = (
+    signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT,
+    # What holds a process where it stands: Ctrl+Z, and a terminal that takes nothing from the background.
+    signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU,
+)  # fmt: skip
+
 
 def run(session: Session, procedure: str | None, wanted: str | None, options: RunOptions) -> ExitCode:
     """Run the procedure and print its steps as they go, then the verdict; or print its dry run.
@@ -51,7 +57,7 @@ def run(session: Session, procedure: str | None, wanted: str | None, options: Ru
         return run_planned(config, stack, what, options)
     params = params_of(what, options)
     # From here on nothing short of SIGKILL keeps the stop from its end; it is bounded by its deadlines.
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    for number in _UNHEARD:
         signal.signal(number, signal.SIG_IGN)
     engine = engine_of(config, (stack,), observe=False)
     changed = threading.Event()
