@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import json
 import os
 import sys
 from contextlib import suppress
+from typing import Any
 
 
 def answer(text: str) -> None:
@@ -15,6 +18,12 @@ def answer(text: str) -> None:
         write(text)
     except BrokenPipeError:
         write_no_more()
+
+
+def document(data: Any) -> str:
+    """Data as JSON in UTF-8: where standard output writes otherwise, in the signs that both have."""
+    is_utf8 = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
+    return json.dumps(data, indent=2, ensure_ascii=not is_utf8, allow_nan=False)
 
 
 def write(text: str) -> None:

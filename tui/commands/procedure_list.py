@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 from backends.model.procedure import Procedure
 from tui.commands.exitcode import ExitCode
 from tui.commands.grid import grid
-from tui.commands.progress import say
+from tui.commands.output import document
+from tui.commands.progress import present
 from tui.commands.run import only
 from tui.commands.session import Session, choose
 
@@ -17,10 +16,9 @@ def show(session: Session, wanted: str | None, *, as_json: bool) -> ExitCode:
     stack = only(choose(session.config(), wanted))
     procedures = stack.procedures.values()
     if as_json:
-        say(json.dumps([_data(each) for each in procedures], indent=2, ensure_ascii=False))
+        present(document([_data(each) for each in procedures]))
     else:
-        for line in grid([_usage(each), each.risk.value, each.summary] for each in procedures):
-            say(line)
+        present("\n".join(grid([_usage(each), each.risk.value, each.summary] for each in procedures)))
     return ExitCode.VERIFIED
 
 
