@@ -196,7 +196,7 @@ def run(
     if listing:
         from tui.commands.procedure_list import show
 
-        raise typer.Exit(show(session_of(ctx, config), stack_of(ctx, stack), as_json=json))
+        raise typer.Exit(show(session_of(ctx, config), procedure, stack_of(ctx, stack), as_json=json))
     from tui.commands.run import run as run_procedure
     from tui.commands.run_options import RunOptions
 

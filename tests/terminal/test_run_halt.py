@@ -82,9 +82,10 @@ def test_json_tells_every_step(wire: Between, bare: dict[str, str]) -> None:
         (("run", "halt", "--stack", "nowhere"), 2),
         (("run", "dance"), 2),
         (("run",), 2),
+        (("run", "halt", "--list"), 2),
         (("--watch", *HALT), 6),
     ],
-    ids=["no such stack", "no such procedure", "no procedure", "watch mode"],
+    ids=["no such stack", "no such procedure", "no procedure", "a list and a stop", "watch mode"],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(
     wire: Between, bare: dict[str, str], arguments: tuple[str, ...], status: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.model.procedure import Procedure
-from tui.commands.exitcode import ExitCode
+from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.grid import grid
 from tui.commands.output import document
 from tui.commands.progress import present
@@ -11,8 +11,11 @@ from tui.commands.run import only
 from tui.commands.session import Session, choose
 
 
-def show(session: Session, wanted: str | None, *, as_json: bool) -> ExitCode:
-    """One line for each procedure: its id with what has to be chosen, its class, what happens."""
+def show(session: Session, procedure: str | None, wanted: str | None, *, as_json: bool) -> ExitCode:
+    """One line for each procedure: its id with what has to be chosen, its class, what happens. UsageError
+    where one is named to be run: a list must not be taken for it."""
+    if procedure is not None:
+        raise UsageError(f"--list runs nothing: leave it out to run {procedure}")
     stack = only(choose(session.config(), wanted))
     procedures = stack.procedures.values()
     if as_json:
