@@ -44,5 +44,7 @@ def test_a_stop_goes_without_a_secret_that_cannot_be_read_and_says_so(
     assert done.stderr.count("\n") == 1
     assert "goes without this" in done.stderr
     assert "/nowhere/redis" in done.stderr
+    notes = [each["text"] for each in journal(tmp_path) if each["kind"] == "note"]
+    assert [note for note in notes if "goes without this" in note and "/nowhere/redis" in note]
     for other in (("status",), (*HALT, "--dry-run")):
         assert command(config, env, *other).returncode == 2

@@ -76,6 +76,7 @@ def run(session: Session, procedure: str | None, wanted: str | None, options: Ru
     engine.submit(intent)
     for wrong in config.wrong:
         complain(f"the stop goes without this: {wrong}")
+        engine.record("without", stack.id, what.id, f"the stop goes without this: {wrong}")
     first = follow(engine, intent.id, changed, LONGEST, quiet=options.as_json)
     if not options.as_json:
         conclude(first, what, stack, LONGEST, as_json=False)
