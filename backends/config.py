@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -17,31 +18,26 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from backends.anchor_setting import anchor_place
+from backends.cadence import LONGEST, Limit, limits_of
 from backends.docker_variables import CERTIFICATES, CONTEXT, HOST, certificates, context
 from backends.journal_setting import keep_days
 from backends.model.anchor import AnchorPlace
-from backends.model.board import SERVICE
 from backends.model.stack import Environment, Source, SourceKind, Stack
 from backends.second_person_setting import with_second_person
 from backends.secret_file import Credential, CredentialError, from_environment
 from backends.settings import Setting, Settings, add, present, read_layers, room_variables, stack_variables
+from backends.spares import Spares
 from backends.stacks.address import Address, AddressError, take_apart
 from backends.stacks.loader import Described, built_in, describe
-from backends.stacks.schema import SourceSpec, StackFile
+from backends.stacks.schema import SourceSpec
 from backends.stacks.toml_file import ConfigError
 from backends.stacks.toml_lines import Place
+from backends.xdg import xdg_folder
 
 __all__ = ["Config", "ConfigError", "load", "search_paths"]
 
 SYSTEM_FILE: Final = Path("/etc/controlroom/config.toml")
 STACK_FILE: Final = "stack file"
-SAFETY_CADENCE: Final = 5.0
-"""Seconds between polls that a config file may not exceed for a source that trading or a proof rests on."""
-GATE_CADENCE: Final = 2.0
-"""The same for what a gate is read from: a halt that stands is read again at least so often."""
-LONGEST_CADENCE: Final = 300.0
-_Limit = tuple[float, str]
-"""Seconds, and why."""
 _ENGINES: Final = (SourceKind.DOCKER, SourceKind.SWARM)
 
 
@@ -65,6 +61,8 @@ class Config(Struct, frozen=True):
     """Accounts of this host that several people use."""
     keep_days: int | None = None
     """Days after which a record of the journal may go; None for never."""
+    wrong: tuple[str, ...] = ()
+    """What a stop has to go without, each as the message that it is to everything else."""
 
     @property
     def digest(self) -> str:
@@ -74,18 +72,25 @@ class Config(Struct, frozen=True):
 
 def search_paths(path: Path | None = None, env: Mapping[str, str] | None = None) -> list[Path]:
     """The config files that are looked for, weakest first; only ``path`` must exist."""
-    home = _folder(os.environ if env is None else env, "XDG_CONFIG_HOME", ".config")
-    found = [SYSTEM_FILE, *([home / "controlroom" / "config.toml"] if home else [])]
+    folder = xdg_folder(os.environ if env is None else env, "XDG_CONFIG_HOME", ".config")
+    found = [SYSTEM_FILE, folder / "controlroom" / "config.toml"]
     return found if path is None else [*found, path]
 
 
 def load(
-    path: Path | None, *, env: Mapping[str, str], flags: Mapping[str, str | bool] | None = None
+    path: Path | None,
+    *,
+    env: Mapping[str, str],
+    flags: Mapping[str, str | bool] | None = None,
+    stop: str | None = None,
 ) -> Config:
     """The effective configuration. Raises ConfigError with one message: file, line, key, what was expected.
 
     ``flags`` are ``theme``, ``state_dir`` and ``watch``. Secrets that came from ``os.environ`` are removed
     from it, so that no child process inherits them; a second call does not find them again.
+
+    ``stop`` names the stack that is to be stopped, empty for the only one: that goes without a password that
+    cannot be had, the anchor, and other stacks that have anything wrong. ``Config.wrong`` then says so.
     """
     found = present(search_paths(None, env))
     settings = read_layers(found if path is None else [*found, path])
@@ -95,21 +100,30 @@ def load(
         ((("room", key), Setting(key, value, f"flag {key}")) for key, value in (flags or {}).items()),
     )
     idents = [str(place[1]) for place in settings if len(place) == 2 and place[0] == "stack"]
-    loaded = [_Loading(ident, settings, env) for ident in idents]
-    stacks = tuple(one.stack() for one in loaded)
+    stop = idents[0] if stop == "" and len(idents) == 1 else stop
+    # Everything while it is not said what is stopped: another stack must not be taken for the one meant.
+    spares = Spares(is_stop=bool(stop))
+    loaded: list[_Loading] = []
+    stacks: list[Stack] = []
+    for ident in idents:
+        with spares.without() if ident != stop else nullcontext():
+            loaded.append(_Loading(ident, settings, env, spares))
+            stacks.append(loaded[-1].stack())
     origins = _room_origins(settings)
     names: set[str] = set()
     for one in loaded:
         origins |= one.origins
         names |= one.secret_names
-    anchor, anchor_names = anchor_place(settings, env)
-    names |= anchor_names
+    anchor: AnchorPlace | None = None
+    with spares.without():
+        anchor, anchor_names = anchor_place(settings, env)
+        names |= anchor_names
     if env is os.environ:
         for name in names:
             os.environ.pop(name, None)
     theme, watch, shared = (settings.get(("room", key)) for key in ("theme", "watch", "shared_accounts"))
     return Config(
-        stacks=stacks,
+        stacks=tuple(stacks),
         theme=str(theme.value) if theme else None,
         state_dir=_state_dir(settings, env),
         watch=bool(watch and watch.value),
@@ -118,24 +132,15 @@ def load(
         anchor=anchor,
         shared_accounts=frozenset(shared.value) if shared else frozenset(),
         keep_days=keep_days(settings),
+        wrong=spares.told(),
     )
-
-
-def _folder(env: Mapping[str, str], name: str, below_home: str) -> Path | None:
-    """An XDG folder: the variable's when it is absolute (as XDG demands), else below HOME."""
-    if env.get(name, "").startswith("/"):
-        return Path(env[name])
-    return Path(env["HOME"]) / below_home if env.get("HOME") else None
 
 
 def _state_dir(settings: Settings, env: Mapping[str, str]) -> Path:
     setting = settings.get(("room", "state_dir"))
     if setting is not None:
         return setting.path()
-    home = _folder(env, "XDG_STATE_HOME", ".local/state")
-    if home is None:
-        raise ConfigError("no folder for the journal: set HOME, XDG_STATE_HOME or CONTROLROOM_STATE_DIR")
-    return home / "controlroom"
+    return xdg_folder(env, "XDG_STATE_HOME", ".local/state") / "controlroom"
 
 
 def _room_origins(settings: Settings) -> dict[str, str]:
@@ -149,8 +154,9 @@ def _room_origins(settings: Settings) -> dict[str, str]:
 class _Loading:
     """One stack on its way from its file, the layers and the environment to a ``Stack``."""
 
-    def __init__(self, ident: str, settings: Settings, env: Mapping[str, str]) -> None:
+    def __init__(self, ident: str, settings: Settings, env: Mapping[str, str], spares: Spares) -> None:
         self.ident = ident
+        self._spares = spares
         self.origins: dict[str, str] = {}
         self.secret_names: set[str] = set()
         self._env = env
@@ -202,9 +208,9 @@ class _Loading:
         plain = form.sources()
         sources: dict[str, Source] = {}
         owners = sorted(plain, key=lambda name: form.spec.source[name].url_of is not None)
-        limits = _limits(form.spec)
+        limits = limits_of(form.spec)
         for name in owners:
-            limit = limits.get(name, (LONGEST_CADENCE, "the longest there is"))
+            limit = limits.get(name, LONGEST)
             sources[name] = self._source(plain[name], form.spec.source[name], sources, limit)
         return form.build({name: sources[name] for name in plain}, self._environment)
 
@@ -242,7 +248,7 @@ class _Loading:
         self._note("demo_control", setting.value, setting.origin)
         return self._take_apart(setting, "http", str(setting.value)).url
 
-    def _source(self, plain: Source, spec: SourceSpec, others: Mapping[str, Source], limit: _Limit) -> Source:
+    def _source(self, plain: Source, spec: SourceSpec, others: Mapping[str, Source], limit: Limit) -> Source:
         address, origin = self._address(plain, spec.url_env)
         username = self._setting("source", plain.id, "username")
         if username is not None and address.username not in (None, username.value):
@@ -328,12 +334,14 @@ class _Loading:
 
     def _password(self, source: str, address: Address, default_name: str | None) -> Credential | None:
         setting = self._setting("source", source, "password")
-        if setting is not None:
-            found: Credential | None = setting.credential(self._env)
-        elif address.password is not None:
+        if setting is None and address.password is not None:
             return Credential(address.password, "the address")
-        else:
-            found = self._optional(default_name) if default_name else None
+        found: Credential | None = None
+        with self._spares.without():
+            if setting is not None:
+                found = setting.credential(self._env)
+            elif default_name is not None:
+                found = self._optional(default_name)
         if found is not None:
             self.secret_names.update(found.names)
             if address.password is not None and setting is not None:
@@ -360,22 +368,6 @@ class _Loading:
             if setting is not None:
                 self._note(f"source.{plain.id}.{key}", f"{float(setting.value):g} s", setting.origin)
         return seconds, longest
-
-
-def _limits(spec: StackFile) -> dict[str, _Limit]:
-    """How seldom what a gate, an echo, live evidence or a proof is read from may be asked, by source."""
-    gates = {gate.fact for gate in spec.trading.gate}
-    facts = {
-        *(echo.fact for echo in spec.trading.echo),
-        *(evidence.fact for evidence in spec.evidence),
-        *(proof.fact for item in spec.procedure for step in item.step for proof in step.proof),
-    }
-    facts |= {row.fact for item in spec.procedure for row in item.require}
-    watched = {fact.source for fact in spec.fact if fact.id in facts}
-    watched |= {item.source for item in spec.service if SERVICE + item.name in facts}
-    limits = dict.fromkeys(watched, (SAFETY_CADENCE, "trading or a proof rests on it"))
-    halts = {fact.source for fact in spec.fact if fact.id in gates}
-    return {**limits, **dict.fromkeys(halts, (GATE_CADENCE, "a gate of trading is read from it"))}
 
 
 def _stack_file(ident: str, settings: Settings) -> tuple[Described, str]:

@@ -29,6 +29,7 @@ from tui.commands.options import (
     session_of,
     stack_of,
 )
+from tui.commands.output import complain
 from tui.commands.session import Session
 from tui.crash import crashed, harden
 
@@ -196,7 +197,7 @@ def run(
     if listing:
         from tui.commands.procedure_list import show
 
-        raise typer.Exit(show(session_of(ctx, config), stack_of(ctx, stack), as_json=json))
+        raise typer.Exit(show(session_of(ctx, config), procedure, stack_of(ctx, stack), as_json=json))
     from tui.commands.run import run as run_procedure
     from tui.commands.run_options import RunOptions
 
@@ -390,7 +391,7 @@ def main() -> None:
         # Not ``app()``: typer then puts a crash report of its own, with all secrets, in the place of ours.
         typer.main.get_command(app)(prog_name="controlroom")
     except UsageError as error:
-        sys.stderr.write(f"controlroom: {error}\n")
+        complain(str(error))
         sys.exit(ExitCode.USAGE)
     except Exception as error:  # the last resort of the process: reported without values, exit 1
         sys.exit(crashed(error))

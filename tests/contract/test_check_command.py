@@ -40,7 +40,7 @@ class Desk:
         code = check(Session(self.config, watch), name, None, options)
         return code, self._capsys.readouterr().out
 
-    def data(self, name: str, *attest: str) -> tuple[int, dict[str, Any]]:
+    def data(self, name: str | None, *attest: str) -> tuple[int, dict[str, Any]]:
         code = check(Session(self.config), name, None, CheckOptions(attest, as_json=True))
         return code, json.loads(self._capsys.readouterr().out)
 
@@ -175,3 +175,16 @@ def test_what_is_not_there_is_a_mistake_and_runs_nothing(desk: Desk) -> None:
     code, text = desk.says(None)
     assert code == 0
     assert {"morning", "queue-short", "halted-by-script"} <= set(text.split())
+
+
+def test_a_confirmation_without_its_list_is_a_mistake_and_no_listing(desk: Desk) -> None:
+    for item, reset in ((("calendar",), False), ((), True)):
+        with pytest.raises(UsageError, match="say which checklist"):
+            desk.says(None, *item, reset=reset)
+
+
+def test_what_there_is_to_run_is_listed_for_scripts_too(desk: Desk) -> None:
+    code, listed = desk.data(None)
+    assert code == 0
+    named = {each["id"] for kind in ("checks", "checklists", "diagnoses") for each in listed[kind]}
+    assert {"morning", "queue-short", "halted-by-script"} <= named

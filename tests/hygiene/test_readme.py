@@ -67,8 +67,8 @@ def test_its_configuration_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_layers_of_configuration_are_named_from_the_weakest_on() -> None:
-    paths = search_paths(Path("--config FILE"), {"HOME": "~"})
-    named = [*(f"`{path}`" for path in paths), "the environment", "flags"]
+    paths = search_paths(Path("--config FILE"), {"HOME": "/home/kim"})
+    named = [*(f"`{path}`".replace("/home/kim", "~") for path in paths), "the environment", "flags"]
     said = README[README.index("Where things are is said in") : README.index("the later one wins")]
     places = [said.index(name) for name in named]
     assert places == sorted(places)

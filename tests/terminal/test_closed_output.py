@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.demo import DemoWorld
+from tests.servers.demo import DemoWorld, isolated_env
 from tests.terminal.program import CONTROLROOM, ROOT
 
 HALT = ("run", "halt", "--stack", "trading-platform", "--reason", "drill", "--no-wait")
@@ -38,7 +38,21 @@ def test_a_reader_that_has_gone_is_no_fault_of_the_program(asked: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_an_answer_that_a_full_disk_lost_is_no_success() -> None:
+@pytest.mark.parametrize("asked", [("keys",), ("check",), ("run", "--list", "--json")], ids=" ".join)
+def test_an_answer_that_a_full_disk_lost_is_no_success(tmp_path: Path, asked: tuple[str, ...]) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[stack.trading-platform]\n")
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([*CONTROLROOM, "keys"], stdout=full, cwd=ROOT, timeout=40, check=False)
+        done = subprocess.run(
+            [*CONTROLROOM, "--config", str(config), *asked],
+            stdout=full, cwd=ROOT, timeout=40, check=False, env=isolated_env(tmp_path),
+        )  # fmt: skip
     assert done.returncode == 1
+
+
+def test_a_mistake_that_nobody_could_be_told_of_still_has_its_status() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*CONTROLROOM, "faults", "nowhere"], stderr=full, cwd=ROOT, timeout=40, check=False
+        )
+    assert done.returncode == 2

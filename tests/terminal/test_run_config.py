@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from backends.config import load
@@ -28,3 +29,22 @@ def test_an_intent_names_its_configuration_and_another_one_has_another_name(
     assert digests[0] != digests[1]
     intents = [each for each in journal(tmp_path) if each["kind"] == "intent"]
     assert [each["config"] for each in intents] == digests
+
+
+def test_a_stop_goes_without_a_secret_that_cannot_be_read_and_says_so(
+    redis_db: RedisServer, tmp_path: Path
+) -> None:
+    redis_db.command("SET", "kill_switch:state", '{"state": "ACTIVE"}')
+    config, env = configured(tmp_path, redis_db.url), isolated_env(tmp_path)
+    with config.open("a") as file:
+        file.write('password_file = "/nowhere/redis"\n')
+    done = command(config, env, *HALT, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["verdict"] == "VERIFIED"
+    assert done.stderr.count("\n") == 1
+    assert "goes without this" in done.stderr
+    assert "/nowhere/redis" in done.stderr
+    notes = [each["text"] for each in journal(tmp_path) if each["kind"] == "note"]
+    assert [note for note in notes if "goes without this" in note and "/nowhere/redis" in note]
+    for other in (("status",), (*HALT, "--dry-run")):
+        assert command(config, env, *other).returncode == 2

@@ -50,6 +50,15 @@ def test_what_does_not_exist_is_said_and_nothing_is_kept(tmp_path: Path) -> None
     assert (done.returncode, "has no procedure" in done.stderr, kept) == (2, True, [])
 
 
+def test_a_drill_that_cannot_be_kept_is_told_and_that_it_is_on_no_record(tmp_path: Path) -> None:
+    env = isolated_env(tmp_path) | {"CONTROLROOM_STATE_DIR": "/dev/null/nowhere"}
+    done = run_forked(["drill", "halt", "--json"], env, ROOT, seconds=120.0)
+    assert json.loads(done.stdout)["verdict"] == "VERIFIED"
+    assert done.returncode == 2
+    assert "could not be recorded in /dev/null/nowhere/drills.jsonl" in done.stderr
+    assert "fault in the program" not in done.stderr
+
+
 def test_a_drill_by_hand_times_the_way_to_the_dialog_the_look_at_it_and_the_verdict(tmp_path: Path) -> None:
     terminal = Terminal(
         [*CONTROLROOM, "drill", "halt", "--screen", "--fault", "redis-hang"], isolated_env(tmp_path)

@@ -82,9 +82,10 @@ def test_json_tells_every_step(wire: Between, bare: dict[str, str]) -> None:
         (("run", "halt", "--stack", "nowhere"), 2),
         (("run", "dance"), 2),
         (("run",), 2),
+        (("run", "halt", "--list"), 2),
         (("--watch", *HALT), 6),
     ],
-    ids=["no such stack", "no such procedure", "no procedure", "watch mode"],
+    ids=["no such stack", "no such procedure", "no procedure", "a list and a stop", "watch mode"],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(
     wire: Between, bare: dict[str, str], arguments: tuple[str, ...], status: int
@@ -133,8 +134,8 @@ def test_no_signal_that_can_be_heard_keeps_it_from_its_end(
         text=True, env=bare, cwd=ROOT,
     ) as process:  # fmt: skip
         wait_until(lambda: "intent" in kinds_since(world, before), 20, "its intent", every=0.002)
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            process.send_signal(number)
+        for number in ("HUP", "INT", "TERM", "QUIT", "TSTP", "TTIN", "TTOU"):
+            process.send_signal(signal.Signals[f"SIG{number}"])
         said, _ = process.communicate(timeout=30)
     assert process.returncode in STOPPED, said
     assert "VERIFIED" in said or "ALREADY" in said

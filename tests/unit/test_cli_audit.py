@@ -122,6 +122,14 @@ def test_what_a_record_says_cannot_act_on_the_terminal(tmp_path: Path, face: str
     assert len(text.splitlines()) == 6
 
 
+def test_where_no_record_is_nothing_is_exported_as_whole(tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    target = tmp_path / "copy.json"
+    code, text = audit("export", target, "--journal", tmp_path / "journal")
+    assert (code, "UNKNOWN: there is no record" in text) == (ExitCode.UNKNOWN, True)
+    assert not target.exists()
+
+
 def test_an_export_is_private_inert_without_secrets_and_says_whether_the_journal_is_whole(
     tmp_path: Path,
 ) -> None:

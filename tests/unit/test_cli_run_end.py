@@ -57,7 +57,7 @@ def test_a_verdict_taken_back_at_the_very_end_is_told_and_is_the_status(
     monkeypatch.setattr(command, "choose", lambda *_: (STACK,))
     monkeypatch.setattr(command, "WATCHED", 0.0)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(Session, "config", lambda _: SimpleNamespace())
+    monkeypatch.setattr(Session, "config", lambda _, stop: SimpleNamespace(wrong=()))
     status = command.run(Session(Path("none")), "halt", None, RunOptions(as_json=as_json))
     assert status is ExitCode.CONFLICT
     assert "CONTRADICTED: so it stands" in capsys.readouterr().out

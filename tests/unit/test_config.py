@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import re
 import subprocess
 import sys
@@ -242,9 +243,26 @@ def test_the_places_looked_at_are_told_in_order(home: Path) -> None:
     assert search_paths(None, {"HOME": "/home/kim"})[1] == Path("/home/kim/.config/controlroom/config.toml")
 
 
-def test_without_any_home_the_missing_state_folder_is_said(home: Path) -> None:
-    with pytest.raises(ConfigError, match="set HOME, XDG_STATE_HOME or CONTROLROOM_STATE_DIR"):
-        load(None, env={})
+@pytest.mark.parametrize("env", [{}, {"HOME": ""}, {"HOME": "here"}], ids=["unset", "empty", "relative"])
+def test_without_a_home_in_the_environment_the_accounts_own_is_meant(
+    home: Path, monkeypatch: pytest.MonkeyPatch, env: dict[str, str]
+) -> None:
+    account = pwd.struct_passwd(("kim", "x", 7, 7, "", str(home), "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: account)
+    user = home / ".config" / "controlroom" / "config.toml"
+    user.write_text("[room]\nwatch = true\n", encoding="utf-8")
+    config = load(None, env=env)
+    assert (config.state_dir, config.watch) == (home / ".local/state/controlroom", True)
+
+
+def test_an_account_that_the_host_does_not_know_has_the_root_folder(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert load(None, env={}).state_dir == Path("/.local/state/controlroom")
 
 
 def test_loading_needs_no_client_library(home: Path) -> None:

@@ -237,3 +237,55 @@ def test_two_users_for_one_source_are_refused(home: Path) -> None:
     )
     assert redis_password(configured(home, text, {"WHERE": f"redis://ops:{SECRET}@h/0"})) == SECRET
     assert redis_password(configured(home, text, {"WHERE": f"redis://:{SECRET}@h/0"})) == SECRET
+
+
+LACKING = ON + REDIS + "password_file = '/nowhere/redis'\n"
+OTHER = "[stack.surveillance.source.redis]\npassword_env = 'NOPE'\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [LACKING, ON + OTHER, "[room.anchor]\nkind = 'redis'\nurl = 'redis://h'\npassword_env = 'NOPE'\n" + ON],
+    ids=["its own password", "another stack's", "the anchor's"],
+)
+def test_a_stop_goes_without_a_secret_that_cannot_be_had_and_nothing_else_does(home: Path, text: str) -> None:
+    why = refusal(home, text)
+    (home / "c.toml").write_text(text, encoding="utf-8")
+    config = load(home / "c.toml", env={"HOME": str(home)}, stop="trading-platform")
+    assert config.wrong == (why,)
+    assert [stack.id for stack in config.stacks][:1] == ["trading-platform"]
+    assert redis_password(config) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "stop"),
+    [
+        (ON + REDIS + "url_env = 'NOPE'\n", "trading-platform"),
+        (ON + REDIS + "every = 900\n", "trading-platform"),
+        (ON + "[stack.surveillance]\n" + OTHER + "colour = 'red'\n", "trading-platform"),
+        (ON + OTHER, ""),
+    ],
+    ids=["where it goes", "a wrong value", "a file that cannot be read", "which stack"],
+)
+def test_a_stop_does_not_go_on_while_it_is_in_doubt_what_it_would_stop(
+    home: Path, text: str, stop: str
+) -> None:
+    (home / "c.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError):
+        load(home / "c.toml", env={"HOME": str(home)}, stop=stop)
+
+
+def test_the_only_stack_is_the_one_that_is_stopped(home: Path) -> None:
+    (home / "c.toml").write_text(LACKING, encoding="utf-8")
+    assert "/nowhere/redis" in load(home / "c.toml", env={"HOME": str(home)}, stop="").wrong[0]
+
+
+def test_what_a_stop_goes_without_leaves_no_secret_in_the_environment(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("OTHERS", SECRET)
+    source = "[stack.surveillance.source.postgres]\npassword_env = 'NOPE'\n"
+    (home / "c.toml").write_text(ON + OTHER.replace("NOPE", "OTHERS") + source, encoding="utf-8")
+    assert load(home / "c.toml", env=os.environ, stop="trading-platform").wrong
+    assert "OTHERS" not in os.environ

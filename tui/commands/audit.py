@@ -46,8 +46,7 @@ def check(session: Session, folder: Path | None, *, with_anchor: bool = False, h
         why = f"{place} cannot be read: {error.strerror}" if isinstance(error, OSError) else error
         _say(f"UNKNOWN: {why}")
         return ExitCode.UNKNOWN
-    if found.is_whole and not found.head.seq:
-        _say(f"UNKNOWN: there is no record in {place}: nothing was recorded yet, or all of it is gone")
+    if _is_empty(place, found):
         return ExitCode.UNKNOWN
     _say(f"{place}: {found}{_met(len(marks), found)}")
     _say(f"head: {found.head.seq}:{found.head.hash}")
@@ -70,10 +69,13 @@ def show(session: Session, folder: Path | None, query: Query, *, as_json: bool) 
 
 
 def export(session: Session, folder: Path | None, query: Query, target: Path) -> ExitCode:
-    """Write the records, the head and the result of the check to a new file for its owner's eyes only."""
+    """Write the records, the head and the result of the check to a new file for its owner's eyes only; none
+    where there is no record at all."""
     place = _place(session, folder)
     records = _records(place, query)
     found = settled(place)
+    if _is_empty(place, found):
+        return ExitCode.UNKNOWN
     who = identify()
     about = {"exported": SystemClock().now().iso(), "by": who.user, "host": who.host, "journal": str(place)}
     try:
@@ -185,6 +187,14 @@ def _told(cleared: Cleared, what: str) -> ExitCode:
         return ExitCode.UNKNOWN
     _say(cleared.stays)
     return ExitCode.VERIFIED
+
+
+def _is_empty(place: Path, found: Verification) -> bool:
+    """Whether there is nothing that could be called whole; that is said."""
+    is_empty = found.is_whole and not found.head.seq
+    if is_empty:
+        _say(f"UNKNOWN: there is no record in {place}: nothing was recorded yet, or all of it is gone")
+    return is_empty
 
 
 def _met(marks: int, found: Verification) -> str:

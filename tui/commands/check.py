@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as LateError
@@ -30,7 +29,8 @@ from tui.commands.examination import (
 )
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.grid import grid
-from tui.commands.progress import say
+from tui.commands.output import complain, document
+from tui.commands.progress import present, say
 from tui.commands.run import only
 from tui.commands.session import Session, choose, engine_of, journal_refusal, wait_answered
 from tui.presenters.examination import FOUND, PASSED, kept
@@ -77,16 +77,19 @@ def check(session: Session, name: str | None, wanted: str | None, options: Check
     config = session.config()
     stack = only(choose(config, wanted))
     if name is None:
-        for line in _listing(stack):
-            say(line)
+        if options.attest or options.is_reset:
+            raise UsageError("say which checklist: `controlroom check` without anything lists them")
+        present(document(_listed(stack)) if options.as_json else "\n".join(_listing(stack)))
         return ExitCode.VERIFIED
+    # No document is better than one that is none.
+    tell = complain if options.as_json else say
     asked = _asked(stack, name)
     is_writing = options.is_reset or bool(options.attest)
     if is_writing and not asked.checklists:
         raise UsageError(f"{name} is no checklist: only items of a checklist are confirmed")
     if is_writing and config.watch:
         journal_refusal(config, stack, f"confirming {name}", "this room only watches")
-        say("refused: this configuration only watches; confirm it where you may act")
+        tell("refused: this configuration only watches; confirm it where you may act")
         return ExitCode.FORBIDDEN
     seconds = looked_back(stack, asked.examined)
     engine = engine_of(config, (stack,), observe=seconds > 0, may_act=is_writing)
@@ -101,10 +104,10 @@ def check(session: Session, name: str | None, wanted: str | None, options: Check
         desk.examine(asked.examined).result(LONGEST + SLACK)
         desk.read_journal().result(SLACK)
     except NotWrittenError as error:
-        say(f"not confirmed: {error}")
+        tell(f"not confirmed: {error}")
         return ExitCode.NOT_DONE
     except LateError:
-        say("the room itself did not answer: nothing is known")
+        tell("the room itself did not answer: nothing is known")
         return ExitCode.UNKNOWN
     finally:
         engine.stop(grace=0.0)
@@ -148,10 +151,9 @@ def _print(stack: Stack, asked: _Wanted, desk: CheckDesk, *, as_json: bool) -> E
     answers += [item.answer for _, items in lists for item in items]
     answer = together(answers)
     if as_json:
-        say(json.dumps(_data(stack, asked, desk, lists, answer), indent=2, ensure_ascii=False))
+        present(document(_data(stack, asked, desk, lists, answer)))
     else:
-        for line in _text(stack, asked, desk, lists, answer):
-            say(line)
+        present("\n".join(_text(stack, asked, desk, lists, answer)))
     return _CODES[answer]
 
 
@@ -203,6 +205,18 @@ def _text(
         yield f"result: {FOUND[_turned(answer)]}"
     else:
         yield f"result: {PASSED[answer].upper()}"
+
+
+def _listed(stack: Stack) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "stack": stack.id,
+        "checks": [{"id": it.id, "group": it.group, "title": it.title} for it in stack.checks.values()],
+        "checklists": [{"id": it.id, "when": it.when, "title": it.title} for it in stack.checklists.values()],
+        "diagnoses": [
+            {"id": it.id, "service": it.service, "title": it.title} for it in stack.diagnoses.values()
+        ],
+    }
 
 
 def _listing(stack: Stack) -> Iterator[str]:

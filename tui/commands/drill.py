@@ -92,8 +92,8 @@ def practise(session: Session, wanted: Drill) -> ExitCode:
             took = _by_itself(config, stack, procedures, wanted)
     run = took.run
     record = _record(wanted, procedures[-1], took)
-    _keep(home.state_dir / RECORDS, record)
     conclude(run, procedures[-1], stack, LONGEST, as_json=wanted.as_json)
+    _keep(home.state_dir / RECORDS, record)
     if not wanted.as_json:
         say(f"Drill: {_in_words(record)}; kept in {home.state_dir / RECORDS}")
     return of_run(run, Mode.ARMED)
@@ -176,8 +176,8 @@ def _record(wanted: Drill, procedure: Procedure, took: Took) -> dict[str, Any]:
 
 
 def _keep(file: Path, record: dict[str, Any]) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(handle, "ab") as out:
             out.write(json.dumps(record).encode() + b"\n")

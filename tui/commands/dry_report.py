@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -19,6 +18,7 @@ from backends.procedures.approval import VALID as APPROVAL_VALID
 from backends.procedures.confirm import REASON
 from backends.procedures.dry_run import VALID
 from backends.procedures.preflight import Known, preflight
+from tui.commands.output import document
 from tui.presenters import words
 from tui.presenters.plan import fact_text
 
@@ -50,7 +50,7 @@ class DryReport(Struct, frozen=True):
         return "\n".join(f"{PREFIX}{line}".rstrip() for line in lines)
 
     def json(self) -> str:
-        return json.dumps(self._data(), indent=2, ensure_ascii=False)
+        return document(self._data())
 
     @property
     def _known(self) -> tuple[Known, ...]:

@@ -26,7 +26,7 @@ from backends.procedures.sequence_runner import acts
 from tui.commands.at_terminal import AtTerminal, is_there
 from tui.commands.dry_report import DryReport, is_soon, objections
 from tui.commands.exitcode import ExitCode, UsageError
-from tui.commands.progress import conclude, follow, say
+from tui.commands.progress import conclude, follow, not_begun, present, say
 from tui.commands.run_options import RunOptions, params_of
 from tui.commands.session import engine_of
 from tui.commands.verdict import of_run
@@ -69,7 +69,7 @@ def dry_run(config: Config, stack: Stack, procedure: Procedure, options: RunOpti
         )  # fmt: skip
     finally:
         engine.stop(grace=0.0)
-    say(report.json() if options.as_json else report.text())
+    present(report.json() if options.as_json else report.text())
     return ExitCode.PRECONDITION if report.blockers else ExitCode.VERIFIED
 
 
@@ -101,7 +101,7 @@ def run_planned(config: Config, stack: Stack, procedure: Procedure, options: Run
             engine.interrupt(stack.id, intent.id)
         engine.stop()
     if intent is None:
-        say("Interrupted before anything was sent.")
+        not_begun("Interrupted before anything was sent.", as_json=options.as_json)
         return ExitCode.PRECONDITION
     final = engine.run(intent.id) or final
     conclude(final, procedure, stack, LONGEST, as_json=options.as_json)

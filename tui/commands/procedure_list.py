@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
-
 from backends.model.procedure import Procedure
-from tui.commands.exitcode import ExitCode
+from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.grid import grid
-from tui.commands.progress import say
+from tui.commands.output import document
+from tui.commands.progress import present
 from tui.commands.run import only
 from tui.commands.session import Session, choose
 
 
-def show(session: Session, wanted: str | None, *, as_json: bool) -> ExitCode:
-    """One line for each procedure: its id with what has to be chosen, its class, what happens."""
+def show(session: Session, procedure: str | None, wanted: str | None, *, as_json: bool) -> ExitCode:
+    """One line for each procedure: its id with what has to be chosen, its class, what happens. UsageError
+    where one is named to be run: a list must not be taken for it."""
+    if procedure is not None:
+        raise UsageError(f"--list runs nothing: leave it out to run {procedure}")
     stack = only(choose(session.config(), wanted))
     procedures = stack.procedures.values()
     if as_json:
-        say(json.dumps([_data(each) for each in procedures], indent=2, ensure_ascii=False))
+        present(document([_data(each) for each in procedures]))
     else:
-        for line in grid([_usage(each), each.risk.value, each.summary] for each in procedures):
-            say(line)
+        present("\n".join(grid([_usage(each), each.risk.value, each.summary] for each in procedures)))
     return ExitCode.VERIFIED
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -11,9 +10,14 @@ from typing import Any
 from backends.engine import Engine
 from backends.model.procedure import Procedure, Run, StepResult, StepState
 from backends.model.stack import Stack
-from tui.commands.output import write, write_no_more
+from tui.commands.output import answer, document, write, write_no_more
 from tui.commands.verdict import is_proved
 from tui.crash import SECRETS
+
+_NAMES = (
+    "operation", "stack", "procedure", "class", "plan", "verdict", "sentence", "blockers", "rung", "started",
+    "ended", "journal_degraded", "steps",
+)  # fmt: skip
 
 
 def follow(
@@ -69,7 +73,7 @@ def watch(engine: Engine, run: Run, changed: threading.Event, seconds: float) ->
 def conclude(run: Run | None, procedure: Procedure, stack: Stack, longest: float, *, as_json: bool) -> None:
     """The verdict, and what to do by hand when it is not what was wanted."""
     if as_json:
-        say(json.dumps(run_data(run), indent=2, ensure_ascii=False))
+        say(document(run_data(run)))
         return
     if run is None or run.verdict is None:
         say(f"NO VERDICT within {longest:.0f} s: {procedure.title} on {stack.id} may have been done or not.")
@@ -83,10 +87,11 @@ def conclude(run: Run | None, procedure: Procedure, stack: Stack, longest: float
         say(by_hand if by_hand.lower().startswith("by hand") else f"By hand: {by_hand}")
 
 
-def run_data(run: Run | None) -> dict[str, Any]:
-    """A run as plain data; its verdict is null when none was reached."""
+def run_data(run: Run | None, why: str | None = None) -> dict[str, Any]:
+    """A run as plain data; its verdict is null when none was reached. Without a run every name is there all
+    the same, and ``why`` is its sentence."""
     if run is None:
-        return {"verdict": None, "steps": []}
+        return dict.fromkeys(_NAMES) | {"sentence": why, "blockers": [], "steps": []}
     return {
         "operation": run.operation,
         "stack": run.stack,
@@ -112,6 +117,16 @@ def run_data(run: Run | None) -> dict[str, Any]:
             for result in run.steps
         ],
     }
+
+
+def not_begun(why: str, *, as_json: bool) -> None:
+    """Nothing was run, and why."""
+    say(document(run_data(None, why)) if as_json else why)
+
+
+def present(text: str) -> None:
+    """Print what was asked for, as ``answer`` does, without secrets."""
+    answer(SECRETS.text(text))
 
 
 def say(text: str) -> None:

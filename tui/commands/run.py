@@ -16,6 +16,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.stop_runner import QUIET
 from tui.commands.exitcode import ExitCode, UsageError
+from tui.commands.output import complain
 from tui.commands.progress import conclude, follow, say, tell_step, watch
 from tui.commands.run_options import RunOptions, params_of
 from tui.commands.session import Session, choose, engine_of
@@ -29,15 +30,23 @@ WATCHED = QUIET + 1.5
 
 NO_REASON = "no reason given"
 
+_UNHEARD = (
+    signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT,
+    # What holds a process where it stands: Ctrl+Z, and a terminal that takes nothing from the background.
+    signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU,
+)  # fmt: skip
+
 
 def run(session: Session, procedure: str | None, wanted: str | None, options: RunOptions) -> ExitCode:
     """Run the procedure and print its steps as they go, then the verdict; or print its dry run.
 
     A stop is then watched for some seconds, unless the options say otherwise: the status is that of the end.
     """
-    config = session.config()
+    config = session.config(stop=wanted or "")
     stack = only(choose(config, wanted))
     what = _procedure(stack, procedure)
+    if config.wrong and (options.is_dry or what.risk is not RiskClass.STOP):
+        raise UsageError(config.wrong[0])
     if options.is_dry:
         from tui.commands.planned import dry_run
 
@@ -48,7 +57,7 @@ def run(session: Session, procedure: str | None, wanted: str | None, options: Ru
         return run_planned(config, stack, what, options)
     params = params_of(what, options)
     # From here on nothing short of SIGKILL keeps the stop from its end; it is bounded by its deadlines.
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    for number in _UNHEARD:
         signal.signal(number, signal.SIG_IGN)
     engine = engine_of(config, (stack,), observe=False)
     changed = threading.Event()
@@ -65,6 +74,9 @@ def run(session: Session, procedure: str | None, wanted: str | None, options: Ru
         params=params,
     )
     engine.submit(intent)
+    for wrong in config.wrong:
+        complain(f"the stop goes without this: {wrong}")
+        engine.record("without", stack.id, what.id, f"the stop goes without this: {wrong}")
     first = follow(engine, intent.id, changed, LONGEST, quiet=options.as_json)
     if not options.as_json:
         conclude(first, what, stack, LONGEST, as_json=False)

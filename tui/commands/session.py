@@ -39,15 +39,19 @@ class Session(Struct, frozen=True):
         """The same invocation, read-only."""
         return replace(self, is_watch=True)
 
-    def config(self) -> Config:
-        """The effective configuration; raises UsageError with file, line, key and what was expected."""
+    def config(self, stop: str | None = None) -> Config:
+        """The effective configuration; raises UsageError with file, line, key and what was expected.
+
+        ``stop`` names the stack that is to be stopped, empty for the only one, which then goes without what
+        it can (``Config.wrong``).
+        """
         from backends.config import ConfigError, load
 
         flags: dict[str, str | bool] = {"watch": True} if self.is_watch else {}
         if self.theme is not None:
             flags["theme"] = self.theme
         try:
-            config = load(self.config_path, env=self._environment(), flags=flags)
+            config = load(self.config_path, env=self._environment(), flags=flags, stop=stop)
         except ConfigError as error:
             raise UsageError(str(error)) from None
         for stack in config.stacks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +18,7 @@ from backends.model.stack import Stack
 from backends.model.trading import TradingState
 from tui.commands.exitcode import ExitCode
 from tui.commands.grid import grid
-from tui.commands.output import answer
+from tui.commands.output import answer, document
 from tui.commands.session import Session, choose, engine_of, wait_answered
 from tui.commands.snapshot import SCHEMA, service_level, stack_data
 from tui.presenters import words
@@ -61,7 +60,7 @@ def _json(engine: Engine, stacks: tuple[Stack, ...], now: Instant) -> str:
         "taken": now.iso(),
         "stacks": [stack_data(stack, engine.board(stack.id), now) for stack in stacks],
     }
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    return document(data)
 
 
 def _text(engine: Engine, stacks: tuple[Stack, ...], now: Instant) -> Iterator[str]:
