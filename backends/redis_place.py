@@ -135,6 +135,13 @@ async def _first(questions: Sequence[Coroutine[Any, Any, T]]) -> T:
         await asyncio.gather(*asked, return_exceptions=True)
 
 
+def peer(connection: Any) -> str | None:
+    """The address that a connection of the client leads to; None for a socket file, and without one."""
+    writer = connection._writer
+    told = None if writer is None else writer.get_extra_info("peername")
+    return str(told[0]) if isinstance(told, tuple) else None
+
+
 def node(known: Sequence[Share], key: str) -> str:
     """The address of the node that holds ``key``. Raises RedisError when nobody answers for it."""
     slot = key_slot(key.encode())

@@ -24,6 +24,7 @@ from backends.readers.failure import silence, where
 from backends.readers.postgres_answer import PORT, bounded, connection_reason, query_reason, rows_of
 from backends.readers.postgres_login import login
 from backends.readers.postgres_pipeline import conversation
+from backends.whereabouts import Whereabouts
 
 _SHARE: Final = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
@@ -47,6 +48,7 @@ class PostgresFactReader:
             _seconds(source.options.get("statement_timeout")) or self._seconds / 2, self._seconds
         )
         self._connection: Connection | None = None
+        self._whereabouts = Whereabouts()
         self._work: asyncio.Task[str | None] | None = None
         """What talks over the connection now, or did last."""
         self._unread: set[SqlQuery] = set()
@@ -131,7 +133,9 @@ class PostgresFactReader:
     async def _connected(self) -> Connection:
         kept = self._connection
         if kept is not None and not kept.closed and not _has_news(kept):
-            return kept
+            there = kept.info
+            if not await self._whereabouts.has_moved(there.host, there.hostaddr):
+                return kept
         await self._drop()
         password = self._source.password
         options = {
