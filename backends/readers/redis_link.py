@@ -13,7 +13,14 @@ from redis._parsers import _AsyncHiredisParser
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterDownError,
+    MovedError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from backends.model.stack import Source
@@ -134,7 +141,9 @@ class Link:
             return ServerError(f"not permitted: {command.words[0]}")
         if said.startswith("WRONGTYPE"):
             return ServerError("is of another type", is_wrong_type=True)
-        return ServerError(f"Redis answered {command.words[0]} with an error: {said[:100]}")
+        is_elsewhere = isinstance(reply, (MovedError, ClusterDownError))
+        why = f"Redis answered {command.words[0]} with an error: {said[:100]}"
+        return ServerError(why, is_elsewhere=is_elsewhere)
 
 
 _SAID = {

@@ -175,6 +175,27 @@ async def test_after_a_failover_the_node_that_took_over_is_asked(
     await reader.close()
 
 
+def moved(cluster: list[RedisServer], key: str) -> None:
+    """Give the slot of ``key``, which holds nothing, to the other node."""
+    slot = cluster[0].command("CLUSTER", "KEYSLOT", key)[1:].strip().decode()
+    ids = [server.command("CLUSTER", "MYID").splitlines()[1].decode() for server in cluster]
+    owner = int(int(slot) >= 16384 // 2)
+    for server in (cluster[1 - owner], cluster[owner]):
+        assert server.command("CLUSTER", "SETSLOT", slot, "NODE", ids[1 - owner]) == b"+OK\r\n"
+
+
+async def test_a_slot_that_went_to_another_node_is_followed(cluster: list[RedisServer]) -> None:
+    url = f"redis+cluster://127.0.0.1:{cluster[0].port}"
+    reader, effector = RedisFactReader(source(url)), RedisEffector(source(url))
+    assert await seen(reader, fact("get", "wanders")) == [Absent()]
+    moved(cluster, "wanders")
+    assert await seen(reader, fact("get", "wanders")) == [Absent()]
+    assert await put(effector, "wanders", "halt") is ReceiptKind.DONE
+    assert await seen(reader, fact("get", "wanders")) == [Found(SafeText("halt"))]
+    await reader.close()
+    await effector.close()
+
+
 async def test_writes_that_belong_together_and_lie_on_several_nodes_are_made_by_none(
     cluster: list[RedisServer],
 ) -> None:
