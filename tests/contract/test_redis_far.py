@@ -17,7 +17,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
 from backends.readers import redis_cluster
 from backends.readers.redis import RedisFactReader
-from backends.redis_place import Share
+from backends.redis_place import Share, master
 from backends.writers.redis import RedisEffector
 from tests.conftest import started
 from tests.servers.process import wait_until
@@ -106,6 +106,24 @@ async def test_a_sentinel_on_a_host_that_vanished_keeps_nobody_from_the_others(
     assert await seen(reader, fact("get", "mode")) == [Found(SafeText("halt"))]
     await reader.close()
     await effector.close()
+
+
+async def test_the_master_of_the_last_failover_outranks_one_that_a_cut_off_sentinel_names(
+    guarded: tuple[RedisServer, ...], redis_db: RedisServer, tmp_path: Path
+) -> None:
+    sentinel, _, second = guarded
+    wait_until(lambda: sentinel.command("SENTINEL", "FAILOVER", "desk") == b"+OK\r\n", 20, "an able replica")
+    named = str(second.port).encode()
+    wait_until(
+        lambda: named in sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "desk"), 20, "the failover"
+    )
+    config = tmp_path / "cut-off.conf"
+    config.write_text(f"sentinel monitor desk 127.0.0.1 {redis_db.port} 1\n")
+    cut_off = started("Sentinel", lambda: start_redis(config=config, arguments=("--sentinel",)))
+    there = source(f"redis+sentinel://127.0.0.1:{cut_off.port},127.0.0.1:{sentinel.port}/desk/0")
+    found = [(await master(there, 1.0)).url for _ in range(10)]
+    cut_off.stop()
+    assert found == [f"redis://127.0.0.1:{second.port}/0"] * 10
 
 
 async def test_without_a_sentinel_nobody_is_asked() -> None:
