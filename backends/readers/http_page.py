@@ -61,7 +61,7 @@ class Web(httpx.AsyncBaseTransport):
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
         self._services: dict[_Origin, _Service] = {}
         self._left: dict[_Origin, _Service] = {}
-        """What is asked no more: the service is elsewhere. Closed when that happens again, or at the end."""
+        """What is asked no more. Closed when another is left, or at the end."""
 
     @asynccontextmanager
     async def stream(
@@ -82,7 +82,7 @@ class Web(httpx.AsyncBaseTransport):
             params=params,
             headers=[*_HEADERS, *(headers or {}).items()],
             content=content,
-            extensions={"timeout": httpx.Timeout(timeout).as_dict()},
+            extensions={"timeout": httpx.Timeout(timeout, pool=timeout / 2).as_dict()},
         )
         response = await self.handle_async_request(request)
         try:
@@ -99,7 +99,13 @@ class Web(httpx.AsyncBaseTransport):
             service = self._services.get(origin)
         if service is None:
             service = self._services[origin] = _Service(self._pool(tls), Whereabouts())
-        response = await service.pool.handle_async_request(request)
+        try:
+            response = await service.pool.handle_async_request(request)
+        except httpx.PoolTimeout:
+            # Requests that were called off as they began still hold their places, which nobody gives back.
+            if self._services.get(origin) is service:
+                await self._leave(origin)
+            raise
         service.peer = _peer(response)
         return response
 
