@@ -23,6 +23,7 @@ _ANY_VERSION: Final = "1.41"
 
 CONTEXT: Final = "context://"
 SSH: Final = "ssh://"
+_WAY: Final = "controlroom-ssh://"
 DEFAULT: Final = "default"
 """The context that means this machine's own engine."""
 HERE: Final = "unix:///var/run/docker.sock"
@@ -54,11 +55,28 @@ def connect(source: Source, seconds: float) -> APIClient:
             tunnel.close()
         raise
     if tunnel is not None:
-        # The SDK's client has no place for it: it ends with the client, or with the program.
+        # It ends with the client: what is mounted there is closed with it. Or with the program.
+        api.mount(_WAY, _Way(tunnel))  # type: ignore[arg-type]  # it only closes
         weakref.finalize(api, tunnel.close)
     # Proxies, ~/.netrc and REQUESTS_CA_BUNDLE are about the web; the last would outrank the engine's own CA.
     api.trust_env = False
     return api
+
+
+def trouble(api: APIClient) -> str | None:
+    """What ssh says of why nothing comes through, where the way leads over ssh."""
+    way = api.adapters.get(_WAY)
+    return way.tunnel.trouble() if isinstance(way, _Way) else None
+
+
+class _Way:
+    """Of an SDK's client: no request goes over it."""
+
+    def __init__(self, tunnel: Tunnel) -> None:
+        self.tunnel = tunnel
+
+    def close(self) -> None:
+        self.tunnel.close()
 
 
 def _tunnel(url: str, username: str | None, seconds: float) -> Tunnel:

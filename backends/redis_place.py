@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from math import inf
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,15 +17,21 @@ from msgspec import Struct
 from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from backends.model.stack import Source
 
 T = TypeVar("T")
+
+Rank = tuple[int, ...]
+"""Of two answers, the one with the higher rank is newer."""
+
+_GRACE: Final = 0.25
+"""Part of the time in which the others may still answer once one has."""
 
 SENTINEL: Final = "redis+sentinel://"
 CLUSTER: Final = ("redis+cluster://", "rediss+cluster://")
@@ -57,82 +65,111 @@ async def located(source: Source, key: str, seconds: float) -> Source:
 
 
 async def master(source: Source, seconds: float) -> Source:
-    """The source with the address of the master that the first sentinel to answer names. Raises RedisError or
-    OSError."""
+    """The source with the address of the master that the sentinels name. Raises RedisError or OSError."""
     parts = urlsplit(source.url)
     name, _, database = parts.path.strip("/").partition("/")
     sentinels = _hosts(parts.netloc, _PORTS[SENTINEL])
-    host, port = await _first([_named(each, name, seconds) for each in sentinels])
+    host, port = await _latest([_named(each, name, seconds) for each in sentinels], seconds)
     return replace(source, url=f"redis://{_written(host)}:{port}/{database or 0}")
 
 
-async def _named(place: tuple[str, int], name: str, seconds: float) -> tuple[str, int]:
-    """The master that one sentinel names."""
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py types it in part
-        [place],
-        sentinel_kwargs={
-            "socket_timeout": seconds,
-            "socket_connect_timeout": seconds,
-            "retry": Retry(NoBackoff(), 0),
-            "protocol": 2,
-            "driver_info": None,
-        },
-    )
+async def _named(place: tuple[str, int], name: str, seconds: float) -> tuple[Rank, tuple[str, int]]:
+    """The master that one sentinel names, by the number of the failover that made it one."""
+    sentinel = _client(f"redis://{_written(place[0])}:{place[1]}", seconds)
     try:
-        host, port = await sentinel.discover_master(name)
-    except MasterNotFoundError:
-        # Its own text shows the client's objects.
-        raise MasterNotFoundError("no sentinel answers with a master that is up") from None
+        told: Any = await sentinel.sentinel_masters()
+        state = told[name]
+        if state["is_master"] and not state["is_sdown"] and not state["is_odown"]:
+            return (int(state["config-epoch"]),), (str(state["ip"]), int(state["port"]))
+    except (RedisError, OSError, LookupError, TypeError, ValueError):
+        pass  # What the client says of it shows its objects.
     finally:
-        for each in sentinel.sentinels:
-            await each.aclose()
-    return str(host), int(port)
+        await sentinel.aclose()
+    raise MasterNotFoundError("no sentinel answers with a master that is up")
 
 
 async def shares(source: Source, seconds: float) -> Sequence[Share]:
-    """Who answers for which slots, as the first node to answer tells. Raises RedisError or OSError."""
+    """Who answers for which slots, as the nodes tell. Raises RedisError or OSError."""
     parts = urlsplit(source.url)
     scheme = parts.scheme.removesuffix("+cluster")
     nodes = _hosts(parts.netloc, _PORTS["redis"])
-    return await _first([_told(source, scheme, each, seconds) for each in nodes])
+    return await _latest([_told(source, scheme, each, seconds) for each in nodes], seconds)
 
 
-async def _told(source: Source, scheme: str, place: tuple[str, int], seconds: float) -> Sequence[Share]:
-    """The shares as one node tells them."""
+async def _told(
+    source: Source, scheme: str, place: tuple[str, int], seconds: float
+) -> tuple[Rank, Sequence[Share]]:
+    """The shares as one node tells them; it may know that it is cut off, and from which failover on."""
     host, port = place
-    client = Redis.from_url(
-        f"{scheme}://{_written(host)}:{port}",
-        username=source.username,
-        password=source.password.reveal() if source.password is not None else None,
+    password = source.password.reveal() if source.password is not None else None
+    client = _client(f"{scheme}://{_written(host)}:{port}", seconds, source.username, password)
+    try:
+        told = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # redis-py types it in part
+        rank = await _rank(client)
+    finally:
+        await client.aclose()
+    return rank, _understood(told, scheme, host)
+
+
+async def _rank(client: Redis) -> Rank:
+    try:
+        told = await client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]  # as above
+        return int(told["cluster_state"] == "ok"), int(told["cluster_current_epoch"])
+    except (ResponseError, LookupError, TypeError, ValueError):
+        return 0, 0  # Who may not ask for it still learns where the slots are.
+
+
+def _client(url: str, seconds: float, username: str | None = None, password: str | None = None) -> Redis:
+    return Redis.from_url(
+        url,
+        username=username,
+        password=password,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         driver_info=None,
     )
-    try:
-        told = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # as above
-    finally:
-        await client.aclose()
-    return _understood(told, scheme, host)
 
 
-async def _first(questions: Sequence[Coroutine[Any, Any, T]]) -> T:
-    """What the first says that answers. All are asked at once: a host that vanished answers nothing, and all
-    the time there is would be spent on it. Raises what the last one met."""
+async def _latest(questions: Sequence[Coroutine[Any, Any, tuple[Rank, T]]], seconds: float) -> T:
+    """What those say who know of the latest failover. Raises what the last one met when nobody answers.
+
+    Who was cut off with the master of before goes on naming it, and may well be the first to answer. Of most
+    of them some know of the last failover: more are not waited for, nor those much longer than the first. A
+    host that vanished answers nothing, and all the time there is would be spent on it.
+    """
+    loop = asyncio.get_running_loop()
     asked = [asyncio.create_task(each) for each in questions]
+    going, heard, ends = set(asked), list[tuple[Rank, T]](), inf
     lost: Exception = RedisConnectionError("nobody is named who could be asked")
     try:
-        for each in asyncio.as_completed(asked):
-            try:
-                return await each
-            except (RedisError, OSError) as error:
-                lost = error
-        raise lost
+        while going and len(heard) <= len(asked) // 2:
+            left = None if ends == inf else max(ends - loop.time(), 0.0)
+            done, going = await asyncio.wait(going, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                break
+            for each in done:
+                try:
+                    heard.append(each.result())
+                except (RedisError, OSError) as error:
+                    lost = error
+            if heard:
+                ends = min(ends, loop.time() + seconds * _GRACE)
     finally:
         for task in asked:
             task.cancel()
         await asyncio.gather(*asked, return_exceptions=True)
+    if not heard:
+        raise lost
+    return max(heard, key=itemgetter(0))[1]
+
+
+def peer(connection: Any) -> str | None:
+    """The address that a connection of the client leads to; None for a socket file, and without one."""
+    writer = connection._writer
+    told = None if writer is None else writer.get_extra_info("peername")
+    return str(told[0]) if isinstance(told, tuple) else None
 
 
 def node(known: Sequence[Share], key: str) -> str:

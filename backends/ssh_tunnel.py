@@ -17,6 +17,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 REMOTE: Final = "/var/run/docker.sock"
+_REFUSED: Final = "open failed:"
+"""Sign of what ssh says when the socket over there cannot be opened."""
+_FAR: Final = "Docker's socket on the other machine is not there, or this user may not open it"
 _STEP: Final = 0.02
 """Seconds between two looks whether the tunnel stands."""
 
@@ -62,6 +65,14 @@ class Tunnel:
     def _last_word(self) -> str:
         lines = self._said.read_text("utf-8", "backslashreplace").strip().splitlines()
         return f"ssh: {lines[-1][:200]}" if lines else "ssh ended without a word"
+
+    def trouble(self) -> str | None:
+        """Why nothing comes through: what ssh said of it. None when it said nothing about that."""
+        if self._ssh.poll() is not None:
+            return self._last_word()
+        said = self._said.read_text("utf-8", "backslashreplace").splitlines()
+        refused = [line.partition(_REFUSED)[2].strip() for line in said if _REFUSED in line]
+        return f"{_FAR} (ssh: {refused[-1][:100]})" if refused else None
 
     def close(self) -> None:
         """End the tunnel and remove what it left behind."""

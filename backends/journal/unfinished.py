@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -128,8 +127,7 @@ def is_running(record: Record) -> bool:
         return not Path("/proc/self/stat").exists() and _answers(pid)
     except (OSError, ValueError, IndexError):
         return _answers(pid)
-    asleep = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
-    started = ticks / os.sysconf("SC_CLK_TCK") - asleep
+    started = ticks / os.sysconf("SC_CLK_TCK")
     return state not in (b"Z", b"X") and started <= mono + _SLACK
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -34,8 +34,12 @@ class Clock(Protocol):
     def now(self) -> Instant: ...
 
 
+_MONOTONIC: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Goes on while the host is suspended, as Python's own does not: what was read before is old by then."""
+
+
 class SystemClock:
     """The host's clocks."""
 
     def now(self) -> Instant:
-        return Instant(time.monotonic(), time.time())
+        return Instant(time.clock_gettime(_MONOTONIC), time.time())

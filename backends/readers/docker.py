@@ -106,7 +106,7 @@ class DockerServiceReader:
         """End the thread and close all connections; a second at most."""
         await self._streams.close()
         if self._client is not None:
-            self._client.close()
+            await asyncio.to_thread(self._client.close)  # of a way over ssh the end is waited for
 
     def _tell_time(self) -> float:
         self._client = self._client or DockerClient(self._source, self._source.deadline)

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
-from backends.docker_place import PlaceError, connect
+from backends.docker_place import PlaceError, connect, trouble
 from backends.model.fact import SourceError
 from backends.model.safetext import SafeText
 
@@ -66,11 +66,22 @@ class DockerClient:
         self._deadline = deadline
         try:
             self._api = connect(source, deadline)
-            self._prefix = ""
-            about = json.loads(self._body("/version", {}, deadline))
-            self._prefix = f"/v{about['ApiVersion']}"
         except Exception as error:  # whatever the SDK and its transports raise, in words
             raise SourceError(explain(error, self._where, deadline)) from None
+        try:
+            self.agree()
+        except SourceError as error:
+            self.close()
+            raise SourceError(str(error)) from None
+
+    def agree(self) -> None:
+        """Agree on an API version, anew when the engine may be another by now. Raises SourceError."""
+        self._prefix = ""
+        about = self._ask("/version", None, None, json.loads)
+        try:
+            self._prefix = f"/v{about['ApiVersion']}"
+        except (LookupError, TypeError) as error:
+            raise SourceError(explain(error, self._where, self._deadline)) from None
 
     def get(self, path: str, params: Mapping[str, str] | None = None, within: float | None = None) -> Any:
         """The JSON answer of one GET, at most ``within`` seconds and ``ANSWER_LIMIT`` bytes.
@@ -96,7 +107,11 @@ class DockerClient:
         except SourceError:
             raise
         except Exception as error:  # requests, urllib3, json and the SDK each have their own kinds
-            raise SourceError(explain(error, self._where, seconds)) from None
+            raise SourceError(self._explained(error, seconds)) from None
+
+    def _explained(self, error: Exception, seconds: float) -> SafeText:
+        said = trouble(self._api)
+        return explain(error, self._where, seconds) if said is None else SafeText(said, _SAID)
 
     def _body(self, path: str, params: Mapping[str, str], seconds: float) -> bytes:
         ends = monotonic() + seconds
@@ -126,7 +141,7 @@ class DockerClient:
             wire.settimeout(0.0)
             _keep_asking(wire)
         except Exception as error:  # as above
-            raise SourceError(explain(error, self._where, self._deadline)) from None
+            raise SourceError(self._explained(error, self._deadline)) from None
         return wire  # type: ignore[no-any-return]  # a socket, a TLS socket or an ssh channel
 
     def close(self) -> None:

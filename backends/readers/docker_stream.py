@@ -329,6 +329,9 @@ class Pump:
         try:
             wire = self._client.open(*feed.request())
         except SourceError as error:
+            # A way over ssh that ended leads nowhere any more, ever.
+            self._client.close()
+            self._client = None
             _end(feed, str(error), now)
             return
         except Exception as error:  # a fault in one feed ends that one, visibly, and no other
@@ -385,9 +388,8 @@ class Pump:
             said = SafeText.from_bytes(item.refusal.strip(), 160)
             why = f"Docker answered {status}: {said}" if status else "Docker closed the connection"
         if status not in (None, 200, 404) and self._client is not None:
-            # Perhaps the engine was replaced by one that speaks another version: agree anew.
-            self._client.close()
-            self._client = None
+            with suppress(SourceError):
+                self._client.agree()
         _end(item.feed, why, self._clock.now().mono)
 
     def _close(self, key: str) -> None:

@@ -64,7 +64,7 @@ class SwarmServiceReader:
     async def close(self) -> None:
         await self._streams.close()
         if self._client is not None:
-            self._client.close()
+            await asyncio.to_thread(self._client.close)  # of a way over ssh the end is waited for
 
     def _look(self) -> Mapping[str, Service | None]:
         try:

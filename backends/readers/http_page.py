@@ -22,6 +22,7 @@ from backends.model.stack import Source
 from backends.readers.auth import read_headers
 from backends.readers.extract import broken
 from backends.readers.failure import network_reason, silence, where
+from backends.whereabouts import Whereabouts
 
 BODY_LIMIT: Final = 1024 * 1024
 """Bytes of one answer."""
@@ -32,6 +33,17 @@ _SHARE: Final = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
 _REFUSED: Final = (401, 403)
 _HEADERS: Final = (("User-Agent", "controlroom"), ("Accept-Encoding", "identity"), ("Accept", "*/*"))
+
+
+_Origin = tuple[str, str, int | None]
+
+
+class _Service(Struct):
+    """The connections to one service, and where the last that was used leads to."""
+
+    pool: httpx.AsyncHTTPTransport
+    whereabouts: Whereabouts
+    peer: str | None = None
 
 
 class Web(httpx.AsyncBaseTransport):
@@ -47,7 +59,9 @@ class Web(httpx.AsyncBaseTransport):
         import_module("httpcore")
         import_module("anyio._backends._asyncio")
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
-        self._pools: dict[tuple[str, str, int | None], httpx.AsyncHTTPTransport] = {}
+        self._services: dict[_Origin, _Service] = {}
+        self._left: dict[_Origin, _Service] = {}
+        """What is asked no more. Closed when another is left, or at the end."""
 
     @asynccontextmanager
     async def stream(
@@ -68,7 +82,7 @@ class Web(httpx.AsyncBaseTransport):
             params=params,
             headers=[*_HEADERS, *(headers or {}).items()],
             content=content,
-            extensions={"timeout": httpx.Timeout(timeout).as_dict()},
+            extensions={"timeout": httpx.Timeout(timeout, pool=timeout / 2).as_dict()},
         )
         response = await self.handle_async_request(request)
         try:
@@ -79,10 +93,29 @@ class Web(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         origin = _origin(request.url)
         tls = await self._context() if request.url.scheme == "https" else None
-        pool = self._pools.get(origin)
-        if pool is None:
-            pool = self._pools[origin] = self._pool(tls)
-        return await pool.handle_async_request(request)
+        service = self._services.get(origin)
+        if service is not None and await service.whereabouts.has_moved(request.url.host, service.peer):
+            await self._leave(origin)
+            service = self._services.get(origin)
+        if service is None:
+            service = self._services[origin] = _Service(self._pool(tls), Whereabouts())
+        try:
+            response = await service.pool.handle_async_request(request)
+        except httpx.PoolTimeout:
+            # Requests that were called off as they began still hold their places, which nobody gives back.
+            if self._services.get(origin) is service:
+                await self._leave(origin)
+            raise
+        service.peer = _peer(response)
+        return response
+
+    async def _leave(self, origin: _Origin) -> None:
+        """What is under way there comes to its end."""
+        left, service = self._left.get(origin), self._services.pop(origin, None)
+        if service is not None:
+            self._left[origin] = service
+        if left is not None:
+            await left.pool.aclose()
 
     async def _context(self) -> ssl.SSLContext:
         """Made once, beside the loop, and to its end whether or not who waits for it has the time."""
@@ -100,8 +133,8 @@ class Web(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        for pool in self._pools.values():
-            await pool.aclose()
+        for service in (*self._services.values(), *self._left.values()):
+            await service.pool.aclose()
 
 
 class Page(Struct, frozen=True):
@@ -211,5 +244,12 @@ def _url(text: str) -> httpx.URL:
     return httpx.URL(text)
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+def _origin(url: httpx.URL) -> _Origin:
     return url.scheme, url.host, url.port
+
+
+def _peer(response: httpx.Response) -> str | None:
+    """The address of the machine that answered."""
+    stream = response.extensions.get("network_stream")
+    told = None if stream is None else stream.get_extra_info("server_addr")
+    return str(told[0]) if isinstance(told, tuple) else None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import select
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg.errors import error_from_result
@@ -18,17 +17,18 @@ from psycopg.pq.abc import PGresult
 from backends.model.fact import Fact, Finding, SourceError
 from backends.model.query import LoginQuery, SqlQuery
 from backends.model.stack import Source
+from backends.postgres_place import Connection, opened
 from backends.readers.coerce import MisfitError
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import silence, where
 from backends.readers.postgres_answer import PORT, bounded, connection_reason, query_reason, rows_of
 from backends.readers.postgres_login import login
 from backends.readers.postgres_pipeline import conversation
+from backends.whereabouts import Whereabouts
 
 _SHARE: Final = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
 
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Answers = dict[SqlQuery, Rows | MisfitError]
 
 
@@ -48,6 +48,7 @@ class PostgresFactReader:
             _seconds(source.options.get("statement_timeout")) or self._seconds / 2, self._seconds
         )
         self._connection: Connection | None = None
+        self._whereabouts = Whereabouts()
         self._work: asyncio.Task[str | None] | None = None
         """What talks over the connection now, or did last."""
         self._unread: set[SqlQuery] = set()
@@ -132,25 +133,23 @@ class PostgresFactReader:
     async def _connected(self) -> Connection:
         kept = self._connection
         if kept is not None and not kept.closed and not _has_news(kept):
-            return kept
+            there = kept.info
+            if not await self._whereabouts.has_moved(there.host, there.hostaddr):
+                return kept
         await self._drop()
         password = self._source.password
-        # psycopg waits two seconds at least; the reader's own time is the shorter one that counts.
-        patience = max(2, math.ceil(self._seconds))
-        opened = await psycopg.AsyncConnection.connect(
-            self._source.url,
-            autocommit=True,
-            prepare_threshold=None,
-            user=self._source.username,
-            password=password.reveal() if password is not None else None,
-            connect_timeout=patience,
-            application_name="controlroom",
-            client_encoding="UTF8",
-            options="-c default_transaction_read_only=on"
+        options = {
+            "autocommit": True,
+            "prepare_threshold": None,
+            "user": self._source.username,
+            "password": password.reveal() if password is not None else None,
+            "application_name": "controlroom",
+            "client_encoding": "UTF8",
+            "options": "-c default_transaction_read_only=on"
             f" -c statement_timeout={max(1, round(self._patience * 1000))}",
-        )
-        self._connection = opened
-        return opened
+        }
+        self._connection = await opened(self._source.url, self._seconds, options)
+        return self._connection
 
     def _hang_up(self, work: asyncio.Task[str | None]) -> None:
         """End ``work`` at once: its connection is cut, so that it waits for nobody."""

@@ -86,6 +86,8 @@ class RedisFactReader:
             if now.url != self._master.url:
                 await self.close()
                 self._master = now
+        if isinstance(self._link, Link) and await self._link.has_moved():
+            await self.close()
         if self._link is None:
             make = ClusterLink if is_cluster(self._source) else Link
             self._link = make(self._master, self._seconds)

@@ -38,7 +38,7 @@ class ClusterLink:
             # not there any more tells nobody who.
             self._shares = ()
             raise
-        moved = [place for place, reply in enumerate(replies) if _has_moved(reply)]
+        moved = [place for place, reply in enumerate(replies) if _is_elsewhere(reply)]
         if moved:
             self._shares = ()
             again = await self._send([commands[place] for place in moved])
@@ -87,5 +87,5 @@ class ClusterLink:
         return node(self._shares, str(command.words[index]))
 
 
-def _has_moved(reply: Any) -> bool:
-    return isinstance(reply, ServerError) and "MOVED " in reply.why
+def _is_elsewhere(reply: Any) -> bool:
+    return isinstance(reply, ServerError) and reply.is_elsewhere

@@ -7,17 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from redis._parsers import _AsyncHiredisParser
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterDownError,
+    MovedError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from backends.model.stack import Source
 from backends.readers.failure import network_reason, silence, where
 from backends.readers.redis_reply import Command, ServerError
+from backends.redis_place import peer
+from backends.whereabouts import Whereabouts
 
 _PORT = 6379
 _GREETING = 4096
@@ -40,6 +50,10 @@ class Link:
         self._has_password = source.password is not None
         self._left = _GREETING
         """Bytes the server may still send."""
+        self._name = urlsplit(source.url).hostname
+        self._peer: str | None = None
+        """The address that the connection leads to."""
+        self._whereabouts = Whereabouts()
         self._client = self._connect(source)
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
@@ -53,6 +67,10 @@ class Link:
             pipeline.execute_command(*command.words)
         replies = await pipeline.execute(raise_on_error=False)
         return [self._reply(reply, command) for reply, command in zip(replies, commands, strict=True)]
+
+    async def has_moved(self) -> bool:
+        """Whether its name leads to another machine by now than the connection does."""
+        return await self._whereabouts.has_moved(self._name, self._peer)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -79,6 +97,10 @@ class Link:
 
         class BoundedParser(_AsyncHiredisParser):
             """Stops reading when the allowance is used up, before the rest is taken into memory."""
+
+            def on_connect(self, connection: Any) -> None:
+                super().on_connect(connection)  # type: ignore[no-untyped-call]  # redis-py types it in part
+                link._peer = peer(connection)
 
             async def read_from_socket(self) -> bool:
                 stream, reader = self._stream, cast("Any", self._reader)
@@ -119,7 +141,9 @@ class Link:
             return ServerError(f"not permitted: {command.words[0]}")
         if said.startswith("WRONGTYPE"):
             return ServerError("is of another type", is_wrong_type=True)
-        return ServerError(f"Redis answered {command.words[0]} with an error: {said[:100]}")
+        is_elsewhere = isinstance(reply, (MovedError, ClusterDownError))
+        why = f"Redis answered {command.words[0]} with an error: {said[:100]}"
+        return ServerError(why, is_elsewhere=is_elsewhere)
 
 
 _SAID = {

@@ -27,6 +27,8 @@ class ServerError(NamedTuple):
 
     why: str
     is_wrong_type: bool = False
+    is_elsewhere: bool = False
+    """A node of a cluster says that it does not answer for that key, or for none any more."""
 
 
 Question = Generator[Sequence[Command], list[Any], Any]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import socket
 from collections.abc import Mapping
@@ -17,12 +16,11 @@ from psycopg.types.json import Jsonb
 from backends.model.action import SqlStatement
 from backends.model.procedure import Receipt, Step
 from backends.model.stack import Source
+from backends.postgres_place import Connection, opened
 from backends.writers.answer import done, failed, reason, unknown
 
 _SHARE: Final = 0.8
 """Part of the deadline the statement has, so that the server can still say that it gave up."""
-
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
 class _Talk(Struct):
@@ -78,21 +76,19 @@ def _abandon(work: asyncio.Task[Any], talk: _Talk) -> None:
 async def _open(source: Source, step: Step, talk: _Talk) -> Connection:
     patience = max(1, round(step.deadline * _SHARE * 1000))
     password = source.password
-    connection = await psycopg.AsyncConnection.connect(
-        source.url,
-        autocommit=True,
-        prepare_threshold=None,
-        user=source.username,
-        password=password.reveal() if password is not None else None,
-        connect_timeout=max(2, math.ceil(step.connect)),
-        application_name="controlroom-act",
-        client_encoding="UTF8",
+    options = {
+        "autocommit": True,
+        "prepare_threshold": None,
+        "user": source.username,
+        "password": password.reveal() if password is not None else None,
+        "application_name": "controlroom-act",
+        "client_encoding": "UTF8",
         # The last one lets go of locks if this program is cut off between two commands.
-        options=f"-c statement_timeout={patience} -c lock_timeout={patience}"
+        "options": f"-c statement_timeout={patience} -c lock_timeout={patience}"
         f" -c idle_in_transaction_session_timeout={max(1000, patience)}",
-    )
-    talk.connection = connection
-    return connection
+    }
+    talk.connection = await opened(source.url, step.connect, options)
+    return talk.connection
 
 
 async def _transact(

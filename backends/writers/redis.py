@@ -19,7 +19,8 @@ from redis.exceptions import ConnectionError as LostError
 from backends.model.action import Action, RedisTransition, RedisUnit, RedisWrite
 from backends.model.procedure import Receipt, Step
 from backends.model.stack import Source
-from backends.redis_place import is_cluster, is_guarded, located
+from backends.redis_place import is_cluster, is_guarded, located, peer
+from backends.whereabouts import Whereabouts
 from backends.writers.answer import failed, reason, unknown
 from backends.writers.redis_write import Writes
 from backends.writers.transition import command, receipt, understand
@@ -45,6 +46,7 @@ class RedisEffector:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._idle: Link | None = None
+        self._whereabouts = Whereabouts()
         self._moves = is_guarded(source) or is_cluster(source)
         """Whether another server may be the right one next time: no connection is kept then."""
 
@@ -74,6 +76,7 @@ class RedisEffector:
         """Have one connection that answered just now; without success there is none, and act will tell."""
         if self._moves:
             return
+        await self._check_name()
         link, self._idle = self._idle, None
         try:
             if link is None:
@@ -93,7 +96,15 @@ class RedisEffector:
             link, self._idle = self._idle, None
             await link.disconnect(nowait=True)
 
+    async def _check_name(self) -> None:
+        """Drop the warm connection when its name leads to another machine by now: nobody obeys that one."""
+        if self._idle is not None:
+            name = getattr(self._idle, "host", None)
+            if await self._whereabouts.has_moved(name, peer(self._idle)):
+                await self.close()
+
     async def _perform(self, talk: Callable[[Link], Awaitable[Receipt]], step: Step, key: str) -> Receipt:
+        await self._check_name()
         link, self._idle = self._idle, None
         if link is not None:
             with suppress(LostError):

@@ -32,7 +32,8 @@ class HttpServer:
     other.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._place = host, port
         self.answers: dict[str, Answer] = {}
         self.otherwise = Answer(404, b'{"detail":"Not Found"}')
         self.requests: list[Request] = []
@@ -40,9 +41,9 @@ class HttpServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> HttpServer:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, *self._place)
         self.port = int(self._server.sockets[0].getsockname()[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{self._place[0]}:{self.port}"
         return self
 
     async def __aexit__(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +68,35 @@ async def test_list_statistics_and_logs_come_over_ssh(far: str) -> None:
         await reader.close()
 
 
+def tunnels() -> list[int]:
+    """The ssh processes that this one keeps."""
+    told = subprocess.run(
+        ["ps", "-o", "pid=,args=", "-ww", "--ppid", str(os.getpid())],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    rows = (line.split() for line in told.stdout.splitlines())
+    return [int(pid) for pid, *args in rows if "ServerAliveInterval=5" in args]
+
+
+async def test_logs_come_again_when_the_way_over_ssh_ended(far: str) -> None:
+    ring = LogRing(LogGrammar(()))
+    reader = DockerServiceReader(source(far, 6.0), [spec("cr-chatty")], logs=ring)
+    try:
+        await poll_until(reader, lambda _: ring.end > 5)
+        for ssh in tunnels():
+            os.kill(ssh, signal.SIGKILL)
+        with contextlib.suppress(SourceError):
+            await reader.services()
+        before = ring.end
+        await poll_until(
+            reader, lambda found: found["cr-chatty"].usage.cpu is not None and ring.end > before + 9
+        )
+    finally:
+        await reader.close()
+
+
 async def test_a_container_is_started_and_stopped_over_ssh(far: str, docker_engine: DockerEngine) -> None:
     container = docker_engine.run("cr-far", "sleep 600")
     try:
@@ -95,6 +126,17 @@ def test_the_tunnel_ends_with_its_client(far: str) -> None:
     api.close()
     del api
     assert not socket.exists()
+
+
+async def test_a_socket_that_is_not_on_the_other_machine_is_told_and_keeps_no_ssh(
+    far: str, docker_engine: DockerEngine
+) -> None:
+    nowhere = far.replace(str(docker_engine.socket), "/run/nowhere.sock")
+    reader = DockerServiceReader(source(nowhere, 6.0), [spec("cr-chatty")])
+    with pytest.raises(SourceError, match="on the other machine is not there, or this user may not open it"):
+        await reader.services()
+    assert not tunnels()
+    await reader.close()
 
 
 async def test_a_machine_that_nobody_answers_for_is_named_by_ssh_itself(far: str) -> None:

@@ -17,7 +17,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
 from backends.readers import redis_cluster
 from backends.readers.redis import RedisFactReader
-from backends.redis_place import Share
+from backends.redis_place import Share, master
 from backends.writers.redis import RedisEffector
 from tests.conftest import started
 from tests.servers.process import wait_until
@@ -108,6 +108,24 @@ async def test_a_sentinel_on_a_host_that_vanished_keeps_nobody_from_the_others(
     await effector.close()
 
 
+async def test_the_master_of_the_last_failover_outranks_one_that_a_cut_off_sentinel_names(
+    guarded: tuple[RedisServer, ...], redis_db: RedisServer, tmp_path: Path
+) -> None:
+    sentinel, _, second = guarded
+    wait_until(lambda: sentinel.command("SENTINEL", "FAILOVER", "desk") == b"+OK\r\n", 20, "an able replica")
+    named = str(second.port).encode()
+    wait_until(
+        lambda: named in sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "desk"), 20, "the failover"
+    )
+    config = tmp_path / "cut-off.conf"
+    config.write_text(f"sentinel monitor desk 127.0.0.1 {redis_db.port} 1\n")
+    cut_off = started("Sentinel", lambda: start_redis(config=config, arguments=("--sentinel",)))
+    there = source(f"redis+sentinel://127.0.0.1:{cut_off.port},127.0.0.1:{sentinel.port}/desk/0")
+    found = [(await master(there, 1.0)).url for _ in range(10)]
+    cut_off.stop()
+    assert found == [f"redis://127.0.0.1:{second.port}/0"] * 10
+
+
 async def test_without_a_sentinel_nobody_is_asked() -> None:
     nobody = RedisFactReader(source("redis+sentinel://127.0.0.1:1/desk"))
     with pytest.raises(SourceError, match="no sentinel answers with a master that is up"):
@@ -173,6 +191,27 @@ async def test_after_a_failover_the_node_that_took_over_is_asked(
         await seen(reader, fact("get", "mode"))
     assert await seen(reader, fact("get", "mode")) == [Found(SafeText("halt"))]
     await reader.close()
+
+
+def moved(cluster: list[RedisServer], key: str) -> None:
+    """Give the slot of ``key``, which holds nothing, to the other node."""
+    slot = cluster[0].command("CLUSTER", "KEYSLOT", key)[1:].strip().decode()
+    ids = [server.command("CLUSTER", "MYID").splitlines()[1].decode() for server in cluster]
+    owner = int(int(slot) >= 16384 // 2)
+    for server in (cluster[1 - owner], cluster[owner]):
+        assert server.command("CLUSTER", "SETSLOT", slot, "NODE", ids[1 - owner]) == b"+OK\r\n"
+
+
+async def test_a_slot_that_went_to_another_node_is_followed(cluster: list[RedisServer]) -> None:
+    url = f"redis+cluster://127.0.0.1:{cluster[0].port}"
+    reader, effector = RedisFactReader(source(url)), RedisEffector(source(url))
+    assert await seen(reader, fact("get", "wanders")) == [Absent()]
+    moved(cluster, "wanders")
+    assert await seen(reader, fact("get", "wanders")) == [Absent()]
+    assert await put(effector, "wanders", "halt") is ReceiptKind.DONE
+    assert await seen(reader, fact("get", "wanders")) == [Found(SafeText("halt"))]
+    await reader.close()
+    await effector.close()
 
 
 async def test_writes_that_belong_together_and_lie_on_several_nodes_are_made_by_none(

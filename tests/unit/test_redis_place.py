@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from redis.asyncio import Redis
 from redis.asyncio.connection import parse_url
-from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import RedisError
 
 from backends.model.stack import Source, SourceKind
 from backends.redis_place import master, node, shares
+
+UP = {"is_master": True, "is_sdown": False, "is_odown": False}
 
 
 def source(url: str) -> Source:
@@ -16,21 +18,35 @@ def source(url: str) -> Source:
 
 
 async def test_a_master_may_have_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def named(self: Sentinel, name: str) -> tuple[str, int]:
-        return "fe80::1", 6380
+    state = {"ip": "fe80::1", "port": 6380, "config-epoch": 1} | UP
 
-    monkeypatch.setattr(Sentinel, "discover_master", named)
+    async def told(self: object, *words: object) -> object:
+        return {"desk": state}
+
+    monkeypatch.setattr("backends.redis_place.Redis.execute_command", told)
     found = parse_url((await master(source("redis+sentinel://127.0.0.1:1/desk/2"), 0.5)).url)
     assert (found["host"], found["port"], found["db"]) == ("fe80::1", 6380, 2)
 
 
 async def test_a_node_of_a_cluster_may_have_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
     async def told(self: object, *words: object) -> object:
-        return [[0, 16383, [b"fe80::1", 7000, b"id"]]]
+        return [[0, 16383, [b"fe80::1", 7000, b"id"]]] if words == ("CLUSTER SLOTS",) else {}
 
     monkeypatch.setattr("backends.redis_place.Redis.execute_command", told)
     found = parse_url(node(await shares(source("redis+cluster://[::1]:1"), 0.5), "key"))
     assert (found["host"], found["port"]) == ("fe80::1", 7000)
+
+
+async def test_a_node_that_was_cut_off_is_believed_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def told(self: Redis, *words: object) -> object:
+        own = self.connection_pool.connection_kwargs["port"]
+        if words == ("CLUSTER SLOTS",):
+            return [[0, 16383, [b"127.0.0.1", 7000 + own, b"id"]]]
+        return {"cluster_state": "fail" if own == 1 else "ok", "cluster_current_epoch": "3"}
+
+    monkeypatch.setattr(Redis, "execute_command", told)
+    there = source("redis+cluster://127.0.0.1:1,127.0.0.1:2,127.0.0.1:3")
+    assert node(await shares(there, 0.5), "key") in ("redis://127.0.0.1:7002/0", "redis://127.0.0.1:7003/0")
 
 
 async def test_that_no_sentinel_answers_is_said_without_the_clients_inner_life() -> None:

@@ -1,0 +1,138 @@
+"""A name that was moved to another machine: connections kept to the old one, which lives on, are given up."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backends import whereabouts
+from backends.model.fact import Fact, Found, SourceError, ValueType
+from backends.model.procedure import ReceiptKind
+from backends.model.query import HttpQuery, SqlQuery
+from backends.model.safetext import SafeText
+from backends.model.stack import Source, SourceKind
+from backends.readers.http import HttpFactReader
+from backends.readers.http_page import Web
+from backends.readers.postgres import PostgresFactReader
+from backends.readers.redis import RedisFactReader
+from backends.writers.redis import RedisEffector
+from tests.conftest import started
+from tests.contract.http_server import Answer, HttpServer
+from tests.contract.test_redis_far import fact, put, seen
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer, start_redis
+
+NAME = "desk.test"
+OLD, NEW = "127.0.0.1", "127.0.0.2"
+
+
+class Names:
+    """What the name server says of NAME."""
+
+    def __init__(self, place: tuple[str, int]) -> None:
+        self.place: tuple[str, int] | None = place
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[RedisServer, RedisServer]]:
+    """The old machine's and the new one's."""
+    old = started("Redis", start_redis)
+    new = started("Redis", lambda: start_redis("--bind", OLD, NEW))
+    yield old, new
+    for server in (old, new):
+        server.stop()
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """Says where NAME leads; a lookup is never too old to be the last."""
+    told, ask = Names((OLD, 0)), socket.getaddrinfo
+
+    def look(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
+        if host not in (NAME, NAME.encode()):
+            return ask(host, port, *rest, **more)
+        if told.place is None:
+            raise socket.gaierror("no answer")
+        address, own = told.place
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, own or port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    monkeypatch.setattr(whereabouts, "EVERY", 0.0)
+    return told
+
+
+async def test_a_stop_goes_to_the_machine_that_the_name_means_now(
+    servers: tuple[RedisServer, RedisServer], names: Names
+) -> None:
+    old, new = servers
+    names.place = (OLD, old.port)
+    there = Source("redis", SourceKind.REDIS, "Redis", f"redis://{NAME}:6379/0", every=1.0, deadline=1.0)
+    effector, reader = RedisEffector(there), RedisFactReader(there)
+    await effector.warm()
+    assert await put(effector, "mode", "trade") is ReceiptKind.DONE
+    assert await seen(reader, fact("get", "mode")) == [Found(SafeText("trade"))]
+
+    names.place = (NEW, new.port)
+    assert await put(effector, "mode", "halt") is ReceiptKind.DONE
+    assert b"halt" in new.command("GET", "mode")
+    assert b"trade" in old.command("GET", "mode")
+    assert await seen(reader, fact("get", "mode")) == [Found(SafeText("halt"))]
+    await effector.close()
+    await reader.close()
+
+
+async def test_a_connection_that_works_outlives_the_name_server(
+    servers: tuple[RedisServer, RedisServer], names: Names
+) -> None:
+    old, _ = servers
+    names.place = (OLD, old.port)
+    there = Source("redis", SourceKind.REDIS, "Redis", f"redis://{NAME}:6379/0", every=1.0, deadline=1.0)
+    effector, reader = RedisEffector(there), RedisFactReader(there)
+    await effector.warm()
+    assert await seen(reader, fact("exists", "mode")) != []
+
+    names.place = None
+    assert await put(effector, "mode", "halt") is ReceiptKind.DONE
+    assert await seen(reader, fact("get", "mode")) == [Found(SafeText("halt"))]
+    await effector.close()
+    await reader.close()
+
+
+async def test_a_page_is_that_of_the_machine_that_the_name_means_now(names: Names) -> None:
+    async with HttpServer(OLD) as old, HttpServer(NEW, old.port) as new:
+        old.answers["/mode"], new.answers["/mode"] = Answer(200, b'"trade"'), Answer(200, b'"halt"')
+        names.place = (OLD, old.port)
+        web = Web()
+        reader = HttpFactReader(
+            Source("web", SourceKind.HTTP, "Web", f"http://{NAME}:{old.port}", every=1.0, deadline=1.0), web
+        )
+        mode = Fact("mode", "Mode", "test", "web", HttpQuery("/mode"), ValueType.TEXT)
+        assert await reader.read([mode]) == {"mode": Found(SafeText("trade"))}
+        assert await reader.read([mode]) == {"mode": Found(SafeText("trade"))}
+        assert old.connections == 1, "a name that stays costs no new connection"
+
+        names.place = (NEW, new.port)
+        assert await reader.read([mode]) == {"mode": Found(SafeText("halt"))}
+        assert await reader.read([mode]) == {"mode": Found(SafeText("halt"))}
+        assert new.connections == 1
+        await reader.close()
+        await web.aclose()
+
+
+async def test_a_row_is_not_read_from_the_machine_that_the_name_meant_before(
+    names: Names, postgres_server: PostgresServer
+) -> None:
+    url = f"postgresql://{NAME}:{postgres_server.port}/postgres"
+    reader = PostgresFactReader(Source("db", SourceKind.POSTGRES, "DB", url, 1.0, 2.0, username="postgres"))
+    one = Fact("n", "n", "test", "db", SqlQuery("SELECT 1 AS n"), ValueType.INT, pick="n")
+    assert await reader.read([one]) == {"n": Found(1)}
+
+    names.place = (NEW, 0)
+    with pytest.raises(SourceError, match="nothing listens there"):
+        await reader.read([one])
+    names.place = (OLD, 0)
+    assert await reader.read([one]) == {"n": Found(1)}
+    await reader.close()
