@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
 from backends.journal.shapes import MASK, is_secret_name
+from backends.model.action import Action
 from backends.model.fact import Broken, Fact, Finding, Found, SourceError, Table
 from backends.model.port import FactReader, ServiceReader
+from backends.model.procedure import Effector, Receipt, Step
 from backends.model.safetext import NAME_LIMIT, SafeText, parted
 from backends.model.service import Service
 from backends.readers.extract import CELL_LIMIT
@@ -108,6 +110,29 @@ class VeiledServices:
             title=_safe(service.title, self._redact),  # of a process it is its command line
             health_output=None if said is None else _safe(said, self._redact),
         )
+
+
+class VeiledEffector:
+    """A writer whose receipts hold no secret: a service may quote what it was sent, or what it knows."""
+
+    def __init__(self, effector: Effector, redact: Redact) -> None:
+        self._effector = effector
+        self._redact = redact
+
+    async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
+        told = await self._effector.act(action, values, step)
+        before, after, by, since = (
+            None if each is None else _whole(each, self._redact)
+            for each in (told.before, told.after, told.by, told.since)
+        )
+        text = _whole(told.text, self._redact)
+        return replace(told, text=text, before=before, after=after, by=by, since=since)
+
+    async def warm(self) -> None:
+        await self._effector.warm()
+
+    async def close(self) -> None:
+        await self._effector.close()
 
 
 def as_cell(text: str, redact: Redact) -> SafeText:
