@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec.structs import replace
@@ -45,7 +46,7 @@ class VeiledFacts:
         try:
             found = await self._reader.read(facts)
         except SourceError as error:
-            raise SourceError(self._redact(str(error))) from None
+            raise SourceError(self._redact(str(error), is_cut=True)) from None
         if _cells(found) > _CELLS:
             return await asyncio.to_thread(self._veiled, found)
         return self._veiled(found)
@@ -58,7 +59,7 @@ class VeiledFacts:
 
     def _finding(self, found: Finding) -> Finding:
         if isinstance(found, Broken):
-            return Broken(_safe(found.why, self._redact))
+            return Broken(_told(found.why, self._redact))
         if isinstance(found, Found) and isinstance(found.value, SafeText):
             return replace(found, value=_whole(found.value, self._redact))
         if isinstance(found, Found) and isinstance(found.value, Table):
@@ -91,14 +92,14 @@ class VeiledServices:
         try:
             found = await self._reader.services()
         except SourceError as error:
-            raise SourceError(self._redact(str(error))) from None
+            raise SourceError(self._redact(str(error), is_cut=True)) from None
         return {name: None if each is None else self._service(each) for name, each in found.items()}
 
     async def clock(self) -> float:
         try:
             return await self._reader.clock()
         except SourceError as error:
-            raise SourceError(self._redact(str(error))) from None
+            raise SourceError(self._redact(str(error), is_cut=True)) from None
 
     async def close(self) -> None:
         await self._reader.close()
@@ -125,7 +126,7 @@ class VeiledEffector:
             None if each is None else _whole(each, self._redact)
             for each in (told.before, told.after, told.by, told.since)
         )
-        text = _whole(told.text, self._redact)
+        text = _told(told.text, self._redact)
         return replace(told, text=text, before=before, after=after, by=by, since=since)
 
     async def warm(self) -> None:
@@ -158,7 +159,12 @@ def _whole(text: SafeText, redact: Redact) -> SafeText:
     return SafeText(redact(head, len(head), is_cut=True) + mark, len(text) + len(MASK))
 
 
-def _safe(text: SafeText, redact: Redact) -> SafeText:
+def _told(text: SafeText, redact: Redact) -> SafeText:
+    """As ``_safe``, for a sentence that may quote the beginning of something."""
+    return _safe(text, partial(redact, is_cut=True))
+
+
+def _safe(text: SafeText, redact: Callable[[str], str]) -> SafeText:
     clean = redact(text)
     # Most hold no secret, and each cell of each poll comes by: what is safe is not made safe anew.
     return text if clean == text else SafeText(clean, max(len(text), len(MASK)))

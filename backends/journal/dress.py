@@ -13,6 +13,9 @@ from backends.model.safetext import SafeText
 SHORTEST: Final = 4
 """Characters below which a registered secret is not searched for: masking ``no`` everywhere hides nothing."""
 
+HALF: Final = 6
+"""Characters of a secret's beginning that are of use to whoever sees them."""
+
 LINE: Final = 16
 """Characters from which a line of a secret of several lines is one by itself: a log shows each alone."""
 
@@ -24,7 +27,7 @@ _DEEP: Final = _SLASH + "{1,8}"
 """Backslashes: one is doubled by each text that another is quoted in."""
 _ENTITIES: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _LETTERS: Final = {"\n": "n", "\r": "r", "\t": "t"}
-_LONGEST: Final = 24
+_LONGEST: Final = 13
 """Characters that one of the secret becomes at the most, but for some of a language's own escapes."""
 
 
@@ -57,6 +60,10 @@ class Dress:
                 text = text.replace(form, mask)
         return text
 
+    def half(self, text: str) -> int:
+        """How many characters at the end of ``text`` begin it, as it is or encoded, and do not end it."""
+        return max(_half(form, text) for form in (self.value, *self._encoded))
+
     def _is_about(self, text: str) -> bool:
         # A plain loop: each line and each cell comes by, and all() with a generator takes twice as long.
         for word in self._words:  # noqa: SIM110
@@ -70,6 +77,16 @@ def values(secret: str) -> tuple[str, ...]:
     lines = secret.splitlines()
     alone = (line.strip() for line in lines if len(lines) > 1)
     return (secret, *(line for line in alone if len(line) >= LINE and not line.startswith("-----")))
+
+
+def _half(form: str, text: str) -> int:
+    head = form[:HALF]
+    at = text.find(head, max(0, len(text) - len(form) + 1))
+    while at >= 0:
+        if form.startswith(text[at:]):
+            return len(text) - at
+        at = text.find(head, at + 1)
+    return 0
 
 
 def _written(part: str) -> str:

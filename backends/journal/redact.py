@@ -25,7 +25,7 @@ class Redactor:
         self._lock = threading.Lock()
         self._hidden: tuple[Dress, ...] = ()
         self._marks: tuple[str, ...] = ()
-        self._reach = _REACH
+        self._ahead = _REACH
         for secret in secrets:
             self.register(secret)
 
@@ -42,20 +42,34 @@ class Redactor:
                 sorted((*self._hidden, *map(Dress, fresh)), key=lambda it: len(it.value), reverse=True)
             )
             self._marks = tuple(dict.fromkeys(mark for each in self._hidden for mark in each.marks))
-            self._reach = max([_REACH, *(each.longest for each in self._hidden)])
+            self._ahead = max([_REACH, *(each.longest for each in self._hidden)])
 
     def text(self, text: str, limit: int | None = None, *, is_cut: bool = False) -> str:
         """``text`` without secrets; with ``limit`` its first so many characters, at no more work than those
-        take. What could be half a secret is left out before a cut, ``is_cut`` when the caller made it.
+        take. What could be half a secret is left out before a cut, ``is_cut`` when the caller made it; or,
+        without a limit, when whoever wrote the text may have cut what it quotes: at its end or an ellipsis.
         """
         if limit is None:
-            return self._masked(text)
-        reach = self._reach
-        looked = text[: limit + reach]
+            return self._told(text) if is_cut else self._masked(text)
+        ahead = self._ahead
+        looked = text[: limit + ahead]
         clean = self._masked(looked)
-        if is_cut or len(looked) < len(text):
-            clean = clean[: max(0, len(clean) - reach)]
+        if len(looked) < len(text):
+            clean = clean[: max(0, len(clean) - ahead)]
+        elif is_cut:
+            clean = clean[: max(0, len(clean) - max(_REACH, self._half(clean)))]
         return clean[:limit]
+
+    def _told(self, text: str) -> str:
+        parts = self._masked(text).split("…")
+        halves = map(self._half, parts)
+        return "…".join(
+            f"{part[: len(part) - half]}{MASK}" if half else part
+            for part, half in zip(parts, halves, strict=True)
+        )
+
+    def _half(self, text: str) -> int:
+        return max((each.half(text) for each in self._hidden), default=0)
 
     def _masked(self, text: str) -> str:
         for mark in self._marks:

@@ -20,7 +20,7 @@ from backends.journal.entry import Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import MASK, Redactor, is_secret_name
 from backends.logs.ring import LogRing
-from backends.model.fact import Fact, Finding, ValueType
+from backends.model.fact import Fact, Finding, SourceError, ValueType
 from backends.model.query import SystemdQuery
 from backends.model.safetext import LINE_LIMIT, SafeText
 from backends.model.secret import Secret
@@ -270,3 +270,28 @@ async def test_a_line_that_is_cut_shows_no_half_of_a_secret(length: int) -> None
     assert "Error xxxx" in repr(found["last"])
     assert re.search(r"… \+\d+ bytes", repr(found["last"]))
     assert "hunt" not in repr(found)
+
+
+@pytest.mark.parametrize("before", ["", "code ", "x" * 20])
+async def test_a_reason_that_quotes_the_beginning_of_a_value_quotes_no_half_of_a_secret(before: str) -> None:
+    secret = "0123456789abcdef" * 4
+    facts = [Fact("n", "N", "g", "log", SystemdQuery("a.service", pattern="Error"), ValueType.INT, "-1.what")]
+    found = await VeiledFacts(Cut(f"Error {before}{secret}"), Redactor([Secret(secret)]).text).read(facts)
+    assert f"is 'Error {before}{MASK}…', a number expected" in repr(found["n"])
+
+
+async def test_an_error_that_was_cut_tells_no_half_of_a_secret() -> None:
+    class Refused(Cut):
+        async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
+            raise SourceError("no such code: hunter2-hunter2-hunter2 of kim"[:30])
+
+    with pytest.raises(SourceError, match=r"no such code: \*\*\*\*$"):
+        await VeiledFacts(Refused(""), Redactor([Secret("hunter2-hunter2-hunter2")]).text).read([])
+
+
+def test_beside_a_key_a_cell_that_is_cut_still_tells_how_it_begins() -> None:
+    """As much of it as without one: what is left out is half of that key at the most."""
+    key = "".join(base64.b64encode(bytes(range(at, at + 48))).decode() for at in range(40))
+    redact = Redactor([Secret(key)]).text
+    assert redact("x" * 512, 512, is_cut=True) == "x" * 256
+    assert redact("x" * 212 + key[:300], 512, is_cut=True) == "x" * 212
