@@ -19,12 +19,12 @@ HALF: Final = 6
 LINE: Final = 16
 """Characters from which a line of a secret of several lines is one by itself: a log shows each alone."""
 
-_WORD: Final = re.compile(r"[A-Za-z0-9]+")
-_PART: Final = re.compile(r"[A-Za-z0-9]+|\\+|.", re.DOTALL)
+_WORD: Final = re.compile(r"[A-Za-z0-9_.~-]+")
+"""What every writing leaves as it is."""
+_PART: Final = re.compile(r"[A-Za-z0-9_.~-]+|\\+|.", re.DOTALL)
 _HEX: Final = re.compile(r"[0-9A-Fa-f]+")
 _SLASH: Final = r"(?:\\|%(?:25){0,3}5[Cc])"
-_DEEP: Final = _SLASH + "{1,8}"
-"""Backslashes: one is doubled by each text that another is quoted in."""
+"""A backslash: one is doubled by each text that another is quoted in, to eight at the most."""
 _ENTITIES: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _LETTERS: Final = {"\n": "n", "\r": "r", "\t": "t"}
 _LONGEST: Final = 13
@@ -90,32 +90,38 @@ def _half(form: str, text: str) -> int:
 
 
 def _written(part: str) -> str:
-    """A pattern for what a part of the secret becomes in one writing or another."""
-    return part if _WORD.fullmatch(part) else f"(?:{'|'.join(_writings(part))})"
+    """A pattern for what a part of the secret becomes in one writing or another: small, for it is compiled
+    while a key waits. Several backslashes would be shared out in too many ways one by one.
+    """
+    if _WORD.fullmatch(part):
+        return re.escape(part)
+    char, count = part[0], len(part)
+    if char == "\\":
+        coded = rf"(?i:{_SLASH}{{1,8}}(?:x5c|u005c)|&#(?:92|x5c);)"
+        return f"(?:{coded}{{{count}}}|{_SLASH}{{{count},{8 * count}}})"
+    others = f"(?:{'|'.join(_writings(char))})"
+    return f"(?:{_SLASH}{{0,8}}(?i:{others}))"
 
 
-def _writings(part: str) -> Iterator[str]:
-    """Of one character, or of several backslashes, which would be shared out in too many ways one by one."""
-    char = part[0]
+def _writings(char: str) -> Iterator[str]:
     code, raw = ord(char), char.encode("utf-8", "backslashreplace")
     units = char.encode("utf-16-be", "surrogatepass").hex()
-    if char == "\\":
-        yield f"{_SLASH}{{{len(part)},{8 * len(part)}}}"
-    many = f"{{{len(part)}}}"
-    yield f"(?i:{_SLASH}{{0,8}}" + "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in raw) + ")"
-    yield "(?i:" + "".join(rf"{_DEEP}u{units[at : at + 4]}" for at in range(0, len(units), 4)) + f"){many}"
-    yield "(?i:" + "".join(rf"{_DEEP}x{byte:02x}" for byte in raw) + f"){many}"
-    yield rf"(?i:{_DEEP}(?:x{code:02x}|u\{{{code:x}\}}|U{code:08x})){many}"
-    yield rf"(?i:{_SLASH}{{0,8}}&(?:amp;)?(?:#0*{code}|#x0*{code:x}|{_ENTITIES.get(char, '#')});){many}"
+    yield "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in raw)
+    yield f"{_SLASH}{{0,8}}".join(f"u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    yield f"{_SLASH}{{0,8}}".join(f"x{byte:02x}" for byte in raw)
+    if code >= 0x80:
+        yield f"x{code:02x}|U{code:08x}"
+    if not char.isprintable():
+        yield rf"u\{{{code:x}\}}"
+    yield f"&(?:amp;)?(?:#0*{code}|#x0*{code:x}|{_ENTITIES.get(char, '#')});"
     if char in _LETTERS:
-        yield rf"{_DEEP}{_LETTERS[char]}"
+        yield _LETTERS[char]
     if char == " ":
-        yield r"\+|%(?:25){0,2}2[Bb]"
+        yield r"\+|%(?:25){0,2}2b"
     if char == "'":
         yield r"""'\\''|'"'"'"""
-    if char != "\\":
-        # Last, for others begin with it.
-        yield f"{_SLASH}{{0,8}}{re.escape(char)}"
+    # Last, for others begin with it.
+    yield re.escape(char)
 
 
 def _encoded(value: str) -> set[str]:
