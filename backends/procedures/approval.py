@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -63,6 +64,13 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     """Whose login it was, where that is another account: the same person however the account was changed."""
     owner: str = ""
     """Whose file it is, as the operating system says."""
+
+    @property
+    def word(self) -> str:
+        """What is typed to consent to it, and to nothing else that is put in its place: its procedure, and a
+        digest of everything it says."""
+        said = json.dumps(asdict(self), sort_keys=True).encode()
+        return f"{self.procedure}:{hashlib.sha256(said).hexdigest()[:12]}"
 
     def is_by(self, user: str, login: str | None) -> bool:
         """Whether the one who asked may be this very person."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
 
+from backends.model.action import Action, RedisTransition, RedisUnit, RedisWrite
 from backends.model.clock import Instant
 from backends.model.condition import Condition
+from backends.model.fact import Fact
+from backends.model.procedure import Step
+from backends.model.query import FileQuery, RedisQuery
 from backends.model.row import demanded
 from backends.model.substitution import fill, names_in
 from backends.model.weigh import Weighed
@@ -30,6 +34,33 @@ def filled(condition: Condition, values: Mapping[str, Any]) -> Condition:
 def needed(conditions: Iterable[Condition]) -> list[str]:
     """The facts that are asked for, each once."""
     return list(dict.fromkeys(condition.fact for condition in conditions))
+
+
+def changed_by(steps: Iterable[Step], facts: Mapping[str, Fact]) -> set[str]:
+    """What those steps have changed themselves: the facts they prove, and whatever else is read of the same
+    Redis key or file, or of a key they write."""
+    proved = {proof.fact for step in steps for proof in step.proof}
+    places = {_place(facts[name]) for name in proved if name in facts}
+    places |= {place for step in steps for place in _written(step.action)}
+    return proved | {name for name, fact in facts.items() if _place(fact) in places - {None}}
+
+
+def _place(fact: Fact) -> tuple[str, str] | None:
+    """Where exactly it is kept; None where that is no key and no file."""
+    match fact.query:
+        case RedisQuery(key=key) if key:
+            return fact.source, key
+        case FileQuery(path=path):
+            return fact.source, path
+    return None
+
+
+def _written(action: Action) -> Iterator[tuple[str, str]]:
+    match action:
+        case RedisWrite() | RedisTransition():
+            yield action.source, action.key
+        case RedisUnit():
+            yield from ((action.source, write.key) for write in action.writes)
 
 
 class Holding:

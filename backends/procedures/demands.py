@@ -42,13 +42,22 @@ def clocks(procedure: Procedure, stack: Stack) -> tuple[Condition, ...]:
 
 
 def may_be_down(
-    condition: Condition, procedure: Procedure, stack: Stack, readings: Mapping[str, Reading[Any]]
+    condition: Condition,
+    procedure: Procedure,
+    stack: Stack,
+    readings: Mapping[str, Reading[Any]],
+    *,
+    is_begun: bool,
 ) -> bool:
-    """Whether it is about the clock of a server that does not answer and that the procedure itself starts."""
-    reading = readings.get(condition.fact)
-    if not condition.fact.startswith(CLOCK) or reading is None or reading.outcome is not Outcome.FAILED:
+    """Whether it is about a server that does not answer and that the procedure itself starts: about its clock
+    or, once that has begun and may have taken it down, about anything it holds."""
+    reading, is_clock = readings.get(condition.fact), condition.fact.startswith(CLOCK)
+    if reading is None or reading.outcome is not Outcome.FAILED or not (is_clock or is_begun):
         return False
-    asked = _server(stack.sources[condition.fact.removeprefix(CLOCK)])
+    name = condition.fact.removeprefix(CLOCK) if is_clock else _source_of(condition.fact, stack)
+    if name not in stack.sources:
+        return False
+    asked = _server(stack.sources[name])
     return any(_server(stack.sources[name]) == asked for name in procedure.starts)
 
 

@@ -12,14 +12,16 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from backends.model.action import HttpCall, RedisTransition, RedisUnit, RedisWrite
 from backends.model.clock import Instant
 from backends.model.fact import Table
 from backends.model.intent import Intent
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.row import demanded, repetitions
 from backends.model.stack import Stack
-from backends.model.substitution import RESERVED, event_of, fill, fill_known, names_in, values_of
+from backends.model.substitution import RESERVED, event_of, fill, fill_known, names_in, times_of, values_of
 
+_TOLD: Final = (HttpCall, RedisTransition, RedisUnit, RedisWrite)
 _NAMES: Final = {name: f"${name}" for name in RESERVED}
 NO_TABLES: Final[Mapping[str, Table]] = {}
 
@@ -49,9 +51,12 @@ class Plan(Struct, frozen=True):
         """Every source something will be written to."""
         return frozenset(step.action.source for step in self.steps if step.action.source)
 
-    def values_for(self, step: Step) -> Mapping[str, Any]:
-        """The values of one step: those of the run, and of the row it was repeated for."""
-        return {**self.values, **step.values, "event": event_of(self.intent.id, step.id)}
+    def values_for(self, step: Step, at: Instant | None = None) -> Mapping[str, Any]:
+        """The values of one step: those of the run, and of the row it was repeated for. With ``at``, when it
+        is first sent, a service is told that time: a switch is as old as its writing, not as the run. Names
+        of files are those of the run."""
+        times = times_of(at) if at is not None and isinstance(step.action, _TOLD) else {}
+        return {**self.values, **times, **step.values, "event": event_of(self.intent.id, step.id)}
 
 
 def make_plan(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import takewhile
@@ -17,7 +17,7 @@ from backends.journal.journal import Recorder
 from backends.model.board import Board
 from backends.model.clock import Clock
 from backends.model.intent import Identity, Intent
-from backends.model.procedure import Effector, Procedure, RiskClass, Run, Verdict, Verifier
+from backends.model.procedure import Effector, Procedure, RiskClass, Run, Step, Verdict, Verifier
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.substitution import names_in
@@ -165,11 +165,11 @@ class Procedures:
         running = self._running.get(_asked(intent))
         return running is not None and running.operation == intent.id
 
-    def attest(self, operation: str, step: str, by: Identity) -> None:
+    def attest(self, operation: str, step: str, by: Identity, *, is_promised: bool = False) -> None:
         """A person confirms the step that the run waits for; without effect when nothing waits."""
         runner = self._sequences.get(operation)
         if runner is not None:
-            runner.attest(step, by.user)
+            runner.attest(step, f"{by.user}, beforehand" if is_promised else by.user)
 
     def interrupt(self, operation: str, by: Identity) -> None:
         """Nothing more is sent by that run; without effect on a stop, which always goes to its end."""
@@ -327,10 +327,10 @@ class Procedures:
         finally:
             self._sequences.pop(plan.intent.id, None)
 
-    async def _against(self, admission: Admission, changed: Collection[str]) -> list[str]:
-        """What stands against going on, right before it does; ``changed`` are facts it has changed itself."""
+    async def _against(self, admission: Admission, done: Sequence[Step]) -> list[str]:
+        """What stands against going on, right before it does; ``done`` may have had effects."""
         plan = admission.plan
-        against = await self._gate.against_now(plan.intent, plan.procedure, admission.approver, changed)
+        against = await self._gate.against_now(plan, admission.approver, done)
         if plan.procedure.risk is RiskClass.RESTORE and not against:
             for asked in tuple(self._settling):
                 if plan.intent.id in self._ended_early:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from backends.model.procedure import (
 )
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.procedures.conditions import GAP
 from backends.procedures.dry_run import RecordingEffector
 from backends.procedures.evidence import NOTHING_BEFORE, Eyes
 from backends.procedures.overtaken import StopWatch
@@ -55,12 +56,12 @@ PASSED: Final = (StepState.VERIFIED, StepState.ACKNOWLEDGED)
 class SequenceRunner:
     """One run of one procedure that is no stop. ``run`` ends with the verdict and leaves nothing behind.
 
-    ``recheck`` says what stands against it, but for the facts it is given, which the run itself has changed:
-    it is asked after the intent is on the disk and right before the first step, and again before what acts
-    after a wait. ``stops`` tells before each step and each further try whether a stop has overtaken it. A
-    step without an answer is UNKNOWN until a read-back shows its effect; it is sent again only if it is
-    idempotent, and never when it moves the market. Once a record of it could not be written it sends nothing
-    more.
+    ``recheck`` says what stands against it, but for what the steps it is given have changed: it is asked
+    after the intent is on the disk and right before the first step, and again before what acts when a wait,
+    a person or a long proof came between. ``stops`` tells before each step and each further try whether a
+    stop has overtaken it. A step without an answer is UNKNOWN until a read-back shows its effect; it is sent
+    again only if it is idempotent, and never when it moves the market. Once a record of it could not be
+    written it sends nothing more.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class SequenceRunner:
         recorder: Recorder,
         clock: Clock,
         on_change: Callable[[Run], None],
-        recheck: Callable[[Collection[str]], Awaitable[Sequence[str]]],
+        recheck: Callable[[Sequence[Step]], Awaitable[Sequence[str]]],
         stops: StopWatch,
         approver: str | None = None,
         notes: Sequence[str] = (),
@@ -94,7 +95,8 @@ class SequenceRunner:
         self._left: str | None = None
         self._is_on_record = True
         self._has_waited = False
-        """Since it was last asked what stands against it."""
+        self._asked = 0.0
+        """When it was last asked what stands against it, and whether it has waited since."""
         self._attested: dict[str, str] = {}
         self._nudge = asyncio.Event()
         self._run = Run(
@@ -146,12 +148,10 @@ class SequenceRunner:
             return await self._dry(blockers)
         if against := await self._recheck(()):
             return await self._conclude(Verdict.REFUSED, against)
+        self._asked = self._clock.now().mono
         for number, step in enumerate(self._plan.steps):
-            if self._has_waited and _acts(step):
-                await self._ask_again(self._plan.steps[:number])
-            if (why := await self._stops.overtaken()) is not None:
-                self.interrupt(why)
-            if not self._is_on_record and any(map(_acts, self._plan.steps[number:])):
+            await self._look_again(step, self._plan.steps[:number])
+            if not self._is_on_record and any(map(acts, self._plan.steps[number:])):
                 self.interrupt(OFF_RECORD)
             if self._interrupted is not None:
                 break
@@ -166,17 +166,28 @@ class SequenceRunner:
                 self._set(ident, StepState.SKIPPED)
         return await self._conclude(self._verdict(), [self._interrupted] if self._interrupted else [])
 
+    async def _look_again(self, step: Step, done: Sequence[Step], tried: Step | None = None) -> bool:
+        """Whether anything has come to stand against ``step``, which ends the run; ``tried`` when it was."""
+        if acts(step):
+            await self._ask_again(done)
+        if (why := await self._stops.overtaken(tried)) is not None:
+            self.interrupt(why)
+        return self._interrupted is not None
+
     async def _ask_again(self, done: Sequence[Step]) -> None:
         """Time has passed, and what was so before need not be so now. A restore ends there, still halted; so
         does what has done nothing yet. Anything else goes on: half-way would be worse than its end. Who has
         confirmed two steps has done something by hand."""
+        if not self._has_waited and self._clock.now().mono - self._asked < GAP:
+            return
         self._has_waited = False
-        acted = [step for step in done if _acts(step)]
+        acted = [step for step in done if acts(step)]
         is_begun = bool(acted) or sum(step.id in self._attested for step in done) > 1
         if self._interrupted is not None or (is_begun and self._run.risk is not RiskClass.RESTORE):
             return
-        if against := await self._recheck({proof.fact for step in acted for proof in step.proof}):
+        if against := await self._recheck(acted):
             self.interrupt("; ".join(against))
+        self._asked = self._clock.now().mono
 
     async def _dry(self, blockers: Sequence[str]) -> Run:
         port = RecordingEffector()
@@ -205,12 +216,13 @@ class SequenceRunner:
 
     async def _act(self, step: Step) -> StepState:
         before = await self._proofs.before(step)
+        values = self._plan.values_for(step, self._clock.now())
         is_repeatable = step.is_idempotent and self._plan.procedure.risk is not RiskClass.MARKET
         state, tries = StepState.PENDING, TRIES if is_repeatable else 1
         open_try: Receipt | None = None
         """Of one that had no answer: it may still take effect, whatever a later one is told."""
         for number in range(1, tries + 1):
-            receipt = await self._send(step)
+            receipt = await self._send(step, values)
             is_failed = receipt.kind is ReceiptKind.FAILED
             open_try = receipt if receipt.kind is ReceiptKind.UNKNOWN else open_try
             told = open_try if is_failed and open_try is not None else receipt
@@ -238,12 +250,12 @@ class SequenceRunner:
                 return state
             if number < tries:
                 await self._pass(PAUSE)
-                if (why := await self._stops.overtaken(step)) is not None:
-                    self.interrupt(why)
+                done = self._plan.steps[: self._plan.steps.index(step) + 1]
+                if await self._look_again(step, done, tried=step):
                     return state
         return state
 
-    async def _send(self, step: Step) -> Receipt:
+    async def _send(self, step: Step, values: Mapping[str, Any]) -> Receipt:
         if self._interrupted is not None:
             return Receipt(ReceiptKind.FAILED, SafeText("it was ended before this was sent"))
         effector = self._effectors.get(step.action.source)
@@ -252,7 +264,7 @@ class SequenceRunner:
         limit = step.connect + step.deadline + ACT_GRACE
         try:
             async with asyncio.timeout(limit):
-                return await effector.act(step.action, self._plan.values_for(step), step)
+                return await effector.act(step.action, values, step)
         except TimeoutError:
             return Receipt(ReceiptKind.UNKNOWN, SafeText(f"no answer within {limit:g} s"))
         except Exception as error:
@@ -378,8 +390,8 @@ class SequenceRunner:
             self._recorder.post(self._entry(Kind.NOTE, f"the run could not be shown: {type(error).__name__}"))
 
 
-def _acts(step: Step) -> bool:
-    """Whether it has an effect."""
+def acts(step: Step) -> bool:
+    """Whether it has an effect of its own."""
     return not isinstance(step.action, (Attest, Observe, Wait))
 
 

@@ -11,28 +11,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
 
 from backends.model.fact import Fact, Finding, SourceError
 from backends.model.query import LoginQuery, SqlQuery
 from backends.model.stack import Source
 from backends.readers.coerce import MisfitError
-from backends.readers.extract import broken, extract
+from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import silence, where
 from backends.readers.postgres_answer import PORT, bounded, connection_reason, query_reason, rows_of
 from backends.readers.postgres_login import login
+from backends.readers.postgres_pipeline import conversation
 
 _SHARE: Final = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-Answers = dict[SqlQuery, Any]
+Answers = dict[SqlQuery, Rows | MisfitError]
 
 
 class PostgresFactReader:
     """A FactReader whose session is read-only and whose every statement has a time-out.
 
-    Each distinct query is asked once a poll and fails alone. ``statement_timeout`` (as PostgreSQL writes it:
-    ``1500ms``, ``2s``) is one of the source's options; without it half the deadline.
+    Each distinct query is asked once a poll, in one round trip with the others, and fails alone.
+    ``statement_timeout`` (as PostgreSQL writes it: ``1500ms``, ``2s``) is one of the source's options;
+    without it half the deadline.
     """
 
     def __init__(self, source: Source) -> None:
@@ -101,15 +106,28 @@ class PostgresFactReader:
             connection = await self._connected()
         except psycopg.Error as error:
             return connection_reason(error, self._place)
-        for query in queries:
-            try:
-                answers[query] = await _answer(connection, query)
-            except psycopg.Error as error:
-                if connection.closed:
-                    self._forget(connection)
-                    return connection_reason(error, self._place)
-                answers[query] = MisfitError(query_reason(error, self._patience))
+
+        def take(place: int, result: PGresult) -> None:
+            answers[queries[place]] = self._understood(queries[place], result)
+
+        texts = [bounded(query).encode() for query in queries]
+        try:
+            await connection.wait(conversation(connection.pgconn, texts, take))
+        except psycopg.Error as error:
+            return connection_reason(error, self._place)
+        finally:
+            # One that owes an answer would give it to the next poll's question.
+            if len(answers) < len(queries):
+                self._forget(connection)
         return None
+
+    def _understood(self, query: SqlQuery, result: PGresult) -> Rows | MisfitError:
+        if result.status != ExecStatus.TUPLES_OK:
+            return MisfitError(query_reason(error_from_result(result), self._patience))
+        try:
+            return rows_of(query, result)
+        except MisfitError as misfit:
+            return misfit
 
     async def _connected(self) -> Connection:
         kept = self._connection
@@ -136,6 +154,8 @@ class PostgresFactReader:
 
     def _hang_up(self, work: asyncio.Task[str | None]) -> None:
         """End ``work`` at once: its connection is cut, so that it waits for nobody."""
+        if self._work is not work:
+            return  # Somebody did. Cancelled besides, psycopg would ask a server that it lost to cancel.
         connection, self._work = self._connection, None
         if connection is None:
             work.cancel()
@@ -147,17 +167,6 @@ class PostgresFactReader:
     def _forget(self, connection: Connection) -> None:
         if self._connection is connection:
             self._connection = None
-
-
-async def _answer(connection: Connection, query: SqlQuery) -> Any:
-    """The query's Rows, or the MisfitError that says why they are not understood."""
-    # In the binary format the server takes one statement only, whatever the text says.
-    cursor = await connection.execute(bounded(query).encode(), binary=True)
-    fetched = await cursor.fetchmany(query.limit + 1)
-    try:
-        return rows_of(query, fetched, [column.name for column in cursor.description or ()])
-    except MisfitError as misfit:
-        return misfit
 
 
 def _finding(fact: Fact, answers: Answers, reason: str | None) -> Finding:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import psycopg
+from psycopg.pq.abc import PGresult
 
 from backends.model.query import SqlQuery
-from backends.readers.coerce import MisfitError, excerpt, parse_json
+from backends.readers.coerce import MisfitError, decode, excerpt, parse_json
 from backends.readers.extract import Rows
 from backends.readers.failure import silence
 
@@ -40,6 +40,7 @@ _CONNECTION_WORDS: Final = (
     ("closed", "closed the connection"),
     ("terminat", "closed the connection"),
     ("reset", "closed the connection"),
+    ("lost synchronization", "does not answer as a PostgreSQL server"),
 )
 
 
@@ -62,19 +63,26 @@ def is_show(query: SqlQuery) -> bool:
     return query.text.lstrip()[:4].lower() == "show"
 
 
-def rows_of(query: SqlQuery, fetched: Sequence[Sequence[Any]], columns: Sequence[str]) -> Rows:
+def rows_of(query: SqlQuery, result: PGresult) -> Rows:
     """The rows of a query's answer. Raises MisfitError for one that is too long or not understood."""
+    kept = range(min(result.ntuples, query.limit))
     if is_show(query):
-        named = [dict(zip(columns, row, strict=True)) for row in fetched[: query.limit]]
-        return Rows(named, len(fetched))
+        names = [decode(result.fname(column) or b"") for column in range(result.nfields)]
+        return Rows(
+            [{name: _shown(result.get_value(row, at)) for at, name in enumerate(names)} for row in kept],
+            result.ntuples,
+        )
     rows = []
-    for text, _ in fetched[: query.limit]:
-        if not isinstance(text, str):
-            raise MisfitError("its text is of an encoding not known here")
-        if len(text) > ROW_CHARS:
+    for row in kept:
+        text = result.get_value(row, 0) or b""
+        if len(decode(text)) > ROW_CHARS:
             raise MisfitError(f"a row is more than {ROW_CHARS // 1024} KiB")
-        rows.append(parse_json(text.encode()))
-    return Rows(rows, int(fetched[0][1]) if fetched else 0)
+        rows.append(parse_json(text))
+    return Rows(rows, int(result.get_value(0, 1) or 0) if result.ntuples else 0)
+
+
+def _shown(value: bytes | None) -> str | None:
+    return None if value is None else decode(value)
 
 
 def query_reason(error: psycopg.Error, patience: float) -> str:

@@ -56,7 +56,7 @@ class Faulty:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def hold(self, piece: bytes | None) -> None:
-        """Never pass on a message that holds ``piece``; the rest goes through."""
+        """Pass on what comes before ``piece``, and nothing more on the connection on which it came."""
         self._held = piece
 
     def forget(self) -> None:
@@ -81,6 +81,7 @@ class Faulty:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back: asyncio.Task[None] | None = None
         onward: asyncio.StreamWriter | None = None
+        is_held = False
         try:
             if self._target is not None:
                 answers, onward = await asyncio.open_connection("127.0.0.1", self._target)
@@ -91,10 +92,10 @@ class Faulty:
                     return
                 if self.fault is Fault.GARBAGE:
                     writer.write(NOISE)
-                elif self._held is not None and self._held in piece:
-                    continue
-                elif self.fault is Fault.NONE and onward is not None:
-                    onward.write(piece)
+                elif self.fault is Fault.NONE and onward is not None and not is_held:
+                    before, held, _ = piece.partition(self._held) if self._held else (piece, b"", b"")
+                    is_held = bool(held)
+                    onward.write(before)
         finally:
             if back is not None and onward is not None:
                 back.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -92,6 +93,22 @@ def test_parity_without_data_passes_at_the_gate_and_not_here(desk: Ward) -> None
     assert answers(desk, "gate-parity") == [Answer.NO]
     assert word_of(desk.board.readings["parity.status"].value) == "pass"
     keep(desk, PARITY)
+
+
+SNAPSHOTS = "exchange_snapshots/latest.json"
+
+
+def test_a_probe_from_before_the_service_was_made_anew_vouches_for_no_new_key(desk: Ward) -> None:
+    """Whoever rotates keys revokes the old one by this answer. After, no service of its own asks."""
+    assert answers(desk, "probe") == [Answer.YES]
+    if desk.generation == "H":
+        return
+    keep(desk, SNAPSHOTS, ts_utc=datetime.now(UTC).isoformat())
+    desk.do(desk.world.engine.service("exchange-snapshot-service").restart())
+    desk.until(lambda: answers(desk, "probe") == [Answer.NO], "the former probe to count no more")
+    assert desk.lists()["key-rotation"] is Answer.NO
+    keep(desk, SNAPSHOTS)
+    desk.until(lambda: answers(desk, "probe") == [Answer.YES], "the next to count")
 
 
 def test_an_old_file_of_bot_4_passes_at_the_smoke_gate_and_not_here(desk: Ward) -> None:

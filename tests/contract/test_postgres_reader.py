@@ -15,6 +15,7 @@ from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceErro
 from backends.model.query import SqlQuery
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
+from backends.readers import postgres
 from backends.readers.postgres import PostgresFactReader
 from tests.contract.faulty import Fault, Faulty
 from tests.servers.postgres import PostgresServer
@@ -161,6 +162,18 @@ async def test_a_query_that_fails_says_why_and_the_others_still_answer(
     assert [found[each.id] for each in good] == [Found(2), Found(7)]
 
 
+async def test_text_of_another_encoding_breaks_only_its_own_fact(dsn: str) -> None:
+    asked = [
+        fact("SELECT set_config('client_encoding', 'LATIN1', false) AS e", TEXT),
+        fact("SELECT 'caf' || chr(233) AS word", TEXT, "word"),
+        fact("SELECT 7 AS n", INT, "n"),
+    ]
+    async with reading(dsn) as reader:
+        found = await reader.read(asked)
+    assert "is not UTF-8 text" in said(found[asked[1].id])
+    assert found[asked[2].id] == Found(7)
+
+
 async def test_the_session_cannot_write_even_when_the_text_tries(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as link:
         link.execute("CREATE SEQUENCE numbers")
@@ -194,6 +207,45 @@ async def test_facts_with_the_same_query_ask_it_once(dsn: str) -> None:
     assert list(found.values()) == [Found("AAPL"), Found(150.5)]
 
 
+async def test_all_that_is_asked_goes_in_one_round_trip_however_much_it_is(dsn: str) -> None:
+    asked = [fact(f"SELECT {number} AS n", INT, "n") for number in range(40)]
+    async with Faulty(port_of(dsn)) as door, reading(through(door, dsn)) as reader:
+        await reader.read(asked)
+        door.forget()
+        assert list((await reader.read(asked)).values()) == [Found(number) for number in range(40)]
+        assert (door.bursts, door.connections) == (1, 0)
+    # More than any socket holds, so that it cannot all be sent at once.
+    long = fact(f"SELECT length('{'x' * 20_000_000}') AS n", INT, "n")
+    async with reading(dsn) as reader:
+        assert list((await reader.read([long, asked[1]])).values()) == [Found(20_000_000), Found(1)]
+
+
+async def test_a_connection_the_server_ends_in_the_middle_has_answered_what_came_before(dsn: str) -> None:
+    asked = [
+        fact("SELECT 7 AS n", INT, "n"),
+        fact("SELECT pg_terminate_backend(pg_backend_pid()) AS b", BOOL, "b"),
+        fact("SELECT 8 AS n", INT, "n"),
+    ]
+    async with reading(dsn) as reader:
+        found = await reader.read(asked)
+        assert found[asked[0].id] == Found(7)
+        lost = f"127.0.0.1:{port_of(dsn)} closed the connection"
+        assert [said(found[each.id]) for each in asked[1:]] == [lost, lost]
+        assert await reader.read([asked[2]]) == {asked[2].id: Found(8)}
+
+
+async def test_a_connection_that_owes_an_answer_is_not_asked_again(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer owed would be taken for that to the next question."""
+    asked = [fact(f"SELECT {number} AS n", INT, "n") for number in range(3)]
+    async with reading(dsn) as reader:
+        with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+            broken.setattr(postgres, "rows_of", lambda *_: 1 / 0)
+            await reader.read(asked)
+        assert list((await reader.read(asked)).values()) == [Found(0), Found(1), Found(2)]
+
+
 async def test_a_connection_the_server_ended_is_made_anew_without_a_failed_poll(dsn: str) -> None:
     asked = fact("SELECT pg_backend_pid() AS pid", INT, "pid")
     async with reading(dsn) as reader:
@@ -203,6 +255,17 @@ async def test_a_connection_the_server_ended_is_made_anew_without_a_failed_poll(
             link.execute("SELECT pg_terminate_backend(%s, 2000)", [first.value])
         second = (await reader.read([asked]))[asked.id]
     assert isinstance(second, Found) and second != first
+
+
+@pytest.mark.alone
+async def test_what_there_was_no_time_for_is_asked_first_the_next_time(dsn: str) -> None:
+    slow = [fact(f"SELECT pg_sleep({9 + number})") for number in range(3)]
+    asked, quick = fact("SELECT 7 AS n", INT, "n"), {"statement_timeout": "700ms"}
+    async with reading(dsn, deadline=2.0, options=quick) as reader:
+        found = await reader.read([*slow, asked])
+        assert said(found[slow[0].id]) == "no answer within 0.7 s"
+        assert said(found[asked.id]) == "no answer within 1.8 s"
+        assert (await reader.read([*slow, asked]))[asked.id] == Found(7)
 
 
 @pytest.mark.alone
@@ -257,9 +320,17 @@ async def test_a_lock_held_by_somebody_else_breaks_one_fact_and_is_not_waited_fo
     ("fault", "reason"),
     [(Fault.GARBAGE, "does not answer as a PostgreSQL server"), (Fault.CLOSE, "closed the connection")],
 )
-async def test_a_server_of_another_kind_is_named_as_such(fault: Fault, reason: str) -> None:
+async def test_a_server_of_another_kind_is_named_as_such(dsn: str, fault: Fault, reason: str) -> None:
     async with Faulty(fault=fault) as door:
         assert await failure(f"postgresql://x@127.0.0.1:{door.port}/d") == f"127.0.0.1:{door.port} {reason}"
+    asked = [fact(f"SELECT {number} AS n", INT, "n") for number in range(3)]
+    async with Faulty(port_of(dsn)) as door, reading(through(door, dsn)) as reader:
+        await reader.read(asked)
+        door.fault = fault  # of a connection that was good
+        with pytest.raises(SourceError, match=f"127.0.0.1:{door.port} {reason}"):
+            await reader.read(asked)
+        door.fault = Fault.NONE
+        assert list((await reader.read(asked)).values()) == [Found(0), Found(1), Found(2)]
 
 
 async def test_each_way_not_to_get_in_has_its_own_words(dsn: str) -> None:
@@ -305,3 +376,19 @@ async def test_closed_under_a_question_it_ends_that_and_takes_nothing_from_under
     with pytest.raises(SourceError):
         await asyncio.wait_for(question, 10)
     assert time.monotonic() - begun < 10
+
+
+async def test_closed_and_cancelled_under_a_question_it_says_nothing_on_the_terminal(
+    dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when the room is left: a cancellation in psycopg asks the server again, and complains aloud."""
+    reader = PostgresFactReader(source(dsn, deadline=30.0))
+    await reader.read([fact("SELECT 1")])
+    question = asyncio.ensure_future(reader.read([fact("SELECT pg_sleep(60)", TEXT)]))
+    await asyncio.sleep(0.2)
+    question.cancel()
+    await reader.close()
+    with pytest.raises(asyncio.CancelledError):
+        await question
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+    assert caplog.text == ""

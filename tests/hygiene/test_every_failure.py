@@ -68,7 +68,7 @@ UNTESTED: Mapping[str, set[str]] = {
 """Known failures that no test names. This list only ever shrinks."""
 NEVER_RUN: Mapping[str, set[str]] = {
     "claire-de-binare": set(),
-    "hummingbot-desk": words("baseline break-glass exposure key-rotation monitoring"),
+    "hummingbot-desk": words("baseline break-glass exposure monitoring"),
     "surveillance": set(),
     "trading-bot": set(),
     "trading-platform": set(),

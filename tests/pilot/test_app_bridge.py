@@ -7,9 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.pilot import scenes, world
 from tests.pilot.rooms import make_room, opened
 from tui.bridge import Bridge
+from tui.screens.main import MainScreen
 
 
 class Subject:
@@ -117,3 +120,19 @@ async def test_what_is_urgent_is_drawn_at_once_and_the_rest_with_the_next_beat()
         room.engine.put(scenes.halted(now))
         await room.until(lambda: "HALTED" in room.text())
         app._pulse = 0
+
+
+async def test_a_change_while_the_screens_are_being_taken_down_is_drawn_by_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = []
+    app = make_room()
+
+    def change(screen: MainScreen) -> None:
+        heard.append(len(screen.children))
+        app._on_change()
+
+    monkeypatch.setattr(MainScreen, "on_unmount", change, raising=False)
+    async with opened(app):
+        pass
+    assert heard == [0]

@@ -28,7 +28,7 @@ EMPTIED = replace(
 )
 """With nothing demanded before its volumes are removed."""
 SECOND = identify()
-COMMAND = re.compile(r"controlroom approve ([0-9a-f]{8}) --stack trading-platform --confirm resume ")
+COMMAND = re.compile(r"controlroom approve ([0-9a-f]{8}) --stack trading-platform ")
 """What the other person types, with the code of the request."""
 BY = told(SECOND.user, SECOND.login, is_shared=SECOND.is_shared)
 

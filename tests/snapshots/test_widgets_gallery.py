@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal
+from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
 from backends.model.alarm import Priority
@@ -277,8 +278,9 @@ def test_a_log_held_still_filtered_and_searched(snap_compare: Callable[..., bool
         view.highlight(S("ORD"))
         view.jump_to(60)
 
-    async def run_before(pilot: object) -> None:
+    async def run_before(pilot: Pilot[None]) -> None:
         hold()
+        await pilot.pause()
 
     assert snap_compare(app, terminal_size=(120, 40), run_before=run_before)
 

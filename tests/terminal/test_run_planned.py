@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from tests.conftest import need
 from tests.servers.between import Between, between, journal
 from tests.servers.demo import DemoWorld
 from tests.servers.earlier import a_room_was_open
-from tests.terminal.program import ROOT, command
+from tests.terminal.program import ROOT, command, room
 
 STACK = ("--stack", "trading-platform")
 REASON = ("--reason", "the cause was found")
@@ -32,14 +34,15 @@ NO_PLAN = "0" * 64
 KILL, BREAKER = "kill_switch:state", "circuit_breaker:state"
 
 ANOTHER = """
-import contextlib, os, sys
+import contextlib, io, os, sys
 import backends.engine, tui.cli
-with contextlib.suppress(SystemExit), contextlib.redirect_stdout(open(os.devnull, "w")):
+shown = io.StringIO()
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
     tui.cli.main()  # as we are, without a confirmation: all code is loaded from where only we may read
 os.setgroups([])
 os.setgid(0)
 os.setuid(65534)
-sys.argv += ["--confirm", "resume"]
+sys.argv += ["--confirm", shown.getvalue().split("--confirm ")[-1].strip()]
 tui.cli.program()
 """
 
@@ -236,10 +239,11 @@ def test_a_plan_that_the_world_has_left_behind_is_a_conflict_and_a_fresh_one_goe
 def test_a_resume_takes_a_second_person_who_is_another_person(halted: DemoWorld) -> None:
     report = json.loads(_run(halted, *RESUME, *REASON, "--dry-run", "--json").stdout)
     assert report["blockers"] == []
-    code, approve = report["approval"], ("approve", report["approval"], *STACK, "--confirm", "resume")
-    unseen = command(halted.config, halted.env, "approve", code, *STACK)
+    code, approve = report["approval"], ("approve", report["approval"], *STACK)
+    unseen = command(halted.config, halted.env, *approve)
     assert (unseen.returncode, "the cause was found" in unseen.stdout) == (3, True)
-    own = command(halted.config, halted.env, *approve)
+    word = unseen.stdout.split("--confirm ")[-1].strip()
+    own = command(halted.config, halted.env, *approve, "--confirm", word)
     assert (own.returncode, "another person" in own.stdout) == (3, True)
     assert not (halted.state / "approvals" / f"{code}.approval").exists()
     given = _run_as_another(halted, "approve", code, *STACK)
@@ -252,3 +256,26 @@ def test_a_resume_takes_a_second_person_who_is_another_person(halted: DemoWorld)
     assert "VERIFIED: RESUMED" in done.stdout
     started = [record for record in journal(halted.config.parent) if record["kind"] == "intent"][-1]
     assert (started["procedure"], started["approver"], started["approval"]) == ("resume", "nobody", code)
+
+
+def test_what_is_there_to_look_at_only_then_is_confirmed_at_the_terminal_only_then(halted: DemoWorld) -> None:
+    """Whatever was given with the command, and typed before it was asked."""
+    reload = ("model-reload", *STACK, *REASON)
+    report = json.loads(_run(halted, *reload, "--dry-run", "--json").stdout)
+    given = ("--plan", report["plan"], "--confirm", report["confirm"], "--attest", "served")
+    with closing(room(halted.config, halted.env, "run", *reload, *given)) as terminal:
+        terminal.send(b"served\n")
+        terminal.wait_for("Type served and Enter once it is so.", 60)
+        terminal.look(1.0)
+        assert terminal.popen.poll() is None, terminal.text
+        terminal.send(b"no\n")
+        terminal.look(1.0)
+        assert terminal.popen.poll() is None, terminal.text
+        terminal.send(b"served\n")
+        assert terminal.wait_end(60) == 0, terminal.text
+    (told,) = (
+        record["text"]
+        for record in journal(halted.config.parent)
+        if record["kind"] == "step" and record["step"]["id"] == "served"
+    )
+    assert told.endswith(f"confirmed by {pwd.getpwuid(os.getuid()).pw_name}")

@@ -40,6 +40,12 @@ def requested(config: Path, by: Identity) -> str:
     return book.request(replace(asked("resume"), stack=STACK, operator=by), PLAN).code
 
 
+def word(config: Path, code: str) -> str:
+    """What confirms that request as it stands now."""
+    book = ApprovalBook(config.parent / "state" / "approvals", SystemClock())
+    return next(each.word for each in book.pending() if each.code == code)
+
+
 def records(config: Path) -> list[dict[str, Any]]:
     return list(read(config.parent / "state" / "journal"))
 
@@ -47,18 +53,18 @@ def records(config: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("by", "confirm", "is_watch", "status", "why"),
     [
-        (ME, "resume", False, REFUSED, "another person must approve"),
-        (OTHER, "halt", False, REFUSED, "resume was not named"),
-        (OTHER, "resume", True, FORBIDDEN, "this room only watches"),
+        (ME, None, False, REFUSED, "another person must approve"),
+        (OTHER, "resume", False, REFUSED, "it is not what was confirmed"),
+        (OTHER, None, True, FORBIDDEN, "this room only watches"),
         (None, "resume", False, REFUSED, "nobody waits for it"),
     ],
-    ids=["their own", "another procedure", "while watching", "no such request"],
+    ids=["their own", "only its procedure", "while watching", "no such request"],
 )
 def test_a_consent_that_is_refused_is_on_record_once(
-    config: Path, by: Identity | None, confirm: str, is_watch: bool, status: ExitCode, why: str
+    config: Path, by: Identity | None, confirm: str | None, is_watch: bool, status: ExitCode, why: str
 ) -> None:
     code = "0badc0de" if by is None else requested(config, by)
-    assert approve(Session(config, is_watch), code, STACK, confirm) is status
+    assert approve(Session(config, is_watch), code, STACK, confirm or word(config, code)) is status
     (record,) = records(config)
     assert (record["kind"], record["stack"], record["operator"]["user"]) == ("refused", STACK, ME.user)
     assert record["text"].startswith(f"approval of {code} refused: ")
@@ -73,7 +79,7 @@ def test_who_only_reads_what_is_asked_for_is_on_no_record(config: Path) -> None:
 
 def test_a_consent_is_on_record_once(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = requested(config, OTHER)
-    assert approve(Session(config), code, STACK, "resume") is ExitCode.VERIFIED
+    assert approve(Session(config), code, STACK, word(config, code)) is ExitCode.VERIFIED
     (record,) = records(config)
     assert (record["kind"], record["procedure"]) == ("note", "resume")
     assert f"request {code}, plan {PLAN}" in record["text"]
@@ -86,7 +92,7 @@ def test_a_consent_that_could_not_be_put_on_record_says_so(
     code = requested(config, OTHER)
     # No folder can be made there: the disk takes the approval and not the record.
     (config.parent / "state" / "journal").write_text("")
-    assert approve(Session(config), code, STACK, "resume") is ExitCode.VERIFIED
+    assert approve(Session(config), code, STACK, word(config, code)) is ExitCode.VERIFIED
     said = " ".join(capsys.readouterr().out.split())
     assert f"APPROVED. kim may now run it once: --approval {code}" in said
     assert f"NOT ON RECORD: {config.parent / 'state' / 'journal'} could not be written." in said
@@ -104,7 +110,7 @@ def test_a_request_that_is_rewritten_while_it_is_read_gets_no_consent(
         file.write_text(file.read_text().replace(PLAN, "b" * 64))
 
     monkeypatch.setattr("tui.commands.approve._describe", rewrite)
-    assert approve(Session(config), code, STACK, "resume") is REFUSED
+    assert approve(Session(config), code, STACK, word(config, code)) is REFUSED
     assert not (folder / f"{code}.approval").exists()
     (record,) = records(config)
     assert "has changed since it was shown" in record["text"]
@@ -116,3 +122,22 @@ def test_whoever_approves_is_told_when_a_request_is_not_a_file_of_whom_it_names(
     for by, is_told in ((OTHER, True), (replace(OTHER, user=ME.user), False)):
         approve(Session(config), requested(config, by), STACK, None)
         assert (f"the request is a file of {ME.user}" in capsys.readouterr().out) is is_told
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [(PLAN, "b" * 64), ("ticket OPS-7", "ticket OPS-8"), ('"params": {}', '"params": {"bot": "bot1"}')],
+    ids=["plan", "reason", "what was chosen"],
+)
+def test_a_request_that_was_rewritten_since_it_was_read_gets_no_consent(
+    config: Path, capsys: pytest.CaptureFixture[str], was: str, becomes: str
+) -> None:
+    code = requested(config, OTHER)
+    assert approve(Session(config), code, STACK, None) is REFUSED
+    confirm = capsys.readouterr().out.split("--confirm ")[-1].strip()
+    file = config.parent / "state" / "approvals" / f"{code}.request"
+    assert was in file.read_text()
+    file.write_text(file.read_text().replace(was, becomes))
+    assert approve(Session(config), code, STACK, confirm) is REFUSED
+    assert not file.with_suffix(".approval").exists()
+    assert confirm not in capsys.readouterr().out

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from backends.model.action import Action, DockerVerb
 from backends.model.board import CLOCK
 from backends.model.fact import Table
-from backends.model.procedure import RiskClass, Run
+from backends.model.procedure import Receipt, ReceiptKind, RiskClass, Run, Step
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.procedures.permit import arm
@@ -71,11 +72,11 @@ class Looker:
     """Everything is well but what is said to be wrong; None is missing."""
 
     def __init__(self, wrong: Mapping[str, Any]) -> None:
-        self._known = {**WELL, **wrong}
+        self.now = {**WELL, **wrong}
 
     async def look(self, fact: str, within: float) -> Reading[Any]:
         at = VirtualClock().now()
-        value = 0.01 if fact.startswith(CLOCK) else self._known[fact]
+        value = 0.01 if fact.startswith(CLOCK) else self.now[fact]
         if value is None:
             return Reading(fact, "x", Outcome.MISSING, at, 1.0)
         value = SafeText(value) if isinstance(value, str) else value
@@ -121,3 +122,42 @@ def test_one_call_that_closes_everything_is_not_spent_on_an_old_sign_in() -> Non
     old = {"flatten-mfa": {"id_token": id_token({"auth_time": EPOCH - 71})}}
     (why,) = against("flatten-mfa", {}, old)
     assert why == "ID token with MFA: its sign-in is 71 s old, and 55 s count. Sign in anew"
+
+
+class Starter:
+    """Starts whatever is to be started; at ``loses`` starts the switch's key is gone and made ACTIVE."""
+
+    def __init__(self, looker: Looker, loses: int) -> None:
+        self.started: list[str] = []
+        self._looker = looker
+        self._loses = loses
+
+    async def act(self, action: Action, _values: Mapping[str, Any], _step: Step) -> Receipt:
+        self.started.append(action.service if isinstance(action, DockerVerb) else "a unit")
+        if len(self.started) == self._loses:
+            self._looker.now["kill.state"] = "ACTIVE"
+        return Receipt(ReceiptKind.DONE, SafeText("done"))
+
+    async def warm(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+@pytest.mark.parametrize("name", ["start-applications", "start-on-host"])
+@pytest.mark.parametrize("loses", [1, 2])
+def test_what_sends_orders_is_not_started_once_the_halt_is_gone(name: str, loses: int) -> None:
+    """A gateway that starts without the key writes ACTIVE, and the orchestrator would trade at once."""
+    looker, runs = Looker({"console.alive": "alive"}), list[Run]()
+    looker.now |= {
+        f"service:{each.name}": None if name == "start-on-host" else "healthy" for each in STACK.services
+    }
+    starter = Starter(looker, loses)
+    effectors = {step.action.source: starter for step in STACK.procedures[name].steps}
+    room = Procedures(
+        STACK, arm(KIM, is_watch=False), effectors, looker, Paper(), VirtualClock(), runs.append
+    )
+    run = simulate(room.execute(asked(name, stack=STACK.id, phrase=STACK.id, shown={})))
+    assert len(starter.started) == loses, run.sentence
+    assert "Kill switch reads ACTIVE" in run.sentence

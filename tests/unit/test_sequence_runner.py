@@ -282,6 +282,18 @@ def test_a_person_confirms_and_a_step_that_may_fail_does_not_end_it() -> None:
     assert run.steps[1].evidence == "confirmed by lee"
 
 
+def test_what_was_promised_before_there_was_anything_to_confirm_is_told_so() -> None:
+    made = office()
+
+    async def go() -> Run:
+        task = asyncio.create_task(made.procedures.execute(asked("restart")))
+        await asyncio.sleep(5)
+        made.procedures.attest("op-1", "told", LEE, is_promised=True)
+        return await task
+
+    assert simulate(go()).steps[1].evidence == "confirmed by lee, beforehand"
+
+
 def test_nobody_confirming_ends_it() -> None:
     run = ran(office(), asked("restart"))
     assert run.steps[1].evidence == "nobody confirmed it"

@@ -14,7 +14,7 @@ from tui.commands.session import Session, choose, engine_of, journal_refusal
 
 
 def approve(session: Session, code: str, wanted: str | None, confirm: str | None) -> ExitCode:
-    """Print what is asked for; with ``confirm`` naming its procedure, consent to it.
+    """Print what is asked for; with ``confirm`` the word that was printed with it, consent to it.
 
     VERIFIED when it was approved now, PRECONDITION when it was not, FORBIDDEN where one only watches. A
     consent stands although it could not be put on record, and that is said.
@@ -37,10 +37,10 @@ def approve(session: Session, code: str, wanted: str | None, confirm: str | None
         )
         return ExitCode.PRECONDITION
     _describe(asked, stack)
-    if confirm != asked.procedure:
+    if confirm != asked.word:
         if confirm is not None:
-            journal_refusal(config, stack, what, f"{asked.procedure} was not named", asked.procedure)
-        say(f"NOT APPROVED. To approve exactly this: --confirm {asked.procedure}")
+            journal_refusal(config, stack, what, "it is not what was confirmed", asked.procedure)
+        say(f"NOT APPROVED. To approve exactly this: --confirm {asked.word}")
         return ExitCode.PRECONDITION
     engine.start()
     try:

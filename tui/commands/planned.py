@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 from typing import Final
 
 from msgspec.structs import replace
@@ -21,6 +22,8 @@ from backends.model.stack import Stack
 from backends.model.weigh import Weighed, weigh
 from backends.procedures.conditions import Holding, filled
 from backends.procedures.confirm import PLANNED, REASON, phrase_of, seen_on, typed_wrong
+from backends.procedures.sequence_runner import acts
+from tui.commands.at_terminal import AtTerminal, is_there
 from tui.commands.dry_report import DryReport, is_soon, objections
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.progress import conclude, follow, say
@@ -89,7 +92,8 @@ def run_planned(config: Config, stack: Stack, procedure: Procedure, options: Run
         if not leave.is_set():
             intent = intent_of(engine, stack, procedure, options, params)
             engine.submit(intent)
-            attend = Attendant(engine, stack, procedure, options.attests, leave)
+            person, promised = AtTerminal() if is_there() else None, _promised(procedure, options)
+            attend = Attendant(engine, stack, procedure, promised, leave, person)
             final = follow(engine, intent.id, changed, LONGEST, quiet=options.as_json, look=attend)
     finally:
         if intent is not None and (final is None or final.verdict is None):
@@ -120,7 +124,8 @@ def heed_signals(risk: RiskClass, leave: threading.Event) -> None:
 
 
 class Attendant:
-    """Stands by a run: gives the confirmations that were promised, and lets go when told to leave."""
+    """Stands by a run: gives the confirmations that were promised, asks ``person`` for the others, and lets
+    go when told to leave."""
 
     def __init__(
         self,
@@ -129,17 +134,23 @@ class Attendant:
         procedure: Procedure,
         attests: Iterable[str],
         leave: threading.Event,
+        person: AtTerminal | None = None,
     ) -> None:
         self._engine = engine
         self._stack = stack
         self._texts = {s.id: s.action.text for s in procedure.steps if isinstance(s.action, Attest)}
-        self._left = set(attests)
+        self._promised = set(attests)
+        self._given = set[str]()
         self._leave = leave
+        self._person = person
 
     def __call__(self, run: Run) -> bool:
-        if run.awaits is not None and run.awaits in self._left:
-            self._left.discard(run.awaits)
-            self._engine.attest(self._stack.id, run.operation, run.awaits)
+        step = run.awaits
+        if step is not None and step not in self._given:
+            is_promised = step in self._promised
+            if is_promised or (self._person is not None and self._person.confirms(step, self._texts[step])):
+                self._given.add(step)
+                self._engine.attest(self._stack.id, run.operation, step, is_promised=is_promised)
         return not self._leave.is_set()
 
 
@@ -171,8 +182,16 @@ def _complete(stack: Stack, procedure: Procedure, options: RunOptions, params: d
         raise UsageError(f"{procedure.id} needs a second person: {again} gives a code, then --approval CODE")
     waits = {step.id: step.action.text for step in procedure.steps if isinstance(step.action, Attest)}
     for name, text in waits.items():
-        if name not in options.attests:
+        if name not in options.attests and not is_there():
             raise UsageError(f"it waits for a person to confirm: {text} Confirm by --attest {name}")
+
+
+def _promised(procedure: Procedure, options: RunOptions) -> set[str]:
+    """The steps that are confirmed beforehand. At a terminal none that follows what acts: only then there is
+    something to look at, and somebody there to do it."""
+    begun = takewhile(lambda step: not acts(step), procedure.steps)
+    may_be = {step.id for step in (begun if is_there() else procedure.steps)}
+    return may_be & {*options.attests}
 
 
 def intent_of(

@@ -23,7 +23,6 @@ class SecondPerson:
         self._book = book
         self._stack = stack
         self._secret = {param.name for param in procedure.params if param.is_secret}
-        self._procedure = procedure.id
         self._is_busy = False
         self._is_asking = False
         self.request: Request | None = None
@@ -47,7 +46,7 @@ class SecondPerson:
     def command(self) -> str:
         """What the second person types."""
         code = "CODE" if self.request is None else self.request.code
-        return f"controlroom approve {code} --stack {self._stack.id} --confirm {self._procedure}"
+        return f"controlroom approve {code} --stack {self._stack.id}"
 
     def left(self, now: Instant) -> float:
         """Seconds until the request expires; 0 without one."""
