@@ -18,11 +18,12 @@ from backends.model.procedure import Effector, Receipt, ReceiptKind, Step
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind, Stack
 from backends.procedures.permit import Permit
-from backends.veil import Redact, as_cell
+from backends.veil import Redact, VeiledEffector, as_cell
 
 
 def make_effectors(permit: Permit, stack: Stack, redact: Redact) -> dict[str, Effector]:
-    """The writers this stack's procedures need, by source; loads their client libraries."""
+    """The writers this stack's procedures need, by source; loads their client libraries. ``redact`` takes
+    secrets out of what they tell."""
     actions = [step.action for procedure in stack.procedures.values() for step in procedure.steps]
     made: dict[str, Effector] = {}
     with LOADING:
@@ -36,7 +37,7 @@ def make_effectors(permit: Permit, stack: Stack, redact: Redact) -> dict[str, Ef
                     made[name] = _commander(permit, commands, redact, stack)
             except Exception as error:
                 made[name] = _Unmade(type(error).__name__)
-    return made
+    return {name: VeiledEffector(each, redact) for name, each in made.items()}
 
 
 def make_anchor(_permit: Permit, place: AnchorPlace) -> Anchor:
@@ -75,6 +76,8 @@ def _effector(permit: Permit, source: Source, stack: Stack, redact: Redact) -> E
         return _docker(permit, source, stack, redact)
     if source.kind is SourceKind.HOST:
         return _process(permit, source, redact)
+    if source.kind is SourceKind.HTTP:
+        return _http(permit, source, redact)
     if source.kind not in _EFFECTORS:
         raise ValueError(f"{source.kind.value} cannot be written to")
     return _EFFECTORS[source.kind](permit, source, stack)
@@ -86,10 +89,11 @@ def _redis(_permit: Permit, source: Source, _stack: Stack) -> Effector:
     return RedisEffector(source)
 
 
-def _http(_permit: Permit, source: Source, _stack: Stack) -> Effector:
+def _http(_permit: Permit, source: Source, redact: Redact) -> Effector:
+    """What a service answers is cut: it needs to know what must not be cut in half."""
     from backends.writers.http import HttpEffector
 
-    return HttpEffector(source)
+    return HttpEffector(source, redact=redact)
 
 
 def _postgres(_permit: Permit, source: Source, _stack: Stack) -> Effector:
@@ -142,7 +146,6 @@ def _commander(_permit: Permit, allowed: Sequence[Command], redact: Redact, stac
 
 _EFFECTORS: Mapping[SourceKind, Callable[[Permit, Source, Stack], Effector]] = {
     SourceKind.REDIS: _redis,
-    SourceKind.HTTP: _http,
     SourceKind.POSTGRES: _postgres,
     SourceKind.SYSTEMD: _systemd,
     SourceKind.SWARM: _swarm,

@@ -36,6 +36,7 @@ from backends.model.logline import LogFilter
 from backends.model.port import LogMatches, LogSource
 from backends.model.procedure import RiskClass, Run
 from backends.model.reading import Outcome
+from backends.model.secret import Secret
 from backends.model.stack import Stack
 from backends.procedures.approval import ApprovalBook
 from backends.procedures.permit import arm
@@ -96,7 +97,7 @@ class Engine:
         passwords = [source.password for stack in stacks for source in stack.sources.values()]
         passwords += [] if anchor is None else [anchor.password]
         secrets = [password for password in passwords if password is not None]
-        redactor = Redactor(secrets)
+        self._redactor = redactor = Redactor(secrets)
         session = Session(operator, VERSION, "watch" if mode is Mode.WATCH else "live", config)
         folder = state_dir / "journal"
         self._journal = Journal(folder, session, self.clock, redactor, turn_of(keep_days))
@@ -202,6 +203,10 @@ class Engine:
         procedure that is already running attaches to the first run and is journalled.
         """
         procedure = self._rooms[intent.stack].stack.procedures.get(intent.procedure)
+        for param in procedure.params if procedure is not None else ():
+            if param.is_secret and param.name in intent.params:
+                # Whoever it is sent to may quote it.
+                self._redactor.register(Secret(intent.params[param.name]))
         if procedure is not None and procedure.risk is RiskClass.STOP:
             for room in self._rooms.values():
                 self._call(room.hush)

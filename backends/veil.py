@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
 from backends.journal.shapes import MASK, is_secret_name
+from backends.model.action import Action
 from backends.model.fact import Broken, Fact, Finding, Found, SourceError, Table
 from backends.model.port import FactReader, ServiceReader
+from backends.model.procedure import Effector, Receipt, Step
 from backends.model.safetext import NAME_LIMIT, SafeText, parted
 from backends.model.service import Service
 from backends.readers.extract import CELL_LIMIT
@@ -43,7 +46,7 @@ class VeiledFacts:
         try:
             found = await self._reader.read(facts)
         except SourceError as error:
-            raise SourceError(self._redact(str(error))) from None
+            raise SourceError(self._redact(str(error), is_cut=True)) from None
         if _cells(found) > _CELLS:
             return await asyncio.to_thread(self._veiled, found)
         return self._veiled(found)
@@ -56,7 +59,7 @@ class VeiledFacts:
 
     def _finding(self, found: Finding) -> Finding:
         if isinstance(found, Broken):
-            return Broken(_safe(found.why, self._redact))
+            return Broken(_told(found.why, self._redact))
         if isinstance(found, Found) and isinstance(found.value, SafeText):
             return replace(found, value=_whole(found.value, self._redact))
         if isinstance(found, Found) and isinstance(found.value, Table):
@@ -89,14 +92,14 @@ class VeiledServices:
         try:
             found = await self._reader.services()
         except SourceError as error:
-            raise SourceError(self._redact(str(error))) from None
+            raise SourceError(self._redact(str(error), is_cut=True)) from None
         return {name: None if each is None else self._service(each) for name, each in found.items()}
 
     async def clock(self) -> float:
         try:
             return await self._reader.clock()
         except SourceError as error:
-            raise SourceError(self._redact(str(error))) from None
+            raise SourceError(self._redact(str(error), is_cut=True)) from None
 
     async def close(self) -> None:
         await self._reader.close()
@@ -108,6 +111,29 @@ class VeiledServices:
             title=_safe(service.title, self._redact),  # of a process it is its command line
             health_output=None if said is None else _safe(said, self._redact),
         )
+
+
+class VeiledEffector:
+    """A writer whose receipts hold no secret: a service may quote what it was sent, or what it knows."""
+
+    def __init__(self, effector: Effector, redact: Redact) -> None:
+        self._effector = effector
+        self._redact = redact
+
+    async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
+        told = await self._effector.act(action, values, step)
+        before, after, by, since = (
+            None if each is None else _whole(each, self._redact)
+            for each in (told.before, told.after, told.by, told.since)
+        )
+        text = _told(told.text, self._redact)
+        return replace(told, text=text, before=before, after=after, by=by, since=since)
+
+    async def warm(self) -> None:
+        await self._effector.warm()
+
+    async def close(self) -> None:
+        await self._effector.close()
 
 
 def as_cell(text: str, redact: Redact) -> SafeText:
@@ -133,7 +159,12 @@ def _whole(text: SafeText, redact: Redact) -> SafeText:
     return SafeText(redact(head, len(head), is_cut=True) + mark, len(text) + len(MASK))
 
 
-def _safe(text: SafeText, redact: Redact) -> SafeText:
+def _told(text: SafeText, redact: Redact) -> SafeText:
+    """As ``_safe``, for a sentence that may quote the beginning of something."""
+    return _safe(text, partial(redact, is_cut=True))
+
+
+def _safe(text: SafeText, redact: Callable[[str], str]) -> SafeText:
     clean = redact(text)
     # Most hold no secret, and each cell of each poll comes by: what is safe is not made safe anew.
     return text if clean == text else SafeText(clean, max(len(text), len(MASK)))

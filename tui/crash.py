@@ -31,8 +31,12 @@ def harden() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # One byte: none does not hold back what the kernel pipes to a program (systemd-coredump, apport), and
+    # this does. Nor does it write a file of one byte. Where none is the most, none it stays.
+    for most in (1, 0):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+            break
     sys.excepthook = report
     threading.excepthook = lambda args: report(args.exc_type, args.exc_value, args.exc_traceback)
 

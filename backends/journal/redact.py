@@ -1,24 +1,18 @@
 """Taking secrets out of text on its way to the journal, a log, an error or a screen.
 
-Registered secrets are found for certain, in every form listed at ``_forms``; others by what they look like
+Registered secrets are found for certain, in every form listed at ``Dress``; others by what they look like
 (``backends.journal.shapes``), which is best effort.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import quote, quote_plus
 
+from backends.journal.dress import SHORTEST, Dress, values
 from backends.journal.shapes import MASK, is_secret_name, masked
-from backends.model.safetext import SafeText
 from backends.model.secret import Secret
-
-SHORTEST: Final = 4
-"""Characters below which a registered secret is not searched for: masking ``no`` everywhere hides nothing."""
 
 _REACH: Final = 256
 """Characters left out before a cut at least: what stands beside a secret's name may be half there."""
@@ -29,8 +23,9 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         self._lock = threading.Lock()
-        self._forms: tuple[str, ...] = ()
-        self._reach = _REACH
+        self._hidden: tuple[Dress, ...] = ()
+        self._marks: tuple[str, ...] = ()
+        self._ahead = _REACH
         for secret in secrets:
             self.register(secret)
 
@@ -38,30 +33,50 @@ class Redactor:
         """Hide this from now on, in all its forms, and whatever it is replaced by."""
         secret.follow(self._hide)
 
-    def _hide(self, value: str) -> None:
-        if len(value) < SHORTEST:
-            return
+    def _hide(self, secret: str) -> None:
         with self._lock:
-            self._forms = tuple(sorted({*self._forms, *_forms(value)}, key=len, reverse=True))
-            self._reach = max(_REACH, len(self._forms[0]))
+            known = {each.value for each in self._hidden}
+            fresh = [it for it in dict.fromkeys(values(secret)) if len(it) >= SHORTEST and it not in known]
+            # The longest first: one may be a part of another.
+            self._hidden = tuple(
+                sorted((*self._hidden, *map(Dress, fresh)), key=lambda it: len(it.value), reverse=True)
+            )
+            self._marks = tuple(dict.fromkeys(mark for each in self._hidden for mark in each.marks))
+            self._ahead = max([_REACH, *(each.longest for each in self._hidden)])
 
     def text(self, text: str, limit: int | None = None, *, is_cut: bool = False) -> str:
         """``text`` without secrets; with ``limit`` its first so many characters, at no more work than those
-        take. What could be half a secret is left out before a cut, ``is_cut`` when the caller made it.
+        take. What could be half a secret is left out before a cut, ``is_cut`` when the caller made it; or,
+        without a limit, when whoever wrote the text may have cut what it quotes: at its end or an ellipsis.
         """
         if limit is None:
-            return self._masked(text)
-        reach = self._reach
-        looked = text[: limit + reach]
+            return self._told(text) if is_cut else self._masked(text)
+        ahead = self._ahead
+        looked = text[: limit + ahead]
         clean = self._masked(looked)
-        if is_cut or len(looked) < len(text):
-            clean = clean[: max(0, len(clean) - reach)]
+        if len(looked) < len(text):
+            clean = clean[: max(0, len(clean) - ahead)]
+        elif is_cut:
+            clean = clean[: max(0, len(clean) - max(_REACH, self._half(clean)))]
         return clean[:limit]
 
+    def _told(self, text: str) -> str:
+        parts = self._masked(text).split("…")
+        halves = map(self._half, parts)
+        return "…".join(
+            f"{part[: len(part) - half]}{MASK}" if half else part
+            for part, half in zip(parts, halves, strict=True)
+        )
+
+    def _half(self, text: str) -> int:
+        return max((each.half(text) for each in self._hidden), default=0)
+
     def _masked(self, text: str) -> str:
-        for form in self._forms:  # the longest first
-            if form in text:
-                text = text.replace(form, MASK)
+        for mark in self._marks:
+            if mark in text:
+                for secret in self._hidden:
+                    text = secret.masked(text, MASK)
+                break
         return masked(text)
 
     def value(self, value: Any) -> Any:
@@ -76,27 +91,3 @@ class Redactor:
         if isinstance(value, (list, tuple)):
             return [self.value(item) for item in value]
         return value
-
-
-def _forms(value: str) -> frozenset[str]:
-    """As it is, as it is shown, in a URL, in JSON, in a Python repr, and inside base64 at any offset."""
-    raw = value.encode()
-    forms = {
-        value,
-        str(SafeText(value)),
-        quote(value, safe=""),
-        quote(value),
-        quote_plus(value),
-        json.dumps(value)[1:-1],
-        json.dumps(value, ensure_ascii=False)[1:-1],
-        repr(value)[1:-1],
-    }
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        forms.add(encode(raw).decode())
-        for offset in range(3):
-            # Characters that share bits with what stands before or after the secret are left out.
-            encoded = encode(b"\0" * offset + raw).decode().rstrip("=")
-            start = (8 * offset + 5) // 6
-            end = (8 * (offset + len(raw))) // 6
-            forms.add(encoded[start:end])
-    return frozenset(form for form in forms if len(form) >= SHORTEST)

@@ -260,7 +260,10 @@ class Gatekeeper:
     def _approver(self, intent: Intent, plan: Plan) -> str:
         if self._approvals is None or intent.approval is None:
             raise ApprovalError("ask for it, and have somebody else run: controlroom approve")
-        return self._approvals.approver(intent.approval, intent, plan.hash)
+        # Nobody was asked to consent to a secret.
+        secret = {param.name for param in plan.procedure.params if param.is_secret}
+        public = {name: value for name, value in intent.params.items() if name not in secret}
+        return self._approvals.approver(intent.approval, replace(intent, params=public), plan.hash)
 
 
 def _without(procedure: Procedure, intent: Intent, changed: Collection[str]) -> Procedure:

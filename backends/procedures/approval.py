@@ -7,12 +7,14 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
+from msgspec.json import decode
 from msgspec.structs import asdict, replace
 
 from backends.journal.entry import Kind
@@ -32,13 +34,19 @@ _AHEAD: Final = 5.0
 
 _CODE: Final = re.compile(r"[0-9a-f]{8}")
 
+_LARGEST: Final = 64 * 1024
+"""Bytes of a file that are read."""
+
+Form = TypeVar("Form", "Request", "Consent")
+
 
 class ApprovalError(ValueError):
     """It cannot be approved or used; the message says why."""
 
 
-class Request(Struct, frozen=True):
-    """What somebody wants to do and needs a second person for."""
+class Request(Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody wants to do and needs a second person for. Its texts are safe to show: the file they are
+    from may say anything, it is that of whoever asks."""
 
     code: str
     stack: str
@@ -54,6 +62,8 @@ class Request(Struct, frozen=True):
     """Epoch seconds."""
     login: str | None = None
     """Whose login it was, where that is another account: the same person however the account was changed."""
+    owner: str = ""
+    """Whose file it is, as the operating system says."""
 
     @property
     def word(self) -> str:
@@ -65,6 +75,19 @@ class Request(Struct, frozen=True):
     def is_by(self, user: str, login: str | None) -> bool:
         """Whether the one who asked may be this very person."""
         return bool({self.user, self.login} & {user, login} - {None})
+
+
+class Consent(Struct, frozen=True):
+    """What a second person has agreed to."""
+
+    code: str
+    plan: str
+    reason: str
+    at: float
+    """Epoch seconds."""
+    params: Mapping[str, str] = {}
+    login: str | None = None
+    shared: bool = False
 
 
 class ApprovalBook:
@@ -113,12 +136,12 @@ class ApprovalBook:
             raise ApprovalError(f"{request.login or request.user} asked for it: another person must approve")
         if approver.uid != os.getuid():
             raise ApprovalError(f"this process does not run as {approver.user}")
-        given = {
-            "code": code, "plan": request.plan, "reason": request.reason, "at": self._clock.now().wall,
-            "login": approver.login, "shared": approver.is_shared,
-        }  # fmt: skip
+        given = Consent(
+            code, request.plan, request.reason, self._clock.now().wall, request.params,
+            approver.login, approver.is_shared,
+        )  # fmt: skip
         try:
-            self._write(code, "approval", given)
+            self._write(code, "approval", asdict(given))
         except FileExistsError:
             raise ApprovalError("it is approved already") from None
         return request
@@ -137,53 +160,56 @@ class ApprovalBook:
             raise ApprovalError("the approval is for something else, or the situation has changed since")
         if request.uid != intent.operator.uid:
             raise ApprovalError(f"the approval was asked for by {request.user}")
-        # The request is a file of theirs, and may say by now that somebody else asked, or why.
+        # The request is a file of theirs, and may say by now that somebody else asked, or why, or for what.
         who = intent.operator
-        return self._approver(replace(request, user=who.user, login=who.login, reason=str(intent.reason)))
+        real = replace(request, user=who.user, login=who.login, reason=str(intent.reason))
+        return self._approver(replace(real, params=_safe(intent.params)))
 
     def _request(self, code: str) -> Request:
-        data, _ = self._load(code, "request")
-        self._fresh(data)
-        try:
-            return Request(**data)
-        except TypeError:
-            raise ApprovalError(f"{code} cannot be understood") from None
+        said, owner = self._load(code, "request", Request)
+        self._fresh(said.at)
+        if said.code != code:
+            raise ApprovalError(f"request {code} cannot be understood")
+        texts = _safe({name: each for name, each in asdict(said).items() if isinstance(each, str)})
+        return replace(said, **{**texts, "params": _safe(said.params), "owner": name_of(owner)})
 
     def _approver(self, request: Request) -> str:
         """Whose consent to exactly this there is, and whether several people use that account."""
-        given, owner = self._load(request.code, "approval")
-        user, said = name_of(owner), given.get("login")
-        login = str(SafeText(said, 64)) if isinstance(said, str) else None
+        given, owner = self._load(request.code, "approval", Consent)
+        user = name_of(owner)
+        login = None if given.login is None else str(SafeText(given.login, 64))
         if owner == request.uid or request.is_by(user, login):
             raise ApprovalError("the approval does not come from a second person")
-        if (given.get("code"), given.get("plan")) != (request.code, request.plan):
+        if (given.code, given.plan) != (request.code, request.plan):
             raise ApprovalError("the approval was given to another request")
-        if given.get("reason") != request.reason:
+        if given.reason != request.reason:
             raise ApprovalError("the approval was given for another reason")
-        self._fresh(given)
-        return told(user, login, is_shared=owner == 0 or given.get("shared") is True)
+        if given.params != request.params:
+            raise ApprovalError("the approval was given for other values")
+        self._fresh(given.at)
+        return told(user, login, is_shared=owner == 0 or given.shared)
 
-    def _fresh(self, data: Mapping[str, Any]) -> None:
-        at = data.get("at")
-        age = self._clock.now().wall - at if isinstance(at, (int, float)) else VALID + 1
-        if not -_AHEAD <= age <= VALID:
+    def _fresh(self, at: float) -> None:
+        if not -_AHEAD <= self._clock.now().wall - at <= VALID:
             raise ApprovalError(f"it is older than {VALID / 60:.0f} minutes")
 
-    def _load(self, code: str, kind: str) -> tuple[dict[str, Any], int]:
+    def _load(self, code: str, kind: str, form: type[Form]) -> tuple[Form, int]:
         """What the file says, and whose it is. A link is not followed: it would be its target's owner's."""
         if not _CODE.fullmatch(code):
             raise ApprovalError(f"{code!r} is no code of a request")
         try:
             handle = os.open(self._path(code, kind), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(handle, encoding="utf-8") as file:
-                owner, data = os.fstat(handle).st_uid, json.load(file)
+            with os.fdopen(handle, "rb") as file:
+                about = os.fstat(handle)
+                # What is no ordinary file, or a huge one, is cut off or empty, and so not understood.
+                raw = file.read(_LARGEST) if stat.S_ISREG(about.st_mode) else b""
+            return decode(raw, type=form), about.st_uid
         except FileNotFoundError:
             raise ApprovalError(f"there is no {kind} {code}") from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise ApprovalError(f"{kind} {code} cannot be read: {type(error).__name__}") from None
-        if not isinstance(data, dict):
-            raise ApprovalError(f"{kind} {code} cannot be understood")
-        return data, owner
+        except ValueError:
+            raise ApprovalError(f"{kind} {code} cannot be understood") from None
 
     def _path(self, code: str, kind: str) -> Path:
         return self._folder / f"{code}.{kind}"
@@ -207,6 +233,11 @@ class ApprovalBook:
                 is_one = _CODE.fullmatch(file.stem) and file.suffix in (".request", ".approval")
                 if is_one and now - file.lstat().st_mtime > KEPT:
                     file.unlink()
+
+
+def _safe(texts: Mapping[str, str]) -> dict[str, str]:
+    """The same, as it may be shown."""
+    return {str(SafeText(name)): str(SafeText(text)) for name, text in texts.items()}
 
 
 def used_before(records: Iterable[Mapping[str, Any]], intent: Intent) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,8 +53,10 @@ class PlanBook:
         file.touch(mode=0o600)
         os.utime(file, (at, at))
         for old in self._folder.iterdir():
-            if at - old.stat().st_mtime > 10 * VALID:
-                old.unlink(missing_ok=True)
+            # Another room may have removed it meanwhile; what is none of ours stays.
+            with suppress(OSError):
+                if at - old.lstat().st_mtime > 10 * VALID:
+                    old.unlink()
 
     def objection(self, plan: str, records: Iterable[Record]) -> str | None:
         """Why this hash is not that of a fresh dry run that was not run yet; None when it is. ``records`` are

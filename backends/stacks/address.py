@@ -33,7 +33,11 @@ _PATHS: Final = {
     "file": "file:///opt/desk",
     "sqlite": "sqlite:///var/lib/x.db",
 }
-_SECRET_NAMES: Final = frozenset({"password", "passwd", "pass", "sslpassword", "token", "api_key", "secret"})
+_SECRET_NAMES: Final = frozenset({"pass", "pwd", "key", "sig", "auth", "jwt"})
+_SECRET_PARTS: Final = (
+    "passw", "secret", "token", "apikey", "accesskey", "privatekey", "credential", "signature",
+)  # fmt: skip
+"""What a query has under one of the former, or under a name with one of the latter in it, is a secret."""
 _DATABASES: Final = {
     "redis": "/?|/[0-9]+/?",
     "rediss": "/?|/[0-9]+/?",
@@ -77,7 +81,7 @@ def take_apart(kind: str, url: str) -> Address:
         raise AddressError("expected an address without spaces and control characters")
     if "@" in url.partition("://")[2][len(parts.netloc) :]:
         raise AddressError("'@' stands after the host; write special characters in a password as %XX")
-    if any(key.lower() in _SECRET_NAMES for key, _ in query):
+    if any(_is_secret(key) for key, _ in query):
         raise AddressError("the query holds a credential; use password_env or password_file")
     host = all(hosts)
     if len(hosts) > 1 and parts.scheme not in _SEVERAL:
@@ -97,6 +101,11 @@ def take_apart(kind: str, url: str) -> Address:
         username=unquote(name) if name else None,
         password=Secret(unquote(password)) if password else None,
     )
+
+
+def _is_secret(key: str) -> bool:
+    name = re.sub("[^a-z]", "", key.lower())
+    return name in _SECRET_NAMES or any(part in name for part in _SECRET_PARTS)
 
 
 def _host(text: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -31,7 +31,11 @@ class HttpEffector:
     ``warm`` or ``act``, while the other rungs go on.
     """
 
-    def __init__(self, source: Source, clock: Clock | None = None) -> None:
+    def __init__(
+        self, source: Source, clock: Clock | None = None, redact: Callable[[str], str] = str
+    ) -> None:
+        """``redact`` takes secrets out of what the service answers."""
+        self._redact = redact
         self._source = source
         self._clock = clock or SystemClock()
         self._client: HttpClient | None = None
@@ -112,14 +116,14 @@ class HttpEffector:
 
     async def _ready(self) -> HttpClient:
         if self._client is None:
-            made = await asyncio.to_thread(_load, self._source.url)
+            made = await asyncio.to_thread(_load, self._source.url, self._redact)
             if self._client is None:
                 self._client = made
         return self._client
 
 
-def _load(url: str) -> HttpClient:
+def _load(url: str, redact: Callable[[str], str]) -> HttpClient:
     with LOADING:
         from backends.writers.http_client import HttpClient  # noqa: PLC0415 (loads here, not at a stop's start)
 
-    return HttpClient(url)
+    return HttpClient(url, redact)

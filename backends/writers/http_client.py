@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import anyio._backends._asyncio  # noqa: F401 (httpx would load it on its first request)
@@ -13,11 +13,17 @@ import httpx
 
 from backends.model.action import HttpCall
 from backends.model.procedure import Receipt, Step
-from backends.model.safetext import SafeText
+from backends.model.safetext import LINE_LIMIT, SafeText
 from backends.writers.answer import already, done, failed, reason, unknown
 
 BODY_LIMIT: Final = 65_536
 """Bytes of an answer that are read."""
+
+_LOOKED: Final = 2 * LINE_LIMIT
+"""Characters of an answer that are looked through for secrets: more than are told of it."""
+
+_PLAIN: Final = {"Accept-Encoding": "identity"}
+"""What is packed small may unpack to more than there is memory."""
 
 _AMBIGUOUS: Final = frozenset({500, 502, 504})
 """The service fell over while it acted, or a proxy heard nothing of it: it may have acted."""
@@ -29,11 +35,14 @@ _SIGNED: Final = ("Authorization", "X-Internal-Token")
 class HttpClient:
     """One service. No retry, no redirect, no proxy from the environment."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, redact: Callable[[str], str] = str) -> None:
+        self._redact = redact
         # Plain HTTP needs no certificates, and reading the host's takes 30 ms; this context trusts nobody.
         plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         check = True if url.startswith("https:") else plain
-        self._client = httpx.AsyncClient(base_url=url, trust_env=False, follow_redirects=False, verify=check)
+        self._client = httpx.AsyncClient(
+            base_url=url, headers=_PLAIN, trust_env=False, follow_redirects=False, verify=check
+        )
 
     async def call(
         self, action: HttpCall, path: str, body: bytes | None, headers: Mapping[str, str], step: Step
@@ -56,7 +65,7 @@ class HttpClient:
             return unknown(f"no answer within {step.deadline * 1000:.0f} ms")
         except (httpx.HTTPError, OSError) as error:
             return unknown(f"cut off before it answered: {reason(error)}")
-        return _receipt(action, answer.status_code, _without_secrets(text, headers))
+        return _receipt(action, answer.status_code, _without_secrets(text, headers), self._redact)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -64,17 +73,21 @@ class HttpClient:
 
 async def _text(answer: httpx.Response) -> str:
     """The beginning of the body, decoded."""
+    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+        return "what it says is compressed, which was not asked for"
     parts = bytearray()
-    async for part in answer.aiter_bytes():
+    async for part in answer.aiter_raw():
         parts += part
         if len(parts) >= BODY_LIMIT:
             break
     return bytes(parts[:BODY_LIMIT]).decode("utf-8", "backslashreplace")
 
 
-def _receipt(action: HttpCall, status: int, text: str) -> Receipt:
-    after = SafeText(text) if text else None
-    said = _said(text)
+def _receipt(action: HttpCall, status: int, text: str, redact: Callable[[str], str]) -> Receipt:
+    # Before anything is cut: a secret must be found whole.
+    after = SafeText(redact(text[:_LOOKED])) if text else None
+    words = redact(_said(text)[:_LOOKED])
+    said = f": {words[:200]}" if words else ""
     mark = action.already.get(status)
     if mark is not None and mark.casefold() in text.casefold():
         return already(f"it was so already{said}", after=after)
@@ -94,11 +107,11 @@ def _without_secrets(text: str, headers: Mapping[str, str]) -> str:
 
 
 def _said(text: str) -> str:
-    """What a JSON error body says, or how the body begins."""
+    """What a JSON error body says, or how the body begins, in one line."""
     try:
         body = json.loads(text)
-    except ValueError:
-        body = text
-    detail = body.get("detail", body) if isinstance(body, dict) else body
-    words = " ".join((detail if isinstance(detail, str) else json.dumps(detail)).split())
-    return f": {words[:200]}" if words else ""
+        detail = body.get("detail", body) if isinstance(body, dict) else body
+        said = detail if isinstance(detail, str) else json.dumps(detail)
+    except (ValueError, RecursionError):
+        said = text
+    return " ".join(said.split())

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from types import TracebackType
 from typing import Any
 
 ENGAGE, STATUS = "/api/v1/kill-switch/engage", "/api/v1/kill-switch/status"
+
+PACKED = 64 * 1024 * 1024
+"""Bytes that the answer ``packed`` unpacks to."""
+
+
+@cache
+def packed() -> bytes:
+    return gzip.compress(gzip.compress(bytes(PACKED)))
 
 
 @dataclass
@@ -32,6 +42,8 @@ class SwitchServer:
     state: str = "ACTIVE"
     knows: Callable[[], str] | None = None
     """What it reads where the switch is kept; None for one that keeps its own."""
+    detail: str | None = None
+    """What it says with a status to answer; None for the status."""
     calls: list[Call] = field(default_factory=list)
     connections: int = 0
 
@@ -96,6 +108,12 @@ class SwitchServer:
                 while True:
                     writer.write(b" " * 1_000_000)
                     await writer.drain()
+            case "packed":
+                raw = packed()
+                head = f"Content-Encoding: gzip, gzip\r\nContent-Length: {len(raw)}\r\n\r\n"
+                writer.write(f"HTTP/1.1 409 Said\r\n{head}".encode() + raw)
+            case "deep":
+                writer.write(b"HTTP/1.1 409 Said\r\nContent-Length: 60000\r\n\r\n" + b"[" * 60_000)
             case "redirect":
                 await self._say(writer, 307, {}, "Location: /elsewhere\r\n")
             case "quote":
@@ -103,7 +121,7 @@ class SwitchServer:
             case "none":
                 await self._engage(writer)
             case status:
-                await self._say(writer, int(status), {"detail": f"status {status}"})
+                await self._say(writer, int(status), {"detail": self.detail or f"status {status}"})
 
     async def _engage(self, writer: asyncio.StreamWriter) -> None:
         if self.state == "ENGAGED":

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backends.journal.redact import Redactor
 from backends.model.action import HttpCall, RedisTransition
 from backends.model.clock import Instant
 from backends.model.credential import internal_token, user_context
@@ -26,7 +28,7 @@ from backends.procedures.plan import make_plan
 from backends.stacks.loader import built_in, load_stack
 from backends.writers.http import HttpEffector
 from tests.clock import FakeClock
-from tests.contract.switch_server import ENGAGE, SwitchServer
+from tests.contract.switch_server import ENGAGE, PACKED, SwitchServer, packed
 from tests.sim.world import HALT, intent, tiny_stack
 
 SHIPPED = load_stack(built_in()["trading-platform"]).procedures["halt"].steps[1]
@@ -171,6 +173,44 @@ async def test_a_bearer_token_is_sent_and_never_told() -> None:
         receipt = await act(web.url, call(auth="bearer"), password=Secret("canary-token-4711"))
         assert web.calls[0].headers["authorization"] == "Bearer canary-token-4711"
         assert "canary" not in str(receipt)
+
+
+@pytest.mark.parametrize("length", [0, 150, 180, 195, 3990])
+async def test_what_a_service_quotes_of_the_rooms_secrets_is_told_without_them_wherever_it_is_cut(
+    length: int,
+) -> None:
+    secret, redact = "canary-4711-canary-4711", Redactor([Secret("canary-4711-canary-4711")]).text
+    async with SwitchServer("500", detail=f"{'x' * length} no way to redis://:{secret}@risk {secret}") as web:
+        source = Source("web", SourceKind.HTTP, "Web", web.url, 1.0, 0.5)
+        effector = HttpEffector(source, FakeClock(), redact)
+        receipt = await effector.act(STEP.action, VALUES, STEP)
+        await effector.close()
+    assert receipt.kind is UNKNOWN
+    assert "cana" not in repr(receipt)
+    assert ("no way to" in receipt.text) is (length < 190)
+
+
+async def test_an_answer_that_was_packed_is_not_unpacked() -> None:
+    """A few bytes can become more than there is memory."""
+    packed()
+    async with SwitchServer("packed") as web:
+        tracemalloc.start()
+        try:
+            receipt = await act(web.url)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < PACKED / 4
+    assert web.calls[0].headers["accept-encoding"] == "identity"
+    assert receipt.kind is FAILED
+    assert receipt.text.startswith("refused: answered 409: what it says is compressed")
+
+
+async def test_an_answer_that_is_too_deep_to_read_is_still_an_answer() -> None:
+    async with SwitchServer("deep") as web:
+        receipt = await act(web.url)
+    assert receipt.kind is FAILED
+    assert receipt.text.startswith("refused: answered 409: [[[[")
 
 
 @pytest.mark.parametrize("auth", ["bearer", "internal-token", "service-jwt"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -131,3 +133,23 @@ def test_a_signal_ends_it_also_behind_a_terminal_that_reads_nothing(tmp_path: Pa
         program.process.send_signal(signal.SIGTERM)
         assert program.process.wait(15) == 128 + signal.SIGTERM
         assert said.read_text() == "engine stopped"
+
+
+LIMITED = """
+import resource
+from tui.crash import harden
+resource.setrlimit(resource.RLIMIT_CORE, ({most}, {most}))
+harden()
+print(*resource.getrlimit(resource.RLIMIT_CORE))
+"""
+
+
+@pytest.mark.parametrize(("most", "left"), [(-1, ("1 1",)), (0, ("0 0", "1 1"))])
+def test_no_core_goes_into_a_file_nor_to_a_program_that_collects_them(
+    most: int, left: tuple[str, ...]
+) -> None:
+    """The kernel pipes it to such a program whatever the limit is, but for exactly one byte. Where none is
+    the most that may be asked for, as for all but root, none it stays."""
+    command = [sys.executable, "-c", LIMITED.format(most=most)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() in left

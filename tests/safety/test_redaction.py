@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
+import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -18,7 +20,7 @@ from backends.journal.entry import Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import MASK, Redactor, is_secret_name
 from backends.logs.ring import LogRing
-from backends.model.fact import Fact, Finding, ValueType
+from backends.model.fact import Fact, Finding, SourceError, ValueType
 from backends.model.query import SystemdQuery
 from backends.model.safetext import LINE_LIMIT, SafeText
 from backends.model.secret import Secret
@@ -33,6 +35,12 @@ from tests.sim.world import KIM
 
 CANARY = 'cänary+/="\\7f\x1b2 42'
 
+
+def small(text: str) -> str:
+    """In a URL, as some libraries write it."""
+    return re.sub("%..", lambda found: found[0].lower(), quote(text, safe=""))
+
+
 DRESSED = {
     "as it is": CANARY,
     "in a URL": quote(CANARY, safe=""),
@@ -46,8 +54,25 @@ DRESSED = {
     "behind a user": base64.b64encode(f"kim:{CANARY}".encode()).decode(),
     "behind a longer user": base64.b64encode(f"kimm:{CANARY}".encode()).decode(),
     "behind and before": base64.b64encode(f"kimmy:{CANARY}:x".encode()).decode(),
+    "in a URL in small letters": small(CANARY),
+    "in a URL in a URL": quote(quote(CANARY, safe=""), safe=""),
+    "in a URL that spares some": quote(CANARY, safe="+/="),
+    "in JSON in JSON": json.dumps(json.dumps({"x": json.dumps(CANARY)})),
+    "in JSON as Go, Java and .NET write it": json.dumps(CANARY)
+    .replace("+", r"\u002B")
+    .replace("=", r"\u003d"),
+    "in JSON as PHP writes it": json.dumps(CANARY).replace("/", r"\/"),
+    "in HTML": html.escape(CANARY),
+    "in a repr of a repr": repr(repr([CANARY])),
+    "in bytes": repr(CANARY.encode()),
+    "for a shell": shlex.quote(CANARY),
+    "in hexadecimal digits": CANARY.encode().hex(),
+    "in large hexadecimal digits": CANARY.encode().hex().upper(),
 }
-MARKS = ("nary", "%C3%A4n", "u00e4n", base64.b64encode(CANARY.encode()).decode()[2:20])
+MARKS = (
+    "nary", "%C3%A4n", "u00e4n", base64.b64encode(CANARY.encode()).decode()[2:20],
+    CANARY.encode().hex()[2:20], CANARY.encode().hex().upper()[2:20],
+)  # fmt: skip
 
 
 def clean(text: str) -> bool:
@@ -91,6 +116,54 @@ def test_any_registered_secret_is_gone_from_any_text(secret: str, before: str, b
         assert secret not in left.replace(MASK, "") or set(secret) == {"*"}
     encoded = base64.b64encode(f"{behind}{secret}".encode()).decode()
     assert MASK in redactor.text(encoded)
+
+
+def in_json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def in_plain_json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def in_repr(text: str) -> str:
+    return repr(text)[1:-1]
+
+
+def in_url(text: str) -> str:
+    return quote(text, safe="")
+
+
+ONCE = (in_url, small, quote_plus, in_json, in_plain_json, in_repr)
+
+
+@given(
+    secret=st.text(st.sampled_from("aB3xq7+/=&%\"'<>\\ ~#ä漢😀\n"), min_size=8, max_size=30).filter(
+        lambda text: text.strip() == text and any(map(str.isalnum, text))
+    ),
+    writers=st.tuples(st.sampled_from(ONCE), st.sampled_from((*ONCE, html.escape))),
+)
+@settings(max_examples=600, deadline=None)
+def test_a_secret_that_was_written_twice_over_is_masked_whole(
+    secret: str, writers: tuple[Callable[[str], str], Callable[[str], str]]
+) -> None:
+    once, twice = writers
+    left = Redactor([Secret(secret)]).text(f"it was <{twice(once(secret))}>")
+    assert left == f"it was <{MASK}>"
+
+
+def test_each_line_of_a_key_is_a_secret_for_a_log_shows_it_alone() -> None:
+    lines = [base64.b64encode(bytes(range(at, at + 48))).decode() for at in range(4)]
+    key = "\n".join(("-----BEGIN PRIVATE KEY-----", *lines, "Zm9vYmFy", "-----END PRIVATE KEY-----"))
+    redactor = Redactor([Secret(key)])
+    assert [redactor.text(f"loaded {line}") for line in lines] == [f"loaded {MASK}"] * len(lines)
+    assert redactor.text("Zm9vYmFy -----END PRIVATE KEY-----") == "Zm9vYmFy -----END PRIVATE KEY-----"
+
+
+def test_a_secret_of_hexadecimal_digits_is_hidden_in_large_and_in_small_ones() -> None:
+    digits = "0123456789abcdef" * 4
+    assert Redactor([Secret(digits)]).text(digits.upper()) == MASK
+    assert Redactor([Secret(digits.upper())]).text(digits) == MASK
 
 
 def test_a_rotated_secret_stays_hidden() -> None:
@@ -197,3 +270,28 @@ async def test_a_line_that_is_cut_shows_no_half_of_a_secret(length: int) -> None
     assert "Error xxxx" in repr(found["last"])
     assert re.search(r"… \+\d+ bytes", repr(found["last"]))
     assert "hunt" not in repr(found)
+
+
+@pytest.mark.parametrize("before", ["", "code ", "x" * 20])
+async def test_a_reason_that_quotes_the_beginning_of_a_value_quotes_no_half_of_a_secret(before: str) -> None:
+    secret = "0123456789abcdef" * 4
+    facts = [Fact("n", "N", "g", "log", SystemdQuery("a.service", pattern="Error"), ValueType.INT, "-1.what")]
+    found = await VeiledFacts(Cut(f"Error {before}{secret}"), Redactor([Secret(secret)]).text).read(facts)
+    assert f"is 'Error {before}{MASK}…', a number expected" in repr(found["n"])
+
+
+async def test_an_error_that_was_cut_tells_no_half_of_a_secret() -> None:
+    class Refused(Cut):
+        async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
+            raise SourceError("no such code: hunter2-hunter2-hunter2 of kim"[:30])
+
+    with pytest.raises(SourceError, match=r"no such code: \*\*\*\*$"):
+        await VeiledFacts(Refused(""), Redactor([Secret("hunter2-hunter2-hunter2")]).text).read([])
+
+
+def test_beside_a_key_a_cell_that_is_cut_still_tells_how_it_begins() -> None:
+    """As much of it as without one: what is left out is half of that key at the most."""
+    key = "".join(base64.b64encode(bytes(range(at, at + 48))).decode() for at in range(40))
+    redact = Redactor([Secret(key)]).text
+    assert redact("x" * 512, 512, is_cut=True) == "x" * 256
+    assert redact("x" * 212 + key[:300], 512, is_cut=True) == "x" * 212

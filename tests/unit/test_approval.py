@@ -8,6 +8,7 @@ import os
 import pwd
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -195,6 +196,66 @@ def test_a_reason_that_was_rewritten_after_the_consent_was_not_read_by_who_gave_
     file.write_text(json.dumps({**json.loads(file.read_text()), "reason": str(hurried.reason)}))
     with pytest.raises(ApprovalError, match="for another reason"):
         book.approver(code, hurried, PLAN)
+
+
+def test_values_that_were_shown_otherwise_were_not_consented_to(book: ApprovalBook, tmp_path: Path) -> None:
+    """The plan is known by a hash, which nobody reads: what they read is what the request says."""
+    wanted = replace(WANTED, params={"symbol": "ALL"})
+    code = book.request(wanted, PLAN).code
+    file = tmp_path / "approvals" / f"{code}.request"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "params": {"symbol": "AAPL"}}))
+    book.approve(code, ME)
+    file.write_text(json.dumps({**json.loads(file.read_text()), "params": {"symbol": "ALL"}}))
+    with pytest.raises(ApprovalError, match="other values"):
+        book.approver(code, wanted, PLAN)
+
+
+HOSTILE: dict[str, Any] = {
+    "deep": "[" * 100_000,
+    "deep inside": '{"code": "0badc0de", "params": ' + "[" * 100_000,
+    "a huge number": {"at": 10**400},
+    "no number": '{"at": NaN}',
+    "another request": {"code": "../../x"},
+    "values that are a list": {"params": ["AAPL"]},
+    "no text": b"\xff\x00",
+    "without an end": '{"user": "' + "x" * 200_000,
+}
+HOSTILE_REQUEST = {"a number of another kind": {"uid": "0"}, "a user that is a list": {"user": ["kim"]}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        *(pytest.param(kind, each, id=f"{kind}: {name}")
+          for kind in ("request", "approval") for name, each in HOSTILE.items()),
+        *(pytest.param("request", each, id=f"request: {name}") for name, each in HOSTILE_REQUEST.items()),
+    ],
+)  # fmt: skip
+def test_a_file_of_somebody_else_that_is_none_keeps_nobody_from_the_others(
+    book: ApprovalBook, tmp_path: Path, kind: str, content: Any
+) -> None:
+    codes = [book.request(WANTED, PLAN).code for _ in range(2)]
+    book.approve(codes[0], ME)
+    file = tmp_path / "approvals" / f"{codes[0]}.{kind}"
+    if isinstance(content, dict):
+        content = json.dumps({**json.loads(file.read_text()), **content})
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    for use in (lambda: book.given(codes[0]), lambda: book.approver(codes[0], WANTED, PLAN)):
+        with pytest.raises(ApprovalError):
+            use()
+    assert [each.code for each in book.pending()] == codes[1:]
+
+
+def test_what_a_request_says_cannot_act_on_the_approvers_terminal(book: ApprovalBook, tmp_path: Path) -> None:
+    """It is a file of whoever asks: a line of it could look like another one, or clear what stands above."""
+    code = book.request(WANTED, PLAN).code
+    file = tmp_path / "approvals" / f"{code}.request"
+    evil = "well\n  plan       0000\r\x1b[2J\x1b]52;c;aGk=\x07\u202e\u200b"
+    said = {"reason": evil, "user": evil, "host": evil, "params": {evil: evil}}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **said}))
+    (asked_for,) = book.pending()
+    texts = [asked_for.reason, asked_for.user, asked_for.host, *asked_for.params, *asked_for.params.values()]
+    assert all(text.isprintable() and text.startswith(r"well\x0a") for text in texts)
 
 
 def test_it_ends_after_five_minutes(book: ApprovalBook, fake_clock: FakeClock) -> None:

@@ -116,6 +116,14 @@ def test_a_request_that_is_rewritten_while_it_is_read_gets_no_consent(
     assert "has changed since it was shown" in record["text"]
 
 
+def test_whoever_approves_is_told_when_a_request_is_not_a_file_of_whom_it_names(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for by, is_told in ((OTHER, True), (replace(OTHER, user=ME.user), False)):
+        approve(Session(config), requested(config, by), STACK, None)
+        assert (f"the request is a file of {ME.user}" in capsys.readouterr().out) is is_told
+
+
 @pytest.mark.parametrize(
     ("was", "becomes"),
     [(PLAN, "b" * 64), ("ticket OPS-7", "ticket OPS-8"), ('"params": {}', '"params": {"bot": "bot1"}')],

@@ -200,6 +200,23 @@ def test_no_password_survives_in_an_address_however_it_is_written(password: str)
             assert password not in repr(address)
 
 
+@pytest.mark.parametrize(
+    "name", ["access_token", "X-Api-Key", "apikey", "sig", "key", "sslpassword", "client_secret", "auth"]
+)
+@pytest.mark.parametrize("kind", ["http", "postgres"])
+def test_an_address_whose_query_holds_a_secret_is_none_for_addresses_are_shown(kind: str, name: str) -> None:
+    scheme = {"http": "https", "postgres": "postgresql"}[kind]
+    with pytest.raises(AddressError, match="the query holds a credential"):
+        take_apart(kind, f"{scheme}://host/x?a=b&{name}=canary-4711")
+
+
+def test_a_file_that_an_address_names_is_no_secret() -> None:
+    url = "postgresql://host/x?passfile=/run/pass&sslkey=/run/key.pem&sslmode=verify-full&application_name=a"
+    assert take_apart("postgres", url).url == url
+    url = "rediss://host:1/0?ssl_keyfile=/run/key.pem&ssl_certfile=/run/cert.pem"
+    assert take_apart("redis", url).url == url
+
+
 def test_a_secret_files_owner_is_checked(secret: Path) -> None:
     if os.getuid() != 0:
         need("root", "only root can give a file away")

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
+from backends.arming import make_effectors
 from backends.journal.redact import Redactor
+from backends.model.action import Action
 from backends.model.fact import Fact, Finding, Found, Table
+from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.safetext import LINE_LIMIT, NAME_LIMIT, SafeText
-from backends.veil import VeiledFacts
+from backends.model.secret import Secret
+from backends.procedures.permit import arm
+from backends.stacks.loader import built_in, load_stack
+from backends.veil import VeiledEffector, VeiledFacts
+from tests.sim.world import HALT, KIM
 
 
 class Rows:
@@ -58,3 +66,32 @@ async def test_a_yes_or_no_is_no_secret_though_its_column_is_named_like_one(cell
     assert isinstance(found, Found)
     assert isinstance(found.value, Table)
     assert found.value.rows == ((left,),)
+
+
+class Quoting:
+    """A writer of a service that quotes a secret in all that it tells."""
+
+    async def act(self, _action: Action, _values: Mapping[str, Any], _step: Step) -> Receipt:
+        text = SafeText("refused: canary-4711 is not valid")
+        return Receipt(ReceiptKind.FAILED, text, text, text, text, text)
+
+    async def warm(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def test_what_a_writer_is_told_is_on_the_screen_without_secrets() -> None:
+    step = HALT.steps[0]
+    effector = VeiledEffector(Quoting(), Redactor([Secret("canary-4711")]).text)
+    told = await effector.act(step.action, {}, step)
+    text = SafeText("refused: **** is not valid")
+    assert told == Receipt(ReceiptKind.FAILED, text, text, text, text, text)
+
+
+def test_every_writer_that_acts_is_behind_it() -> None:
+    permit = arm(KIM, is_watch=False)
+    assert permit is not None
+    for stack in map(load_stack, built_in().values()):
+        made = make_effectors(permit, stack, Redactor().text)
+        assert made
+        assert {type(each) for each in made.values()} == {VeiledEffector}

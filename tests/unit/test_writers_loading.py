@@ -102,8 +102,9 @@ def test_the_engine_alone_loads_no_writer() -> None:
 def test_a_stack_loads_the_writers_of_its_own_steps_only(actions: str, expected: set[str]) -> None:
     found = told(f"""
 from backends.arming import make_effectors
+from backends.journal.redact import Redactor
 from backends.procedures.permit import arm
-made = make_effectors(arm(KIM, is_watch=False), stack_of(*{actions}), str)
+made = make_effectors(arm(KIM, is_watch=False), stack_of(*{actions}), Redactor().text)
 print(json.dumps([len(made), loaded("backends.writers")]))
 """)
     kinds = {"redis", "http", "docker", "systemd", "postgres", "command", "process"}
@@ -115,9 +116,10 @@ def test_every_kind_of_step_has_a_writer_that_takes_it_and_no_library_loads_befo
     before, answers = told(f"""
 import asyncio
 from backends.arming import make_effectors
+from backends.journal.redact import Redactor
 from backends.procedures.permit import arm
 stack = stack_of(*ALL)
-made = make_effectors(arm(KIM, is_watch=False), stack, str)
+made = make_effectors(arm(KIM, is_watch=False), stack, Redactor().text)
 before = loaded(*{LIBRARIES})
 
 async def act():

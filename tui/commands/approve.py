@@ -64,6 +64,8 @@ def _describe(asked: Request, stack: Stack) -> None:
     procedure = stack.procedures.get(asked.procedure)
     past = SystemClock().now().wall - asked.at
     say(f"{asked.user} on {asked.host} asked {past:.0f} s ago")
+    if asked.owner != asked.user:
+        say(f"  beware     {asked.user} is only what it says: the request is a file of {asked.owner}")
     say(f"  to run     {asked.procedure} on {stack.title}{': ' + procedure.title if procedure else ''}")
     if procedure is not None:
         say(f"  effect     {procedure.summary}")
