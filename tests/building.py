@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec.structs import replace
 
 from backends.model.alarm import Priority
+from backends.model.check import Check, Diagnosis
 from backends.model.clock import Instant
 from backends.model.examination import Answer, Examined, answer_of
 from backends.model.fact import Fact, Level, ValueType
@@ -120,10 +122,19 @@ def running(name: str, state: RunState = RunState.RUNNING, health: Health = Heal
 
 def diagnosed(stack: Stack, diagnosis: str, *readings: Reading[Any]) -> Examined:
     """What that known failure says on these readings, of which each of its demands needs one."""
+    return _examined(stack, stack.diagnoses[diagnosis], readings)
+
+
+def checked(stack: Stack, check: str, *readings: Reading[Any]) -> Answer:
+    """What that check comes to on these readings, of which each of its demands needs one."""
+    return _examined(stack, stack.checks[check], readings).answer
+
+
+def _examined(stack: Stack, item: Check | Diagnosis, readings: Iterable[Reading[Any]]) -> Examined:
     found = {each.key: each for each in readings}
-    demands = stack.diagnoses[diagnosis].demands
+    demands = item.demands
     weighed = tuple(weigh(each, stack.facts.get(each.fact), found[each.fact], START) for each in demands)
-    return Examined(diagnosis, answer_of(weighed), weighed, START)
+    return Examined(item.id, answer_of(weighed), weighed, START)
 
 
 def is_found(stack: Stack, diagnosis: str, *readings: Reading[Any]) -> bool:

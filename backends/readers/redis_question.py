@@ -21,6 +21,7 @@ from backends.readers.redis_reply import (
     VALUE_LIMIT,
     Command,
     Question,
+    ServerError,
     as_entry,
     as_fields,
     as_list,
@@ -146,8 +147,11 @@ def _wanted(query: RedisQuery) -> int | None:
 
 
 def _exists(query: RedisQuery) -> Question:
-    (count,) = yield [small("EXISTS", query.key)]
-    return str(as_number(count)).encode()
+    """A stream whose last entry was removed is still a key: it says as little as none."""
+    count, entries = yield [small("EXISTS", query.key), small("XLEN", query.key)]
+    there = as_number(count)
+    is_empty = not isinstance(entries, ServerError) and as_number(entries) == 0
+    return b"0" if is_empty else str(there).encode()
 
 
 def _ttl(query: RedisQuery) -> Question:

@@ -45,6 +45,17 @@ async def test_a_halt_that_is_no_stream_is_closed_counted_by_nobody_and_named(
     assert (demand.fact, demand.differs) == ("halt.type", ("stream",))
 
 
+async def test_a_halt_whose_entries_were_removed_one_by_one_is_none(
+    redis_db: RedisServer, stack: Stack
+) -> None:
+    """Redis keeps the stream, and whoever starts now reads nothing in it: it would trade."""
+    redis_db.command("XADD", HALT, "1-1", "ts", "1768600000", "reason", "drill", "priority", "SAFETY")
+    assert await find(redis_db, stack, "halt.stream") == [Found(True)]
+    redis_db.command("XDEL", HALT, "1-1")
+    assert redis_db.command("EXISTS", HALT) == b":1\r\n"
+    assert await find(redis_db, stack, "halt.stream") == [Found(False)]
+
+
 @pytest.mark.parametrize(
     ("fields", "pct", "is_open", "is_free"),
     [

@@ -139,3 +139,16 @@ def test_what_runs_already_goes_on_as_it_was(host: Host, face: str) -> None:
 
 def test_each_that_starts_units_was_run_by_both_faces_and_left_the_same(host: Host) -> None:
     assert host.hands.ran() == {(name, face) for name in BY_UNITS for face in FACES}
+
+
+def test_the_senders_are_not_stopped_while_one_runs_without_a_container(host: Host) -> None:
+    """Their containers have long ended: that alone would prove a stop that stopped nothing."""
+    assert host.units() == "active\nactive\nactive\n"
+    report, done = host.hands.operator.perform("stop-senders")
+    assert report["blockers"] == []
+    assert done.returncode != 0
+    assert "SENDERS NOT STOPPED" in done.stdout
+    assert "systemctl --user stop trading-gateway trading-orchestrator" in done.stdout
+    host.end()
+    _, done = host.hands.operator.perform("stop-senders")
+    assert done.returncode == 0, done.stdout

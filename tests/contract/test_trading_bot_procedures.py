@@ -180,7 +180,10 @@ def test_a_halt_that_starves_too_takes_the_capital_below_what_strategies_trade_w
     shift.is_state(TradingState.HALTED)
 
 
-def test_that_a_halt_holds_is_proved_by_looking_on(shift: Shift) -> None:
+def test_that_a_halt_holds_is_proved_by_looking_on_once_the_engine_is_stopped_too(shift: Shift) -> None:
+    run = shift.room.perform("prove-halt")
+    assert [each.step for each in run.steps if each.state is not StepState.VERIFIED] == ["engine"]
+    assert shift.room.perform("stop-trading-bot").verdict is Verdict.VERIFIED
     shift.verify("prove-halt")
 
 

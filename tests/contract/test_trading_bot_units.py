@@ -27,10 +27,11 @@ from tests.terminal.planned import alone
 _SLEEPS = """[Unit]
 StartLimitIntervalSec=0
 [Service]
-ExecStart=sh -c 'test -e /run/%n.ill && sleep 0.2 && exit 1; exec sleep infinity'
+ExecStart=sh -c 'test -e /run/%n.ill && sleep 0.2 && exit 1; \\
+  test -e /run/%n.rude && trap "exit 3" TERM && while sleep 0.1; do :; done; exec sleep infinity'
 Restart=on-failure
 """
-"""Where it is ill, it ends soon after each start and is started again."""
+"""Where ill, it ends soon after each start and is started again; where rude, badly when told to."""
 _STEP = """
 import socket, sys, time
 now = int(time.time())
@@ -64,10 +65,10 @@ class Desk:
         return str(run.sentence)
 
     @contextmanager
-    def ill(self, unit: str, *scope: str) -> Iterator[None]:
-        self.systemd.run("touch", f"/run/{unit}.ill")
+    def being(self, how: str, unit: str, *scope: str) -> Iterator[None]:
+        self.systemd.run("touch", f"/run/{unit}.{how}")
         yield
-        self.systemd.run("rm", f"/run/{unit}.ill")
+        self.systemd.run("rm", f"/run/{unit}.{how}")
         self.systemd.run("systemctl", *scope, "restart", unit)
 
     def show(self, unit: str, name: str, *scope: str) -> str:
@@ -137,7 +138,7 @@ def test_what_was_switched_is_switched_back(desk: Desk) -> None:
 
 
 def test_a_deployment_that_is_started_again_and_again_is_no_switch(desk: Desk) -> None:
-    with desk.ill("policy-green.service", "--user"):
+    with desk.being("ill", "policy-green.service", "--user"):
         assert "policy-green" in desk.is_not_proved("canary-green")
 
 
@@ -148,7 +149,7 @@ def test_the_bot_that_is_restarted_is_another_process_and_stays(desk: Desk) -> N
 
 
 def test_a_bot_that_is_started_again_and_again_was_not_restarted(desk: Desk) -> None:
-    with desk.ill("trading_bot.service"):
+    with desk.being("ill", "trading_bot.service"):
         assert "trading_bot restarts" in desk.is_not_proved("restart-trading-bot")
 
 
@@ -156,3 +157,18 @@ def test_a_stopped_bot_stays_stopped(desk: Desk) -> None:
     desk.verify("stop-trading-bot")
     assert desk.show("trading_bot.service", "ActiveState") == "inactive"
     assert desk.show("ops_bot.service", "ActiveState") == "active"
+
+
+def test_a_bot_that_ends_badly_when_it_is_told_to_is_stopped(desk: Desk) -> None:
+    with desk.being("rude", "trading_bot.service"):
+        desk.systemd.run("systemctl", "restart", "trading_bot.service")
+        desk.verify("stop-trading-bot")
+        assert desk.show("trading_bot.service", "ActiveState") == "failed"
+
+
+def test_a_deployment_that_failed_is_switched_away_from(desk: Desk) -> None:
+    with desk.being("rude", "policy-green.service", "--user"):
+        for verb in ("restart", "stop"):
+            desk.systemd.run("systemctl", "--user", verb, "policy-green.service")
+        assert desk.show("policy-green.service", "ActiveState", "--user") == "failed"
+        desk.verify("canary-blue")

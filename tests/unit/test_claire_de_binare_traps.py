@@ -21,7 +21,7 @@ from backends.readers.docker_look import Look
 from backends.readers.docker_view import PROJECT
 from backends.readers.extract import extract
 from backends.stacks.loader import built_in, load_stack
-from tests.building import START, is_found, later, ok
+from tests.building import START, is_found, later, missing, ok
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +194,12 @@ def test_a_fill_while_risk_blocks_everything_is_of_somebody_else(
         ok("allocation.open", is_open), ok("allocation.at", since), ok("execution.filled_now", filled),
     ]  # fmt: skip
     assert is_found(stack, "filled-past-risk", *readings) is is_it
+
+
+def test_whatever_looks_like_a_switch_and_is_none_is_an_alarm_once_somebody_sets_it(stack: Stack) -> None:
+    """A3: the key of services/risk/emergency_stop.py holds a reason, and nobody reads it."""
+    alarms = {alarm.fact: alarm for alarm in stack.alarms}
+    for fact, value in (("inert.emergency", "fat finger"), ("inert.breaker", 1), ("inert.file", True)):
+        assert judge(stack.facts[fact], ok(fact, value), START) is alarms[fact].at, fact
+        assert "none" in alarms[fact].consequence or "Orders go on" in alarms[fact].consequence
+    assert judge(stack.facts["inert.emergency"], missing("inert.emergency"), START) is Level.OK

@@ -106,10 +106,9 @@ class Failure:
     procedure: str | None
 
 
-def loops(service: str, fact: str, words: str) -> Failure:
-    return Failure(
-        (running(service, RunState.RESTARTING), logged(fact, *TRACE, words, ACCESS)), words, "restart"
-    )
+def loops(service: str, fact: str, words: str, procedure: str = "restart") -> Failure:
+    looping = running(service, RunState.RESTARTING)
+    return Failure((looping, logged(fact, *TRACE, words, ACCESS)), words, procedure)
 
 
 def unhealthy(service: str, fact: str, printed: str) -> Failure:
@@ -148,7 +147,9 @@ FAILURES: Mapping[str, Failure] = {
     "orchestrator-loops": loops(
         "orchestrator", "log.orchestrator_error", "redis.exceptions.ConnectionError: x"
     ),
-    "feed-loops": loops("market_data_service", "log.feed_error", "ValueError: ALPACA_API_KEY is not set"),
+    "feed-loops": loops(
+        "market_data_service", "log.feed_error", "ValueError: ALPACA_API_KEY is not set", "compose-dev"
+    ),
     "registry-loops": loops("model_registry", "log.registry_error", "PermissionError: [Errno 13] denied"),
     "gateway-unhealthy": unhealthy("execution_gateway", "health.gateway_says", REFUSED),
     "signal-unhealthy": unhealthy("signal_service", "health.signal_says", REFUSED),
@@ -167,7 +168,9 @@ FAILURES: Mapping[str, Failure] = {
     "tripped-max-drawdown": tripped("MAX_DRAWDOWN", "the drawdown limit"),
     "broker-away": Failure((ok("gateway.broker", False),), "nothing was refused", None),
     "broker-credentials": Failure(
-        (ok("gateway.broker", False), logged("log.broker_refused", NOT_ALLOWED)), "keys in .env", "restart"
+        (ok("gateway.broker", False), logged("log.broker_refused", NOT_ALLOWED)),
+        "keys in .env",
+        "compose-dev",
     ),
     "signal-imports": Failure(
         (logged("log.signal_import", *TRACE, "ImportError: cannot import name 'Booster' from 'lightgbm'"),),
@@ -184,16 +187,16 @@ FAILURES: Mapping[str, Failure] = {
     "console-old-address": Failure(
         (ok("console.host_url", True), logged("log.console_gateway", NO_NAME)),
         "http://host.docker.internal:8002",
-        "console-restart",
+        "console-rebuild",
     ),
     "auth0-loop": Failure(
-        (ok("console.oauth2", True), missing("service:auth_service")), "oauth2 profile", "console-restart"
+        (ok("console.oauth2", True), missing("service:auth_service")), "oauth2 profile", "console-rebuild"
     ),
     "no-strategies": Failure(
-        (ok("strategies.status", 403),), "WEB_CONSOLE_DEV_STRATEGIES", "console-restart"
+        (ok("strategies.status", 403),), "WEB_CONSOLE_DEV_STRATEGIES", "console-rebuild"
     ),
     "session-version": Failure(
-        (logged("log.session_version", NO_SESSION),), "no X-Session-Version", "console-restart"
+        (logged("log.session_version", NO_SESSION),), "no X-Session-Version", "console-rebuild"
     ),
     "fills-lost": Failure((ok("fills.recorded", 0), ok("trades.all", 0)), "webhook", "fills-backfill"),
     "tables-missing": Failure((ok("db.missing", 20),), "Not every migration", None),

@@ -12,6 +12,7 @@ from backends.model.action import Command, DockerExec, DockerVerb, RedisUnit, Re
 from backends.model.fact import Level
 from backends.model.judge import level_of
 from backends.model.procedure import Procedure, RiskClass
+from backends.model.query import Derivation
 from backends.model.stack import Stack
 from backends.stacks.loader import built_in, load_stack
 from tests.building import is_found, missing, ok
@@ -259,3 +260,19 @@ def test_a_single_key_that_redis_throws_away_is_an_alarm(stack: Stack) -> None:
     (alarm,) = [alarm for alarm in stack.alarms if alarm.id == "redis-evicts"]
     assert level_of(stack.facts[alarm.fact], 1) is alarm.at is Level.CRIT
     assert level_of(stack.facts[alarm.fact], 0) is Level.OK
+
+
+def test_what_two_stores_read_in_turn_differ_in_anyhow_is_no_alarm(stack: Stack) -> None:
+    """The detector writes Redis first and then the database, and each is read in its own turn: every alert
+    that is raised or resolved stands in one of them alone for a poll."""
+    compared = {
+        name: [stack.facts[each] for each in fact.query.of]
+        for name, fact in stack.facts.items()
+        if isinstance(fact.query, Derivation) and fact.query.op == "without"
+    }
+    assert compared.keys() == {"alerts.db_only", "alerts.redis_only"}
+    for name, read in compared.items():
+        assert len({each.source for each in read}) == 2
+        slowest = max(each.every or stack.sources[each.source].every for each in read)
+        (alarm,) = [each for each in stack.alarms if each.fact == name]
+        assert alarm.after >= 2 * slowest

@@ -169,6 +169,7 @@ def test_a_mode_that_is_not_auto_is_one_alarm_that_names_who_likely_did_it(
         ("slo.tier", SafeText("C"), Level.CRIT),
         ("slo.current", SafeText("tier_b"), Level.OK),
         ("drift.flag", SafeText("0"), Level.INFO),
+        ("tca.venue_low", 1, Level.WARN),
     ],
 )
 def test_values_mean_what_the_contract_says(stack: Stack, fact: str, value: Any, level: Level) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from backends.config import load
 from backends.model.action import Command, SystemdVerb
+from backends.model.examination import Answer
 from backends.model.fact import Level, ValueType
 from backends.model.judge import judge
 from backends.model.query import Derivation, FileQuery, HostQuery, HttpQuery, RedisQuery
@@ -16,7 +17,7 @@ from backends.model.safetext import SafeText
 from backends.model.service import RunState
 from backends.model.stack import SourceKind, Stack
 from backends.stacks.loader import built_in, load_stack
-from tests.building import START, is_found, missing, ok, running
+from tests.building import START, checked, is_found, missing, ok, running
 
 ID = "trading-bot"
 GATE = running("quality-gate")
@@ -230,3 +231,40 @@ def test_what_is_abandoned_is_made_of_the_start_of_the_process_and_the_entry_of_
     query = stack.facts["basis.abandoned"].query
     assert isinstance(query, Derivation)
     assert (query.op, query.of, query.column) == ("before", ("basis.positions", "basis.since"), "entry_time")
+
+
+@pytest.mark.parametrize(("processes", "answer"), [(0, Answer.YES), (1, Answer.NO)])
+def test_an_order_process_that_was_not_told_its_mode_is_no_dry_run(
+    stack: Stack, processes: int, answer: Answer
+) -> None:
+    """D13: Coinbase's executor sends real orders on any mode but paper, and on none."""
+    silent = [ok("env.exec_live", False), ok("env.dry_off", False)]
+    assert checked(stack, "no-real-money", *silent, ok("orders.live", processes)) is answer
+
+
+@pytest.mark.parametrize(
+    ("unit", "answer"),
+    [
+        (missing("unit.trading_bot"), Answer.YES),
+        (ok("unit.trading_bot", "inactive"), Answer.YES),
+        (ok("unit.trading_bot", "failed"), Answer.YES),
+        (ok("unit.trading_bot", "active"), Answer.NO),
+        (ok("unit.trading_bot", "deactivating"), Answer.NO),
+    ],
+)
+def test_a_halt_is_complete_once_the_engine_that_reads_no_mode_is_stopped_too(
+    stack: Stack, unit: Any, answer: Answer
+) -> None:
+    rest = [HALT, *(ok(fact, 0) for fact in ("orders.live", "basis.positions", "halt.erasers"))]
+    assert checked(stack, "halted-fully", *rest, unit) is answer
+    proofs = [proof for step in stack.procedures["prove-halt"].steps for proof in step.proof]
+    assert [proof.equals for proof in proofs if proof.fact == "unit.trading_bot"] == [("inactive", "failed")]
+    assert any("trading_bot" in text for text in stack.procedures["halt"].will_not)
+
+
+def test_whoever_has_starved_the_capital_is_told_how_to_resume(stack: Stack) -> None:
+    """Under a halt the enforcer goes to its floor of 0.10 and comes from below: it is never reached."""
+    assert stack.procedures["halt-starve"].reversible_by == "resume-auto"
+    for name in ("resume-auto", "resume-paper"):
+        (capital,) = [each for each in stack.procedures[name].requires if each.id == "capital"]
+        assert "SET risk:capital_effective 0.1" in capital.because

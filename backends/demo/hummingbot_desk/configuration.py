@@ -57,6 +57,7 @@ def variables(generation: Generation) -> dict[str, str]:
         "BOT1_SCRIPT_CONFIG": f"v2_{generation.bots['bot1'].controller}.yml",
         "BOT1_MODE": "paper",
         "KILL_SWITCH_DRY_RUN": "false",
+        "KILL_SWITCH_API_KEY": "of-the-demo",
         "EXT_SIGNAL_RISK_ENABLED": "true",
     }
 

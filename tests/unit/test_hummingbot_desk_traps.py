@@ -1,0 +1,89 @@
+"""What the room must not fall for on the Hummingbot desk, and what its newest generation has besides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from backends.board.derive import real_money
+from backends.model.action import DockerVerb
+from backends.model.examination import Answer
+from backends.model.fact import Level
+from backends.model.judge import judge
+from backends.model.procedure import RiskClass
+from backends.model.query import DockerQuery
+from backends.model.service import RunState
+from backends.model.stack import Stack
+from backends.stacks.loader import built_in, describe
+from tests.building import START, checked, missing, ok, running
+
+DESCRIBED = describe(built_in()["hummingbot-desk"])
+FORMS: Mapping[str, Stack] = {
+    form.generation.id: form.build(form.sources())
+    for form in (DESCRIBED, *DESCRIBED.others)
+    if form.generation is not None
+}
+R1, R0, H = FORMS["R1"], FORMS["R0"], FORMS["H"]
+
+
+def by_hand(stack: Stack, procedure: str) -> set[str]:
+    """The bots whose containers are stopped by hand where it was not proved."""
+    return set(re.findall(r"\bbot\d", stack.procedures[procedure].fallback or ""))
+
+
+def stopped(stack: Stack, procedure: str) -> set[str]:
+    verbs = [step.action for step in stack.procedures[procedure].steps]
+    return {each.service for each in verbs if isinstance(each, DockerVerb)} - {"bot-watchdog"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("procedure", ["halt", "stop-bot1"])
+def test_by_hand_the_bots_are_stopped_that_the_procedure_stops_and_no_other(
+    form: str, procedure: str
+) -> None:
+    assert by_hand(FORMS[form], procedure) == stopped(FORMS[form], procedure)
+
+
+def test_where_a_kill_can_close_the_position_it_is_said_before_it_is_pressed() -> None:
+    """10.2: in H the kill sells at the market when that is set and a pair is given, as it is."""
+    fact = H.facts["kill.flattens"]
+    assert isinstance(fact.query, DockerQuery)
+    assert (fact.query.service, fact.query.name) == ("kill-switch", "KILL_SWITCH_FLATTEN_POSITION")
+    assert judge(fact, ok(fact.id, True), START) is Level.WARN
+    assert judge(fact, ok(fact.id, False), START) is judge(fact, missing(fact.id), START) is Level.OK
+    for name in ("halt", "stop-bot1"):
+        assert fact.id in H.procedures[name].shows
+        (said,) = [text for text in H.procedures[name].will_not if "KILL_SWITCH_FLATTEN_POSITION" in text]
+        assert "market" in said
+        assert not [text for text in R1.procedures[name].will_not if "FLATTEN" in text]
+
+
+@pytest.mark.parametrize("bot", ["bot5", "bot6", "bot7"])
+def test_a_banner_of_the_newest_bots_says_that_money_is_real_as_well(bot: str) -> None:
+    live = {f"{bot}.mode": ok(f"{bot}.mode", "LIVE MODE")}
+    assert real_money(H, live, START) == {f"{bot}.mode"}
+    assert not real_money(H, {f"{bot}.mode": ok(f"{bot}.mode", "mode=PAPER")}, START)
+    ended = running(bot, RunState.EXITED)
+    assert not real_money(H, {**live, ended.key: ended}, START)
+    (alarm,) = [each for each in H.alarms if each.fact == f"{bot}.mode"]
+    assert (alarm.at, alarm.service) == (judge(H.facts[alarm.fact], live[alarm.fact], START), bot)
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"), [(ok("kill.keys", 1), Answer.YES), (ok("kill.keys", 0), Answer.NO)]
+)
+@pytest.mark.parametrize("form", ["R1", "H"])
+def test_a_kill_without_keys_is_not_ready_though_none_was_tried(form: str, keys: Any, answer: Answer) -> None:
+    """Its health tests none, and no report says that it had none before the first kill."""
+    rest = [ok("kill.dry_run", True), ok("kill.health", "ok"), missing("kill.error")]
+    assert checked(FORMS[form], "kill-ready", *rest, keys) is answer
+
+
+def test_where_bots_trade_by_themselves_none_is_started_without_a_word() -> None:
+    """In H the container is the strategy: to start it is to trade."""
+    for name in ("start-bot3", "start-validation", "recreate-bot4"):
+        assert H.procedures[name].risk is RiskClass.DEGRADE, name
+        assert any("by itself as soon" in text for text in H.procedures[name].warnings), name
