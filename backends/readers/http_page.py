@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from importlib import import_module
-from typing import Final
+from typing import Final, Self
 
 import httpx
 from msgspec import Struct
@@ -31,10 +31,23 @@ AT_ONCE: Final = 8
 _SHARE: Final = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
 _REFUSED: Final = (401, 403)
+Origin = tuple[str, str, int | None]
 _HEADERS: Final = (("User-Agent", "controlroom"), ("Accept-Encoding", "identity"), ("Accept", "*/*"))
 
 
-class Web(httpx.AsyncBaseTransport):
+class _Pool:
+    """The connections to one service, and how many requests use them now."""
+
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        self.users = 0
+        self.transport = httpx.AsyncHTTPTransport(
+            verify=tls or False,  # where nothing is encrypted there is nothing to verify
+            trust_env=False,
+            limits=httpx.Limits(max_connections=16, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0),
+        )
+
+
+class Web:
     """What all HTTP sources share: connections, and nothing else. No proxies, cookies, redirects or retries:
     what one source was given is sent to no other, and a whole client costs as much again as the connections.
 
@@ -47,7 +60,14 @@ class Web(httpx.AsyncBaseTransport):
         import_module("httpcore")
         import_module("anyio._backends._asyncio")
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
-        self._pools: dict[tuple[str, str, int | None], httpx.AsyncHTTPTransport] = {}
+        self._pools: dict[Origin, _Pool] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     @asynccontextmanager
     async def stream(
@@ -70,19 +90,28 @@ class Web(httpx.AsyncBaseTransport):
             content=content,
             extensions={"timeout": httpx.Timeout(timeout).as_dict()},
         )
-        response = await self.handle_async_request(request)
-        try:
-            yield response
-        finally:
-            await response.aclose()
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         origin = _origin(request.url)
         tls = await self._context() if request.url.scheme == "https" else None
         pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[origin] = self._pool(tls)
-        return await pool.handle_async_request(request)
+            pool = self._pools[origin] = _Pool(tls)
+        pool.users += 1
+        try:
+            response = await pool.transport.handle_async_request(request)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+        except asyncio.CancelledError:
+            # Given up at some moments, a request keeps its connection for good, and the place of it: when all
+            # are taken the service is never asked again. Others go on with theirs to their end.
+            if self._pools.get(origin) is pool:
+                del self._pools[origin]
+            raise
+        finally:
+            pool.users -= 1
+            if not pool.users and self._pools.get(origin) is not pool:
+                self._let_go(pool)
 
     async def _context(self) -> ssl.SSLContext:
         """Made once, beside the loop, and to its end whether or not who waits for it has the time."""
@@ -91,17 +120,16 @@ class Web(httpx.AsyncBaseTransport):
             self._tls = asyncio.ensure_future(making)
         return await asyncio.shield(self._tls)
 
-    @staticmethod
-    def _pool(tls: ssl.SSLContext | None) -> httpx.AsyncHTTPTransport:
-        return httpx.AsyncHTTPTransport(
-            verify=tls or False,  # where nothing is encrypted there is nothing to verify
-            trust_env=False,
-            limits=httpx.Limits(max_connections=16, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0),
-        )
+    def _let_go(self, pool: _Pool) -> None:
+        """Close it beside whoever gave up, who has no time for that."""
+        closing = asyncio.ensure_future(pool.transport.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def aclose(self) -> None:
         for pool in self._pools.values():
-            await pool.aclose()
+            await pool.transport.aclose()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
 
 class Page(Struct, frozen=True):
@@ -211,5 +239,5 @@ def _url(text: str) -> httpx.URL:
     return httpx.URL(text)
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+def _origin(url: httpx.URL) -> Origin:
     return url.scheme, url.host, url.port
