@@ -34,8 +34,9 @@ async def kept(room: Scene) -> Counter[str]:
     gc.collect()
     found = Counter(tasks=len(asyncio.all_tasks()))
     for kind in map(type, gc.get_objects()):
-        if kind.__module__.partition(".")[0] in OURS and not issubclass(kind, tuple):
-            found[f"{kind.__module__}.{kind.__qualname__}"] += 1
+        module = str(kind.__module__)  # of a class made in C it may be no text
+        if module.partition(".")[0] in OURS and not issubclass(kind, tuple):
+            found[f"{module}.{kind.__qualname__}"] += 1
     return found
 
 
