@@ -1,8 +1,9 @@
 """Everything that leans on names Textual keeps to itself. Each has a guard test; Textual is pinned exactly.
 
 Faults of the toolkit that are mended here: its crash screen prints the values of local variables, which may
-be secrets, and exits 0 when the input thread dies; a terminal that stops reading blocks its event loop; and
-keys are lost when they arrive in pieces, and all of them with the first byte that is not UTF-8.
+be secrets, and exits 0 when the input thread dies; a terminal that stops reading blocks its event loop;
+keys are lost when they arrive in pieces, and all of them with the first byte that is not UTF-8; and what a
+closed screen has drawn is kept.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from rich.control import Control
 from rich.text import Text
 from textual import constants, events
 from textual._compositor import ChopsUpdate
+from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.driver import Driver
@@ -45,6 +47,11 @@ _ROUND = 0.1
 """Seconds between two looks at whether the program ends."""
 
 _READ = 4096
+
+# Of the class, as its first argument says: else its memory keeps every widget with all that it drew.
+StylesCache.get_inner_outer = classmethod(  # type: ignore[assignment, method-assign]
+    StylesCache.__dict__["get_inner_outer"]
+)
 
 
 class SteadyApp(App[None]):

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from importlib import import_module
-from typing import Final
+from typing import Final, Self
 
 import httpx
 from msgspec import Struct
@@ -32,21 +32,25 @@ AT_ONCE: Final = 8
 _SHARE: Final = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
 _REFUSED: Final = (401, 403)
+Origin = tuple[str, str, int | None]
 _HEADERS: Final = (("User-Agent", "controlroom"), ("Accept-Encoding", "identity"), ("Accept", "*/*"))
 
 
-_Origin = tuple[str, str, int | None]
+class _Service:
+    """The connections to one service, how many requests use them now, and where the last one led."""
+
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        self.users = 0
+        self.peer: str | None = None
+        self.whereabouts = Whereabouts()
+        self.pool = httpx.AsyncHTTPTransport(
+            verify=tls or False,  # where nothing is encrypted there is nothing to verify
+            trust_env=False,
+            limits=httpx.Limits(max_connections=16, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0),
+        )
 
 
-class _Service(Struct):
-    """The connections to one service, and where the last that was used leads to."""
-
-    pool: httpx.AsyncHTTPTransport
-    whereabouts: Whereabouts
-    peer: str | None = None
-
-
-class Web(httpx.AsyncBaseTransport):
+class Web:
     """What all HTTP sources share: connections, and nothing else. No proxies, cookies, redirects or retries:
     what one source was given is sent to no other, and a whole client costs as much again as the connections.
 
@@ -59,9 +63,14 @@ class Web(httpx.AsyncBaseTransport):
         import_module("httpcore")
         import_module("anyio._backends._asyncio")
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
-        self._services: dict[_Origin, _Service] = {}
-        self._left: dict[_Origin, _Service] = {}
-        """What is asked no more. Closed when another is left, or at the end."""
+        self._services: dict[Origin, _Service] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     @asynccontextmanager
     async def stream(
@@ -82,40 +91,51 @@ class Web(httpx.AsyncBaseTransport):
             params=params,
             headers=[*_HEADERS, *(headers or {}).items()],
             content=content,
-            extensions={"timeout": httpx.Timeout(timeout, pool=timeout / 2).as_dict()},
+            extensions={"timeout": httpx.Timeout(timeout).as_dict()},
         )
-        response = await self.handle_async_request(request)
-        try:
-            yield response
-        finally:
-            await response.aclose()
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         origin = _origin(request.url)
-        tls = await self._context() if request.url.scheme == "https" else None
-        service = self._services.get(origin)
-        if service is not None and await service.whereabouts.has_moved(request.url.host, service.peer):
-            await self._leave(origin)
-            service = self._services.get(origin)
-        if service is None:
-            service = self._services[origin] = _Service(self._pool(tls), Whereabouts())
+        service = await self._service(origin)
+        service.users += 1
         try:
             response = await service.pool.handle_async_request(request)
-        except httpx.PoolTimeout:
-            # Requests that were called off as they began still hold their places, which nobody gives back.
-            if self._services.get(origin) is service:
-                await self._leave(origin)
+            service.peer = _peer(response)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+        except asyncio.CancelledError:
+            # Given up at some moments, a request keeps its connection for good, and the place of it: when all
+            # are taken the service is never asked again.
+            self._leave(origin, service)
             raise
-        service.peer = _peer(response)
-        return response
+        finally:
+            service.users -= 1
+            self._close_left(origin, service)
 
-    async def _leave(self, origin: _Origin) -> None:
-        """What is under way there comes to its end."""
-        left, service = self._left.get(origin), self._services.pop(origin, None)
-        if service is not None:
-            self._left[origin] = service
-        if left is not None:
-            await left.pool.aclose()
+    async def _service(self, origin: Origin) -> _Service:
+        """Its connections, made anew when there are none or its name leads to another machine by now."""
+        tls = await self._context() if origin[0] == "https" else None
+        kept = self._services.get(origin)
+        if kept is not None and await kept.whereabouts.has_moved(origin[1], kept.peer):
+            self._leave(origin, kept)
+        service = self._services.get(origin)
+        if service is None:
+            service = self._services[origin] = _Service(tls)
+        return service
+
+    def _leave(self, origin: Origin, service: _Service) -> None:
+        """Ask over it no more; what is under way there comes to its end."""
+        if self._services.get(origin) is service:
+            del self._services[origin]
+            self._close_left(origin, service)
+
+    def _close_left(self, origin: Origin, service: _Service) -> None:
+        """Close what was left once nobody uses it, beside whoever was the last, who has no time for that."""
+        if service.users or self._services.get(origin) is service:
+            return
+        closing = asyncio.ensure_future(service.pool.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def _context(self) -> ssl.SSLContext:
         """Made once, beside the loop, and to its end whether or not who waits for it has the time."""
@@ -124,17 +144,10 @@ class Web(httpx.AsyncBaseTransport):
             self._tls = asyncio.ensure_future(making)
         return await asyncio.shield(self._tls)
 
-    @staticmethod
-    def _pool(tls: ssl.SSLContext | None) -> httpx.AsyncHTTPTransport:
-        return httpx.AsyncHTTPTransport(
-            verify=tls or False,  # where nothing is encrypted there is nothing to verify
-            trust_env=False,
-            limits=httpx.Limits(max_connections=16, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0),
-        )
-
     async def aclose(self) -> None:
-        for service in (*self._services.values(), *self._left.values()):
+        for service in self._services.values():
             await service.pool.aclose()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
 
 class Page(Struct, frozen=True):
@@ -244,7 +257,7 @@ def _url(text: str) -> httpx.URL:
     return httpx.URL(text)
 
 
-def _origin(url: httpx.URL) -> _Origin:
+def _origin(url: httpx.URL) -> Origin:
     return url.scheme, url.host, url.port
 
 

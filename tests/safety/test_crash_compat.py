@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from textual._compositor import ChopsUpdate
+from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.color import Color
@@ -104,6 +105,14 @@ async def test_no_screen_is_given_what_nothing_here_uses() -> None:
 def test_a_widget_tells_its_screen_what_is_to_be_painted_when_it_is_idle() -> None:
     assert "self._check_refresh()" in inspect.getsource(Widget._on_idle)
     assert "screen.post_message(messages.Update(self))" in inspect.getsource(Widget._check_refresh)
+
+
+def test_the_colours_around_a_widget_are_remembered_of_the_class_and_not_of_the_widget() -> None:
+    it = inspect.getattr_static(StylesCache, "get_inner_outer")
+    assert isinstance(it, classmethod)
+    assert not isinstance(it.__func__, classmethod), "the toolkit does so itself: the override can go"
+    assert list(inspect.signature(it.__func__).parameters) == ["cls", "base_background", "background"]
+    assert StylesCache().get_inner_outer(*[Color(1, 2, 3)] * 2)[0].background == Color(1, 2, 3)
 
 
 def test_the_toolkit_paints_as_often_as_the_room_asks_for() -> None:

@@ -87,7 +87,7 @@ class LogPane(Pane):
     async def close_filter(self) -> bool:
         """Drop the filter's text and its line; False when there was none."""
         had = bool(self._text) or bool(self.query("#filter"))
-        await self.query("#filter").remove()
+        await self._take_line_away()
         if self._text:
             self._text = ""
             self._apply()
@@ -102,7 +102,7 @@ class LogPane(Pane):
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        await self.query("#filter").remove()
+        await self._take_line_away()
         self.view.focus()
 
     def on_log_view_changed(self, event: LogView.Changed) -> None:
@@ -122,6 +122,12 @@ class LogPane(Pane):
         if self._matches is not None:
             parts.append(f"{self._matches.hidden:,} hidden")
         self.label(SafeText(f"4 Logs  {', '.join(parts)}"))
+
+    async def _take_line_away(self) -> None:
+        for line in self.query("#filter"):
+            # It never takes its leave of the screen, which would keep it and be open as long as the room is.
+            self.screen.text_selection_started_signal.unsubscribe(line)
+            await line.remove()
 
     def _apply(self) -> None:
         wanted = parsed(self._text, self._floor)
