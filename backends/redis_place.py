@@ -73,15 +73,18 @@ async def master(source: Source, seconds: float) -> Source:
     return replace(source, url=f"redis://{_written(host)}:{port}/{database or 0}")
 
 
-async def _named(place: tuple[str, int], name: str, seconds: float) -> tuple[Rank, tuple[str, int]]:
+async def _named(asked: tuple[str, int], name: str, seconds: float) -> tuple[Rank, tuple[str, int]]:
     """The master that one sentinel names, by the number of the failover that made it one."""
-    sentinel = _client(f"redis://{_written(place[0])}:{place[1]}", seconds)
+    sentinel = _client(f"redis://{_written(asked[0])}:{asked[1]}", seconds)
     try:
-        told: Any = await sentinel.sentinel_masters()
-        state = told[name]
-        if state["is_master"] and not state["is_sdown"] and not state["is_odown"]:
-            return (int(state["config-epoch"]),), (str(state["ip"]), int(state["port"]))
-    except (RedisError, OSError, LookupError, TypeError, ValueError):
+        masters: Any = await sentinel.execute_command("SENTINEL MASTERS")  # type: ignore[no-untyped-call]  # redis-py types it in part
+        # While the other replicas are turned to a new master, for minutes even, it is named by this alone.
+        named: Any = await sentinel.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", name)  # type: ignore[no-untyped-call]  # as above
+        state, place = masters[name], (named[0].decode(), int(named[1]))
+        is_up = state["is_master"] and not state["is_sdown"] and not state["is_odown"]
+        if is_up or place != (state["ip"], state["port"]):
+            return (int(state["config-epoch"]),), place
+    except (RedisError, OSError, LookupError, AttributeError, TypeError, ValueError):
         pass  # What the client says of it shows its objects.
     finally:
         await sentinel.aclose()
@@ -104,7 +107,7 @@ async def _told(
     password = source.password.reveal() if source.password is not None else None
     client = _client(f"{scheme}://{_written(host)}:{port}", seconds, source.username, password)
     try:
-        told = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # redis-py types it in part
+        told = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # as above
         rank = await _rank(client)
     finally:
         await client.aclose()

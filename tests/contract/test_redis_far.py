@@ -112,16 +112,16 @@ async def test_the_master_of_the_last_failover_outranks_one_that_a_cut_off_senti
     guarded: tuple[RedisServer, ...], redis_db: RedisServer, tmp_path: Path
 ) -> None:
     sentinel, _, second = guarded
+    config = tmp_path / "cut-off.conf"
+    config.write_text(f"sentinel monitor desk 127.0.0.1 {redis_db.port} 1\n")
+    cut_off = started("Sentinel", lambda: start_redis(config=config, arguments=("--sentinel",)))
     wait_until(lambda: sentinel.command("SENTINEL", "FAILOVER", "desk") == b"+OK\r\n", 20, "an able replica")
     named = str(second.port).encode()
     wait_until(
         lambda: named in sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "desk"), 20, "the failover"
     )
-    config = tmp_path / "cut-off.conf"
-    config.write_text(f"sentinel monitor desk 127.0.0.1 {redis_db.port} 1\n")
-    cut_off = started("Sentinel", lambda: start_redis(config=config, arguments=("--sentinel",)))
     there = source(f"redis+sentinel://127.0.0.1:{cut_off.port},127.0.0.1:{sentinel.port}/desk/0")
-    found = [(await master(there, 1.0)).url for _ in range(10)]
+    found = [(await master(there, 4.0)).url for _ in range(10)]
     cut_off.stop()
     assert found == [f"redis://127.0.0.1:{second.port}/0"] * 10
 

@@ -10,22 +10,40 @@ from redis.exceptions import RedisError
 from backends.model.stack import Source, SourceKind
 from backends.redis_place import master, node, shares
 
-UP = {"is_master": True, "is_sdown": False, "is_odown": False}
+UP = {"config-epoch": 1, "is_master": True, "is_sdown": False, "is_odown": False}
 
 
 def source(url: str) -> Source:
     return Source("redis", SourceKind.REDIS, "Redis", url, every=1.0, deadline=0.5)
 
 
-async def test_a_master_may_have_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = {"ip": "fe80::1", "port": 6380, "config-epoch": 1} | UP
+def guard(monkeypatch: pytest.MonkeyPatch, named: tuple[bytes, int], **state: object) -> None:
+    """A sentinel that names a master, and describes the one it still guards."""
 
-    async def told(self: object, *words: object) -> object:
-        return {"desk": state}
+    async def told(self: object, words: str, *_: object) -> object:
+        return named if words == "SENTINEL GET-MASTER-ADDR-BY-NAME" else {"desk": UP | state}
 
     monkeypatch.setattr("backends.redis_place.Redis.execute_command", told)
+
+
+async def test_a_master_may_have_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    guard(monkeypatch, (b"fe80::1", 6380), ip="fe80::1", port=6380)
     found = parse_url((await master(source("redis+sentinel://127.0.0.1:1/desk/2"), 0.5)).url)
     assert (found["host"], found["port"], found["db"]) == ("fe80::1", 6380, 2)
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+async def test_who_was_promoted_is_the_master_while_the_other_replicas_are_still_turned_to_it(
+    monkeypatch: pytest.MonkeyPatch, is_down: bool
+) -> None:
+    guard(monkeypatch, (b"10.0.0.2", 6379), ip="10.0.0.1", port=6379, is_odown=is_down)
+    assert (await master(source("redis+sentinel://127.0.0.1:1/desk"), 0.5)).url == "redis://10.0.0.2:6379/0"
+
+
+async def test_a_master_that_is_down_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    guard(monkeypatch, (b"10.0.0.1", 6379), ip="10.0.0.1", port=6379, is_odown=True)
+    with pytest.raises(RedisError, match="no sentinel answers with a master that is up"):
+        await master(source("redis+sentinel://127.0.0.1:1/desk"), 0.5)
 
 
 async def test_a_node_of_a_cluster_may_have_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
