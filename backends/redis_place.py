@@ -77,9 +77,12 @@ async def _named(asked: tuple[str, int], name: str, seconds: float) -> tuple[Ran
     """The master that one sentinel names, by the number of the failover that made it one."""
     sentinel = _client(f"redis://{_written(asked[0])}:{asked[1]}", seconds)
     try:
-        masters: Any = await sentinel.execute_command("SENTINEL MASTERS")  # type: ignore[no-untyped-call]  # redis-py types it in part
+        # In one round trip: a stop waits for it.
+        both = sentinel.pipeline(transaction=False)
+        both.execute_command("SENTINEL MASTERS")
         # While the other replicas are turned to a new master, for minutes even, it is named by this alone.
-        named: Any = await sentinel.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", name)  # type: ignore[no-untyped-call]  # as above
+        both.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", name)
+        masters, named = await both.execute()
         state, place = masters[name], (named[0].decode(), int(named[1]))
         is_up = state["is_master"] and not state["is_sdown"] and not state["is_odown"]
         if is_up or place != (state["ip"], state["port"]):
@@ -107,7 +110,7 @@ async def _told(
     password = source.password.reveal() if source.password is not None else None
     client = _client(f"{scheme}://{_written(host)}:{port}", seconds, source.username, password)
     try:
-        told = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # as above
+        told = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # redis-py types it in part
         rank = await _rank(client)
     finally:
         await client.aclose()

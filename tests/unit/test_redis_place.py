@@ -20,10 +20,10 @@ def source(url: str) -> Source:
 def guard(monkeypatch: pytest.MonkeyPatch, named: tuple[bytes, int], **state: object) -> None:
     """A sentinel that names a master, and describes the one it still guards."""
 
-    async def told(self: object, words: str, *_: object) -> object:
-        return named if words == "SENTINEL GET-MASTER-ADDR-BY-NAME" else {"desk": UP | state}
+    async def told(_: object) -> object:
+        return {"desk": UP | state}, named
 
-    monkeypatch.setattr("backends.redis_place.Redis.execute_command", told)
+    monkeypatch.setattr("redis.asyncio.client.Pipeline.execute", told)
 
 
 async def test_a_master_may_have_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
