@@ -21,7 +21,7 @@ from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from backends.model.stack import Source
 
@@ -110,18 +110,21 @@ async def _told(
     password = source.password.reveal() if source.password is not None else None
     client = _client(f"{scheme}://{_written(host)}:{port}", seconds, source.username, password)
     try:
-        told = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # redis-py types it in part
-        rank = await _rank(client)
+        both = client.pipeline(transaction=False)  # in one round trip, as above
+        both.execute_command("CLUSTER SLOTS")
+        both.execute_command("CLUSTER INFO")
+        told, about = await both.execute(raise_on_error=False)
     finally:
         await client.aclose()
-    return rank, _understood(told, scheme, host)
+    if isinstance(told, Exception):
+        raise told
+    return _rank(about), _understood(told, scheme, host)
 
 
-async def _rank(client: Redis) -> Rank:
+def _rank(about: Any) -> Rank:
     try:
-        told = await client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]  # as above
-        return int(told["cluster_state"] == "ok"), int(told["cluster_current_epoch"])
-    except (ResponseError, LookupError, TypeError, ValueError):
+        return int(about["cluster_state"] == "ok"), int(about["cluster_current_epoch"])
+    except (LookupError, TypeError, ValueError):
         return 0, 0  # Who may not ask for it still learns where the slots are.
 
 

@@ -17,9 +17,10 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
 from backends.readers import redis_cluster
 from backends.readers.redis import RedisFactReader
-from backends.redis_place import Share, master
+from backends.redis_place import Share, master, shares
 from backends.writers.redis import RedisEffector
 from tests.conftest import started
+from tests.contract.faulty import Faulty
 from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer, start_redis
 
@@ -122,6 +123,17 @@ async def test_the_master_of_the_last_failover_outranks_one_that_a_cut_off_senti
     assert found == [f"redis://127.0.0.1:{second.port}/0"] * 10
 
 
+async def test_a_master_is_named_in_one_round_trip_for_a_stop_waits_for_it(tmp_path: Path) -> None:
+    config = tmp_path / "sentinel.conf"
+    config.write_text("sentinel monitor desk 127.0.0.1 1 1\n")
+    sentinel = started("Sentinel", lambda: start_redis(config=config, arguments=("--sentinel",)))
+    async with Faulty(sentinel.port) as door:
+        url = f"redis+sentinel://127.0.0.1:{door.port}/desk/0"
+        assert (await master(source(url), 1.0)).url == "redis://127.0.0.1:1/0"
+        assert (door.bursts, door.connections) == (1, 1)
+    sentinel.stop()
+
+
 async def test_without_a_sentinel_nobody_is_asked() -> None:
     nobody = RedisFactReader(source("redis+sentinel://127.0.0.1:1/desk"))
     with pytest.raises(SourceError, match="no sentinel answers with a master that is up"):
@@ -148,6 +160,14 @@ def cluster() -> Iterator[list[RedisServer]]:
     yield nodes
     for server in nodes:
         server.stop()
+
+
+async def test_where_a_key_is_is_told_in_one_round_trip_for_a_stop_waits_for_it(
+    cluster: list[RedisServer],
+) -> None:
+    async with Faulty(cluster[0].port) as door:
+        assert await shares(source(f"redis+cluster://127.0.0.1:{door.port}"), 1.0)
+        assert (door.bursts, door.connections) == (1, 1)
 
 
 async def test_every_key_of_a_cluster_is_found_on_its_node(cluster: list[RedisServer]) -> None:
