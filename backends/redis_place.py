@@ -21,7 +21,7 @@ from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from backends.model.stack import Source
 
@@ -73,15 +73,21 @@ async def master(source: Source, seconds: float) -> Source:
     return replace(source, url=f"redis://{_written(host)}:{port}/{database or 0}")
 
 
-async def _named(place: tuple[str, int], name: str, seconds: float) -> tuple[Rank, tuple[str, int]]:
+async def _named(asked: tuple[str, int], name: str, seconds: float) -> tuple[Rank, tuple[str, int]]:
     """The master that one sentinel names, by the number of the failover that made it one."""
-    sentinel = _client(f"redis://{_written(place[0])}:{place[1]}", seconds)
+    sentinel = _client(f"redis://{_written(asked[0])}:{asked[1]}", seconds)
     try:
-        told: Any = await sentinel.sentinel_masters()
-        state = told[name]
-        if state["is_master"] and not state["is_sdown"] and not state["is_odown"]:
-            return (int(state["config-epoch"]),), (str(state["ip"]), int(state["port"]))
-    except (RedisError, OSError, LookupError, TypeError, ValueError):
+        # In one round trip: a stop waits for it.
+        both = sentinel.pipeline(transaction=False)
+        both.execute_command("SENTINEL MASTERS")
+        # While the other replicas are turned to a new master, for minutes even, it is named by this alone.
+        both.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", name)
+        masters, named = await both.execute()
+        state, place = masters[name], (named[0].decode(), int(named[1]))
+        is_up = state["is_master"] and not state["is_sdown"] and not state["is_odown"]
+        if is_up or place != (state["ip"], state["port"]):
+            return (int(state["config-epoch"]),), place
+    except (RedisError, OSError, LookupError, AttributeError, TypeError, ValueError):
         pass  # What the client says of it shows its objects.
     finally:
         await sentinel.aclose()
@@ -104,18 +110,21 @@ async def _told(
     password = source.password.reveal() if source.password is not None else None
     client = _client(f"{scheme}://{_written(host)}:{port}", seconds, source.username, password)
     try:
-        told = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # redis-py types it in part
-        rank = await _rank(client)
+        both = client.pipeline(transaction=False)  # in one round trip, as above
+        both.execute_command("CLUSTER SLOTS")
+        both.execute_command("CLUSTER INFO")
+        told, about = await both.execute(raise_on_error=False)
     finally:
         await client.aclose()
-    return rank, _understood(told, scheme, host)
+    if isinstance(told, Exception):
+        raise told
+    return _rank(about), _understood(told, scheme, host)
 
 
-async def _rank(client: Redis) -> Rank:
+def _rank(about: Any) -> Rank:
     try:
-        told = await client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]  # as above
-        return int(told["cluster_state"] == "ok"), int(told["cluster_current_epoch"])
-    except (ResponseError, LookupError, TypeError, ValueError):
+        return int(about["cluster_state"] == "ok"), int(about["cluster_current_epoch"])
+    except (LookupError, TypeError, ValueError):
         return 0, 0  # Who may not ask for it still learns where the slots are.
 
 

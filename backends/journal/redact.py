@@ -24,7 +24,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         self._lock = threading.Lock()
         self._hidden: tuple[Dress, ...] = ()
-        self._marks: tuple[str, ...] = ()
+        self._marks: tuple[tuple[str, Dress], ...] = ()
         self._ahead = _REACH
         for secret in secrets:
             self.register(secret)
@@ -41,7 +41,7 @@ class Redactor:
             self._hidden = tuple(
                 sorted((*self._hidden, *map(Dress, fresh)), key=lambda it: len(it.value), reverse=True)
             )
-            self._marks = tuple(dict.fromkeys(mark for each in self._hidden for mark in each.marks))
+            self._marks = tuple((mark, each) for each in self._hidden for mark in each.marks)
             self._ahead = max([_REACH, *(each.longest for each in self._hidden)])
 
     def text(self, text: str, limit: int | None = None, *, is_cut: bool = False) -> str:
@@ -72,11 +72,9 @@ class Redactor:
         return max((each.half(text) for each in self._hidden), default=0)
 
     def _masked(self, text: str) -> str:
-        for mark in self._marks:
+        for mark, secret in self._marks:
             if mark in text:
-                for secret in self._hidden:
-                    text = secret.masked(text, MASK)
-                break
+                text = secret.masked(text, MASK)
         return masked(text)
 
     def value(self, value: Any) -> Any:

@@ -48,7 +48,7 @@ def servers() -> Iterator[tuple[RedisServer, RedisServer]]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """Says where NAME leads; a lookup is never too old to be the last."""
+    """Says where NAME leads; each lookup is a new one, and waited for however busy the machine is."""
     told, ask = Names((OLD, 0)), socket.getaddrinfo
 
     def look(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
@@ -61,6 +61,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
     monkeypatch.setattr(socket, "getaddrinfo", look)
     monkeypatch.setattr(whereabouts, "EVERY", 0.0)
+    monkeypatch.setattr(whereabouts, "PATIENCE", 10.0)
     return told
 
 

@@ -17,9 +17,10 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
 from backends.readers import redis_cluster
 from backends.readers.redis import RedisFactReader
-from backends.redis_place import Share, master
+from backends.redis_place import Share, master, shares
 from backends.writers.redis import RedisEffector
 from tests.conftest import started
+from tests.contract.faulty import Faulty
 from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer, start_redis
 
@@ -65,6 +66,11 @@ def guarded(tmp_path: Path) -> Iterator[tuple[RedisServer, ...]]:
         server.stop()
 
 
+def is_named(sentinel: RedisServer, server: RedisServer) -> bool:
+    """Whether it says that this is the master: from its promotion on, before it has told the others."""
+    return str(server.port).encode() in sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "desk")
+
+
 async def test_reads_and_writes_go_to_the_master_the_sentinels_name(
     guarded: tuple[RedisServer, ...],
 ) -> None:
@@ -76,13 +82,7 @@ async def test_reads_and_writes_go_to_the_master_the_sentinels_name(
     wait_until(lambda: b"halt" in second.command("GET", "mode"), 20, "the replica has it")
 
     first.pause()
-    named = str(second.port).encode()
-
-    def is_replaced() -> bool:
-        told = sentinel.command("SENTINEL", "MASTER", "desk")
-        return named in told and b"_down" not in told and b"failover" not in told.split(b"flags")[1][:40]
-
-    wait_until(is_replaced, 20, "the replica promoted")
+    wait_until(lambda: is_named(sentinel, second), 20, "the replica promoted")
     assert await put(effector, "mode", "halted again") is ReceiptKind.DONE
     assert await seen(reader, fact("get", "mode")) == [Found(SafeText("halted again"))]
     first.resume()
@@ -112,18 +112,26 @@ async def test_the_master_of_the_last_failover_outranks_one_that_a_cut_off_senti
     guarded: tuple[RedisServer, ...], redis_db: RedisServer, tmp_path: Path
 ) -> None:
     sentinel, _, second = guarded
-    wait_until(lambda: sentinel.command("SENTINEL", "FAILOVER", "desk") == b"+OK\r\n", 20, "an able replica")
-    named = str(second.port).encode()
-    wait_until(
-        lambda: named in sentinel.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "desk"), 20, "the failover"
-    )
     config = tmp_path / "cut-off.conf"
     config.write_text(f"sentinel monitor desk 127.0.0.1 {redis_db.port} 1\n")
     cut_off = started("Sentinel", lambda: start_redis(config=config, arguments=("--sentinel",)))
+    wait_until(lambda: sentinel.command("SENTINEL", "FAILOVER", "desk") == b"+OK\r\n", 20, "an able replica")
+    wait_until(lambda: is_named(sentinel, second), 20, "the failover")
     there = source(f"redis+sentinel://127.0.0.1:{cut_off.port},127.0.0.1:{sentinel.port}/desk/0")
-    found = [(await master(there, 1.0)).url for _ in range(10)]
+    found = [(await master(there, 4.0)).url for _ in range(10)]
     cut_off.stop()
     assert found == [f"redis://127.0.0.1:{second.port}/0"] * 10
+
+
+async def test_a_master_is_named_in_one_round_trip_for_a_stop_waits_for_it(tmp_path: Path) -> None:
+    config = tmp_path / "sentinel.conf"
+    config.write_text("sentinel monitor desk 127.0.0.1 1 1\n")
+    sentinel = started("Sentinel", lambda: start_redis(config=config, arguments=("--sentinel",)))
+    async with Faulty(sentinel.port) as door:
+        url = f"redis+sentinel://127.0.0.1:{door.port}/desk/0"
+        assert (await master(source(url), 1.0)).url == "redis://127.0.0.1:1/0"
+        assert (door.bursts, door.connections) == (1, 1)
+    sentinel.stop()
 
 
 async def test_without_a_sentinel_nobody_is_asked() -> None:
@@ -152,6 +160,14 @@ def cluster() -> Iterator[list[RedisServer]]:
     yield nodes
     for server in nodes:
         server.stop()
+
+
+async def test_where_a_key_is_is_told_in_one_round_trip_for_a_stop_waits_for_it(
+    cluster: list[RedisServer],
+) -> None:
+    async with Faulty(cluster[0].port) as door:
+        assert await shares(source(f"redis+cluster://127.0.0.1:{door.port}"), 1.0)
+        assert (door.bursts, door.connections) == (1, 1)
 
 
 async def test_every_key_of_a_cluster_is_found_on_its_node(cluster: list[RedisServer]) -> None:

@@ -3,48 +3,65 @@
 from __future__ import annotations
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import parse_url
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from backends.model.stack import Source, SourceKind
 from backends.redis_place import master, node, shares
 
-UP = {"is_master": True, "is_sdown": False, "is_odown": False}
+UP = {"config-epoch": 1, "is_master": True, "is_sdown": False, "is_odown": False}
 
 
 def source(url: str) -> Source:
     return Source("redis", SourceKind.REDIS, "Redis", url, every=1.0, deadline=0.5)
 
 
+def guard(monkeypatch: pytest.MonkeyPatch, named: tuple[bytes, int], **state: object) -> None:
+    """A sentinel that names a master, and describes the one it still guards."""
+
+    async def told(_: object) -> object:
+        return {"desk": UP | state}, named
+
+    monkeypatch.setattr(Pipeline, "execute", told)
+
+
 async def test_a_master_may_have_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = {"ip": "fe80::1", "port": 6380, "config-epoch": 1} | UP
-
-    async def told(self: object, *words: object) -> object:
-        return {"desk": state}
-
-    monkeypatch.setattr("backends.redis_place.Redis.execute_command", told)
+    guard(monkeypatch, (b"fe80::1", 6380), ip="fe80::1", port=6380)
     found = parse_url((await master(source("redis+sentinel://127.0.0.1:1/desk/2"), 0.5)).url)
     assert (found["host"], found["port"], found["db"]) == ("fe80::1", 6380, 2)
 
 
-async def test_a_node_of_a_cluster_may_have_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def told(self: object, *words: object) -> object:
-        return [[0, 16383, [b"fe80::1", 7000, b"id"]]] if words == ("CLUSTER SLOTS",) else {}
+@pytest.mark.parametrize("is_down", [False, True])
+async def test_who_was_promoted_is_the_master_while_the_other_replicas_are_still_turned_to_it(
+    monkeypatch: pytest.MonkeyPatch, is_down: bool
+) -> None:
+    guard(monkeypatch, (b"10.0.0.2", 6379), ip="10.0.0.1", port=6379, is_odown=is_down)
+    assert (await master(source("redis+sentinel://127.0.0.1:1/desk"), 0.5)).url == "redis://10.0.0.2:6379/0"
 
-    monkeypatch.setattr("backends.redis_place.Redis.execute_command", told)
+
+async def test_a_master_that_is_down_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    guard(monkeypatch, (b"10.0.0.1", 6379), ip="10.0.0.1", port=6379, is_odown=True)
+    with pytest.raises(RedisError, match="no sentinel answers with a master that is up"):
+        await master(source("redis+sentinel://127.0.0.1:1/desk"), 0.5)
+
+
+async def test_a_node_of_a_cluster_may_have_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def told(*_: object, **__: object) -> object:
+        return [[0, 16383, [b"fe80::1", 7000, b"id"]]], NoPermissionError("CLUSTER INFO")
+
+    monkeypatch.setattr(Pipeline, "execute", told)
     found = parse_url(node(await shares(source("redis+cluster://[::1]:1"), 0.5), "key"))
     assert (found["host"], found["port"]) == ("fe80::1", 7000)
 
 
 async def test_a_node_that_was_cut_off_is_believed_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def told(self: Redis, *words: object) -> object:
+    async def told(self: Pipeline, **_: object) -> object:
         own = self.connection_pool.connection_kwargs["port"]
-        if words == ("CLUSTER SLOTS",):
-            return [[0, 16383, [b"127.0.0.1", 7000 + own, b"id"]]]
-        return {"cluster_state": "fail" if own == 1 else "ok", "cluster_current_epoch": "3"}
+        about = {"cluster_state": "fail" if own == 1 else "ok", "cluster_current_epoch": "3"}
+        return [[0, 16383, [b"127.0.0.1", 7000 + own, b"id"]]], about
 
-    monkeypatch.setattr(Redis, "execute_command", told)
+    monkeypatch.setattr(Pipeline, "execute", told)
     there = source("redis+cluster://127.0.0.1:1,127.0.0.1:2,127.0.0.1:3")
     assert node(await shares(there, 0.5), "key") in ("redis://127.0.0.1:7002/0", "redis://127.0.0.1:7003/0")
 
