@@ -73,13 +73,29 @@ def test_a_banner_of_the_newest_bots_says_that_money_is_real_as_well(bot: str) -
 
 
 @pytest.mark.parametrize(
-    ("keys", "answer"), [(ok("kill.keys", 1), Answer.YES), (ok("kill.keys", 0), Answer.NO)]
+    ("keys", "answer"),
+    [(ok("kill.keys", 3), Answer.YES), (ok("kill.keys", 2), Answer.NO), (ok("kill.keys", 0), Answer.NO)],
 )
 @pytest.mark.parametrize("form", ["R1", "H"])
 def test_a_kill_without_keys_is_not_ready_though_none_was_tried(form: str, keys: Any, answer: Answer) -> None:
     """Its health tests none, and no report says that it had none before the first kill."""
     rest = [ok("kill.dry_run", True), ok("kill.health", "ok"), missing("kill.error")]
     assert checked(FORMS[form], "kill-ready", *rest, keys) is answer
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("check", "controller"),
+    [("smoke-demo", "epp_v2_4_binance_demo_smoke"), ("smoke-paper", "epp_v2_4_bitget_paper_smoke")],
+)
+def test_a_smoke_run_is_that_of_its_own_profile_and_writes_minutes_now(
+    form: str, check: str, controller: str
+) -> None:
+    """Bot 1 passes a preflight and runs with every profile, the live one too."""
+    demands = FORMS[form].checks[check].demands
+    (heard,) = [each for each in demands if each.fact == "bots.heard"]
+    assert (heard.where, heard.at_least) == ({"instance_name": "bot1", "controller_id": controller}, 1)
+    assert [each.max_age for each in demands if each.fact == "bot1.minute_at"] == [300]
 
 
 def test_where_bots_trade_by_themselves_none_is_started_without_a_word() -> None:
