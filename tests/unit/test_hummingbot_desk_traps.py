@@ -83,6 +83,28 @@ def test_a_kill_without_keys_is_not_ready_though_none_was_tried(form: str, keys:
     assert checked(FORMS[form], "kill-ready", *rest, keys) is answer
 
 
+@pytest.mark.parametrize("form", ["R1", "H"])
+@pytest.mark.parametrize("procedure", ["live-microcap", "live-notrade"])
+def test_no_real_money_is_started_while_a_kill_has_no_keys_or_does_not_answer(
+    form: str, procedure: str
+) -> None:
+    """11.2: a dry run that is off cancels nothing without key, secret and passphrase."""
+    stack = FORMS[form]
+    required = {each.fact: each for each in stack.procedures[procedure].requires}
+    assert (required["kill.keys"].at_least, required["kill.health"].equals) == (3, ("ok",))
+    (alarm,) = [each for each in stack.alarms if each.fact == "kill.keys"]
+    assert judge(stack.facts["kill.keys"], ok("kill.keys", 2), START) is alarm.at
+    assert judge(stack.facts["kill.keys"], ok("kill.keys", 3), START) is Level.OK
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_services_are_up_when_every_one_is_that_the_room_expects(form: str) -> None:
+    """ST-3: every expected container, those of the evidence and of the dashboards too."""
+    stack = FORMS[form]
+    demanded = {demand.fact for demand in stack.checks["services-up"].demands}
+    assert demanded == {f"service:{each.name}" for each in stack.services if each.is_required}
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     ("check", "controller"),
