@@ -120,8 +120,12 @@ def test_a_smoke_run_is_that_of_its_own_profile_and_writes_minutes_now(
     assert [each.max_age for each in demands if each.fact == "bot1.minute_at"] == [300]
 
 
-def test_where_bots_trade_by_themselves_none_is_started_without_a_word() -> None:
-    """In H the container is the strategy: to start it is to trade."""
-    for name in ("start-bot3", "start-validation", "recreate-bot4"):
-        assert H.procedures[name].risk is RiskClass.DEGRADE, name
-        assert any("by itself as soon" in text for text in H.procedures[name].warnings), name
+@pytest.mark.parametrize("name", ["start-bot3", "start-validation", "recreate-bot4"])
+def test_where_bots_trade_by_themselves_to_start_one_is_to_resume(name: str) -> None:
+    """In H the container is the strategy: to start it is to trade. In R1 it waits at its prompt."""
+    started = H.procedures[name]
+    assert started.risk is RiskClass.RESTORE
+    assert any("by itself as soon" in text for text in started.warnings)
+    assert {each.id for each in started.requires} >= {"long-enough", "killed"}
+    assert (started.held_for, started.reversible_by) == (30.0, "halt")
+    assert R1.procedures[name].risk is not RiskClass.RESTORE
