@@ -97,6 +97,31 @@ def test_no_real_money_is_started_while_a_kill_has_no_keys_or_does_not_answer(
     assert judge(stack.facts["kill.keys"], ok("kill.keys", 3), START) is Level.OK
 
 
+@pytest.mark.parametrize("form", ["R1", "H"])
+@pytest.mark.parametrize(
+    ("procedure", "script"),
+    [
+        ("live-microcap", "v2_epp_v2_4_bot1_bitget_live_microcap.yml"),
+        ("live-notrade", "v2_epp_v2_4_bot1_bitget_live_notrade.yml"),
+        ("upgrade-live", "v2_epp_v2_4_bot1_bitget_live_notrade.yml"),
+    ],
+)
+def test_with_real_money_bot_1_is_proved_to_have_been_given_the_script_and_not_its_default(
+    form: str, procedure: str, script: str
+) -> None:
+    """2.2: where the compose file names a script of its own, the env file is right and bot_a trades live."""
+    stack = FORMS[form]
+    steps = {step.id: step for step in stack.procedures[procedure].steps}
+    assert [*steps].index("given") == [*steps].index("recreate") + 1
+    (proof,) = steps["given"].proof
+    query = stack.facts[proof.fact].query
+    assert isinstance(query, DockerQuery)
+    assert (query.what, query.service, query.name, query.value) == (
+        "env_is", "bot1", "SCRIPT_CONFIG", script,
+    )  # fmt: skip
+    assert proof.equals == ("true",)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_the_services_are_up_when_every_one_is_that_the_room_expects(form: str) -> None:
     """ST-3: every expected container, those of the evidence and of the dashboards too."""
