@@ -25,9 +25,11 @@ NOT_DONE = {
     "gates-whole": "gates.skip_replay reads true",
     "accounting-funding": "db.funding reads 0",
     "ml-on": "ml.enabled reads false",
+    "smoke-demo": "bots.heard reads 0",
+    "smoke-paper": "bots.heard reads 0",
 }
 """What a calm desk does not meet, and why: the bus was not restarted, nothing was dumped, gates ran as CI
-runs them, ML is off; and nobody ever writes what funding was paid."""
+runs them, ML is off, bot 1 runs no smoke profile; and nobody ever writes what funding was paid."""
 FAILING = {
     "R1": NOT_DONE,
     "H": {

@@ -96,7 +96,7 @@ case $$BOT_MODE in
   *) say "EPP v2.4 STARTUP bot=$$BOT mode=PAPER" ;;
 esac
 say "Preflight validation passed."
-case $$SCRIPT in *notrade*) orders=0 ;; *) orders=2 ;; esac
+case $$SCRIPT_CONFIG in *notrade*) orders=0 ;; *) orders=2 ;; esac
 echo ts,state,orders_active > $$minutes/minute.csv
 while :; do
   echo "$$(date '+%Y-%m-%dT%H:%M:%S')+00:00,running,$$orders" >> $$minutes/minute.csv
@@ -210,7 +210,10 @@ def _compose(folder: Path, generation: Generation) -> dict[str, Any]:
                 "volumes": [f"{folder}/data/{name}/logs:/logs"],
             }
     if generation.has_banner:
-        services["bot1"]["environment"] |= {"SCRIPT": "${BOT1_SCRIPT_CONFIG}", "BOT_MODE": "${BOT1_MODE}"}
+        services["bot1"]["environment"] |= {
+            "SCRIPT_CONFIG": "${BOT1_SCRIPT_CONFIG}",
+            "BOT_MODE": "${BOT1_MODE}",
+        }
     if "kill-switch" in services:
         services["kill-switch"]["environment"] = {"KILL_SWITCH_DRY_RUN": "${KILL_SWITCH_DRY_RUN}"}
     services["ops-db-writer"] |= {

@@ -73,7 +73,8 @@ def test_a_banner_of_the_newest_bots_says_that_money_is_real_as_well(bot: str) -
 
 
 @pytest.mark.parametrize(
-    ("keys", "answer"), [(ok("kill.keys", 1), Answer.YES), (ok("kill.keys", 0), Answer.NO)]
+    ("keys", "answer"),
+    [(ok("kill.keys", 3), Answer.YES), (ok("kill.keys", 2), Answer.NO), (ok("kill.keys", 0), Answer.NO)],
 )
 @pytest.mark.parametrize("form", ["R1", "H"])
 def test_a_kill_without_keys_is_not_ready_though_none_was_tried(form: str, keys: Any, answer: Answer) -> None:
@@ -82,8 +83,74 @@ def test_a_kill_without_keys_is_not_ready_though_none_was_tried(form: str, keys:
     assert checked(FORMS[form], "kill-ready", *rest, keys) is answer
 
 
-def test_where_bots_trade_by_themselves_none_is_started_without_a_word() -> None:
-    """In H the container is the strategy: to start it is to trade."""
-    for name in ("start-bot3", "start-validation", "recreate-bot4"):
-        assert H.procedures[name].risk is RiskClass.DEGRADE, name
-        assert any("by itself as soon" in text for text in H.procedures[name].warnings), name
+@pytest.mark.parametrize("form", ["R1", "H"])
+@pytest.mark.parametrize("procedure", ["live-microcap", "live-notrade"])
+def test_no_real_money_is_started_while_a_kill_has_no_keys_or_does_not_answer(
+    form: str, procedure: str
+) -> None:
+    """11.2: a dry run that is off cancels nothing without key, secret and passphrase."""
+    stack = FORMS[form]
+    required = {each.fact: each for each in stack.procedures[procedure].requires}
+    assert (required["kill.keys"].at_least, required["kill.health"].equals) == (3, ("ok",))
+    (alarm,) = [each for each in stack.alarms if each.fact == "kill.keys"]
+    assert judge(stack.facts["kill.keys"], ok("kill.keys", 2), START) is alarm.at
+    assert judge(stack.facts["kill.keys"], ok("kill.keys", 3), START) is Level.OK
+
+
+@pytest.mark.parametrize("form", ["R1", "H"])
+@pytest.mark.parametrize(
+    ("procedure", "script"),
+    [
+        ("live-microcap", "v2_epp_v2_4_bot1_bitget_live_microcap.yml"),
+        ("live-notrade", "v2_epp_v2_4_bot1_bitget_live_notrade.yml"),
+        ("upgrade-live", "v2_epp_v2_4_bot1_bitget_live_notrade.yml"),
+    ],
+)
+def test_with_real_money_bot_1_is_proved_to_have_been_given_the_script_and_not_its_default(
+    form: str, procedure: str, script: str
+) -> None:
+    """2.2: where the compose file names a script of its own, the env file is right and bot_a trades live."""
+    stack = FORMS[form]
+    steps = {step.id: step for step in stack.procedures[procedure].steps}
+    assert [*steps].index("given") == [*steps].index("recreate") + 1
+    (proof,) = steps["given"].proof
+    query = stack.facts[proof.fact].query
+    assert isinstance(query, DockerQuery)
+    assert (query.what, query.service, query.name, query.value) == (
+        "env_is", "bot1", "SCRIPT_CONFIG", script,
+    )  # fmt: skip
+    assert proof.equals == ("true",)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_services_are_up_when_every_one_is_that_the_room_expects(form: str) -> None:
+    """ST-3: every expected container, those of the evidence and of the dashboards too."""
+    stack = FORMS[form]
+    demanded = {demand.fact for demand in stack.checks["services-up"].demands}
+    assert demanded == {f"service:{each.name}" for each in stack.services if each.is_required}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("check", "controller"),
+    [("smoke-demo", "epp_v2_4_binance_demo_smoke"), ("smoke-paper", "epp_v2_4_bitget_paper_smoke")],
+)
+def test_a_smoke_run_is_that_of_its_own_profile_and_writes_minutes_now(
+    form: str, check: str, controller: str
+) -> None:
+    """Bot 1 passes a preflight and runs with every profile, the live one too."""
+    demands = FORMS[form].checks[check].demands
+    (heard,) = [each for each in demands if each.fact == "bots.heard"]
+    assert (heard.where, heard.at_least) == ({"instance_name": "bot1", "controller_id": controller}, 1)
+    assert [each.max_age for each in demands if each.fact == "bot1.minute_at"] == [300]
+
+
+@pytest.mark.parametrize("name", ["start-bot3", "start-validation", "recreate-bot4"])
+def test_where_bots_trade_by_themselves_to_start_one_is_to_resume(name: str) -> None:
+    """In H the container is the strategy: to start it is to trade. In R1 it waits at its prompt."""
+    started = H.procedures[name]
+    assert started.risk is RiskClass.RESTORE
+    assert any("by itself as soon" in text for text in started.warnings)
+    assert {each.id for each in started.requires} >= {"long-enough", "killed"}
+    assert (started.held_for, started.reversible_by) == (30.0, "halt")
+    assert R1.procedures[name].risk is not RiskClass.RESTORE

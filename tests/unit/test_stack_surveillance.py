@@ -5,15 +5,18 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 from backends.model.action import Command, DockerExec, DockerVerb, RedisUnit, RedisWrite
-from backends.model.fact import Level
+from backends.model.fact import Level, Table
 from backends.model.judge import level_of
 from backends.model.procedure import Procedure, RiskClass
-from backends.model.query import Derivation
+from backends.model.query import Derivation, DockerQuery
+from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.model.weigh import counted
 from backends.stacks.loader import built_in, load_stack
 from tests.building import is_found, missing, ok
 
@@ -173,6 +176,36 @@ def test_each_feed_is_judged_by_its_own_book_and_not_by_the_gaps_of_its_instrume
     silent = {alarm.fact for alarm in stack.alarms if alarm.section == "A feed is silent"}
     assert {"binance.ttl", "okx.ttl", "books.count"} <= silent
     assert "one exchange hides the other's" in stack.facts["gaps.hour"].note
+
+
+@pytest.mark.parametrize("check", ["data-flows", "status-summary"])
+def test_a_further_instrument_makes_up_for_no_feed_that_lacks_rows(stack: Stack, check: str) -> None:
+    """ETH can be switched on: of five feeds four are enough for none of those that must be there."""
+    (feeds,) = [demand for demand in stack.checks[check].demands if demand.fact == "db.feeds"]
+    columns = ("exchange", "instrument", "per_second", "age")
+    rows = [
+        ("binance", "BTC-USDT-PERP", "9", "1"), ("okx", "BTC-USDT-PERP", "9", "1"),
+        ("okx", "BTC-USDT-SPOT", "9", "1"), ("binance", "ETH-USDT-PERP", "9", "1"),
+    ]  # fmt: skip
+    cells = [tuple(SafeText(cell) for cell in row) for row in rows]
+    assert counted(Table(columns, tuple(cells), len(cells)), feeds.where) == (3.0, ANY)
+    assert feeds.at_least == len(FEEDS)
+
+
+@pytest.mark.parametrize("name", ["ingestion-restart", "workers-restart", "workers-start"])
+def test_ingestion_is_back_when_a_feed_of_its_new_run_is_subscribed(stack: Stack, name: str) -> None:
+    """T-05, SM-6a: it is healthy without any feed, and what it wrote before stands for a minute."""
+    (step,) = [
+        step
+        for step in stack.procedures[name].steps
+        if isinstance(step.action, DockerVerb) and step.action.service == "data-ingestion"
+    ]
+    (proof,) = [proof for proof in step.proof if proof.fact == "log.subscribed"]
+    assert proof.at_least == 1
+    query = stack.facts[proof.fact].query
+    assert isinstance(query, DockerQuery)
+    assert (query.service, query.since_start, query.pattern) == ("data-ingestion", True, "adapter_subscribed")
+    assert not [each for each in step.proof if each.fact == "redis.health" and not each.equals]
 
 
 def test_who_switches_an_exchange_off_is_told_that_its_alerts_freeze(stack: Stack) -> None:

@@ -12,7 +12,7 @@ from backends.model.action import Command, SystemdVerb
 from backends.model.examination import Answer
 from backends.model.fact import Level, ValueType
 from backends.model.judge import judge
-from backends.model.query import Derivation, FileQuery, HostQuery, HttpQuery, RedisQuery
+from backends.model.query import Derivation, FileQuery, HostQuery, HttpQuery, RedisQuery, SystemdQuery
 from backends.model.safetext import SafeText
 from backends.model.service import RunState
 from backends.model.stack import SourceKind, Stack
@@ -268,3 +268,62 @@ def test_whoever_has_starved_the_capital_is_told_how_to_resume(stack: Stack) -> 
     for name in ("resume-auto", "resume-paper"):
         (capital,) = [each for each in stack.procedures[name].requires if each.id == "capital"]
         assert "SET risk:capital_effective 0.1" in capital.because
+
+
+@pytest.mark.parametrize(
+    ("checked_at", "answer"),
+    [
+        (ok("recon.checked", START.wall - 30), Answer.YES),
+        (ok("recon.checked", START.wall - 86400), Answer.NO),
+        (missing("recon.checked"), Answer.NO),
+    ],
+)
+def test_risk_figures_are_well_only_while_reconciliation_goes_on(
+    stack: Stack, checked_at: Any, answer: Answer
+) -> None:
+    """Its keys have no expiry: 0 mismatches stand for ever once the daemon, which has no unit, has ended."""
+    figures = [ok("risk.drawdown", 0.01), *WELL, checked_at]
+    assert checked(stack, "risk-figures", *figures) is answer
+
+
+@pytest.mark.parametrize(("cards", "answer"), [(1, Answer.YES), (0, Answer.NO)])
+def test_without_a_scorecard_nothing_is_said_of_execution(stack: Stack, cards: int, answer: Answer) -> None:
+    """Of no venue and no strategy none is poor."""
+    none = [ok(fact, 0) for fact in ("tca.strategy_low", "tca.strategy_high")]
+    assert checked(stack, "execution", *none, ok("tca.strategies", cards)) is answer
+    slow = [ok(fact, 0) for fact in ("tca.venue_poor", "tca.venue_slow", "latency.slow")]
+    assert checked(stack, "venues", *slow, ok("tca.venues", cards)) is answer
+
+
+@pytest.mark.parametrize(
+    ("ran", "answer"),
+    [
+        (ok("unit.watchdog_ran", START.wall - 1800), Answer.YES),
+        (ok("unit.watchdog_ran", START.wall - 86400), Answer.NO),
+        (missing("unit.watchdog_ran"), Answer.NO),
+    ],
+)
+def test_a_watchdog_that_never_ran_had_no_good_run(stack: Stack, ran: Any, answer: Answer) -> None:
+    """systemd says exit code 0 of what it has not started since the host did."""
+    rest = [ok("unit.watchdog_timer", "active"), ok("unit.watchdog_status", 0)]
+    assert checked(stack, "watchdog", *rest, ran) is answer
+    (told,) = [each.fact for each in stack.checks["watchdog"].demands if each.max_age]
+    query = stack.facts[told].query
+    assert isinstance(query, SystemdQuery)
+    assert (query.unit, query.show) == ("rl-watchdog.service", "ExecMainExitTimestamp")
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "alarm"),
+    [
+        ("capital.cap", 20000.0, "capital-cap"),
+        ("capital.cap", 0.0, "capital-cap"),
+        ("influence.pct", 10.0, "influence-on"),
+    ],
+)
+def test_what_the_contract_calls_wrong_raises_an_alarm(
+    stack: Stack, fact: str, value: float, alarm: str
+) -> None:
+    """A cap in dollars is 100 % within minutes, one of 0 is Slack's second click."""
+    (found,) = [each for each in stack.alarms if each.id == alarm]
+    assert (found.fact, found.at) == (fact, judge(stack.facts[fact], ok(fact, value), START))

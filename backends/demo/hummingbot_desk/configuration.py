@@ -58,6 +58,8 @@ def variables(generation: Generation) -> dict[str, str]:
         "BOT1_MODE": "paper",
         "KILL_SWITCH_DRY_RUN": "false",
         "KILL_SWITCH_API_KEY": "of-the-demo",
+        "KILL_SWITCH_SECRET": "of-the-demo",
+        "KILL_SWITCH_PASSPHRASE": "of-the-demo",
         "EXT_SIGNAL_RISK_ENABLED": "true",
     }
 

@@ -14,7 +14,7 @@ from backends.demo.faults import Faults
 from backends.demo.port import HttpPort
 from backends.demo.redis_front import RedisFront
 from backends.demo.redis_server import RedisServer
-from backends.demo.systemd.units import Units
+from backends.demo.systemd.units import Units, stamp
 from backends.demo.trading_bot.daemons import ENFORCER, RECON, Daemons
 from backends.demo.trading_bot.exporters import gpu_exporter, grafana, prober, rl_exporter
 from backends.demo.trading_bot.faults import FAULTS
@@ -123,6 +123,7 @@ class Desk:
             Result="exit-code",
             ExecMainCode="1",
             ExecMainStatus="2",
+            ExecMainExitTimestamp=stamp(time() - 600),
         )
         self.user_units.started("policy-blue.service", began)
         self.user_units.add("policy-green.service", ExecMainCode="1", ExecMainStatus="0")
