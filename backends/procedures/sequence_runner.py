@@ -232,11 +232,11 @@ class SequenceRunner:
                 # It certainly did nothing; only somebody else can have, or the try before it.
                 is_so = await self._proofs.look(step, before)
                 missed = StepState.FAILED if open_try is None else StepState.UNKNOWN
-                state = StepState.VERIFIED if is_so and not _needs_own(step) else missed
+                state = StepState.VERIFIED if is_so and not self._proofs.needs_own(step) else missed
             else:
                 is_told = receipt.kind is not ReceiptKind.UNKNOWN
                 self._set(step.id, StepState.ACKNOWLEDGED if is_told else StepState.UNKNOWN)
-                if await self._proofs.proved(step, before):
+                if await self._proofs.proved(step, before) and (is_told or not self._proofs.was_so(step)):
                     state = StepState.VERIFIED
                 else:
                     is_contrary = is_told and self._proofs.is_contrary(step)
@@ -393,8 +393,3 @@ class SequenceRunner:
 def acts(step: Step) -> bool:
     """Whether it has an effect of its own."""
     return not isinstance(step.action, (Attest, Observe, Wait))
-
-
-def _needs_own(step: Step) -> bool:
-    """Whether the effect can only be that of this very step."""
-    return any(proof.is_restarted or proof.is_newer for proof in step.proof)

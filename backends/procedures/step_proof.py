@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from backends.model.action import Command, DockerExec
 from backends.model.clock import Clock, Instant
 from backends.model.procedure import Step
 from backends.model.safetext import SafeText
@@ -35,13 +36,24 @@ class StepProofs:
         itself is made by what was done last."""
         self._sent: dict[str, Instant] = {}
         self._evidence: dict[str, tuple[Evidence, ...]] = {}
+        self._was_so: set[str] = set()
 
     async def before(self, step: Step) -> Before:
         """Since when the services run that the step must start anew; what is newer counts from now on."""
         wanted = [proof.fact for proof in step.proof if proof.is_restarted]
         found = await self._eyes.started(wanted, LOOK, TRIES)
         self._sent[step.id] = self._newest = self._clock.now()
+        if isinstance(step.action, (Command, DockerExec)) and await self.look(step, found):
+            self._was_so.add(step.id)
         return found
+
+    def was_so(self, step: Step) -> bool:
+        """Whether it is a program whose effect was there before: it proves nothing unless that ended well."""
+        return step.id in self._was_so
+
+    def needs_own(self, step: Step) -> bool:
+        """Whether the effect can only be that of this very step."""
+        return self.was_so(step) or any(proof.is_restarted or proof.is_newer for proof in step.proof)
 
     async def proved(self, step: Step, before: Before) -> bool:
         """Keep looking until the proofs hold as often as they must, or their time is over."""

@@ -23,7 +23,7 @@ from tests.sim.desk import KIM, asked
 from tests.sim.virtual import VirtualClock, simulate
 from tests.sim.world import Paper, now
 from tui.commands.exitcode import ExitCode
-from tui.commands.verdict import of_run
+from tui.commands.verdict import is_proved, of_run
 
 STACK = load_stack(built_in()["trading-platform"])
 
@@ -39,6 +39,7 @@ class Gateway:
     unsent: list[str] = field(default_factory=list)
     """Closing orders that are called canceled although the broker was never asked."""
     looks: list[float] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
 
     async def act(self, action: Action, values: Mapping[str, Any], step: Step) -> Receipt:
         assert isinstance(action, HttpCall)
@@ -47,7 +48,7 @@ class Gateway:
             wanted = [str(fill(f"${name}", values))]
         await asyncio.sleep(0.01)
         for each in set(wanted) - self.stuck:
-            self.orders.pop(each, None)
+            self.ended += [each] if self.orders.pop(each, None) else []
         is_done = not set(wanted) & self.stuck
         return Receipt(ReceiptKind.DONE if is_done else self.answer, SafeText("answered"))
 
@@ -55,15 +56,18 @@ class Gateway:
         await asyncio.sleep(0.001)
         self.looks += [now()] if fact == "orders.open" else []
         symbols = dict.fromkeys(self.orders.values())
-        tables = {
+        tables: dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]] = {
             "orders.ids": (("client_order_id", "symbol"), list(self.orders.items())),
             "orders.symbols": (("symbol",), [(each,) for each in symbols]),
             "closing.unsent": (("client_order_id",), [(each,) for each in self.unsent]),
+            "orders.ended": (("client_order_id",), [(each,) for each in self.ended]),
         }
         value: Any = len(self.orders)
         if fact in tables:
             columns, rows = tables[fact]
-            value = Table(columns, tuple(tuple(map(SafeText, row)) for row in rows), len(rows))
+            # An answer without rows names no columns either.
+            shown = columns if rows else ()
+            value = Table(shown, tuple(tuple(map(SafeText, row)) for row in rows), len(rows))
         return Reading(fact, "x", Outcome.OK, VirtualClock().now(), 1.0, value=value)
 
     async def warm(self) -> None:
@@ -135,3 +139,15 @@ def test_one_closing_order_that_the_broker_was_never_asked_about_is_not_called_c
     assert run.verdict is Verdict.CONTRADICTED, run.sentence
     assert str(run.sentence).startswith("ORDER STILL OPEN")
     assert "reads 1: a-1; cancel it in the broker's dashboard" in run.sentence
+
+
+def test_an_order_that_never_was_is_not_called_cancelled() -> None:
+    """A typing error, and none is open: what cannot be found in an empty list cannot be refused either."""
+    run = cancelled(Gateway(orders={}, ended=["a-1"]), "cancel-one", order="a-l")
+    assert not is_proved(run), run.sentence
+    assert "no order of this id has ended: look at its spelling" in run.sentence
+
+
+def test_an_order_that_has_ended_before_is_cancelled_already() -> None:
+    run = cancelled(Gateway(orders={}, ended=["a-1"]), "cancel-one", order="a-1")
+    assert is_proved(run), run.sentence

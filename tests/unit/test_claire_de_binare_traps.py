@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any
@@ -203,3 +204,22 @@ def test_whatever_looks_like_a_switch_and_is_none_is_an_alarm_once_somebody_sets
         assert judge(stack.facts[fact], ok(fact, value), START) is alarms[fact].at, fact
         assert "none" in alarms[fact].consequence or "Orders go on" in alarms[fact].consequence
     assert judge(stack.facts["inert.emergency"], missing("inert.emergency"), START) is Level.OK
+
+
+@pytest.mark.parametrize(("volume", "is_taken"), [("cdb_postgres_data", True), ("cdb_redis_data", False)])
+def test_a_wipe_of_the_database_takes_no_volume_that_holds_the_halt(
+    stack: Stack, volume: str, is_taken: bool
+) -> None:
+    """The stack comes up at its end: with the volume of Redis the halt would be gone, and it would trade."""
+    procedure = stack.procedures["schema-wipe"]
+    param = next(each for each in procedure.params if each.name == "volume")
+    assert bool(re.fullmatch(param.pattern, volume)) is is_taken
+    assert "halt.stream" in {proof.fact for proof in procedure.steps[-1].proof}
+
+
+@pytest.mark.parametrize("name", ["stack-recover", "complete-failure"])
+def test_what_comes_up_by_hand_after_a_failure_is_halted_before_it_trades(stack: Stack, name: str) -> None:
+    """Its steps halt between the stores and the rest: nobody knows whether Redis still has the halt."""
+    told = str(stack.procedures[name].fallback)
+    order = [told.index(each) for each in ("cdb_redis cdb_postgres", "halt procedure", "then the same")]
+    assert order == sorted(order)

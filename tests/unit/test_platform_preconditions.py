@@ -33,11 +33,14 @@ WELL: dict[str, Any] = {
     "signal.health": "healthy", "orchestrator.health": "healthy", "recon.complete": True,
     "quarantine.keys": 0, "orphans.open": 0, "orders.stuck": 0, "orders.unsent": 0, "orders.open": 0,
     "orders.ids": MSFT, "positions.open": 1, "positions.list": AAPL, "limits.flatten": 0,
+    "closing.unsent": MSFT,
     "backup.whole": "PostgreSQL database cluster dump complete", "backup.at": EPOCH - 86_000,
 }  # fmt: skip
 
 HALTED = ("halted", {"kill.state": "ACTIVE"})
 NO_ORDERS = ("cancelled", {"orders.open": 1})
+UNSENT = ("unsent", {"orders.unsent": 1})
+"""T4 and T5: what the database calls canceled may yet fill, and a second closing order turns the position."""
 BROKER = ("broker", {"gateway.broker": False})
 REAL = ("no-dry-run", {"gateway.dry_run": True})
 WRONG: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
@@ -47,14 +50,16 @@ WRONG: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         ("database", {"gateway.database": False}), BROKER, ("reconciled", {"recon.complete": False}),
         ("signal", {"signal.health": "unhealthy"}), ("orchestrator", {"orchestrator.health": "unhealthy"}),
         ("quarantine", {"quarantine.keys": 1}), ("orphans", {"orphans.open": 1}),
-        ("stuck", {"orders.stuck": 1}), ("unsent", {"orders.unsent": 1}),
+        ("stuck", {"orders.stuck": 1}), UNSENT,
     ),
     "breaker-reset": (
         HALTED, ("tripped", {"breaker.state": "QUIET_PERIOD"}), ("long-enough", {"breaker.at": EPOCH - 59}),
     ),
-    "flatten-all": (HALTED, NO_ORDERS, BROKER, REAL),
-    "flatten-symbol": (HALTED, ("cancelled", {"orders.ids": AAPL}), BROKER, REAL),
-    "flatten-mfa": (HALTED, NO_ORDERS, ("unlocked", {"limits.flatten": 1}), REAL),
+    "flatten-all": (HALTED, NO_ORDERS, UNSENT, BROKER, REAL),
+    "flatten-symbol": (
+        HALTED, ("cancelled", {"orders.ids": AAPL}), ("unsent", {"closing.unsent": AAPL}), BROKER, REAL,
+    ),
+    "flatten-mfa": (HALTED, NO_ORDERS, UNSENT, BROKER, ("unlocked", {"limits.flatten": 1}), REAL),
     "shutdown": (
         HALTED, NO_ORDERS, ("whole", {"backup.whole": "cut off"}), ("new", {"backup.at": EPOCH - 86_500}),
     ),

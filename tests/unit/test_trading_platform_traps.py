@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from backends.model.action import DockerVerb
+from backends.model.action import Command, DockerVerb
 from backends.model.row import meets
 from backends.model.stack import Stack
 from backends.stacks.loader import built_in, load_stack
@@ -95,8 +95,50 @@ def test_a_gateway_that_runs_on_the_host_keeps_a_stop_of_its_container_from_bein
     assert "systemctl --user stop" in str(proof.otherwise)
 
 
-@pytest.mark.parametrize("name", ["restore-database", "compose-down-volumes"])
+@pytest.mark.parametrize("name", ["restore-database", "compose-down", "compose-down-volumes"])
 def test_what_wants_the_gateway_stopped_looks_for_one_on_the_host_as_well(stack: Stack, name: str) -> None:
     demand = next(each for each in stack.procedures[name].requires if each.fact == "host.services")
     assert demand.at_most == 0
     assert meets({"command": ON_HOST}, demand.where)
+
+
+def test_the_database_is_restarted_only_while_trading_is_halted(stack: Stack) -> None:
+    """TS-10d: a gateway that trades would lose what keeps its orders in step with the broker."""
+    every = stack.procedures.items()
+    offered = [name for name, each in every for param in each.params if "postgres" in param.one_of]
+    assert offered == ["restart-storage"]
+    assert "kill.state" in {each.fact for each in stack.procedures["restart-storage"].requires}
+
+
+def test_compose_by_hand_is_the_command_that_the_procedure_runs(stack: Stack) -> None:
+    """One word less, --no-deps above all, and compose makes the stores anew as well."""
+    wrong = {
+        name: str(each.fallback)
+        for name, each in stack.procedures.items()
+        for step in each.steps
+        if isinstance(step.action, Command) and step.action.argv[:2] == ("docker", "compose")
+        if "docker compose" in str(each.fallback) and " ".join(step.action.argv) not in str(each.fallback)
+    }
+    assert wrong == {}
+
+
+def test_a_dump_or_copy_made_by_hand_is_its_owners_alone_and_in_the_checkout(stack: Stack) -> None:
+    for name in ("backup-database", "copy-redis", "backup-config"):
+        assert str(stack.procedures[name].fallback).startswith("By hand, in the checkout: umask 077; "), name
+
+
+def test_a_restore_goes_on_where_no_container_of_the_gateway_was_made_yet(stack: Stack) -> None:
+    """A new host has its database first; what is not there does not run."""
+    found = {each.fact: each for each in stack.procedures["restore-database"].requires}
+    for service in ("execution_gateway", "orchestrator"):
+        assert found[f"service:{service}"].is_missing
+        assert set(found[f"service:{service}"].equals) == {"exited", "dead", "created"}
+
+
+def test_volumes_of_another_name_are_not_called_deleted(stack: Stack) -> None:
+    """Compose names them after the checkout's folder; what never was there would read gone."""
+    procedure = stack.procedures["compose-down-volumes"]
+    demand = next(each for each in procedure.requires if each.fact == "engine.volumes")
+    assert demand.at_least == 1
+    (step,) = (step for step in procedure.steps if isinstance(step.action, Command))
+    assert demand.where in [dict(proof.where) for proof in step.proof]

@@ -1,0 +1,87 @@
+"""A program that ended badly has not done what was so before it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from backends.model.action import Action
+from backends.model.procedure import Receipt, ReceiptKind, Run, Step, Verdict
+from backends.model.reading import Outcome, Reading
+from backends.model.safetext import SafeText
+from backends.procedures.permit import arm
+from backends.procedures.runner import Procedures
+from backends.stacks.loader import built_in, load_stack
+from tests.sim.desk import KIM, asked
+from tests.sim.virtual import VirtualClock, simulate
+from tests.sim.world import Paper
+
+STACK = load_stack(built_in()["trading-platform"])
+UP = STACK.procedures["compose-dev"]
+"""Its proofs say that the services are healthy, which they also are when compose changed nothing."""
+
+
+@dataclass
+class Compose:
+    """What ``says`` and does: all services are as they ``were`` until it ran, and healthy from then on."""
+
+    says: ReceiptKind
+    were: str
+    runs: list[Step] = field(default_factory=list)
+
+    async def act(self, _action: Action, _values: Mapping[str, Any], step: Step) -> Receipt:
+        self.runs.append(step)
+        return Receipt(self.says, SafeText("exit 15: required variable AUTH0_DOMAIN is missing a value"))
+
+    async def look(self, fact: str, _within: float) -> Reading[Any]:
+        after = "alive" if fact == "console.alive" else "healthy"
+        value = "ENGAGED" if fact == "kill.state" else after if self.runs else self.were
+        return Reading(fact, "x", Outcome.OK, VirtualClock().now(), 1.0, value=SafeText(value))
+
+    async def warm(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+def ran(compose: Compose) -> Run:
+    effectors = {step.action.source: compose for step in UP.steps}
+    room = Procedures(
+        STACK, arm(KIM, is_watch=False), effectors, compose, Paper(), VirtualClock(), lambda run: None
+    )
+    return simulate(room.execute(asked(UP.id, stack=STACK.id, phrase=STACK.id, shown={})))
+
+
+class Standing(Compose):
+    """Everything runs and is healthy, whatever compose does."""
+
+    async def look(self, fact: str, within: float) -> Reading[Any]:
+        self.were = "alive" if fact == "console.alive" else "healthy"
+        return await super().look(fact, within)
+
+
+@pytest.mark.parametrize(
+    ("says", "verdict"),
+    [(ReceiptKind.UNKNOWN, Verdict.UNCONFIRMED), (ReceiptKind.FAILED, Verdict.FAILED)],
+    ids=["it ended badly", "it never ran"],
+)
+def test_what_ran_before_proves_nothing_of_a_compose_that_changed_nothing(
+    says: ReceiptKind, verdict: Verdict
+) -> None:
+    run = ran(Standing(says, "healthy"))
+    assert run.verdict is verdict, run.sentence
+    assert "AUTH0_DOMAIN" in run.sentence
+
+
+def test_what_came_only_then_proves_that_it_was_done_all_the_same() -> None:
+    run = ran(Compose(ReceiptKind.UNKNOWN, "exited"))
+    assert run.verdict is Verdict.VERIFIED, run.sentence
+
+
+def test_a_compose_that_ended_well_is_believed_when_all_is_as_it_must_be() -> None:
+    run = ran(Standing(ReceiptKind.DONE, "healthy"))
+    assert run.verdict is Verdict.VERIFIED, run.sentence
