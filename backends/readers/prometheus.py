@@ -16,8 +16,9 @@ from backends.model.stack import Source
 from backends.readers.coerce import MisfitError, list_in, number_in, parse_json
 from backends.readers.extract import Rows, broken, extract, one_series
 from backends.readers.failure import network_reason, silence, where
-from backends.readers.http_page import NoAnswer, Page, Pages, Web
+from backends.readers.http_page import NoAnswer, Page, Pages
 from backends.readers.lane import Lane
+from backends.web import Web
 
 if TYPE_CHECKING:
     import requests

@@ -15,9 +15,9 @@ from backends.model.query import HttpQuery, SqlQuery
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
 from backends.readers.http import HttpFactReader
-from backends.readers.http_page import Web
 from backends.readers.postgres import PostgresFactReader
 from backends.readers.redis import RedisFactReader
+from backends.web import Web
 from backends.writers.redis import RedisEffector
 from tests.conftest import started
 from tests.contract.http_server import Answer, HttpServer
