@@ -12,13 +12,14 @@ import pytest
 from backends import whereabouts
 from backends.model.fact import Fact, Found, SourceError, ValueType
 from backends.model.procedure import ReceiptKind
-from backends.model.query import DockerQuery, HttpQuery, SqlQuery
+from backends.model.query import DockerQuery, HttpQuery, PrometheusQuery, SqlQuery
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
 from backends.readers.docker import DockerServiceReader
 from backends.readers.docker_fact import DockerFactReader
 from backends.readers.http import HttpFactReader
 from backends.readers.postgres import PostgresFactReader
+from backends.readers.prometheus import PrometheusFactReader
 from backends.readers.redis import RedisFactReader
 from backends.web import Web
 from backends.writers.redis import RedisEffector
@@ -161,6 +162,27 @@ async def test_containers_are_those_of_the_machine_that_the_name_means_now(names
         assert len(old.requests) == asked
         await reader.close()
         await services.close()
+
+
+async def test_a_metric_is_that_of_the_machine_that_the_name_means_now(names: Names) -> None:
+    def series(value: str) -> Answer:
+        result = [{"metric": {}, "value": [1.0, value]}]
+        said = {"status": "success", "data": {"resultType": "vector", "result": result}}
+        return Answer(200, json.dumps(said).encode())
+
+    async with HttpServer(OLD) as old, HttpServer(NEW, old.port) as new, Web() as web:
+        old.answers["/api/v1/query"], new.answers["/api/v1/query"] = series("1"), series("2")
+        names.place = (OLD, old.port)
+        place = Source("prom", SourceKind.PROMETHEUS, "Prometheus", f"http://{NAME}:{old.port}", 1.0, 5.0)
+        reader = PrometheusFactReader(place, web)
+        up = Fact("up", "Up", "test", "prom", PrometheusQuery("query", "up"), ValueType.INT)
+        for _ in range(2):
+            assert await reader.read([up]) == {"up": Found(1)}
+        assert old.connections == 1, "a name that stays costs no new connection"
+
+        names.place = (NEW, new.port)
+        assert await reader.read([up]) == {"up": Found(2)}
+        await reader.close()
 
 
 async def test_a_row_is_not_read_from_the_machine_that_the_name_meant_before(
