@@ -17,7 +17,7 @@ from backends.procedures.permit import Permit
 from backends.veil import Redact, VeiledFacts, VeiledServices
 
 if TYPE_CHECKING:
-    from backends.readers.http_page import Web
+    from backends.web import Web
 
 
 class Watch(Struct, frozen=True):
@@ -68,7 +68,7 @@ class Connections:
 
     def web(self) -> Web:
         """What all sources over HTTP share."""
-        from backends.readers.http_page import Web
+        from backends.web import Web
 
         self._web = self._web or Web()
         return self._web

@@ -39,6 +39,7 @@ from backends.model.reading import Outcome
 from backends.model.secret import Secret
 from backends.model.stack import Stack
 from backends.procedures.approval import ApprovalBook
+from backends.procedures.dry_run import PlanBook
 from backends.procedures.permit import arm
 from backends.procedures.running import LONGEST
 from backends.room import Room
@@ -257,6 +258,10 @@ class Engine:
     def approvals(self) -> ApprovalBook:
         """Where a second person's consent is asked for and given; safe from any thread."""
         return ApprovalBook(self._state_dir / "approvals", self.clock)
+
+    def is_shown(self, plan: str) -> bool:
+        """Whether a dry run has shown the plan of that hash, and lately enough."""
+        return PlanBook(self._state_dir / "plans", self.clock).objection(plan, ()) is None
 
     def checks(self, stack: str) -> CheckDesk:
         """Where the stack's checks, checklists and diagnoses are run and kept; safe from any thread."""

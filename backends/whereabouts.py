@@ -11,7 +11,7 @@ import socket
 from functools import partial
 from ipaddress import ip_address
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 EVERY: Final = 5.0
 """Seconds between two questions to the name server."""
@@ -43,6 +43,16 @@ class Whereabouts:
             return False
         known, self._answer = self._answer.result(), None
         return self._name == name and bool(known) and _bare(peer) not in known
+
+
+def peer_of(response: Any) -> str | None:
+    """The address of the machine whose answer, one of requests' and not read yet, this is; None of one that
+    did not come over the network."""
+    wire: Any = getattr(getattr(response.raw, "connection", None), "sock", None)
+    try:
+        return str(wire.getpeername()[0]) if wire.family in (socket.AF_INET, socket.AF_INET6) else None
+    except (AttributeError, OSError):
+        return None  # there is none, or it is gone already
 
 
 def _addresses(name: str) -> frozenset[str]:

@@ -302,6 +302,9 @@ def main() -> None:
     except UsageError as error:
         complain(str(error))
         sys.exit(ExitCode.USAGE)
+    except OSError as error:
+        # In the midst of telling what is wrong with the command line, where nobody can be told.
+        sys.exit(getattr(error.__context__, "exit_code", None) or crashed(error))
     except Exception as error:  # the last resort of the process: reported without values, exit 1
         sys.exit(crashed(error))
 

@@ -191,7 +191,9 @@ class _Kept:
         """No resume before this has anything to do with the halt that stood."""
         if self._is_by_run:
             return closed
-        wall = max(closed.wall - PENDING, self._epoch or 0.0)
+        wall = closed.wall - PENDING
+        if self._epoch is not None and self._epoch <= closed.wall:  # else a clock was set back since
+            wall = max(wall, self._epoch)
         return Instant(closed.mono - (closed.wall - wall), wall)
 
     def _lose(self, now: Instant, what: str) -> None:

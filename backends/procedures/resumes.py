@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from backends.journal.entry import wall_of
+from backends.journal.entry import boot_id, wall_of
 from backends.journal.tail import NotYetError
 from backends.model.board import Board
 from backends.model.clock import Instant
@@ -27,6 +27,7 @@ class Resumes:
     def __init__(self, stack: str, recent: Callable[[], Iterable[Record]]) -> None:
         self._stack = stack
         self._recent = recent
+        self._boot = boot_id()
 
     def explain(
         self, board: Board, earliest: Instant, of: Collection[str] | None = None
@@ -45,7 +46,9 @@ class Resumes:
         except NotYetError:
             return False, True
         for record in records:
-            if record.get("class") != RiskClass.RESTORE.value or wall_of(record) < earliest.wall:
+            if record.get("class") != RiskClass.RESTORE.value:
+                continue
+            if self._when(record, board.taken).mono < earliest.mono:
                 continue
             if of is not None and record.get("procedure") not in of:
                 continue
@@ -65,15 +68,15 @@ class Resumes:
         One that was not counts from when it was ordered: a cut-off one gets its outcome from the next room
         that starts. Raises NotYetError.
         """
-        proved: float | None = None
-        failed: float | None = None
-        open_since: dict[object, float] = {}
+        proved: Instant | None = None
+        failed: Instant | None = None
+        open_since: dict[object, Instant] = {}
         """Of the operations no resume came after."""
         gone: set[object] = set()
         for record in self._live():
             operation = record.get("operation")
             if record.get("kind") == "intent":
-                open_since[operation] = wall_of(record)
+                open_since[operation] = self._when(record, now)
             if record.get("kind") != "outcome":
                 continue
             procedure, verdict = record.get("procedure"), record.get("verdict")
@@ -83,10 +86,17 @@ class Resumes:
                     gone |= open_since.keys()
             elif record.get("class") == RiskClass.STOP.value and procedure in halts:
                 if verdict in HELD:
-                    proved, failed = wall_of(record), None
+                    proved, failed = self._when(record, now), None
                 elif operation not in gone:
-                    failed = open_since.get(operation, wall_of(record))
-        return _instant(proved, now), _instant(failed, now)
+                    failed = open_since.get(operation, self._when(record, now))
+        return proved, failed
+
+    def _when(self, record: Record, now: Instant) -> Instant:
+        """When it was written; in this run of the host by the clock that nobody can set."""
+        mono, wall = record.get("mono"), wall_of(record)
+        if self._boot and record.get("boot") == self._boot and isinstance(mono, (int, float)):
+            return Instant(float(mono), wall)
+        return Instant(now.mono - (now.wall - wall), wall)
 
     def _live(self) -> Iterable[Record]:
         try:
@@ -115,7 +125,3 @@ def is_done(run: Run) -> bool:
 def is_held(run: Run) -> bool:
     """Whether a stop's switch was read back."""
     return run.verdict is not None and run.verdict.value in HELD
-
-
-def _instant(wall: float | None, now: Instant) -> Instant | None:
-    return None if wall is None else Instant(now.mono - (now.wall - wall), wall)

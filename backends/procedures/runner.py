@@ -12,6 +12,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import Recorder
 from backends.model.board import Board
@@ -39,6 +41,7 @@ from backends.procedures.sequence_runner import SequenceRunner
 from backends.procedures.stop_runner import StopRunner
 
 CLOSED: Final = "the room was closed"
+_WATCHES: Final = "this room only watches: it holds no code that writes"
 
 _Asked = tuple[str, tuple[tuple[str, str], ...]]
 """A procedure and the values chosen for it: two orders to cancel are two things to do."""
@@ -126,7 +129,7 @@ class Procedures:
             why = (
                 f"{self._stack.title} has no procedure {intent.procedure}"
                 if self._permit is not None
-                else "this room only watches: it holds no code that writes"
+                else _WATCHES
             )
             return await self._refuse(intent, procedure, why)
         if intent.is_dry:
@@ -282,6 +285,8 @@ class Procedures:
 
     async def _dry(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
         admission = await self._admit(intent, procedure, board)
+        if self._permit is None:
+            admission = replace(admission, blockers=(_WATCHES, *admission.blockers))
         if self._plans is not None:
             # Before anybody sees it: whoever does may run it at once.
             try:

@@ -15,7 +15,7 @@ from backends.model.stack import Source
 from backends.readers.coerce import MisfitError, parse_json
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import network_reason, silence, where
-from backends.readers.http_page import Web
+from backends.web import Web
 
 PORT: Final = 8123
 BODY_LIMIT: Final = 1024 * 1024

@@ -95,6 +95,8 @@ class DockerServiceReader:
     async def services(self) -> Mapping[str, Service | None]:
         """As ``ServiceReader.services``: one list request, and an inspection of what has changed."""
         async with self._turn:
+            if self._client is not None:
+                await self._client.follow()
             return await self._lane.call(self._look, self._source.deadline)
 
     async def clock(self) -> float:

@@ -15,11 +15,12 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from backends.docker_place import PlaceError, connect, trouble
 from backends.model.fact import SourceError
 from backends.model.safetext import SafeText
+from backends.whereabouts import Whereabouts, peer_of
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -68,6 +69,10 @@ class DockerClient:
             self._api = connect(source, deadline)
         except Exception as error:  # whatever the SDK and its transports raise, in words
             raise SourceError(explain(error, self._where, deadline)) from None
+        self._host = urlsplit(str(self._api.base_url)).hostname
+        self._peer: str | None = None
+        self._whereabouts = Whereabouts()
+        self._has_moved = False
         try:
             self.agree()
         except SourceError as error:
@@ -82,6 +87,11 @@ class DockerClient:
             self._prefix = f"/v{about['ApiVersion']}"
         except (LookupError, TypeError) as error:
             raise SourceError(explain(error, self._where, self._deadline)) from None
+
+    async def follow(self) -> None:
+        """Ask the engine that its name leads to now, from the next question on."""
+        if await self._whereabouts.has_moved(self._host, self._peer):
+            self._has_moved = True
 
     def get(self, path: str, params: Mapping[str, str] | None = None, within: float | None = None) -> Any:
         """The JSON answer of one GET, at most ``within`` seconds and ``ANSWER_LIMIT`` bytes.
@@ -103,6 +113,10 @@ class DockerClient:
     ) -> T:
         seconds = self._deadline if within is None else within
         try:
+            if self._has_moved:
+                self._has_moved = False
+                self._api.close()  # what it keeps open: it goes on with new ones
+                self.agree()
             return understand(self._body(path, params or {}, seconds))
         except SourceError:
             raise
@@ -117,6 +131,7 @@ class DockerClient:
         ends = monotonic() + seconds
         url = f"{self._api.base_url}{self._prefix}{path}"
         with self._api.get(url, params=dict(params), stream=True, timeout=seconds) as response:
+            self._peer = peer_of(response)
             body = bytearray()
             for part in response.iter_content(_READ):
                 body += part

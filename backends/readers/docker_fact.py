@@ -33,6 +33,8 @@ class DockerFactReader:
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
         """One finding a fact. Raises SourceError when the engine answered nothing."""
+        if self._client is not None:
+            await self._client.follow()
         return await self._lane.call(lambda: self._look(facts), self._source.deadline)
 
     async def close(self) -> None:

@@ -50,6 +50,8 @@ class SwarmServiceReader:
     async def services(self) -> Mapping[str, Service | None]:
         """As ``ServiceReader.services``; others of the swarm are not told of."""
         async with self._turn:
+            if self._client is not None:
+                await self._client.follow()
             return await self._lane.call(self._look, self._source.deadline)
 
     async def clock(self) -> float:

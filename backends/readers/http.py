@@ -15,7 +15,8 @@ from backends.model.stack import Source
 from backends.readers.coerce import MisfitError, parse_json
 from backends.readers.exposition import Sample, matching, samples
 from backends.readers.extract import broken, extract, one_series
-from backends.readers.http_page import NoAnswer, Page, Pages, Web
+from backends.readers.http_page import NoAnswer, Page, Pages
+from backends.web import Web
 
 _ON_LOOP: Final = 16 * 1024
 """Bytes of answers that are understood on the loop: a few milliseconds. More would keep a stop waiting."""

@@ -18,7 +18,8 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Source
 from backends.readers.coerce import MisfitError, list_in, parse_json
 from backends.readers.extract import Rows, broken, extract, one_series
-from backends.readers.http_page import NoAnswer, Page, Pages, Web
+from backends.readers.http_page import NoAnswer, Page, Pages
+from backends.web import Web
 
 _SELECTOR: Final = re.compile(r'\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\}')
 _LINE: Final = 2000

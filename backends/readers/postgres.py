@@ -33,7 +33,7 @@ Answers = dict[SqlQuery, Rows | MisfitError]
 
 
 class PostgresFactReader:
-    """A FactReader whose session is read-only and whose every statement has a time-out.
+    """A FactReader whose every query is in a transaction that only reads, and has a time-out.
 
     Each distinct query is asked once a poll, in one round trip with the others, and fails alone.
     ``statement_timeout`` (as PostgreSQL writes it: ``1500ms``, ``2s``) is one of the source's options;
@@ -47,6 +47,11 @@ class PostgresFactReader:
         self._patience = min(
             _seconds(source.options.get("statement_timeout")) or self._seconds / 2, self._seconds
         )
+        # Said in each transaction: a pooler does not pass on what is said for the session.
+        self._bounds = (
+            "SELECT set_config('transaction_read_only', 'on', true),"
+            f" set_config('statement_timeout', '{max(1, round(self._patience * 1000))}', true)"
+        ).encode()
         self._connection: Connection | None = None
         self._whereabouts = Whereabouts()
         self._work: asyncio.Task[str | None] | None = None
@@ -113,7 +118,7 @@ class PostgresFactReader:
 
         texts = [bounded(query).encode() for query in queries]
         try:
-            await connection.wait(conversation(connection.pgconn, texts, take))
+            await connection.wait(conversation(connection.pgconn, self._bounds, texts, take))
         except psycopg.Error as error:
             return connection_reason(error, self._place)
         finally:
@@ -145,8 +150,6 @@ class PostgresFactReader:
             "password": password.reveal() if password is not None else None,
             "application_name": "controlroom",
             "client_encoding": "UTF8",
-            "options": "-c default_transaction_read_only=on"
-            f" -c statement_timeout={max(1, round(self._patience * 1000))}",
         }
         self._connection = await opened(self._source.url, self._seconds, options)
         return self._connection

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import fmean
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from backends.model.clock import Clock, SystemClock
 from backends.model.fact import Fact, Finding, SourceError, ValueType
@@ -16,12 +17,15 @@ from backends.model.stack import Source
 from backends.readers.coerce import MisfitError, list_in, number_in, parse_json
 from backends.readers.extract import Rows, broken, extract, one_series
 from backends.readers.failure import network_reason, silence, where
-from backends.readers.http_page import NoAnswer, Page, Pages, Web
+from backends.readers.http_page import NoAnswer, Page, Pages
 from backends.readers.lane import Lane
+from backends.web import Web
+from backends.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
-    import requests
     from prometheus_api_client import PrometheusConnect
+
+    from backends.readers.prometheus_session import Bounded
 
 POINTS: Final = 120
 """Of a range, at most."""
@@ -49,7 +53,8 @@ class PrometheusFactReader:
         self._clock = clock or SystemClock()
         self._lane = Lane(source.title)
         self._connect: PrometheusConnect | None = None
-        self._session: requests.Session | None = None
+        self._connections: Bounded | None = None
+        self._whereabouts = Whereabouts()
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
         """One finding a fact. Raises SourceError when Prometheus answered nothing."""
@@ -65,9 +70,8 @@ class PrometheusFactReader:
         return {fact.id: _finding(fact, answers) for fact in facts}
 
     async def close(self) -> None:
-        """The session's sockets are closed with it."""
-        if self._session is not None:
-            self._session.close()
+        if self._connections is not None:
+            self._connections.close()
 
     async def _listed(self, queries: Sequence[PrometheusQuery]) -> Mapping[PrometheusQuery, Any]:
         try:
@@ -79,6 +83,11 @@ class PrometheusFactReader:
     async def _computed(self, queries: Sequence[PrometheusQuery]) -> Mapping[PrometheusQuery, Any]:
         if not queries:
             return {}
+        kept = self._connections
+        if kept is not None and await self._whereabouts.has_moved(
+            urlsplit(self._source.url).hostname, kept.peer
+        ):
+            kept.close()  # what is idle: it goes on with new ones
         try:
             return await self._lane.call(lambda: self._ask_all(queries), self._source.deadline)
         except SourceError as error:
@@ -88,7 +97,7 @@ class PrometheusFactReader:
         if self._connect is None:
             from backends.readers.prometheus_session import connect  # noqa: PLC0415 (half a second to load)
 
-            self._connect, self._session = connect(self._source)
+            self._connect, self._connections = connect(self._source)
         ends = monotonic() + self._source.deadline
         return {query: self._ask(self._connect, query, ends) for query in queries}
 

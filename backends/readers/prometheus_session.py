@@ -13,13 +13,14 @@ from requests.auth import HTTPBasicAuth
 
 from backends.model.stack import Source
 from backends.readers.coerce import MisfitError
+from backends.whereabouts import peer_of
 
 ANSWER_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of one answer."""
 
 
-def connect(source: Source) -> tuple[PrometheusConnect, requests.Session]:
-    """The client of one Prometheus and its session, for who must close it."""
+def connect(source: Source) -> tuple[PrometheusConnect, Bounded]:
+    """The client of one Prometheus and its connections, for who must close them."""
     session = requests.Session()
     # Proxies and ~/.netrc are about the web.
     session.trust_env = False
@@ -27,8 +28,9 @@ def connect(source: Source) -> tuple[PrometheusConnect, requests.Session]:
     auth = None if source.password is None else partial(_signed, source)
     client = PrometheusConnect(url, session=session, auth=auth)
     # In place of the client's own, which asks again after a failure.
-    session.mount(url, _Bounded(max_retries=0))
-    return client, session
+    connections = Bounded(max_retries=0)
+    session.mount(url, connections)
+    return client, connections
 
 
 def _signed(source: Source, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -39,10 +41,15 @@ def _signed(source: Source, request: requests.PreparedRequest) -> requests.Prepa
     return signed
 
 
-class _Bounded(HTTPAdapter):
+class Bounded(HTTPAdapter):
+    """Reads no more than a bounded answer, and knows the machine that it came from."""
+
+    peer: str | None = None
+
     def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]  # all by name
         """The answer, read whole. MisfitError when it is longer than ``ANSWER_LIMIT``."""
         response = super().send(request, **{**options, "stream": True})
+        self.peer = peer_of(response)
         body = response.raw.read(ANSWER_LIMIT + 1, decode_content=True)
         if len(body) > ANSWER_LIMIT:
             response.close()

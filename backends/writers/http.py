@@ -57,7 +57,8 @@ class HttpEffector:
 
     async def warm(self) -> None:
         """Load the libraries and make the client; no request is sent."""
-        await self._ready()
+        client = await self._ready()
+        await client.warm()
         if service_jwt.has_key(self._source):
             await asyncio.to_thread(service_jwt.warm)
 

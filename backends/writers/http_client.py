@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import anyio._backends._asyncio  # noqa: F401 (httpx would load it on its first request)
 import httpx
 
 from backends.model.action import HttpCall
 from backends.model.procedure import Receipt, Step
 from backends.model.safetext import LINE_LIMIT, SafeText
+from backends.web import Web
 from backends.writers.answer import already, done, failed, reason, unknown
 
 BODY_LIMIT: Final = 65_536
@@ -21,9 +20,6 @@ BODY_LIMIT: Final = 65_536
 
 _LOOKED: Final = 2 * LINE_LIMIT
 """Characters of an answer that are looked through for secrets: more than are told of it."""
-
-_PLAIN: Final = {"Accept-Encoding": "identity"}
-"""What is packed small may unpack to more than there is memory."""
 
 _AMBIGUOUS: Final = frozenset({500, 502, 504})
 """The service fell over while it acted, or a proxy heard nothing of it: it may have acted."""
@@ -37,12 +33,13 @@ class HttpClient:
 
     def __init__(self, url: str, redact: Callable[[str], str] = str) -> None:
         self._redact = redact
-        # Plain HTTP needs no certificates, and reading the host's takes 30 ms; this context trusts nobody.
-        plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        check = True if url.startswith("https:") else plain
-        self._client = httpx.AsyncClient(
-            base_url=url, headers=_PLAIN, trust_env=False, follow_redirects=False, verify=check
-        )
+        self._base = url.rstrip("/")
+        self._web = Web()
+
+    async def warm(self) -> None:
+        """Read the host's certificates, where they are wanted: that takes 30 ms."""
+        if self._base.startswith("https:"):
+            await self._web.context()
 
     async def call(
         self, action: HttpCall, path: str, body: bytes | None, headers: Mapping[str, str], step: Step
@@ -52,8 +49,8 @@ class HttpClient:
         try:
             async with (
                 asyncio.timeout(step.connect + step.deadline),
-                self._client.stream(
-                    action.method, path, content=body, headers=dict(headers), timeout=limits
+                self._web.stream(
+                    action.method, self._base + path, content=body, headers=headers, timeout=limits
                 ) as answer,
             ):
                 text = await _text(answer)
@@ -68,7 +65,7 @@ class HttpClient:
         return _receipt(action, answer.status_code, _without_secrets(text, headers), self._redact)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._web.aclose()
 
 
 async def _text(answer: httpx.Response) -> str:

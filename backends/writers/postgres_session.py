@@ -41,7 +41,7 @@ async def run(source: Source, action: SqlStatement, params: Mapping[str, Any], s
         connection = opening.result()
     except psycopg.Error as error:
         return failed(f"no connection, nothing was sent: {reason(error)}")
-    work = asyncio.create_task(_transact(connection, action, params, talk))
+    work = asyncio.create_task(_transact(connection, action, params, step, talk))
     if not await _ended(work, step.deadline, talk):
         text = f"no answer within {step.deadline * 1000:.0f} ms"
         return unknown(text) if talk.is_begun else failed(f"{text}, nothing was sent")
@@ -74,7 +74,6 @@ def _abandon(work: asyncio.Task[Any], talk: _Talk) -> None:
 
 
 async def _open(source: Source, step: Step, talk: _Talk) -> Connection:
-    patience = max(1, round(step.deadline * _SHARE * 1000))
     password = source.password
     options = {
         "autocommit": True,
@@ -83,20 +82,17 @@ async def _open(source: Source, step: Step, talk: _Talk) -> Connection:
         "password": password.reveal() if password is not None else None,
         "application_name": "controlroom-act",
         "client_encoding": "UTF8",
-        # The last one lets go of locks if this program is cut off between two commands.
-        "options": f"-c statement_timeout={patience} -c lock_timeout={patience}"
-        f" -c idle_in_transaction_session_timeout={max(1000, patience)}",
     }
     talk.connection = await opened(source.url, step.connect, options)
     return talk.connection
 
 
 async def _transact(
-    connection: Connection, action: SqlStatement, params: Mapping[str, Any], talk: _Talk
+    connection: Connection, action: SqlStatement, params: Mapping[str, Any], step: Step, talk: _Talk
 ) -> Receipt:
     is_committing = False
     try:
-        await connection.execute("BEGIN")
+        await connection.execute(_begin(step).encode())
         talk.is_begun = True
         # In the binary format the server takes one statement only, whatever the text says.
         adapted = {name: _adapted(value) for name, value in params.items()}
@@ -116,6 +112,16 @@ async def _transact(
     finally:
         await connection.close()
     return done(f"{_rows(count)}, committed")
+
+
+def _begin(step: Step) -> str:
+    """A transaction with its bounds: a pooler does not pass on what is said for the session."""
+    patience = max(1, round(step.deadline * _SHARE * 1000))
+    return (
+        f"BEGIN; SET LOCAL statement_timeout = {patience}; SET LOCAL lock_timeout = {patience};"
+        # Lets go of locks if this program is cut off between two commands.
+        f" SET LOCAL idle_in_transaction_session_timeout = {max(1000, patience)}"
+    )
 
 
 def _refused(connection: Connection, error: psycopg.Error, *, is_committing: bool) -> Receipt:

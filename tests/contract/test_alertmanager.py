@@ -15,7 +15,7 @@ from backends.model.fact import Fact, Found, Table, ValueType
 from backends.model.query import HttpQuery
 from backends.model.stack import Source, SourceKind
 from backends.readers.http import HttpFactReader
-from backends.readers.http_page import Web
+from backends.web import Web
 from tests.conftest import need
 from tests.servers.process import Child, drop_home, make_home
 

@@ -19,7 +19,7 @@ from backends.model.query import SqlQuery
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
 from backends.readers.clickhouse import ClickHouseFactReader
-from backends.readers.http_page import Web
+from backends.web import Web
 
 COUNT = "SELECT count() AS n FROM event_store_raw_v1"
 

@@ -18,8 +18,8 @@ from backends.model.fact import Broken, Found
 from backends.model.safetext import SafeText
 from backends.model.secret import Secret
 from backends.readers.http import HttpFactReader
-from backends.readers.http_page import Web
 from backends.stacks.loader import built_in, load_stack
+from backends.web import Web
 from tests.contract.demo_eyes import Eyes
 from tests.servers.demo import start_demo
 

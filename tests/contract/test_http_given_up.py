@@ -8,12 +8,15 @@ from typing import Any
 
 import httpx
 
+from backends.model.action import HttpCall
 from backends.model.fact import Fact, Found, ValueType
+from backends.model.procedure import ReceiptKind, Step
 from backends.model.query import HttpQuery
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
 from backends.readers.http import HttpFactReader
-from backends.readers.http_page import Web
+from backends.web import Web
+from backends.writers.http import HttpEffector
 from tests.contract.http_server import Answer, HttpServer
 
 MOMENTS = 40
@@ -21,6 +24,9 @@ MOMENTS = 40
 
 ROUNDS = 10
 """Together they are given up more often than there are connections to one service."""
+
+GIVEN_UP = 60
+"""Rounds of stops: a client of the library's own has more connections."""
 
 MODES = [
     Fact(f"mode.{number}", "Mode", "test", "web", HttpQuery(f"/mode/{number}"), ValueType.TEXT)
@@ -60,3 +66,16 @@ async def test_polls_of_many_pages_that_were_given_up_leave_the_next_its_connect
                 for _ in range(3):
                     await give_up(reader.read(MODES), turns)
                 assert await reader.read(MODES) == halted, f"called off after {turns} turns"
+
+
+async def test_a_stop_over_http_is_still_sent_after_others_were_given_up_at_every_moment() -> None:
+    halt = HttpCall("web", "POST", "/halt")
+    step = Step("halt", "Halt", halt, (), 2.0, 2.0)
+    async with HttpServer() as server:
+        server.otherwise = Answer(200, b"{}")
+        effector = HttpEffector(Source("web", SourceKind.HTTP, "Web", server.url, 1.0, 2.0))
+        await effector.warm()
+        for turns in list(range(MOMENTS)) * GIVEN_UP:
+            await give_up(effector.act(halt, {}, step), turns)
+        assert (await effector.act(halt, {}, step)).kind is ReceiptKind.DONE
+        await effector.close()

@@ -21,7 +21,7 @@ from backends.model.stack import Source, SourceKind
 from backends.readers import http
 from backends.readers.exposition import Sample, samples
 from backends.readers.http import HttpFactReader
-from backends.readers.http_page import Web
+from backends.web import Web
 from tests.clock import FakeClock
 from tests.contract.faulty import Fault, Faulty
 from tests.contract.http_server import HANG, Answer, HttpServer

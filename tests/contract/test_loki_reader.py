@@ -16,8 +16,8 @@ from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceErro
 from backends.model.query import LokiQuery
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
-from backends.readers.http_page import Web
 from backends.readers.loki import LokiFactReader
+from backends.web import Web
 
 COUNT, TABLE, TEXT, FLOAT = ValueType.COUNT, ValueType.TABLE, ValueType.TEXT, ValueType.FLOAT
 AT = 1_768_600_000_000_000_000

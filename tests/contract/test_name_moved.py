@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -11,15 +12,19 @@ import pytest
 from backends import whereabouts
 from backends.model.fact import Fact, Found, SourceError, ValueType
 from backends.model.procedure import ReceiptKind
-from backends.model.query import HttpQuery, SqlQuery
+from backends.model.query import DockerQuery, HttpQuery, PrometheusQuery, SqlQuery
 from backends.model.safetext import SafeText
 from backends.model.stack import Source, SourceKind
+from backends.readers.docker import DockerServiceReader
+from backends.readers.docker_fact import DockerFactReader
 from backends.readers.http import HttpFactReader
-from backends.readers.http_page import Web
 from backends.readers.postgres import PostgresFactReader
+from backends.readers.prometheus import PrometheusFactReader
 from backends.readers.redis import RedisFactReader
+from backends.web import Web
 from backends.writers.redis import RedisEffector
 from tests.conftest import started
+from tests.contract.docker_place import spec
 from tests.contract.http_server import Answer, HttpServer
 from tests.contract.test_redis_far import fact, put, seen
 from tests.servers.postgres import PostgresServer
@@ -121,6 +126,64 @@ async def test_a_page_is_that_of_the_machine_that_the_name_means_now(names: Name
         assert new.connections == 1
         await reader.close()
         await web.aclose()
+
+
+def engine(server: HttpServer, name: str, version: str) -> None:
+    """What an engine says, of itself and of its one container."""
+    server.answers["/version"] = Answer(200, b'{"ApiVersion":"%b"}' % version.encode())
+    said = {
+        "info": {"ServerVersion": "27", "Name": name},
+        "containers/json": [
+            {"Id": name, "Names": ["/redis"], "State": "exited", "Status": "Exited (0)", "Image": "redis",
+             "ImageID": "sha256:1", "Labels": {}, "Created": 1}
+        ],
+        f"containers/{name}/json": {},
+    }  # fmt: skip
+    for path, body in said.items():
+        server.answers[f"/v{version}/{path}"] = Answer(200, json.dumps(body).encode())
+
+
+async def test_containers_are_those_of_the_machine_that_the_name_means_now(names: Names) -> None:
+    async with HttpServer(OLD) as old, HttpServer(NEW, old.port) as new:
+        engine(old, "old", "1.41")
+        engine(new, "new", "1.44")
+        names.place = (OLD, old.port)
+        place = Source("docker", SourceKind.DOCKER, "Docker", f"tcp://{NAME}:{old.port}", 1.0, 2.0)
+        reader = DockerFactReader(place, ())
+        services = DockerServiceReader(place, [spec("redis", "redis")], is_streaming=False)
+        who = Fact("who", "Who", "test", "docker", DockerQuery("info"), ValueType.TEXT, pick="Name")
+        for _ in range(2):
+            assert await reader.read([who]) == {"who": Found(SafeText("old"))}
+            await services.services()
+        assert old.connections == 2, "a name that stays costs no new connection"
+
+        names.place, asked = (NEW, new.port), len(old.requests)
+        assert await reader.read([who]) == {"who": Found(SafeText("new"))}
+        await services.services()
+        assert len(old.requests) == asked
+        await reader.close()
+        await services.close()
+
+
+async def test_a_metric_is_that_of_the_machine_that_the_name_means_now(names: Names) -> None:
+    def series(value: str) -> Answer:
+        result = [{"metric": {}, "value": [1.0, value]}]
+        said = {"status": "success", "data": {"resultType": "vector", "result": result}}
+        return Answer(200, json.dumps(said).encode())
+
+    async with HttpServer(OLD) as old, HttpServer(NEW, old.port) as new, Web() as web:
+        old.answers["/api/v1/query"], new.answers["/api/v1/query"] = series("1"), series("2")
+        names.place = (OLD, old.port)
+        place = Source("prom", SourceKind.PROMETHEUS, "Prometheus", f"http://{NAME}:{old.port}", 1.0, 5.0)
+        reader = PrometheusFactReader(place, web)
+        up = Fact("up", "Up", "test", "prom", PrometheusQuery("query", "up"), ValueType.INT)
+        for _ in range(2):
+            assert await reader.read([up]) == {"up": Found(1)}
+        assert old.connections == 1, "a name that stays costs no new connection"
+
+        names.place = (NEW, new.port)
+        assert await reader.read([up]) == {"up": Found(2)}
+        await reader.close()
 
 
 async def test_a_row_is_not_read_from_the_machine_that_the_name_meant_before(

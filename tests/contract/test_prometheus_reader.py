@@ -26,9 +26,9 @@ from backends.model.query import PrometheusQuery
 from backends.model.secret import Secret
 from backends.model.stack import Source, SourceKind
 from backends.readers.http import HttpFactReader
-from backends.readers.http_page import Web
 from backends.readers.prometheus import PrometheusFactReader
 from backends.stacks.loader import built_in, load_stack
+from backends.web import Web
 from tests.clock import FakeClock
 from tests.conftest import need
 from tests.contract.http_server import Answer, HttpServer

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backends.journal.entry import boot_id
 from backends.journal.tail import NotYetError
 from backends.model.alarm import Priority
 from backends.model.board import Board
@@ -146,14 +147,26 @@ def test_nothing_is_put_back_that_was_not_halted_or_was_released(
     "records",
     [
         (record("resume", -20),),
+        (record("resume", 3600, mono=later(-20).mono, boot=boot_id()),),
         (record("reset", 9),),
         (record("resume", 9, verdict="FAILED"),),
         (record("resume", 9, mode="dry"),),
     ],
-    ids=["a resume before this halt", "what opens another gate", "one that failed", "a dry run"],
+    ids=[
+        "a resume before this halt",
+        "one before the clock was set back",
+        "what opens another gate",
+        "one that failed",
+        "a dry run",
+    ],
 )
 def test_only_a_resume_of_this_very_halt_explains_its_end(records: tuple[dict[str, Any], ...]) -> None:
     assert ordered(keeper(*records), board("ENGAGED", 5), board(None, 10)) == [10]
+
+
+def test_a_resume_explains_the_end_of_a_halt_that_began_before_the_clock_was_set_back() -> None:
+    resumed = record("resume", 65, mono=later(65).mono, boot=boot_id())
+    assert ordered(keeper(resumed), board("ENGAGED", 5, at=3600), board(None, 70, at=3600)) == []
 
 
 def test_a_resume_under_way_has_half_a_minute() -> None:

@@ -50,9 +50,8 @@ def test_an_answer_that_a_full_disk_lost_is_no_success(tmp_path: Path, asked: tu
     assert done.returncode == 1
 
 
-def test_a_mistake_that_nobody_could_be_told_of_still_has_its_status() -> None:
+@pytest.mark.parametrize("asked", [("faults", "nowhere"), ("run", "--nonsense")], ids=" ".join)
+def test_a_mistake_that_nobody_could_be_told_of_still_has_its_status(asked: tuple[str, ...]) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [*CONTROLROOM, "faults", "nowhere"], stderr=full, cwd=ROOT, timeout=40, check=False
-        )
+        done = subprocess.run([*CONTROLROOM, *asked], stderr=full, cwd=ROOT, timeout=40, check=False)
     assert done.returncode == 2

@@ -187,6 +187,8 @@ def test_a_wrong_name_an_old_plan_and_a_room_that_watches_are_refused(world: Dem
     assert (wrong.returncode, "was not typed exactly" in wrong.stdout) == (3, True)
     given = ("run", *RESTART, *REASON, "--plan", plan, "--confirm", "signal_service")
     assert command(world.config, world.env, "--watch", *given).returncode == 6
+    dry = command(world.config, world.env, "--watch", "run", *RESTART, "--dry-run")
+    assert (dry.returncode, "refused now: this room only watches" in dry.stdout) == (3, True), dry.stdout
     past = time.time() - 121
     os.utime(world.state / "plans" / plan, (past, past))
     old = command(world.config, world.env, *given)
@@ -233,6 +235,14 @@ def test_a_plan_that_the_world_has_left_behind_is_a_conflict_and_a_fresh_one_goe
     assert (left.returncode, "has changed since" in left.stdout) == (7, True), left.stdout
     done = _run(halted, *STORAGE, *REASON, "--plan", _plan(halted, *STORAGE), *typed)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.usefixtures("breaker_is_open")
+def test_a_plan_that_no_dry_run_has_shown_is_told_before_anything_is_observed(halted: DemoWorld) -> None:
+    typed = ("--confirm", "RESUME trading-platform", "--plan", NO_PLAN, "--approval", "00000000")
+    done = _run(halted, *RESUME, *REASON, *typed)
+    assert (done.returncode, "has changed since" in done.stdout) == (7, True), done.stdout
+    assert "Observing" not in done.stdout
 
 
 @pytest.mark.usefixtures("breaker_is_open")

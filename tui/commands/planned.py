@@ -85,9 +85,9 @@ def run_planned(config: Config, stack: Stack, procedure: Procedure, options: Run
     try:
         if engine.mode is Mode.ARMED:
             engine.wait_answered(stack.id, ASKED)
-            if not any(
-                typed_wrong(intent_of(engine, stack, procedure, options, params), procedure, stack, {})
-            ):
+            asked = intent_of(engine, stack, procedure, options, params)
+            is_in_vain = asked.plan is not None and not engine.is_shown(asked.plan)
+            if not is_in_vain and not any(typed_wrong(asked, procedure, stack, {})):
                 hold(engine, stack, procedure, params, leave, say if not options.as_json else silent)
         if not leave.is_set():
             intent = intent_of(engine, stack, procedure, options, params)
