@@ -77,8 +77,8 @@ def audit_export(
     journal: JournalOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Write records, the head and what the check found to a new file, safe to show. 0 whole, 7 changed or cut
-    off, 5 there is no record."""
+    """Write records to a new file, safe to show anywhere. With the head, and what the check found: 0 whole,
+    7 changed or cut off, 5 there is no record."""
     from tui.commands.audit import export, query_of
 
     query = query_of(since, operation, stack_of(ctx, stack), kind, last)
