@@ -63,6 +63,7 @@ def anew(app: ControlRoom) -> tuple[list[Cells], list[Cells]]:
         widget._rich_style_cache.clear()
         widget._visual_style_cache.clear()
         if isinstance(widget, LineWidget):
+            assert widget.gutter.totals == (0, 0), f"{widget} has a border or padding and draws neither"
             widget._painter = None
             widget._strips = [None] * len(widget._strips)
         if isinstance(widget, Headline):

@@ -27,6 +27,7 @@ from tui.dialogs.keyed_screen import KeyedScreen
 from tui.screens.fleet import FleetScreen
 from tui.screens.main import MainScreen
 from widgets.grid import Grid
+from widgets.line_widget import LineWidget
 
 SOAK: Final = bool(os.environ.get("CONTROLROOM_SOAK"))
 STEPS: Final = 200 if SOAK else 40
@@ -235,3 +236,15 @@ async def test_the_screen_is_what_it_would_be_if_all_were_drawn_anew(
             walk.check()
             if walk.chance.random() < 0.1:
                 await walk.check_layout(room)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
+async def test_the_effect_told_below_the_list_is_that_of_the_procedure_under_the_cursor(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal(monkeypatch, size)
+    async with opened(make_room(platform.halted, stack=platform.STACK), size) as room:
+        await room.press("e")
+        for key in ("down", "down", "pagedown", "end"):
+            await room.press(key)
+            assert not difference(terminal.picture, anew(room.app)[1])
