@@ -27,7 +27,6 @@ from tui.dialogs.keyed_screen import KeyedScreen
 from tui.screens.fleet import FleetScreen
 from tui.screens.main import MainScreen
 from widgets.grid import Grid
-from widgets.line_widget import LineWidget
 
 SOAK: Final = bool(os.environ.get("CONTROLROOM_SOAK"))
 STEPS: Final = 200 if SOAK else 40
