@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
 import pyte
 import pytest
+from rich.style import Style
 from textual._compositor import CompositorUpdate, LayoutUpdate
 from textual.app import App
 from textual.geometry import Region
@@ -47,6 +49,16 @@ class Terminal:
     def picture(self) -> list[Cells]:
         """What it shows, row by row."""
         return _rows(self._screen)
+
+
+def forget_depths() -> None:
+    """A style and a line keep how they were first written, for whatever depth of colour that was: screens of
+    other tests of this process had others."""
+    for it in gc.get_objects():
+        if isinstance(it, Style):
+            it._ansi = None
+        elif isinstance(it, Strip):
+            it._render_cache = None
 
 
 def pieced(app: ControlRoom) -> list[Cells]:

@@ -19,7 +19,7 @@ from backends.model.logline import LogLevel
 from backends.model.procedure import Run, StepState, Verdict
 from tests.pilot import platform, scenes, world
 from tests.pilot.fake_engine import FakeEngine
-from tests.pilot.picture import Terminal, anew, difference, pieced
+from tests.pilot.picture import Terminal, anew, difference, forget_depths, pieced
 from tests.pilot.rooms import Scene, make_room, opened
 from tui.actions import ACTIONS
 from tui.app import ControlRoom
@@ -80,6 +80,7 @@ class Walk:
         self.done: list[str] = []
         # With fewer colours two looks may become one.
         self.app.console._color_system = ColorSystem.TRUECOLOR
+        forget_depths()
         monkeypatch.setattr(self.app, "exit", lambda *_, **__: None)
         monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)  # it blinks on a clock of its own
 
