@@ -11,6 +11,7 @@ import pytest
 from tests.pilot.rooms import Scene, make_room, opened
 
 TIMES = 8
+LOOKS = 20
 
 OURS = ("backends", "textual", "tui", "widgets")
 
@@ -48,5 +49,10 @@ async def test_nothing_is_left_behind_of(what: str) -> None:
         before = await kept(room)
         for _ in range(TIMES):
             await room.press(*OPENED_AND_CLOSED[what])
-        after = await kept(room)
-        assert {kind: n for kind, n in (after - before).items() if n >= TIMES} == {}
+        # The one that was closed last may still be held by what is under way; what was left behind stays.
+        for _ in range(LOOKS):
+            left = await kept(room) - before
+            if not (many := {kind: n for kind, n in left.items() if n >= TIMES}):
+                return
+            await room.pilot.pause(0.1)
+        assert many == {}
