@@ -29,6 +29,7 @@ from backends.model.stack import (
 )
 from backends.model.trading import TradingState
 from backends.model.weigh import weigh
+from backends.stacks.loader import built_in, describe
 
 START = Instant(mono=1000.0, wall=1_790_000_000.0)
 
@@ -155,3 +156,10 @@ def is_known(stack: Stack, name: str, says: str, procedure: str | None, after: E
     assert says in " ".join((diagnosis.title, diagnosis.cause, diagnosis.response, text(after)))
     assert diagnosis.procedure == procedure
     assert procedure is None or procedure in stack.procedures
+
+
+def generations(ident: str) -> dict[str, Stack]:
+    """Each generation of a stack's own file, by its name."""
+    described = describe(built_in()[ident])
+    forms = [(form, form.generation) for form in (described, *described.others)]
+    return {known.id: form.build(form.sources()) for form, known in forms if known is not None}

@@ -70,14 +70,20 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     return told
 
 
+async def redis_by_name() -> tuple[RedisEffector, RedisFactReader]:
+    """Who writes to the Redis of that name, warm, and who reads from it."""
+    there = Source("redis", SourceKind.REDIS, "Redis", f"redis://{NAME}:6379/0", every=1.0, deadline=1.0)
+    effector = RedisEffector(there)
+    await effector.warm()
+    return effector, RedisFactReader(there)
+
+
 async def test_a_stop_goes_to_the_machine_that_the_name_means_now(
     servers: tuple[RedisServer, RedisServer], names: Names
 ) -> None:
     old, new = servers
     names.place = (OLD, old.port)
-    there = Source("redis", SourceKind.REDIS, "Redis", f"redis://{NAME}:6379/0", every=1.0, deadline=1.0)
-    effector, reader = RedisEffector(there), RedisFactReader(there)
-    await effector.warm()
+    effector, reader = await redis_by_name()
     assert await put(effector, "mode", "trade") is ReceiptKind.DONE
     assert await seen(reader, fact("get", "mode")) == [Found(SafeText("trade"))]
 
@@ -95,9 +101,7 @@ async def test_a_connection_that_works_outlives_the_name_server(
 ) -> None:
     old, _ = servers
     names.place = (OLD, old.port)
-    there = Source("redis", SourceKind.REDIS, "Redis", f"redis://{NAME}:6379/0", every=1.0, deadline=1.0)
-    effector, reader = RedisEffector(there), RedisFactReader(there)
-    await effector.warm()
+    effector, reader = await redis_by_name()
     assert await seen(reader, fact("exists", "mode")) != []
 
     names.place = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,15 +16,9 @@ from backends.model.procedure import RiskClass
 from backends.model.query import DockerQuery
 from backends.model.service import RunState
 from backends.model.stack import Stack
-from backends.stacks.loader import built_in, describe
-from tests.building import START, checked, missing, ok, running
+from tests.building import START, checked, generations, missing, ok, running
 
-DESCRIBED = describe(built_in()["hummingbot-desk"])
-FORMS: Mapping[str, Stack] = {
-    form.generation.id: form.build(form.sources())
-    for form in (DESCRIBED, *DESCRIBED.others)
-    if form.generation is not None
-}
+FORMS = generations("hummingbot-desk")
 R1, R0, H = FORMS["R1"], FORMS["R0"], FORMS["H"]
 
 

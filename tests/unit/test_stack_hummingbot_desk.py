@@ -30,15 +30,10 @@ from backends.model.service import Health, RunState
 from backends.model.stack import Environment, Stack
 from backends.procedures.latch import halts_trading
 from backends.procedures.plan import make_plan
-from backends.stacks.loader import FOLDER, built_in, describe
-from tests.building import START, is_found, missing, ok, running
+from backends.stacks.loader import FOLDER
+from tests.building import START, generations, is_found, missing, ok, running
 
-DESCRIBED = describe(built_in()["hummingbot-desk"])
-FORMS: Mapping[str, Stack] = {
-    form.generation.id: form.build(form.sources())
-    for form in (DESCRIBED, *DESCRIBED.others)
-    if form.generation is not None
-}
+FORMS = generations("hummingbot-desk")
 R1, R0, H = FORMS["R1"], FORMS["R0"], FORMS["H"]
 ACTIONS = ("soft_pause", "resume", "kill_switch", "set_target_base_pct")
 
