@@ -131,8 +131,11 @@ async def test_a_change_while_the_screens_are_being_taken_down_is_drawn_by_nobod
     def change(screen: MainScreen) -> None:
         heard.append(len(screen.children))
         app._on_change()
+        app._on_pulse()
 
     monkeypatch.setattr(MainScreen, "on_unmount", change, raising=False)
+    # The last moment at which the engine is still heard: then there is no screen at all.
+    monkeypatch.setattr(Bridge, "close", lambda _: app._on_change())
     async with opened(app):
         pass
     assert heard == [0]
