@@ -1,8 +1,8 @@
 """When a screen has done all there is to do: told by what it still has before it, not by the time it takes.
 
 The toolkit's own ``wait_for_idle`` sleeps until the process uses little of the processor: too long on a quiet
-machine, and on a busy one over before anything was done. Nothing here waits for a timer or for another
-thread, nor for ``min_sleep``; a test that does says for what, with ``Scene.until``.
+machine, and on a busy one over before anything was done. Of timers it waits for those that lay out and draw;
+for no other, no thread and no ``min_sleep``: a test that does says for what, with ``Scene.until``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def _has_nothing_before_it(app: App[Any]) -> bool:
     """No message is on its way, and its screen shows what it should; covered ones do not draw, nor does the
     last of one that was left."""
     return app._exit or (
-        not any(
+        # The toolkit lets a new size rest for a moment before it tells the screens.
+        app._resize_event is None
+        and not any(
             pump._pending_message is not None or pump._next_callbacks or pump.message_queue_size
             for pump in (app, *app._registry)
         )
