@@ -77,13 +77,14 @@ class Engine:
         clock: Clock | None = None,
         observe: bool = True,
         anchor: AnchorPlace | None = None,
-        keeps_halts: bool = False,
+        is_room: bool = False,
         keep_days: int | None = None,
         config: str = "",
     ) -> None:
         """``observe=False`` polls nothing and follows no log: for a command that only acts and verifies.
 
-        ``keeps_halts``: an armed session orders a halt again that was lost; for a room that stays open.
+        ``is_room``: it stays open before somebody; an armed one then orders a halt again that was lost, and
+        puts on record what it has told of runs that were cut off.
         ``anchor`` is where an armed session keeps the journal's head besides the journal. ``keep_days``:
         after which an armed session retires the journal's files; None for never. ``config`` is the digest of
         the configuration, for the records.
@@ -92,7 +93,7 @@ class Engine:
         self.operator = operator
         self.clock = clock or SystemClock()
         self._observe = observe
-        self._keeps_halts = keeps_halts
+        self._is_room = is_room
         self._state_dir = state_dir
         self._permit = arm(operator, is_watch=mode is Mode.WATCH)
         passwords = [source.password for stack in stacks for source in stack.sources.values()]
@@ -334,12 +335,13 @@ class Engine:
         work = [keep("what acts", partial(room.arm, permit, journal, self._observe)) for room in rooms]
         if self._observe:
             work += [room.observe() for room in rooms]
-            work += [keep("the restart", partial(room.reconcile, permit, journal)) for room in rooms]
+            teller = permit if self._is_room else None
+            work += [keep("the restart", partial(room.reconcile, teller, journal)) for room in rooms]
             work.append(keep("the journal's keeper", self._custody.keep))
             work += [keep("the other rooms", partial(room.watch_neighbours, journal)) for room in rooms]
             work.append(keep("the secrets", self._rotation.keep))
             work += [keep("the record of drills", room.watch_drills) for room in rooms]
-        if permit is not None and self._keeps_halts:
+        if permit is not None and self._is_room:
             work += [keep("the keeper of halts", partial(room.keep_halted, permit)) for room in rooms]
         tasks = {asyncio.create_task(each) for each in work}
         await self._stopping.wait()

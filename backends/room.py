@@ -190,10 +190,10 @@ class Room:
         await poller.run()
 
     async def reconcile(self, permit: Permit | None, journal: Journal) -> None:
-        """Tell of runs that a former process left unfinished; only an armed room closes them."""
+        """Tell of runs that another process left unfinished; they are closed only with a permit."""
         eyes = Eyes(self._verifier, self.stack.facts, self._clock, self.stack.gates)
-        is_armed = permit is not None
-        await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=is_armed)
+        closes = permit is not None
+        await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=closes)
 
     async def _read_journal(self) -> None:
         """Ahead of need, for its first reading takes a while; what cannot be read is the journal's alarm."""
@@ -217,15 +217,21 @@ class Room:
                     yield overdue(self.stack.id, procedure, late, self._opened)
 
     async def watch_neighbours(self, journal: Journal) -> None:
-        """Show what other rooms on this host do to this stack, and heed their stops, until cancelled."""
+        """Show what other rooms on this host do to this stack, and heed their stops, until cancelled. What
+        was cut off is told at once, then with what is true; it stays open for who comes back and starts."""
         others, ready = Neighbours(journal.folder, journal.host), self._ready()
-        while True:
-            if ready.done():
-                await ready.result().heed()
-            for each in await asyncio.to_thread(others.look):
-                if each.told.stack == self.stack.id:
+        tell = partial(self._supervisor.keep, "the restart", partial(self.reconcile, None, journal))
+        async with asyncio.TaskGroup() as group:
+            while True:
+                if ready.done():
+                    await ready.result().heed()
+                news = await asyncio.to_thread(others.look)
+                ours = [each for each in news if each.told.stack == self.stack.id]
+                for each in ours:
                     self.store.show_run(run_of(each, self.stack, self._clock.now()))
-            await asyncio.sleep(NEIGHBOURS)
+                if any(each.is_cut_off for each in ours):
+                    group.create_task(tell())
+                await asyncio.sleep(NEIGHBOURS)
 
     async def keep_halted(self, permit: Permit) -> None:
         """Order lost halts again, as whoever armed this session, until cancelled."""

@@ -28,7 +28,13 @@ class Neighbour(Struct, frozen=True):
 
     told: CutOff
     end: Record | None = None
-    """Its outcome; None while it is under way."""
+    """Its outcome; None while it is under way, and while nobody has told that of what was cut off."""
+    is_cut_off: bool = False
+    """Its process is no more and has left no outcome."""
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.end is None and not self.is_cut_off
 
 
 class Neighbours:
@@ -53,20 +59,30 @@ class Neighbours:
         The first look tells only what is under way; an outcome that comes again, late, is news again.
         """
         news: dict[str, Neighbour] = {}
-        lines = self._lines.new()
         is_first, self._is_first = self._is_first, False
-        for line in lines:
+        self._read(news)
+        dead = [key for key, each in self._open.items() if not self._is_alive(each.intent)]
+        if dead:
+            # What they wrote before they left is there by now.
+            self._read(news)
+        for operation in [key for key in dead if key in self._open]:
+            news[operation] = Neighbour(self._open[operation], is_cut_off=True)
+            self._close(operation)
+        return tuple(each for each in news.values() if not is_first or each.is_under_way)
+
+    def _read(self, news: dict[str, Neighbour]) -> None:
+        for line in self._lines.new():
             try:
                 record = unseal(line, None)
             except BrokenError:
                 continue
             if record.get("pid") != os.getpid() and record.get("host") == self._host:
                 self._take(record, news)
-        for operation in [key for key, each in self._open.items() if not self._is_alive(each.intent)]:
-            # Cut off: the next room that starts tells what is true.
-            del self._open[operation]
-            news.pop(operation, None)
-        return tuple(each for each in news.values() if each.end is None or not is_first)
+
+    def _close(self, operation: str) -> None:
+        """It is over; what is told of it later is still news for a while."""
+        known = self._open.pop(operation, None) or self._ended[operation]
+        self._ended = {**dict(list(self._ended.items())[-KEPT:]), operation: known}
 
     def _take(self, record: Record, news: dict[str, Neighbour]) -> None:
         operation = str(record.get("operation", ""))
@@ -75,8 +91,7 @@ class Neighbours:
             self._open[operation] = CutOff(record, (), record)
             news[operation] = Neighbour(self._open[operation])
         elif known is not None and record.get("kind") in _ENDS:
-            self._open.pop(operation, None)
-            self._ended = {**dict(list(self._ended.items())[-KEPT:]), operation: known}
+            self._close(operation)
             news[operation] = Neighbour(known, record)
         elif operation in self._open and known is not None and record.get("kind") == Kind.STEP.value:
             self._open[operation] = replace(known, steps=(*known.steps, record), last=record)

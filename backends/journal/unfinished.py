@@ -56,6 +56,21 @@ def unfinished(
 ) -> list[CutOff]:
     """The runs that were cut off, oldest first. Reads at most ``limit`` bytes; raises OSError."""
     alive = is_alive or is_running
+    left = [
+        operation
+        for operation, (intent, *_) in _open(folder, limit).items()
+        if intent.get("host") == host and intent.get("mode") == "live" and not alive(intent)
+    ]
+    # What they wrote before they left is there by now.
+    told = _open(folder, limit) if left else {}
+    return [
+        CutOff(records[0], tuple(each for each in records if each.get("kind") == "step"), records[-1])
+        for records in (told[operation] for operation in left if operation in told)
+    ]
+
+
+def _open(folder: Path, limit: int) -> dict[str, list[Record]]:
+    """The records of each run that has no outcome."""
     found: dict[str, list[Record]] = {}
     for record in recent(folder, limit):
         operation = record.get("operation")
@@ -67,11 +82,7 @@ def unfinished(
             found.pop(operation, None)
         elif operation in found:
             found[operation].append(record)
-    return [
-        CutOff(records[0], tuple(each for each in records if each.get("kind") == "step"), records[-1])
-        for records in found.values()
-        if records[0].get("host") == host and records[0].get("mode") == "live" and not alive(records[0])
-    ]
+    return found
 
 
 def claim(folder: Path, stack: str) -> int | None:

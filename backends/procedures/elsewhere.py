@@ -33,13 +33,18 @@ def under_way(journal: Journal, stack: str, before: int | None) -> list[str]:
 
 
 def run_of(neighbour: Neighbour, stack: Stack, now: Instant) -> Run:
-    """Who runs what, how far it has come, and its verdict when it has one; all by the journal."""
+    """Who runs what, how far it has come, and its verdict when it has one; all by the journal. Of what was
+    cut off nobody knows yet what came of it."""
     told, end = neighbour.told, neighbour.end
     procedure = stack.procedures.get(told.procedure)
     who = room_of(told)
     title = procedure.title if procedure is not None else told.procedure
     verdicts = {verdict.value: verdict for verdict in Verdict}
-    verdict = None if end is None else verdicts.get(str(end.get("verdict")), Verdict.UNCONFIRMED)
+    said = str(end.get("verdict")) if end is not None else ""
+    verdict = None if neighbour.is_under_way else verdicts.get(said, Verdict.UNCONFIRMED)
+    text = str(end.get("text", "")) if end is not None else f"under way, by {who}"
+    if neighbour.is_cut_off:
+        text = f"cut off: the console of {who} ended before the outcome; what is true now is being read"
     return Run(
         operation=told.operation,
         stack=stack.id,
@@ -48,8 +53,8 @@ def run_of(neighbour: Neighbour, stack: Stack, now: Instant) -> Run:
         started=moment_of(told.intent, now),
         steps=tuple(_steps(told, procedure)),
         verdict=verdict,
-        sentence=SafeText(str(end.get("text", "")) if end is not None else f"under way, by {who}", 1200),
-        ended=None if end is None else moment_of(end, now),
+        sentence=SafeText(text, 1200),
+        ended=now if neighbour.is_cut_off else None if end is None else moment_of(end, now),
         risk=risk_of(told.intent),
         plan=str(told.intent.get("plan", "")),
         room=who,

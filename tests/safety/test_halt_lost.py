@@ -48,7 +48,7 @@ def room(folder: Path, server: RedisServer, mode: Mode = Mode.ARMED) -> Iterator
     """A room that has seen the halt."""
     server.command("SET", KEY, json.dumps(HALTED))
     stack = the_switch(server.url)
-    engine = Engine([stack], mode, folder, KIM, keeps_halts=True)
+    engine = Engine([stack], mode, folder, KIM, is_room=True)
     engine.start()
     try:
         assert engine.wait_asked(stack.id, 20.0)

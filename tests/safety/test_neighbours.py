@@ -42,7 +42,7 @@ LEE = Identity("lee", 1001, "ops1", "/dev/pts/9")
 @contextmanager
 def room(folder: Path, server: RedisServer, mode: Mode) -> Iterator[Engine]:
     server.command("SET", "kill_switch:state", json.dumps({"state": "ACTIVE"}))
-    engine = Engine([redis_stack(server.url)], mode, folder, KIM)
+    engine = Engine([redis_stack(server.url)], mode, folder, KIM, is_room=True)
     engine.start()
     try:
         assert engine.wait_asked("tiny", 20.0)
@@ -74,6 +74,26 @@ def test_a_halt_in_another_room_is_on_this_board_within_a_second(
     assert (run.room, run.title) == ("kim on /dev/pts/3", "kim: Halt trading")
 
 
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("point", ["after intent 1", "after act 1"])
+def test_a_console_that_is_killed_is_told_at_once_with_what_is_true_now(
+    tmp_path: Path, redis_db: RedisServer, mode: Mode, point: str
+) -> None:
+    """Nobody says of the dead that they are at it; it stays open, so that who comes back is told as well."""
+    with room(tmp_path, redis_db, mode) as engine:
+        words = ("-m", "tests.safety.dying_room", str(tmp_path), redis_db.url, "halt", point)
+        subprocess.run([sys.executable, *words], cwd=ROOT, timeout=60, check=False)
+        is_on = point == "after act 1"
+        truth = f"true now: kill.state reads {'ENGAGED' if is_on else 'ACTIVE'}"
+
+        def is_told() -> bool:
+            run = engine.run("op-4711")
+            return run is not None and run.verdict is Verdict.UNCONFIRMED and truth in run.sentence
+
+        wait_until(is_told, 5.0)
+    assert "outcome" not in [each["kind"] for each in read(tmp_path / "journal")]
+
+
 class Pages:
     """A journal that another process writes."""
 
@@ -93,7 +113,8 @@ class Pages:
 
     @staticmethod
     def _short(each: Neighbour) -> tuple[str, int, str | None]:
-        return each.told.operation, len(each.told.steps), None if each.end is None else each.end["verdict"]
+        end = "cut off" if each.is_cut_off else None
+        return each.told.operation, len(each.told.steps), end if each.end is None else each.end["verdict"]
 
 
 def test_a_run_is_followed_from_its_intent_to_its_outcome_and_to_a_later_one(tmp_path: Path) -> None:
@@ -112,17 +133,51 @@ def test_a_run_is_followed_from_its_intent_to_its_outcome_and_to_a_later_one(tmp
     assert pages.news() == [("op-1", 1, "CONTRADICTED")]
 
 
-def test_what_had_ended_before_dry_runs_and_the_dead_are_no_news(tmp_path: Path) -> None:
+def test_what_had_ended_before_and_dry_runs_are_no_news(tmp_path: Path) -> None:
     pages = Pages(tmp_path)
     pages.write(Kind.INTENT)
     pages.write(Kind.OUTCOME, verdict="VERIFIED")
     pages.write(Kind.INTENT, "op-2", mode="dry")
     pages.write(Kind.INTENT, "op-3")
     assert pages.news() == [("op-3", 0, None)]
+
+
+def test_a_run_of_a_process_that_is_no_more_is_told_once_as_cut_off_and_then_by_its_outcome(
+    tmp_path: Path,
+) -> None:
+    pages = Pages(tmp_path)
+    assert pages.news() == []
+    pages.write(Kind.INTENT)
+    assert pages.news() == [("op-1", 0, None)]
     pages.is_alive = False
-    pages.write(Kind.STEP, "op-3", step=STEP)
+    pages.write(Kind.STEP, step=STEP)
+    pages.write(Kind.INTENT, "op-2")
+    assert pages.news() == [("op-1", 1, "cut off"), ("op-2", 0, "cut off")]
+    assert pages.reader.under_way == ()
+    assert pages.news() == []
+    pages.write(Kind.OUTCOME, verdict="UNCONFIRMED")
+    assert pages.news() == [("op-1", 1, "UNCONFIRMED")]
+
+
+def test_what_was_cut_off_before_the_first_look_is_told_by_the_start_of_the_room(tmp_path: Path) -> None:
+    pages = Pages(tmp_path)
+    pages.write(Kind.INTENT)
+    pages.is_alive = False
     assert pages.news() == []
     assert pages.reader.under_way == ()
+
+
+def test_who_wrote_its_outcome_and_left_while_it_was_looked_was_not_cut_off(tmp_path: Path) -> None:
+    pages = Pages(tmp_path)
+    assert pages.news() == []
+    pages.write(Kind.INTENT)
+
+    def leaves(_: Any) -> bool:
+        pages.write(Kind.OUTCOME, verdict="VERIFIED")
+        return False
+
+    pages.reader._is_alive = leaves
+    assert pages.news() == [("op-1", 0, "VERIFIED")]
 
 
 def test_a_resume_waits_for_what_another_room_does_and_a_stop_waits_for_nobody() -> None:

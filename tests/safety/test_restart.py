@@ -58,8 +58,10 @@ def stored(server: RedisServer) -> bytes:
 
 
 @contextmanager
-def room(folder: Path, server: RedisServer, mode: Mode = Mode.ARMED) -> Iterator[Engine]:
-    engine = Engine([redis_stack(server.url)], mode, folder, KIM)
+def room(
+    folder: Path, server: RedisServer, mode: Mode = Mode.ARMED, *, is_room: bool = True
+) -> Iterator[Engine]:
+    engine = Engine([redis_stack(server.url)], mode, folder, KIM, is_room=is_room)
     engine.start()
     try:
         yield engine
@@ -167,6 +169,19 @@ def test_a_wall_screen_tells_of_it_and_leaves_it_open_for_an_operator(
         told(engine)
 
 
+def test_a_command_leaves_it_open_for_a_room_where_somebody_is_told(
+    tmp_path: Path, redis_db: RedisServer
+) -> None:
+    """A dry run is armed and observes too, and shows nobody what was cut off before it."""
+    killed_at("before act 1", tmp_path, redis_db)
+    with room(tmp_path, redis_db, is_room=False) as engine:
+        told(engine)
+    assert outcomes(tmp_path) == []
+    with room(tmp_path, redis_db) as engine:
+        told(engine)
+        wait_until(lambda: len(outcomes(tmp_path)) == 1, TRUTH)
+
+
 def test_what_cannot_be_read_is_told_as_unreadable(tmp_path: Path, redis_db: RedisServer) -> None:
     killed_at("after act 1", tmp_path, redis_db)
     redis_db.pause()
@@ -199,6 +214,17 @@ def test_only_what_a_dead_process_of_this_host_left_open_counts(tmp_path: Path) 
         body("intent", "again"), body("outcome", "again"), body("intent", "again"),
     )  # fmt: skip
     assert found == ["open", "again"]
+
+
+def test_who_wrote_its_outcome_and_left_while_it_was_looked_for_was_not_cut_off(tmp_path: Path) -> None:
+    chain = ChainFile(tmp_path)
+    chain.append(body("intent", "ending"), is_synced=False)
+
+    def leaves(_: Any) -> bool:
+        chain.append(body("outcome", "ending"), is_synced=False)
+        return False
+
+    assert unfinished(tmp_path, "ops1", leaves) == []
 
 
 def test_a_new_process_with_an_old_ones_number_is_not_that_process() -> None:

@@ -26,7 +26,7 @@ def by_hand(config: Config, stack: Stack, procedure: Procedure, state: Path) -> 
     took, or the status of a room that crashed or was left without one. ``state`` holds the records of earlier
     drills."""
     get_ready()
-    engine = engine_of(config, (stack,), keeps_halts=True)
+    engine = engine_of(config, (stack,), is_room=True)
     desk, seen = Desk(engine.operator), engine.clock.now()
 
     def begin() -> None:

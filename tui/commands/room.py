@@ -29,7 +29,7 @@ def open_room(session: Session, wanted: str | None = None) -> int:
     from backends.journal.drills import DrillBook
     from tui.app import ControlRoom
 
-    engine = engine_of(config, stacks, keeps_halts=True)
+    engine = engine_of(config, stacks, is_room=True)
 
     def begin() -> None:
         engine.start()

@@ -76,7 +76,7 @@ def engine_of(
     *,
     observe: bool = True,
     may_act: bool = True,
-    keeps_halts: bool = False,
+    is_room: bool = False,
 ) -> Engine:
     """An engine for those stacks, not started; read-only if the command or the configuration says so."""
     from backends.engine import Engine, Mode
@@ -90,7 +90,7 @@ def engine_of(
         identify(shared=config.shared_accounts),
         observe=observe,
         anchor=config.anchor,
-        keeps_halts=keeps_halts,
+        is_room=is_room,
         keep_days=config.keep_days,
         config=config.digest,
     )
