@@ -10,6 +10,7 @@ from backends.journal.unfinished import CutOff
 from backends.model.action import Command, DockerVerb, ProcessSignal, SystemdVerb
 from backends.model.procedure import Procedure, Proof, RiskClass, Step
 from backends.model.stack import Stack
+from backends.procedures.confirm import PLANNED
 from backends.procedures.disk import answered
 from backends.procedures.elsewhere import room_of
 from backends.procedures.evidence import Eyes
@@ -18,7 +19,7 @@ from backends.procedures.resumes import Record, number_of
 LOOK: Final = 1.0
 """Seconds the switches may take to be read before each step."""
 
-UNREAD: Final = "the journal cannot be read, and so no stop of another room"
+UNREAD: Final = "the journal cannot be read, and so nothing that another room does"
 
 _PROGRAMS: Final = (Command, DockerVerb, ProcessSignal, SystemdVerb)
 """Actions that start or end programs: a switch may read halted afterwards because its service is new."""
@@ -69,6 +70,29 @@ class StopWatch:
                 return f"{title} was pressed meanwhile by {room_of(CutOff(record, (), record))}"
         return None
 
+    async def preceded(self, operation: str) -> str | None:
+        """Another run that may have had effects between ``begin`` and the intent of ``operation``, in words,
+        also when it has ended: what was read meanwhile need not be so any more."""
+        try:
+            records = await self._records()
+        except OSError as error:
+            return f"{UNREAD}: {error.strerror or error}"
+        begun: dict[object, Record] = {}
+        for record in records:
+            if record.get("stack") != self._stack.id or number_of(record) <= self._since:
+                continue
+            if record.get("operation") == operation:
+                break
+            if record.get("kind") == Kind.REFUSED.value:
+                begun.pop(record.get("operation"), None)
+            elif _may_change(record):
+                begun[record.get("operation")] = record
+        first = next(iter(begun.values()), None)
+        if first is None:
+            return None
+        who = room_of(CutOff(first, (), first))
+        return f"{first.get('procedure')} by {who} came first; look again at what is so now"
+
     async def overtaken(self, tried: Step | None = None) -> str | None:
         """Why the next step must not be done; None when nothing stands against it. ``tried`` is a step that
         is to be sent again: what it would open or close may have changed by its first try."""
@@ -90,3 +114,10 @@ class StopWatch:
 
     async def _records(self) -> list[Record]:
         return await answered(lambda: list(self._recent()))
+
+
+def _may_change(record: Record) -> bool:
+    """Whether it is the intent of a real run that may change what another one rests on; of a stop there is
+    more to say than that."""
+    is_intent = record.get("kind") == Kind.INTENT.value and record.get("mode") == "live"
+    return is_intent and record.get("class") in {risk.value for risk in PLANNED}

@@ -315,7 +315,7 @@ class Procedures:
             self._journal,
             self._clock,
             self._on_change,
-            partial(self._against, admission),
+            partial(self._against, admission, stops),
             stops,
             admission.approver,
             admission.notes,
@@ -332,10 +332,12 @@ class Procedures:
         finally:
             self._sequences.pop(plan.intent.id, None)
 
-    async def _against(self, admission: Admission, done: Sequence[Step]) -> list[str]:
+    async def _against(self, admission: Admission, stops: StopWatch, done: Sequence[Step]) -> list[str]:
         """What stands against going on, right before it does; ``done`` may have had effects."""
         plan = admission.plan
         against = await self._gate.against_now(plan, admission.approver, done)
+        if not done and not against and (first := await stops.preceded(plan.intent.id)) is not None:
+            against.append(first)
         if plan.procedure.risk is RiskClass.RESTORE and not against:
             for asked in tuple(self._settling):
                 if plan.intent.id in self._ended_early:

@@ -95,6 +95,45 @@ def test_a_stop_that_falls_while_it_is_asked_whether_it_may_start_counts() -> No
     assert (run.verdict, "was pressed meanwhile by lee" in run.sentence) == (Verdict.FAILED, True)
 
 
+@pytest.mark.parametrize(("end", "is_sent"), [("outcome", False), ("refused", True)])
+@pytest.mark.parametrize("procedure", ["flatten", "resume"])
+def test_what_another_room_did_whole_while_it_was_asked_whether_it_may_start_counts_unless_it_was_refused(
+    procedure: str, end: str, *, is_sent: bool
+) -> None:
+    """Two consoles by one dry run: the slower one read the positions before the other closed them."""
+    pages = Pages(stop(1))
+    made = office(recent=pages)
+    theirs = {"class": "market", "procedure": "flatten", "plan": "0" * 64}
+
+    async def go() -> Run:
+        task = asyncio.create_task(made.procedures.execute(asked(procedure)))
+        await asyncio.sleep(0.002)
+        assert made.paper.entries == []
+        pages.records += [stop(2, **theirs), stop(3, **theirs, kind=end)]
+        return await task
+
+    run = simulate(go())
+    assert bool(made.desk.sent) is is_sent
+    if not is_sent:
+        assert run.verdict is Verdict.REFUSED
+        assert "flatten by lee on /dev/pts/9 came first; look again at what is so now" in run.sentence
+
+
+def test_what_another_room_begins_after_its_intent_is_for_the_other_room_to_give_up() -> None:
+    pages = Pages()
+    made = office(recent=pages)
+    ours, theirs = {"operation": "op-1", "class": "market"}, {"class": "market"}
+
+    async def go() -> Run:
+        task = asyncio.create_task(made.procedures.execute(asked("flatten")))
+        await asyncio.sleep(0.0055)
+        assert len(made.paper.entries) == 1
+        pages.records += [stop(2, **ours), stop(3, **theirs), stop(4, **theirs, kind="outcome")]
+        return await task
+
+    assert simulate(go()).verdict is Verdict.VERIFIED
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -119,9 +158,10 @@ def test_what_is_no_stop_of_this_stack_since_then_ends_nothing(other: dict[str, 
     [
         (0, Verdict.REFUSED, "what other rooms are running is not known: gone"),
         (1, Verdict.REFUSED, "what other rooms are running is not known: gone"),
-        (2, Verdict.FAILED, "the journal cannot be read, and so no stop of another room: gone"),
+        (2, Verdict.REFUSED, "the journal cannot be read, and so nothing that another room does: gone"),
+        (3, Verdict.FAILED, "the journal cannot be read, and so nothing that another room does: gone"),
     ],
-    ids=["from the first", "from its own intent on", "later"],
+    ids=["from the first", "from its own intent on", "later", "before its first step"],
 )
 def test_while_the_journal_cannot_be_read_nothing_more_is_done(
     good: int, verdict: Verdict, says: str
