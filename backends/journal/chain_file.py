@@ -34,6 +34,10 @@ class ChainFile:
         self._known: tuple[Path, int, Head] | None = None
         self._begun: tuple[Path, float] | None = None
         """A file, and when its first record was written."""
+        self._written = START
+        """The newest record of ours that was written."""
+        self.lost: str | None = None
+        """How the files were found to lack what was written here, in words; it stays told."""
 
     def append(self, body: Mapping[str, Any], is_synced: bool) -> None:
         """Write one record; with ``is_synced`` it is on the disk when this returns.
@@ -44,6 +48,7 @@ class ChainFile:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked():
             path, size, head, torn = self._end()
+            self._compare(head)
             lines = b""
             if torn is not None:
                 lines, head = _repair(body, torn, head)
@@ -52,6 +57,12 @@ class ChainFile:
                 path, size = _next(path), 0
             self._write(path, size, lines + line, is_synced)
             self._known = (path, size + len(lines) + len(line), head)
+            self._written = head
+
+    def _compare(self, end: Head) -> None:
+        if end.seq < self._written.seq or (end.seq == self._written.seq and end != self._written):
+            ends = f"it ended at record {end.seq}" if end != START else "it was empty"
+            self.lost = f"{ends}, and record {self._written.seq} had been written"
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -99,7 +99,9 @@ class Custody:
         if self._damage is not None:
             found.append(_damaged(self._damage, now))
         if self._anchorage is not None and self._anchorage.cut_off is not None:
-            found.append(_cut_off(self._anchorage.cut_off, now))
+            found.append(_cut_off(f"is shorter than its anchor: {self._anchorage.cut_off}", now))
+        elif self._journal.lost is not None:
+            found.append(_cut_off(f"has lost what was in it: {self._journal.lost}", now))
         if self._journal.trouble is not None:
             found.append(_unwritable(self._journal.trouble, self._journal.unwritten, now))
         if self._anchorage is not None and self._anchorage.trouble is not None:
@@ -216,7 +218,7 @@ def _cut_off(why: str, since: Instant) -> Alarm:
     return Alarm(
         "journal-cut-off",
         Priority.HIGH,
-        SafeText(f"The journal is shorter than its anchor: {why}", 300),
+        SafeText(f"The journal {why}", 300),
         SafeText("somebody removed its end, or an older copy of the folder took its place"),
         SafeText("what was done since that copy, resumes too, is on no record here"),
         SafeText(

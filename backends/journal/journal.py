@@ -88,6 +88,11 @@ class Journal:
         return None if error is None else error.strerror or type(error).__name__
 
     @property
+    def lost(self) -> str | None:
+        """How its files were found to lack what this process has written, in words; it stays told."""
+        return self._file.lost
+
+    @property
     def unwritten(self) -> int:
         """Records that are not on the disk: kept in memory, or lost for want of room there."""
         return len(self._waiting) + self._lost

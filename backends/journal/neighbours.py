@@ -44,7 +44,6 @@ class Neighbours:
         self._host = host
         self._is_alive = is_alive
         self._lines = Lines(folder, TAIL)
-        self._is_first = True
         self._open: dict[str, CutOff] = {}
         self._ended: dict[str, CutOff] = {}
 
@@ -56,21 +55,24 @@ class Neighbours:
     def look(self) -> tuple[Neighbour, ...]:
         """The runs about which there is news since the last look, oldest news first.
 
-        The first look tells only what is under way; an outcome that comes again, late, is news again.
+        The first look tells only what is under way; an outcome that comes again, late, is news again. Where
+        the journal is another than before, what was under way goes on and the rest is as at a first look.
         """
         news: dict[str, Neighbour] = {}
-        is_first, self._is_first = self._is_first, False
-        self._read(news)
+        known = set(self._open)
+        is_first = self._read(news)
         dead = [key for key, each in self._open.items() if not self._is_alive(each.intent)]
         if dead:
             # What they wrote before they left is there by now.
-            self._read(news)
+            is_first = self._read(news) or is_first
         for operation in [key for key in dead if key in self._open]:
             news[operation] = Neighbour(self._open[operation], is_cut_off=True)
             self._close(operation)
-        return tuple(each for each in news.values() if not is_first or each.is_under_way)
+        told = news.items()
+        return tuple(each for key, each in told if not is_first or key in known or each.is_under_way)
 
-    def _read(self, news: dict[str, Neighbour]) -> None:
+    def _read(self, news: dict[str, Neighbour]) -> bool:
+        """Take in what is new; whether it follows upon nothing."""
         for line in self._lines.new():
             try:
                 record = unseal(line, None)
@@ -78,6 +80,7 @@ class Neighbours:
                 continue
             if record.get("pid") != os.getpid() and record.get("host") == self._host:
                 self._take(record, news)
+        return self._lines.is_first
 
     def _close(self, operation: str) -> None:
         """It is over; what is told of it later is still news for a while."""

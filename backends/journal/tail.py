@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,9 @@ from typing import Any, Final
 from backends.journal.chain import BrokenError, unseal
 from backends.journal.chain_file import files_of
 from backends.journal.unfinished import recent
+
+MARK: Final = 4096
+"""Bytes by which the place that was read last is known again."""
 
 KEPT: Final = 2000
 """Records kept of those that are wanted."""
@@ -31,20 +34,30 @@ class NotYetError(Exception):
 
 
 class Lines:
-    """Follows the journal's files, at first from ``back`` bytes before their end. One thread at a time."""
+    """Follows the journal's files, at first from ``back`` bytes before their end. One thread at a time.
+
+    What was read may be gone, or another journal be in its place: then it begins as at first.
+    """
 
     def __init__(self, folder: Path, back: int = 0) -> None:
         self._folder = folder
         self._back = back
         self._at: tuple[Path, int] | None = None
+        self._mark = b""
+        """What stands right before that place."""
+        self.is_first = True
+        """Whether the last call began, and so followed upon none."""
 
     def new(self) -> list[bytes]:
         """Whole lines that came since the last call. Raises OSError, and then passes over none."""
         files = files_of(self._folder)
-        if self._at is None:
+        self.is_first = self._at is None or self._is_lost(files, *self._at)
+        if self._at is None or self.is_first:
             size = files[-1].stat().st_size if files else 0
-            self._at = (files[-1] if files else self._folder / "0", max(0, size - self._back))
-        at, lines = self._at, list[bytes]()
+            at = (files[-1] if files else self._folder / "0", max(0, size - self._back))
+        else:
+            at = self._at
+        lines = list[bytes]()
         for each in [file for file in files if file >= at[0]]:
             start = at[1] if each == at[0] else 0
             data = b""
@@ -55,15 +68,34 @@ class Lines:
             whole = data.rfind(b"\n") + 1
             lines += data[:whole].split(b"\n")[:-1]
             at = (each, start + whole)
+        if at != self._at or self.is_first:
+            self._mark = _before(*at) if at[0] in files else b""
         self._at = at
         return lines
+
+    def _is_lost(self, files: Sequence[Path], path: Path, end: int) -> bool:
+        """Whether what was read last is not there any more."""
+        if path not in files:
+            # The oldest files are retired; what a crash left empty may be removed.
+            return end > 0 and not any(each > path for each in files)
+        size = path.stat().st_size
+        return size < end or (size > end and _before(path, end) != self._mark)
+
+
+def _before(path: Path, end: int) -> bytes:
+    """The last ``MARK`` bytes of the file up to there."""
+    start = max(0, end - MARK)
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(end - start)
 
 
 class Tail:
     """The newest records that are ``wanted``, oldest first. Safe from any thread.
 
     The first call reads as far back as ``recent`` does, which takes a while; every other one only what is
-    new, so that it can be asked at each board.
+    new, so that it can be asked at each board. Of a journal that is lost nothing is kept: what the one in its
+    place says is told as at first.
     """
 
     def __init__(self, folder: Path, wanted: Callable[[Record], bool]) -> None:
@@ -78,6 +110,9 @@ class Tail:
         """Raises OSError."""
         with self._lock:
             lines = self._lines.new()
+            if self._lines.is_first:
+                self._kept.clear()
+                self._is_begun = False
             if not self._is_begun:
                 # What is added meanwhile comes twice, in its order, which says the same.
                 self._kept.extend(filter(self._wanted, recent(self._folder)))

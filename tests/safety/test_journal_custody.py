@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,6 +109,22 @@ def test_a_journal_that_is_damaged_later_is_an_alarm_after_the_next_check(
         (path,) = files_of(tmp_path / "journal")
         path.write_bytes(path.read_bytes().replace(b"left alone", b"left above"))
         assert "record 1 was changed" in alarm(made, "journal-damaged").title
+
+
+def test_a_journal_that_lost_what_this_room_has_written_is_an_alarm_without_an_anchor_too(
+    tmp_path: Path, redis_db: RedisServer
+) -> None:
+    """A chain that begins anew holds by itself: only who wrote the other one can tell."""
+    with engine(tmp_path, redis_db.url) as made:
+        for number in range(2):
+            made.record("abandoned", "tiny", "halt", f"left alone {number}")
+        wait_until(lambda: len(records(tmp_path, "abandoned")) == 2, 20)
+        shutil.rmtree(tmp_path / "journal")
+        made.record("abandoned", "tiny", "halt", "left alone afterwards")
+        found = alarm(made, "journal-cut-off")
+        assert found.priority.value == "high"
+        assert "it was empty, and record 2 had been written" in found.title
+    assert verify(tmp_path / "journal").is_whole
 
 
 def test_a_journal_that_cannot_be_written_is_an_alarm_until_it_can(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from backends.engine import Engine, Mode
-from backends.journal.chain_file import ChainFile
+from backends.journal.chain_file import ChainFile, files_of
 from backends.journal.entry import Kind, Session, body
 from backends.journal.journal import Journal
 from backends.journal.neighbours import Neighbour, Neighbours
@@ -157,6 +158,34 @@ def test_a_run_of_a_process_that_is_no_more_is_told_once_as_cut_off_and_then_by_
     assert pages.news() == []
     pages.write(Kind.OUTCOME, verdict="UNCONFIRMED")
     assert pages.news() == [("op-1", 1, "UNCONFIRMED")]
+
+
+def test_a_journal_that_is_lost_hides_neither_who_was_at_work_nor_who_comes(tmp_path: Path) -> None:
+    pages = Pages(tmp_path)
+    assert pages.news() == []
+    for operation in ("op-1", "op-2"):
+        pages.write(Kind.INTENT, operation)
+    pages.write(Kind.OUTCOME, verdict="VERIFIED")
+    assert pages.news() == [("op-1", 0, "VERIFIED"), ("op-2", 0, None)]
+    shutil.rmtree(tmp_path / "journal")
+    assert pages.news() == []
+    assert [each.operation for each in pages.reader.under_way] == ["op-2"]
+    pages.write(Kind.OUTCOME, "op-2", verdict="VERIFIED")
+    pages.write(Kind.INTENT, "op-3")
+    assert pages.news() == [("op-2", 0, "VERIFIED"), ("op-3", 0, None)]
+
+
+def test_of_a_journal_that_was_put_back_what_had_ended_is_no_news(tmp_path: Path) -> None:
+    pages = Pages(tmp_path)
+    pages.write(Kind.INTENT)
+    pages.write(Kind.OUTCOME, verdict="VERIFIED")
+    assert pages.news() == []
+    path = files_of(tmp_path / "journal")[0]
+    copy = path.read_bytes()
+    pages.write(Kind.NOTE)
+    assert pages.news() == []
+    path.write_bytes(copy)
+    assert pages.news() == []
 
 
 def test_what_was_cut_off_before_the_first_look_is_told_by_the_start_of_the_room(tmp_path: Path) -> None:

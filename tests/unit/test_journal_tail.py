@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from backends.journal import tail
-from backends.journal.chain_file import ChainFile, files_of
+from backends.journal.chain_file import FILE_LIMIT, ChainFile, files_of
 from backends.journal.tail import Tail
 from backends.journal.unfinished import recent
 
@@ -50,6 +52,47 @@ def test_nothing_is_understood_twice_and_half_a_line_waits(
     files_of(tmp_path)[0].write_bytes(whole + added)
     assert [each["kind"] for each in records()[500:]] == ["outcome"]
     assert len(looked) == 1
+
+
+def removed(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def cut(folder: Path) -> None:
+    path = files_of(folder)[0]
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+
+
+def replaced(folder: Path) -> None:
+    """By an older copy that is as long: another file of that name."""
+    path = files_of(folder)[0]
+    size = path.stat().st_size
+    older = ChainFile(folder / "older")
+    while not files_of(folder / "older") or files_of(folder / "older")[0].stat().st_size < size:
+        write(older, "session")
+    files_of(folder / "older")[0].replace(path)
+
+
+def begun_anew(folder: Path) -> None:
+    """At its first file, where it had come to the third."""
+    for path in files_of(folder):
+        path.unlink()
+
+
+@pytest.mark.parametrize("lost", [removed, cut, replaced, begun_anew])
+def test_a_journal_that_is_lost_or_put_back_from_a_copy_is_followed_on(
+    tmp_path: Path, lost: Callable[[Path], None]
+) -> None:
+    """A room that stays open sees the stops and resumes of others in what takes its place."""
+    folder = tmp_path / "journal"
+    write(ChainFile(folder, limit=1 if lost is begun_anew else FILE_LIMIT), "intent", "outcome", "note")
+    records = Tail(folder, lambda _: True)
+    assert len(records()) == 3
+    lost(folder)
+    for kind in ("intent", "refused", "outcome"):
+        write(ChainFile(folder), kind)
+        assert records() == list(recent(folder))
+        assert records()[-1]["kind"] == kind
 
 
 def test_a_folder_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:
