@@ -25,8 +25,12 @@ ALARM: Final = "trading:resumed"
 UNMET: Final = "trading:halt-not-in-force"
 ACCEPTED: Final = "trading:orders-accepted"
 
-PENDING: Final = 30.0
-"""Seconds a resume under way, here or in another room, has to be journalled as done."""
+PENDING: Final = 180.0
+"""Seconds a resume under way, here or in another room, has to be journalled as done, from when trading is on:
+its proof may be a health that a container says of itself every half minute."""
+
+EARLIER: Final = 30.0
+"""Seconds by which a resume may be journalled before trading was last seen halted."""
 
 SLACK: Final = 2.0
 """Seconds after a halt was seen in which orders that were on their way are not held against it."""
@@ -54,6 +58,8 @@ class Latch:
         self._halt = halts[0] if halts else None
         """The one whose commands and section of the runbook go with an alarm."""
         self._counts = [(each.quiet, _proved(each)) for each in halts if each.quiet is not None]
+        self._on: Instant | None = None
+        """When trading was first seen on after that halt."""
         self._halted: Instant | None = None
         """When trading was last seen halted, while nothing has explained that it is on."""
         self._ordered: Instant | None = None
@@ -84,10 +90,11 @@ class Latch:
         if state is not TradingState.UNKNOWN and self._is_first:
             self._remember(state, now)
         if state is TradingState.HALTED:
-            self._halted, self._ordered, self._met = now, None, now.mono
+            self._halted, self._ordered, self._met, self._on = now, None, now.mono, None
             self._see_halted(board, now)
             return
         if state is TradingState.TRADING:
+            self._on = self._on or now
             self._since, self._count, self._accepted = None, None, 0.0
         self._see_unmet(board, state, now)
         if self._ordered is not None:
@@ -166,11 +173,11 @@ class Latch:
             self._alarm = None
         if self._halted is None or self._alarm is not None or self._is_of_traders:
             return
-        earliest = Instant(self._halted.mono - PENDING, self._halted.wall - PENDING)
+        earliest = Instant(self._halted.mono - EARLIER, self._halted.wall - EARLIER)
         explained, pending = self._resumes.explain(board, earliest)
         if explained:
             self._halted = None
-        elif not (pending and now.since(board.trading.since) < PENDING):
+        elif not (pending and self._on is not None and now.since(self._on) < PENDING):
             self._alarm = self._about(_resumed(self._halted, now))
 
     def _about(self, alarm: Alarm) -> Alarm:

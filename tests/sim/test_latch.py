@@ -126,7 +126,7 @@ def test_a_latch_beside_traders_of_their_own_tells_of_a_resume_too() -> None:
     assert after(latch, board(HALTED, 0, recon=TRADING), board(TRADING, 10))
 
 
-def test_a_resume_of_this_room_explains_it_and_one_under_way_has_half_a_minute() -> None:
+def test_a_resume_of_this_room_explains_it_and_one_under_way_has_its_time() -> None:
     done = resume(5, 6, Verdict.VERIFIED)
     assert not after(latched(), board(HALTED, 0), board(TRADING, 10, done), board(TRADING, 90, done))
     under_way = resume(9, None, None)
@@ -154,6 +154,31 @@ def test_the_journal_of_another_room_explains_it_only_by_a_proved_resume(
     records: list[dict[str, Any]], is_alarmed: bool
 ) -> None:
     assert after(latched(lambda: records), board(HALTED, 0), board(TRADING, 10)) is is_alarmed
+
+
+def test_one_under_way_has_its_time_also_while_what_opens_by_itself_is_closed() -> None:
+    """What opens last keeps all of trading halted, as it has been for hours, and says nothing about that."""
+    latch, records = latched(lambda: records), [record("intent", 4000)]
+    since = board(HALTED, 0, recon=HALTED).trading.since
+
+    def closed(state: TradingState, seconds: float) -> Board:
+        made = board(state, seconds, recon=HALTED)
+        return replace(made, trading=replace(made.trading, since=since))
+
+    assert not after(latch, closed(HALTED, 0), closed(TRADING, 4010), closed(TRADING, 4050))
+    assert after(latch, closed(TRADING, 4010 + PENDING))
+
+
+def test_one_that_has_a_container_made_healthy_has_the_time_that_takes() -> None:
+    """Docker looks after its health every half minute, and its proof follows upon that."""
+    latch, first = latched(lambda: [record("intent", 8)]), board(TRADING, 10)
+    assert not after(latch, board(HALTED, 0), first)
+    assert not after(latch, replace(first, taken=at(130)))
+
+
+def test_a_resume_long_before_the_last_halt_explains_nothing() -> None:
+    latch = latched(lambda: [record("intent", -101), record("outcome", -100, verdict="VERIFIED")])
+    assert after(latch, board(HALTED, 0), board(TRADING, 10))
 
 
 def test_an_intent_without_an_end_does_not_excuse_it_for_ever() -> None:
