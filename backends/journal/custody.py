@@ -30,6 +30,10 @@ SETTLED: Final = 5.0
 """Seconds after the start until the first check: the first boards come first."""
 
 DAILY: Final = 86_400.0
+
+AGAIN: Final = 60.0
+"""Seconds between two tries of an anchor that did not tell its heads when the chain was checked."""
+
 _REST: Final = 0.02
 """Seconds to rest after each few hundred records of a check, so that nothing else feels it."""
 
@@ -64,6 +68,8 @@ class Custody:
         self._marks = marks
         self._damage: str | None = None
         self._overdue: str | None = None
+        self._is_unproved = False
+        """Whether the last check went without the heads that are anchored."""
         self._since: dict[str, Instant] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -117,7 +123,17 @@ class Custody:
             self._damage = await asyncio.to_thread(self._look)
             if self._damage is None and self._retire is not None:
                 self._damage, self._overdue = await asyncio.to_thread(self._clear, self._retire)
-            await asyncio.sleep(DAILY)
+            await self._wait(DAILY)
+
+    async def _wait(self, left: float) -> None:
+        """Until the next check: at once when the anchor answers that did not at the last one."""
+        while self._is_unproved and left > 0:
+            await asyncio.sleep(AGAIN)
+            left -= AGAIN
+            with suppress(AnchorError):
+                await asyncio.to_thread(self._marks)
+                return
+        await asyncio.sleep(left)
 
     def _look(self) -> str | None:
         """What is wrong with the chain."""
@@ -130,9 +146,12 @@ class Custody:
     def _verified(self) -> Verification:
         """The result of the check; a last line that is being written is no damage. Raises OSError."""
         marks: Sequence[Mark] = ()
-        with suppress(AnchorError):
+        try:
             # Before the chain is read: every head that is kept by then is in it.
             marks = self._marks()
+            self._is_unproved = False
+        except AnchorError:
+            self._is_unproved = True
         for _ in range(3):
             found = verify(self._journal.folder, marks, _rest)
             if found.damage is None or found.damage.why != "was cut off":

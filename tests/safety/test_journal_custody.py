@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from backends.journal import custody
 from backends.journal.anchorage import Anchorage
 from backends.journal.chain_file import ChainFile, files_of
 from backends.journal.custody import Custody
-from backends.journal.entry import Session
+from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
 from backends.journal.verify import read, verify
 from backends.model.alarm import Alarm
-from backends.model.anchor import AnchorKind, AnchorPlace
+from backends.model.anchor import AnchorError, AnchorKind, AnchorPlace, Mark
 from backends.model.intent import Intent
 from backends.model.safetext import SafeText
 from tests.clock import FakeClock
@@ -189,6 +189,37 @@ def test_the_chain_is_held_against_what_was_anchored(
     for mode in (Mode.ARMED, Mode.WATCH):
         with engine(tmp_path, redis_db.url, mode, place) as made:
             assert any(word in alarm(made, "journal-damaged").title for word in ("CUT OFF", "REBUILT"))
+
+
+async def test_an_anchor_that_is_away_at_the_start_is_held_against_the_chain_once_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A room that starts with its host comes before the network: a day later would be late."""
+    monkeypatch.setattr(custody, "AGAIN", 0.02, raising=False)
+    clock, asked = FakeClock(), list[int]()
+    journal = Journal(tmp_path / "journal", Session(KIM, "0.1.0"), clock, Redactor())
+    await journal.record(Entry(Kind.NOTE, "all that is left"), budget=5)
+
+    def marks() -> list[Mark]:
+        asked.append(1)
+        if len(asked) < 4:
+            raise AnchorError("Redis did not tell the heads: no route")
+        return [Mark(KIM.host, str(journal.folder), 9, "0" * 64, clock.now().iso())]
+
+    kept = Custody(journal, clock, None, marks=marks)
+    keeper = asyncio.create_task(kept.keep())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(10):
+            while not kept.alarms(clock.now()):  # noqa: ASYNC110 (there is nothing that tells)
+                await asyncio.sleep(0.01)
+    keeper.cancel()
+    await asyncio.gather(keeper, return_exceptions=True)
+    journal.close()
+    found = [str(each.title) for each in kept.alarms(clock.now())]
+    assert [each.partition(": ")[2][:51] for each in found] == [
+        "CUT OFF: it ends at record 1, and record 9 was anch"
+    ]
+    assert len(asked) == 5, "three that failed, one that answered, and the check"
 
 
 def test_a_room_that_watches_anchors_nothing_and_does_not_load_what_could(
