@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from backends.journal.chain import START
-from backends.journal.chain_file import end_of
+from backends.journal.chain_file import end_of, lasting_end_of
 from backends.journal.journal import Journal
 from backends.model.anchor import AnchorError, Mark
 from backends.model.clock import Clock
@@ -102,7 +102,7 @@ class Anchorage:
                 return
 
     def _bring(self, anchor: Anchor) -> None:
-        head, known = end_of(self._journal.folder), self._anchored
+        head, known = lasting_end_of(self._journal.folder), self._anchored
         if head.seq < known.seq or (head.seq == known.seq and head != known):
             ends = f"it ends at record {head.seq}" if head != START else "it is empty"
             self.cut_off = f"{ends}, and record {known.seq} {known.hash[:12]} was anchored"

@@ -46,7 +46,7 @@ class ChainFile:
         helped. A line that someone else left cut off is ended and marked by a record of its own.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._locked():
+        with _locked(self._folder):
             path, size, head, torn = self._end()
             self._compare(head)
             lines = b""
@@ -63,23 +63,6 @@ class ChainFile:
         if end.seq < self._written.seq or (end.seq == self._written.seq and end != self._written):
             ends = f"it ended at record {end.seq}" if end != START else "it was empty"
             self.lost = f"{ends}, and record {self._written.seq} had been written"
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            until = time.monotonic() + LOCK_WAIT
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > until:
-                        raise
-                    time.sleep(0.002)
-            yield
-        finally:
-            os.close(lock)
 
     def _end(self) -> tuple[Path, int, Head, bytes | None]:
         """The last file, its size, the head, and the bytes of a cut-off last line (None when whole)."""
@@ -137,6 +120,41 @@ def files_of(folder: Path) -> list[Path]:
 def end_of(folder: Path) -> Head:
     """The newest whole record's head, whoever wrote it. Raises OSError."""
     return _head_of_files(files_of(folder))
+
+
+def lasting_end_of(folder: Path) -> Head:
+    """The same of what stays: no disk can refuse it any more, and no power cut lose it. Raises OSError."""
+    if not folder.is_dir():
+        return START
+    with _locked(folder):
+        files = files_of(folder)
+        head = _head_of_files(files)
+    # Whoever has the lock takes back what is their own alone.
+    for path in files[-1:]:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+    return head
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        until = time.monotonic() + LOCK_WAIT
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.002)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _head_of_files(files: Sequence[Path]) -> Head:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 import threading
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from backends.anchored import anchored
 from backends.demo.process import free_port
+from backends.journal import chain_file
 from backends.journal.anchorage import Anchorage
 from backends.journal.chain_file import ChainFile, end_of, files_of
 from backends.journal.entry import Kind, Session
@@ -195,6 +197,38 @@ async def test_a_journal_that_lost_what_was_anchored_is_told_and_stays_told(jour
     shutil.rmtree(journal.folder)
     told("it is empty, and record 3 ")
     anchorage.close()
+
+
+async def test_a_record_that_its_disk_may_yet_refuse_is_no_head_to_anchor(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is taken back and another takes its number: the anchor would call the journal rebuilt for ever."""
+    kept: list[Mark] = []
+    monkeypatch.setattr(chain_file, "LOCK_WAIT", 0.02)
+    anchorage = Anchorage(journal, lambda: Keeping(kept), SystemClock(), every=0.02)
+    await journal.record(whole(Kind.OUTCOME, "x"), budget=5)
+    wait_until(lambda: [mark.seq for mark in kept] == [1], 20)
+
+    def refusing(_file: int) -> None:
+        wait_until(lambda: len(kept) > 1 or anchorage.trouble is not None, 20)
+        raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as sick:
+        sick.setattr(chain_file, "_sync", refusing)
+        with pytest.raises(OSError, match="input/output"):
+            ChainFile(journal.folder).append({"v": 1, "kind": "note"}, is_synced=True)
+    await journal.record(whole(Kind.OUTCOME, "in its place"), budget=5)
+    wait_until(lambda: kept[-1].seq == 2, 20)
+    anchorage.close()
+    assert verify(journal.folder, kept).is_whole
+
+
+class Keeping:
+    def __init__(self, kept: list[Mark]) -> None:
+        self._kept = kept
+
+    def put(self, mark: Mark) -> None:
+        self._kept.append(mark)
 
 
 async def test_a_journal_of_the_same_length_with_another_end_is_told(journal: Journal) -> None:
