@@ -1,4 +1,4 @@
-"""What a run writes in the journal: the same words for every kind of runner."""
+"""What a run writes in the journal, and one that was not let in: the same words for every kind of runner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from backends.journal.entry import Entry, Kind
-from backends.model.procedure import Step, StepState
+from backends.model.clock import Instant
+from backends.model.intent import Intent
+from backends.model.procedure import Procedure, RiskClass, Run, Step, StepState, Verdict
+from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.plan import Plan
 
@@ -46,6 +49,22 @@ def intent_of(plan: Plan, stack: Stack, before: Sequence[Mapping[str, Any]], app
         before=before,
         approver=approver,
         approval=None if approver is None else intent.approval,
+    )
+
+
+def refused(intent: Intent, procedure: Procedure | None, text: SafeText, at: Instant) -> Run:
+    """The run of an intent that was not let in."""
+    return Run(
+        operation=intent.id,
+        stack=intent.stack,
+        procedure=intent.procedure,
+        title=procedure.title if procedure is not None else intent.procedure,
+        started=at,
+        steps=(),
+        verdict=Verdict.REFUSED,
+        sentence=text,
+        ended=at,
+        risk=procedure.risk if procedure is not None else RiskClass.STOP,
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -35,6 +35,7 @@ from backends.procedures.overtaken import StopWatch
 from backends.procedures.permit import Permit
 from backends.procedures.plan import make_plan
 from backends.procedures.preflight import preflight
+from backends.procedures.record import refused
 from backends.procedures.resumes import Record
 from backends.procedures.running import Running, let_end
 from backends.procedures.sequence_runner import SequenceRunner
@@ -42,6 +43,9 @@ from backends.procedures.stop_runner import StopRunner
 
 CLOSED: Final = "the room was closed"
 _WATCHES: Final = "this room only watches: it holds no code that writes"
+
+_VERDICTS: Final = {Kind.REFUSED: Verdict.REFUSED.value, Kind.OUTCOME: Verdict.UNCONFIRMED.value}
+"""Of what has no runner to say it."""
 
 _Asked = tuple[str, tuple[tuple[str, str], ...]]
 """A procedure and the values chosen for it: two orders to cancel are two things to do."""
@@ -143,10 +147,18 @@ class Procedures:
         if is_stop:
             self._halt_others(procedure)
         what = self._stop(intent, procedure, board) if is_stop else self._sequence(intent, procedure, board)
-        task = asyncio.create_task(what)
+        task = asyncio.create_task(self._to_its_end(what, intent, procedure))
         self._running[_asked(intent)] = Running(intent.id, procedure.risk, task)
         task.add_done_callback(lambda _: self._end(intent))
         return await asyncio.shield(task)
+
+    async def _to_its_end(self, what: Coroutine[Any, Any, Run], intent: Intent, procedure: Procedure) -> Run:
+        try:
+            return await what
+        except Exception as error:
+            # This process lives on: without an outcome every other room would wait for its end.
+            self._tell_fault(intent, procedure, error, Kind.OUTCOME)
+            raise
 
     def _on_change(self, run: Run) -> None:
         if run.verdict is not None and self._is_running(run.operation):
@@ -230,7 +242,7 @@ class Procedures:
         except Exception as error:
             # What is shown before a stop must not keep it from acting.
             known = ()
-            self._note_fault(intent, procedure, error)
+            self._tell_fault(intent, procedure, error)
         runner = StopRunner(
             admission.plan,
             self._stack,
@@ -260,14 +272,15 @@ class Procedures:
             return await self._admit(intent, procedure, board)
         except Exception as error:
             # Whatever is wrong in reading ahead, what needs no rows is done.
-            self._note_fault(intent, procedure, error)
+            self._tell_fault(intent, procedure, error)
         now = self._clock.now()
         plan = make_plan(intent, procedure, self._stack, now)
         return Admission(plan, tuple(params_wrong(intent, procedure, self._stack, {}, now)), ())
 
-    def _note_fault(self, intent: Intent, procedure: Procedure, error: Exception) -> None:
-        text = f"a fault in this program while preparing: {type(error).__name__}"
-        self._journal.post(self._entry(Kind.NOTE, text, intent, procedure))
+    def _tell_fault(self, intent: Intent, of: Procedure, error: Exception, kind: Kind = Kind.NOTE) -> None:
+        when = "ended it" if kind is Kind.OUTCOME else "while preparing"
+        text = f"a fault in this program {when}: {type(error).__name__}"
+        self._journal.post(self._entry(kind, text, intent, of))
 
     async def _sequence(self, intent: Intent, procedure: Procedure, board: Board | None) -> Run:
         stops = self._stop_watch(procedure)
@@ -358,21 +371,9 @@ class Procedures:
         self, intent: Intent, procedure: Procedure | None, why: str, admission: Admission | None = None
     ) -> Run:
         text = SafeText(f"REFUSED: {why}", 400)
-        now = self._clock.now()
-        run = Run(
-            operation=intent.id,
-            stack=self._stack.id,
-            procedure=intent.procedure,
-            title=procedure.title if procedure is not None else intent.procedure,
-            started=now,
-            steps=(),
-            verdict=Verdict.REFUSED,
-            sentence=text,
-            ended=now,
-            risk=procedure.risk if procedure is not None else RiskClass.STOP,
-            plan=admission.plan.hash if admission is not None else "",
-            blockers=tuple(SafeText(each, 400) for each in (admission.blockers if admission else (why,))),
-        )
+        plan, blockers = (admission.plan.hash, admission.blockers) if admission is not None else ("", (why,))
+        run = refused(intent, procedure, text, self._clock.now())
+        run = replace(run, plan=plan, blockers=tuple(SafeText(each, 400) for each in blockers))
         self._on_change(run)
         await self._journal.record(self._entry(Kind.REFUSED, text, intent, procedure))
         return run
@@ -390,7 +391,7 @@ class Procedures:
             via=intent.via,
             reason=intent.reason,
             seen=intent.seen,
-            verdict=Verdict.REFUSED.value if kind is Kind.REFUSED else "",
+            verdict=_VERDICTS.get(kind, ""),
         )
 
 

@@ -27,6 +27,8 @@ from backends.model.clock import SystemClock
 from backends.model.intent import Identity
 from backends.model.procedure import Run, Verdict
 from backends.procedures.elsewhere import under_way
+from backends.procedures.sequence_runner import SequenceRunner
+from backends.procedures.stop_runner import StopRunner
 from tests.building import later
 from tests.records import STEP, whole
 from tests.safety.dying_room import redis_stack
@@ -242,6 +244,27 @@ def test_of_two_rooms_that_begin_at_the_same_moment_the_one_whose_intent_came_fi
     assert f"{procedure} by lee on /dev/pts/9 is running; wait for its end" in run.sentence
     assert made.desk.sent == []
     assert asked_for == [None, 7]
+
+
+@pytest.mark.parametrize("procedure", ["halt", "flatten"])
+def test_a_run_that_a_fault_of_ours_has_ended_is_over_for_the_other_rooms(
+    procedure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process lives on: whoever waits for its end would wait until somebody leaves that room."""
+
+    async def fails(*_: Any) -> None:
+        raise KeyError("secret-4711")
+
+    monkeypatch.setattr(StopRunner, "_hear", fails)
+    monkeypatch.setattr(SequenceRunner, "_do", fails)
+    made = office()
+    with pytest.raises(KeyError):
+        simulate(made.procedures.execute(asked(procedure)))
+    kinds = [entry.kind for _, entry in made.paper.entries if entry.kind is not Kind.STEP]
+    assert kinds == [Kind.INTENT, Kind.OUTCOME]
+    last = made.paper.entries[-1][1]
+    assert (last.operation, last.verdict) == ("op-1", Verdict.UNCONFIRMED.value)
+    assert "KeyError" in last.text and "4711" not in last.text
 
 
 def test_what_other_rooms_run_is_told_whole_or_as_far_as_it_began_before(tmp_path: Path) -> None:
