@@ -24,7 +24,6 @@ from backends.journal.custody import Custody
 from backends.journal.drills import DrillBook, overdue
 from backends.journal.entry import Kind, boot_id
 from backends.journal.journal import Journal
-from backends.journal.neighbours import Neighbours
 from backends.journal.redact import Redactor
 from backends.journal.tail import Prompt, Tail
 from backends.logs.merge import PATIENCE, PAUSE
@@ -37,7 +36,7 @@ from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Environment, Source, SourceKind, Stack
 from backends.procedures.disk import free
-from backends.procedures.elsewhere import run_of, under_way
+from backends.procedures.elsewhere import under_way, watch
 from backends.procedures.evidence import Eyes
 from backends.procedures.latch import Latch, halts_trading
 from backends.procedures.past import Past
@@ -48,9 +47,6 @@ from backends.procedures.runner import Procedures
 from backends.procedures.trader_latch import TraderLatch, latches
 from backends.procedures.unchanged import Unchanged
 from backends.supervision import Supervisor
-
-NEIGHBOURS = 0.5
-"""Seconds between two looks at what other rooms journalled."""
 
 DRILLS = 3600.0
 """Seconds between two looks at the record of drills."""
@@ -193,7 +189,11 @@ class Room:
         """Tell of runs that another process left unfinished; they are closed only with a permit."""
         eyes = Eyes(self._verifier, self.stack.facts, self._clock, self.stack.gates)
         closes = permit is not None
-        await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=closes)
+        while True:
+            with suppress(OSError):  # what cannot be read is the journal's alarm
+                await reconcile(self.stack, eyes, journal, self._clock, self.store.show_run, closes=closes)
+                return
+            await asyncio.sleep(TICK)
 
     async def _read_journal(self) -> None:
         """Ahead of need, for its first reading takes a while; what cannot be read is the journal's alarm."""
@@ -219,19 +219,13 @@ class Room:
     async def watch_neighbours(self, journal: Journal) -> None:
         """Show what other rooms on this host do to this stack, and heed their stops, until cancelled. What
         was cut off is told at once, then with what is true; it stays open for who comes back and starts."""
-        others, ready = Neighbours(journal.folder, journal.host), self._ready()
-        tell = partial(self._supervisor.keep, "the restart", partial(self.reconcile, None, journal))
-        async with asyncio.TaskGroup() as group:
-            while True:
-                if ready.done():
-                    await ready.result().heed()
-                news = await asyncio.to_thread(others.look)
-                ours = [each for each in news if each.told.stack == self.stack.id]
-                for each in ours:
-                    self.store.show_run(run_of(each, self.stack, self._clock.now()))
-                if any(each.is_cut_off for each in ours):
-                    group.create_task(tell())
-                await asyncio.sleep(NEIGHBOURS)
+        tell = partial(self.reconcile, None, journal)
+        await watch(journal, self.stack, self._clock, self._heed, self.store.show_run, tell)
+
+    async def _heed(self) -> None:
+        ready = self._ready()
+        if ready.done():
+            await ready.result().heed()
 
     async def keep_halted(self, permit: Permit) -> None:
         """Order lost halts again, as whoever armed this session, until cancelled."""

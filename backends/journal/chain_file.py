@@ -113,8 +113,13 @@ class ChainFile:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The journal's files, oldest first."""
-    return sorted(path for path in folder.glob("*.jsonl") if path.stem.isdigit())
+    """The journal's files, oldest first; none where there is no folder yet. Raises OSError: a folder that
+    cannot be read is no empty one, which a glob would make of it."""
+    try:
+        paths = list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    return sorted(path for path in paths if path.suffix == ".jsonl" and path.stem.isdigit())
 
 
 def end_of(folder: Path) -> Head:

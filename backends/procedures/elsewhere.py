@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
 
 from backends.journal.journal import Journal
 from backends.journal.neighbours import Neighbour, Neighbours
 from backends.journal.unfinished import CutOff
-from backends.model.clock import Instant
+from backends.model.clock import Clock, Instant
 from backends.model.procedure import Procedure, Run, StepResult, StepState, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.restart import moment_of, risk_of
 from backends.procedures.resumes import number_of
+
+EVERY: Final = 0.5
+"""Seconds between two looks at what other rooms journalled."""
 
 
 def under_way(journal: Journal, stack: str, before: int | None) -> list[str]:
@@ -30,6 +35,31 @@ def under_way(journal: Journal, stack: str, before: int | None) -> list[str]:
     here = [each for each in others.under_way if each.stack == stack]
     earlier = [each for each in here if before is None or number_of(each.intent) < before]
     return [f"{each.procedure} by {room_of(each)}" for each in earlier]
+
+
+async def watch(
+    journal: Journal,
+    stack: Stack,
+    clock: Clock,
+    heed: Callable[[], Awaitable[None]],
+    show: Callable[[Run], None],
+    tell: Callable[[], Coroutine[Any, Any, None]],
+) -> None:
+    """Show what other rooms do to this stack until cancelled, and ``heed`` their stops at every look. Once
+    one was cut off, ``tell`` is to tell what is true. What cannot be read is the journal's alarm."""
+    others = Neighbours(journal.folder, journal.host)
+    async with asyncio.TaskGroup() as group:
+        while True:
+            await heed()
+            news: Sequence[Neighbour] = ()
+            with suppress(OSError):
+                news = await asyncio.to_thread(others.look)
+            ours = [each for each in news if each.told.stack == stack.id]
+            for each in ours:
+                show(run_of(each, stack, clock.now()))
+            if any(each.is_cut_off for each in ours):
+                group.create_task(tell())
+            await asyncio.sleep(EVERY)
 
 
 def run_of(neighbour: Neighbour, stack: Stack, now: Instant) -> Run:

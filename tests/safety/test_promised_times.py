@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from backends import room, rotation
+from backends import rotation
 from backends.journal import anchorage, custody, drills, journal
-from backends.procedures import approval, confirm, demands, dry_run, reassert, stop_runner
+from backends.procedures import approval, confirm, demands, dry_run, elsewhere, reassert, stop_runner
 from tui.dialogs import arming
 
 AT_MOST = {
@@ -17,7 +17,7 @@ AT_MOST = {
     "a stop waits for its intent": (journal.BUDGET, 0.05),
     "a consent holds": (approval.VALID, 300.0),
     "a dry run holds": (dry_run.VALID, 120.0),
-    "another room's run is seen": (room.NEIGHBOURS, 1.0),
+    "another room's run is seen": (elsewhere.EVERY, 1.0),
     "a lost halt is ordered again": (reassert.EVERY, 5.0),
     "a dialog is left alone": (arming.IDLE_SECONDS, 30.0),
     "a way of a halt is not practised": (drills.DUE, 31 * 86_400.0),

@@ -54,6 +54,14 @@ def test_nothing_is_understood_twice_and_half_a_line_waits(
     assert len(looked) == 1
 
 
+def test_a_journal_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:
+    """Of another account's, or on a disk that fails: else no stop of another room would be known of."""
+    (tmp_path / "journal").write_text("a file where the folder should be")
+    for read in (Tail(tmp_path / "journal", lambda _: True), lambda: list(recent(tmp_path / "journal"))):
+        with pytest.raises(NotADirectoryError):
+            read()
+
+
 def removed(folder: Path) -> None:
     shutil.rmtree(folder)
 
