@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from backends.journal.entry import Entry, Kind
+from backends.journal.entry import Entry, Kind, boot_id
 from backends.journal.journal import Journal
 from backends.journal.unfinished import CutOff, claim, unfinished
 from backends.model.clock import Clock, Instant
@@ -154,11 +154,14 @@ def risk_of(intent: Mapping[str, Any]) -> RiskClass:
 
 
 def moment_of(record: Mapping[str, Any], now: Instant) -> Instant:
-    """When it was written, on this process' clocks."""
+    """When it was written, on this process' clocks; in this run of the host by the one that nobody sets."""
     try:
         wall = datetime.fromisoformat(str(record["at"])).astimezone(UTC).timestamp()
     except (KeyError, ValueError):
         return now
+    mono, boot = record.get("mono"), record.get("boot")
+    if boot and boot == boot_id() and isinstance(mono, (int, float)):
+        return Instant(float(mono), wall)
     return Instant(now.mono - max(0.0, now.wall - wall), wall)
 
 

@@ -26,10 +26,11 @@ from backends.journal.verify import read
 from backends.model.clock import SystemClock
 from backends.model.intent import Identity
 from backends.model.procedure import Run, Verdict
-from backends.procedures.elsewhere import under_way
+from backends.procedures.elsewhere import run_of, under_way
 from backends.procedures.sequence_runner import SequenceRunner
 from backends.procedures.stop_runner import StopRunner
-from tests.building import later
+from tests.building import later, stack
+from tests.clock import FakeClock
 from tests.records import STEP, whole
 from tests.safety.dying_room import redis_stack
 from tests.servers.process import wait_until
@@ -188,6 +189,21 @@ def test_of_a_journal_that_was_put_back_what_had_ended_is_no_news(tmp_path: Path
     assert pages.news() == []
     path.write_bytes(copy)
     assert pages.news() == []
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_when_another_room_began_does_not_move_with_the_clock_of_the_host(
+    tmp_path: Path, step: float
+) -> None:
+    """By that it is known whether a resume of theirs came after a halt of this room."""
+    chain, clock = ChainFile(tmp_path), FakeClock()
+    began = clock.now()
+    entry = whole(Kind.INTENT, stack="tiny", procedure="resume", operation="op-1")
+    chain.append(body(entry, Session(LEE, "0.1", pid=1), began), is_synced=False)
+    (told,) = Neighbours(tmp_path, LEE.host, lambda _: True).look()
+    clock.step_wall(step)
+    clock.advance(10.0)
+    assert run_of(told, stack(), clock.now()).started.mono == began.mono
 
 
 def test_what_was_cut_off_before_the_first_look_is_told_by_the_start_of_the_room(tmp_path: Path) -> None:
