@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final, cast
 
 from backends.model.anchor import AnchorError, AnchorKind, AnchorPlace, Mark
 
@@ -10,19 +12,20 @@ LIMIT: Final = 2
 """Seconds to connect, and again for an answer."""
 
 MOST: Final = 10_000
-"""Heads asked for, the newest."""
+"""Heads told, the newest; and read at a time."""
 
 
 def marks(place: AnchorPlace, host: str, journal: str) -> list[Mark]:
     """Every head of that journal that the anchor holds, newest first. Raises AnchorError."""
     if place.kind is AnchorKind.REDIS:
-        return [mark for mark in _redis(place, host) if mark.journal == journal]
+        return list(islice(_redis(place, host, journal), MOST))
     if place.kind is AnchorKind.POSTGRES:
         return _postgres(place, host, journal)
     raise AnchorError("a syslog cannot be asked; take the newest head from it and give it with --head")
 
 
-def _redis(place: AnchorPlace, host: str) -> list[Mark]:
+def _redis(place: AnchorPlace, host: str, journal: str) -> Iterator[Mark]:
+    """Page by page: the journals of a host share one stream."""
     from redis import Redis  # noqa: PLC0415 (loads only what is used)
     from redis.backoff import NoBackoff  # noqa: PLC0415 (loads only what is used)
     from redis.exceptions import RedisError  # noqa: PLC0415 (loads only what is used)
@@ -39,15 +42,25 @@ def _redis(place: AnchorPlace, host: str) -> list[Mark]:
             decode_responses=True,
         )
         with client:
-            found: Any = client.xrevrange(f"{place.name}:{host}", count=MOST)
-        return [
-            Mark(host, fields["journal"], int(fields["seq"]), fields["hash"], fields["at"])
-            for _, fields in found
-        ]
+            newest = "+"
+            while page := cast("list[Any]", client.xrevrange(f"{place.name}:{host}", newest, count=MOST)):
+                for _, fields in page:
+                    mark = Mark(host, fields["journal"], int(fields["seq"]), fields["hash"], fields["at"])
+                    if mark.journal == journal:
+                        yield mark
+                if len(page) < MOST:
+                    return
+                newest = _before(page[-1][0])
     except (KeyError, TypeError, ValueError) as error:
         raise AnchorError(f"Redis holds something else there: {type(error).__name__}") from None
     except (RedisError, OSError) as error:
         raise AnchorError(f"Redis did not tell the heads: {_reason(error)}") from None
+
+
+def _before(entry: str) -> str:
+    """The id that comes right before it; servers before 6.2 know no other way to leave one out."""
+    time, _, number = entry.partition("-")
+    return f"{time}-{int(number) - 1}" if int(number) else f"{int(time) - 1}"
 
 
 def _postgres(place: AnchorPlace, host: str, journal: str) -> list[Mark]:

@@ -199,6 +199,20 @@ async def test_a_journal_that_lost_what_was_anchored_is_told_and_stays_told(jour
     anchorage.close()
 
 
+def test_the_heads_of_a_journal_are_found_behind_however_many_of_another(
+    place: AnchorPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two operators of a host keep their heads in one place, and one of them may be away for months."""
+    monkeypatch.setattr("backends.readers.anchor.MOST", 3)
+    anchor = make_anchor(place)
+    for journal, numbers in (("/mine", range(1, 6)), ("/theirs", range(1, 12)), ("/mine", range(6, 8))):
+        for seq in numbers:
+            anchor.put(Mark("ops1", journal, seq, "0" * 64, "2026-11-21T03:04:05.678Z"))
+    assert [mark.seq for mark in anchored(place, "ops1", "/mine")] == [7, 6, 5]
+    assert [mark.seq for mark in anchored(place, "ops1", "/theirs")] == [11, 10, 9]
+    assert anchored(place, "ops1", "/nobodys") == []
+
+
 async def test_a_record_that_its_disk_may_yet_refuse_is_no_head_to_anchor(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
