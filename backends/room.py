@@ -31,7 +31,7 @@ from backends.logs.merge import PATIENCE, PAUSE
 from backends.logs.ring import LogRing
 from backends.model.alarm import Alarm
 from backends.model.board import Board
-from backends.model.clock import Clock, Instant
+from backends.model.clock import Clock, Instant, to_beat
 from backends.model.intent import Identity, Intent
 from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
@@ -61,6 +61,10 @@ TICK = 1.0
 GATE_RETRY = 1.2
 """Seconds between two tries, at the most and before they are spread, of a source that decides about trading:
 once it answers again, a halt that it lost is seen at once."""
+
+GATHER = 0.025
+"""Seconds in which answers of several sources are gathered for one board: what is due at the same time is
+asked at the same time."""
 
 HUSH = 0.25
 """Seconds after an order to stop in which no poll begins: nothing may come between the key and its effect."""
@@ -110,7 +114,7 @@ class Room:
         def dated(readings: Readings) -> Readings:
             return unchanged.dated(past.dated(readings))
 
-        self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed, dated)
+        self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed, dated, self._gathered)
         pause = PAUSE if _follows_one_engine(stack) else PATIENCE
         self.ring = LogRing(stack.logs, pause=pause, redact=redactor.text, clock=clock)
         self._first = FirstLook(stack, self.store, lambda: self.ring.end > 0, clock)
@@ -225,12 +229,12 @@ class Room:
             for each in await asyncio.to_thread(others.look):
                 if each.told.stack == self.stack.id:
                     self.store.show_run(run_of(each, self.stack, self._clock.now()))
-            await asyncio.sleep(NEIGHBOURS)
+            await asyncio.sleep(to_beat(self._clock.now(), NEIGHBOURS))
 
     async def keep_halted(self, permit: Permit) -> None:
         """Order lost halts again, as whoever armed this session, until cancelled."""
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(to_beat(self._clock.now(), TICK))
             board = self.store.board
             for wanted in self._keeper.due(board, self._clock.now()):
                 intent = Intent(
@@ -289,6 +293,11 @@ class Room:
             await asyncio.wait(self._running, timeout=min(grace, LAST_WORDS))
         await asyncio.gather(self._verifier.close(), self._examining.close())
 
+    def _gathered(self, publish: Callable[[], None]) -> None:
+        """Make the next board: at once while the room opens, for somebody waits for it."""
+        gather = 0.0 if any(it.is_up is None for it in self.store.board.sources.values()) else GATHER
+        asyncio.get_running_loop().call_later(gather, publish)
+
     def _show(self, run: Run) -> None:
         self.store.show_run(run)
         if run.verdict is not None:
@@ -336,7 +345,7 @@ class Room:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(to_beat(self._clock.now(), TICK) + TICK / 2)  # between the polls
             self.store.tick()
             ready = self._ready()
             if ready.done():
