@@ -15,7 +15,7 @@ from backends.board.backoff import LONGEST
 from backends.board.first_look import FirstLook
 from backends.board.fresh import FreshReader
 from backends.board.ingest import Readings
-from backends.board.poll import FactTask, Poller, ServiceTask, Task
+from backends.board.poll import LATER, FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
 from backends.checks.desk import CheckDesk
 from backends.checks.examiner import Examiner
@@ -97,6 +97,7 @@ class Room:
         self._state_dir = state_dir
         self._clock = clock
         self._opened = clock.now()
+        self._gates = {stack.facts[gate.fact].source for gate in stack.gates}
         self._connections = connections
         self._records = Tail(
             journal.folder,
@@ -173,7 +174,6 @@ class Room:
 
     async def observe(self) -> None:
         """Watch every source until cancelled."""
-        gates = {self.stack.facts[gate.fact].source for gate in self.stack.gates}
         first = self._first.sources
         polled = [source for source in self.stack.sources.values() if source.kind is not SourceKind.ROOM]
         polled.sort(key=lambda it: first.index(it.id) if it.id in first else len(first))
@@ -183,7 +183,7 @@ class Room:
             group.create_task(keep("the clock", self._tick))
             group.create_task(keep("the journal's end", self._read_journal))
             for source in polled:
-                longest = GATE_RETRY if source.id in gates else LONGEST
+                longest = GATE_RETRY if source.id in self._gates else LONGEST
                 poller = Poller(source, self._maker(source, loop), self.store, self._clock, longest)
                 self._pollers[source.id] = poller
                 watch = poller.run if source.id in first else partial(self._after_first_look, poller)
@@ -357,9 +357,9 @@ class Room:
         facts = [
             fact for fact in self.stack.facts.values() if fact.source == source.id and not fact.on_demand
         ]
-        connections, clock, store = self._connections, self._clock, self.store
-        stack = self.stack
-        return lambda: FactTask(source, facts, connections.fact_reader(stack, source, clock), store)
+        connections, clock, store, stack = self._connections, self._clock, self.store, self.stack
+        lag = 0.0 if source.id in self._gates else LATER
+        return lambda: FactTask(source, facts, connections.fact_reader(stack, source, clock), store, lag)
 
     def _service_task(self, source: Source, loop: asyncio.AbstractEventLoop) -> Task:
         def poke() -> None:

@@ -21,6 +21,10 @@ from backends.model.stack import Source
 LOADING = 15.0
 """Seconds in which a source's client library is loaded, also on a busy machine."""
 
+LATER = 0.05
+"""Seconds after the beat at which all other sources are asked: those that decide about trading have it first,
+also on a machine with too much to do."""
+
 
 class Task(Protocol):
     """What one poll of one source asks for."""
@@ -40,8 +44,12 @@ class Task(Protocol):
 class FactTask:
     """Polls those facts of a source that are due, all in one call of its reader."""
 
-    def __init__(self, source: Source, facts: Sequence[Fact], reader: FactReader, store: Store) -> None:
+    def __init__(
+        self, source: Source, facts: Sequence[Fact], reader: FactReader, store: Store, lag: float = 0.0
+    ) -> None:
+        """``lag``: seconds after the beat at which it is polled."""
         self._source = source
+        self._lag = lag
         self._facts = facts
         self._reader = reader
         self._store = store
@@ -50,7 +58,7 @@ class FactTask:
     async def ask(self, now: Instant) -> Callable[[Instant], dict[str, Reading[Any]]]:
         asked = [fact for fact in self._facts if self._due[fact.id] <= now.mono + EARLY]
         for fact in asked:
-            self._due[fact.id] = now.mono + to_beat(now, period_of(fact, self._source))
+            self._due[fact.id] = now.mono + to_beat(now, period_of(fact, self._source), self._lag)
         findings = await self._reader.read(asked)
         return lambda at: ingest_facts(asked, findings, self._source, at, self._store.board.readings)
 
@@ -78,7 +86,7 @@ class ServiceTask:
         return lambda at: ingest_services(services, self._source, at, self._store.board.readings)
 
     def next_due(self, now: Instant) -> float:
-        return to_beat(now, self._source.every)
+        return to_beat(now, self._source.every, LATER)
 
     def all_due(self) -> None:
         """Services are always due."""

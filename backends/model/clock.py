@@ -33,11 +33,12 @@ EARLY: Final = 0.05
 """Seconds by which something may be done before its time, with what is done just now."""
 
 
-def to_beat(now: Instant, period: float) -> float:
-    """Seconds until what is done every ``period`` seconds is done next: at the multiples of the clock, so
-    that all that falls due together is done together. To wake up costs more than most of what is then done.
+def to_beat(now: Instant, period: float, lag: float = 0.0) -> float:
+    """Seconds until what is done every ``period`` seconds is done next: ``lag`` after the multiples of the
+    clock, so that all that falls due together is done together. To wake up costs more than most of what is
+    then done.
     """
-    return (math.floor((now.mono + EARLY) / period) + 1) * period - now.mono
+    return (math.floor((now.mono - lag + EARLY) / period) + 1) * period + lag - now.mono
 
 
 class Clock(Protocol):
