@@ -15,7 +15,7 @@ from backends.board.backoff import LONGEST
 from backends.board.first_look import FirstLook
 from backends.board.fresh import FreshReader
 from backends.board.ingest import Readings
-from backends.board.poll import FactTask, Poller, ServiceTask, Task
+from backends.board.poll import LATER, FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
 from backends.checks.desk import CheckDesk
 from backends.checks.examiner import Examiner
@@ -30,7 +30,7 @@ from backends.logs.merge import PATIENCE, PAUSE
 from backends.logs.ring import LogRing
 from backends.model.alarm import Alarm
 from backends.model.board import Board
-from backends.model.clock import Clock, Instant
+from backends.model.clock import Clock, Instant, to_beat
 from backends.model.intent import Identity, Intent
 from backends.model.procedure import Effector, Proof, RiskClass, Run, Verdict
 from backends.model.safetext import SafeText
@@ -57,6 +57,10 @@ TICK = 1.0
 GATE_RETRY = 1.2
 """Seconds between two tries, at the most and before they are spread, of a source that decides about trading:
 once it answers again, a halt that it lost is seen at once."""
+
+GATHER = 0.025
+"""Seconds in which answers of several sources are gathered for one board: what is due at the same time is
+asked at the same time."""
 
 HUSH = 0.25
 """Seconds after an order to stop in which no poll begins: nothing may come between the key and its effect."""
@@ -89,6 +93,7 @@ class Room:
         self._state_dir = state_dir
         self._clock = clock
         self._opened = clock.now()
+        self._gates = {stack.facts[gate.fact].source for gate in stack.gates}
         self._connections = connections
         self._records = Tail(
             journal.folder,
@@ -106,7 +111,7 @@ class Room:
         def dated(readings: Readings) -> Readings:
             return unchanged.dated(past.dated(readings))
 
-        self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed, dated)
+        self.store = Store(stack, clock, supervisor.over(custody.over(book)), changed, dated, self._gathered)
         pause = PAUSE if _follows_one_engine(stack) else PATIENCE
         self.ring = LogRing(stack.logs, pause=pause, redact=redactor.text, clock=clock)
         self._first = FirstLook(stack, self.store, lambda: self.ring.end > 0, clock)
@@ -165,7 +170,6 @@ class Room:
 
     async def observe(self) -> None:
         """Watch every source until cancelled."""
-        gates = {self.stack.facts[gate.fact].source for gate in self.stack.gates}
         first = self._first.sources
         polled = [source for source in self.stack.sources.values() if source.kind is not SourceKind.ROOM]
         polled.sort(key=lambda it: first.index(it.id) if it.id in first else len(first))
@@ -175,7 +179,7 @@ class Room:
             group.create_task(keep("the clock", self._tick))
             group.create_task(keep("the journal's end", self._read_journal))
             for source in polled:
-                longest = GATE_RETRY if source.id in gates else LONGEST
+                longest = GATE_RETRY if source.id in self._gates else LONGEST
                 poller = Poller(source, self._maker(source, loop), self.store, self._clock, longest)
                 self._pollers[source.id] = poller
                 watch = poller.run if source.id in first else partial(self._after_first_look, poller)
@@ -230,7 +234,7 @@ class Room:
     async def keep_halted(self, permit: Permit) -> None:
         """Order lost halts again, as whoever armed this session, until cancelled."""
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(to_beat(self._clock.now(), TICK))
             board = self.store.board
             for wanted in self._keeper.due(board, self._clock.now()):
                 intent = Intent(
@@ -289,6 +293,11 @@ class Room:
             await asyncio.wait(self._running, timeout=min(grace, LAST_WORDS))
         await asyncio.gather(self._verifier.close(), self._examining.close())
 
+    def _gathered(self, publish: Callable[[], None]) -> None:
+        """Make the next board: at once while the room opens, for somebody waits for it."""
+        gather = 0.0 if any(it.is_up is None for it in self.store.board.sources.values()) else GATHER
+        asyncio.get_running_loop().call_later(gather, publish)
+
     def _show(self, run: Run) -> None:
         self.store.show_run(run)
         if run.verdict is not None:
@@ -336,7 +345,7 @@ class Room:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(to_beat(self._clock.now(), TICK) + TICK / 2)  # between the polls
             self.store.tick()
             ready = self._ready()
             if ready.done():
@@ -348,9 +357,9 @@ class Room:
         facts = [
             fact for fact in self.stack.facts.values() if fact.source == source.id and not fact.on_demand
         ]
-        connections, clock, store = self._connections, self._clock, self.store
-        stack = self.stack
-        return lambda: FactTask(source, facts, connections.fact_reader(stack, source, clock), store)
+        connections, clock, store, stack = self._connections, self._clock, self.store, self.stack
+        lag = 0.0 if source.id in self._gates else LATER
+        return lambda: FactTask(source, facts, connections.fact_reader(stack, source, clock), store, lag)
 
     def _service_task(self, source: Source, loop: asyncio.AbstractEventLoop) -> Task:
         def poke() -> None:

@@ -8,14 +8,13 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
-from msgspec import Struct
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from backends.engine import Mode
 from backends.journal.drills import DrillBook
-from backends.model.clock import Clock, Instant, SystemClock
+from backends.model.clock import Clock, Instant, SystemClock, to_beat
 from backends.model.safetext import SafeText
 from backends.procedures.trader_latch import RESUMED
 from themes.contrast import Depth
@@ -36,6 +35,7 @@ from tui.presenters.help import help_lines
 from tui.presenters.progress import notice_line
 from tui.presenters.standing import standing
 from tui.presenters.state import urgent
+from tui.said import SAID_FOR, Said
 from tui.screens.covering import CoveringScreen
 from tui.screens.fleet import FleetScreen
 from tui.screens.main import MainScreen
@@ -44,22 +44,11 @@ from tui.screens.text import TextScreen
 from tui.tidy import Tidy
 from tui.views import open_checks, open_detail, open_faults, open_runbook, section_under
 from widgets.band import HeadlineView
-from widgets.cells import fit
 from widgets.roles import Role
-from widgets.span import Span, Spans
+from widgets.span import Spans
 
-SAID_FOR = 6.0
-"""Seconds for which a message stays."""
-
-
-class Message(Struct, frozen=True):
-    """What was said, and of which stack."""
-
-    stack: str
-    text: SafeText
-    role: Role
-    at: Instant
-    seconds: float
+AFTER_POLLS = 0.1
+"""Seconds from when the engine asks its sources until their answers are on a board: then it is drawn."""
 
 
 class ControlRoom(SteadyApp, inherit_bindings=False):
@@ -105,7 +94,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._on_first_frame = on_first_frame
         self._beat = 0
         self._tidy = Tidy()
-        self._message: Message | None = None
+        self._message: Said | None = None
         self._leaves_at = float("-inf")
         self._urgent: tuple[object, ...] = ()
         self._bridge: Bridge | None = None
@@ -147,7 +136,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
     def on_mount(self) -> None:
         self._bridge = Bridge(self.engine, self._on_change)
         if self._pulse:
-            self.set_interval(self._pulse, self._on_pulse)
+            self.set_timer(to_beat(self.clock.now(), self._pulse) + AFTER_POLLS, self._begin_pulse)
             if sys.stdin.isatty() and not self.is_headless:
                 self._hangup = Hangup(partial(self.exit, None), self.engine.stop, sys.stdin.fileno())
         if self.theme != self._wanted_theme:
@@ -221,7 +210,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         one that comes later is not covered. In a dialog it is a remark; the palette gives way."""
         if not isinstance(self.screen, MainScreen | CoveringScreen):
             self.pop_screen()
-        self._message = Message(self.stack.id, SafeText(text), role, self.clock.now(), seconds)
+        self._message = Said(self.stack.id, SafeText(text), role, self.clock.now(), seconds)
         if isinstance(self.screen, KeyedScreen):
             self.screen.remark(text)
         self.call_after_refresh(self.redraw)
@@ -349,6 +338,10 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             self._urgent = seen
             self.redraw()
 
+    def _begin_pulse(self) -> None:
+        self.set_interval(self._pulse, self._on_pulse)
+        self._on_pulse()
+
     def _on_pulse(self) -> None:
         """Once a second, whatever the engine does: time passes on the screen too."""
         self._beat += 1
@@ -391,10 +384,4 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         return notice_line(run, self.size.width, standing(run, moment.board, moment.now))
 
     def _said(self, moment: Moment, after: Instant | None = None) -> Spans:
-        """The message about that stack as long as it stays, if it was said after that."""
-        it = self._message
-        if it is None or it.stack != moment.stack.id or moment.now.since(it.at) >= it.seconds:
-            return ()
-        if after is not None and it.at.mono < after.mono:
-            return ()
-        return (Span(SafeText(f" {fit(it.text, self.size.width - 2).rstrip()}"), it.role),)
+        return () if self._message is None else self._message.line(moment, self.size.width, after)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from backends.board.backoff import LONGEST, Backoff
 from backends.board.ingest import ingest_facts, ingest_failure, ingest_services, period_of
 from backends.board.store import Store, health_after
-from backends.model.clock import Clock, Instant
+from backends.model.clock import EARLY, Clock, Instant, to_beat
 from backends.model.fact import Fact, SourceError
 from backends.model.port import FactReader, ServiceReader
 from backends.model.reading import Reading
@@ -21,8 +21,9 @@ from backends.model.stack import Source
 LOADING = 15.0
 """Seconds in which a source's client library is loaded, also on a busy machine."""
 
-EARLY = 0.05
-"""A fact due within this many seconds goes with the poll that happens now."""
+LATER = 0.05
+"""Seconds after the beat at which all other sources are asked: those that decide about trading have it first,
+also on a machine with too much to do."""
 
 
 class Task(Protocol):
@@ -43,8 +44,12 @@ class Task(Protocol):
 class FactTask:
     """Polls those facts of a source that are due, all in one call of its reader."""
 
-    def __init__(self, source: Source, facts: Sequence[Fact], reader: FactReader, store: Store) -> None:
+    def __init__(
+        self, source: Source, facts: Sequence[Fact], reader: FactReader, store: Store, lag: float = 0.0
+    ) -> None:
+        """``lag``: seconds after the beat at which it is polled."""
         self._source = source
+        self._lag = lag
         self._facts = facts
         self._reader = reader
         self._store = store
@@ -53,7 +58,7 @@ class FactTask:
     async def ask(self, now: Instant) -> Callable[[Instant], dict[str, Reading[Any]]]:
         asked = [fact for fact in self._facts if self._due[fact.id] <= now.mono + EARLY]
         for fact in asked:
-            self._due[fact.id] = now.mono + period_of(fact, self._source)
+            self._due[fact.id] = now.mono + to_beat(now, period_of(fact, self._source), self._lag)
         findings = await self._reader.read(asked)
         return lambda at: ingest_facts(asked, findings, self._source, at, self._store.board.readings)
 
@@ -81,8 +86,7 @@ class ServiceTask:
         return lambda at: ingest_services(services, self._source, at, self._store.board.readings)
 
     def next_due(self, now: Instant) -> float:
-        del now
-        return self._source.every
+        return to_beat(now, self._source.every, LATER)
 
     def all_due(self) -> None:
         """Services are always due."""

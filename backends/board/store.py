@@ -46,13 +46,18 @@ class Store:
         alarms: AlarmBook,
         changed: Callable[[], None],
         dated: Callable[[Readings], Readings] = dict,
+        soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        """``dated`` adds to readings how long ago or unchanged they certainly are."""
+        """``dated`` adds to readings how long ago or unchanged they certainly are. ``soon`` calls what it is
+        given in a moment, on the engine's loop; without it each poll makes a board by itself."""
         self._stack = stack
         self._clock = clock
         self._alarms = alarms
         self._changed = changed
         self._dated = dated
+        self._soon = soon
+        self._taken: list[tuple[Readings, SourceHealth]] = []
+        """What polls gave that is on no board yet."""
         self._trails: dict[str, deque[float | None]] = {}
         self._real: frozenset[str] = frozenset()
         """The facts that say that money is real, or did last."""
@@ -86,28 +91,46 @@ class Store:
         return facts + services
 
     def apply(self, readings: Readings, health: SourceHealth) -> None:
-        """Take in what one poll of one source gave, and publish the next board."""
-        readings = self._dated(readings)
-        merged = {**self.board.readings, **readings}
-        self.deriver.remember(readings)
-        now = self._clock.now()
-        for name in self.deriver.made_from(readings):
-            merged[name] = self.deriver.make(name, merged, now)
-        gone = self._unexpected_gone(readings, health)
-        for key in gone:
-            del merged[key]
-            self._trails.pop(key, None)
-        self._remember(readings)
-        self._publish(readings=merged, sources={**self.board.sources, health.id: health})
+        """Take in what one poll of one source gave: the next board has it, and comes in a moment, with what
+        others answer meanwhile. To conclude anew from a board costs more than to read a source."""
+        is_first = not self._taken
+        self._taken.append((self._dated(readings), health))
+        if self._soon is None:
+            self._publish()
+        elif is_first:
+            self._soon(self._publish_taken)
 
-    def _unexpected_gone(self, fresh: Mapping[str, Reading[Any]], health: SourceHealth) -> list[str]:
+    def _publish_taken(self) -> None:
+        if self._taken:
+            self._publish()
+
+    def _with_taken(self, board: Board) -> Board:
+        """The board with what polls gave since, from which nothing was concluded yet."""
+        taken, self._taken = self._taken, []
+        if not taken:
+            return board
+        merged, sources = dict(board.readings), dict(board.sources)
+        for readings, health in taken:
+            for key in self._unexpected_gone(merged, readings, health):
+                del merged[key]
+                self._trails.pop(key, None)
+            merged |= readings
+            sources[health.id] = health
+            self.deriver.remember(readings)
+            self._remember(readings)
+        now = self._clock.now()
+        for name in self.deriver.made_from({key for readings, _ in taken for key in readings}):
+            merged[name] = self.deriver.make(name, merged, now)
+        return replace(board, readings=merged, sources=sources)
+
+    def _unexpected_gone(self, known: Readings, fresh: Readings, health: SourceHealth) -> list[str]:
         """Services the stack file does not name leave the board when their runtime no longer lists them."""
         if not health.is_up:
             return []
         expected = {SERVICE + spec.name for spec in self._stack.services}
         return [
             key
-            for key, reading in self.board.readings.items()
+            for key, reading in known.items()
             if key.startswith(SERVICE)
             and key not in expected
             and key not in fresh
@@ -139,7 +162,7 @@ class Store:
 
     def _publish(self, **changes: Any) -> None:
         now = self._clock.now()
-        board = replace(self.board, seq=self.board.seq + 1, taken=now, **changes)
+        board = replace(self._with_taken(self.board), seq=self.board.seq + 1, taken=now, **changes)
         self._real = derive.real_money(self._stack, board.readings, now, self._real)
         board = replace(
             board,

@@ -19,7 +19,7 @@ from backends.journal.verify import Verification, verify
 from backends.model.alarm import Alarm, Priority
 from backends.model.anchor import AnchorError, Mark
 from backends.model.board import Board
-from backends.model.clock import Clock, Instant
+from backends.model.clock import Clock, Instant, to_beat
 from backends.model.safetext import SafeText
 
 TICK: Final = 1.0
@@ -176,7 +176,7 @@ class Custody:
         now = self._clock.now()
         offset = now.wall - now.mono
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(to_beat(now, TICK))
             now = self._clock.now()
             moved = now.wall - now.mono - offset
             if abs(moved) > STEP:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -26,6 +27,18 @@ class Instant(Struct, frozen=True, order=True):
         """UTC, milliseconds, ``Z``: ``2026-11-21T03:04:05.678Z``."""
         at = datetime.fromtimestamp(self.wall, UTC)
         return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+EARLY: Final = 0.05
+"""Seconds by which something may be done before its time, with what is done just now."""
+
+
+def to_beat(now: Instant, period: float, lag: float = 0.0) -> float:
+    """Seconds until what is done every ``period`` seconds is done next: ``lag`` after the multiples of the
+    clock, so that all that falls due together is done together. To wake up costs more than most of what is
+    then done.
+    """
+    return (math.floor((now.mono - lag + EARLY) / period) + 1) * period + lag - now.mono
 
 
 class Clock(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, Final
 from backends.journal.journal import Journal
 from backends.journal.neighbours import Neighbour, Neighbours
 from backends.journal.unfinished import CutOff
-from backends.model.clock import Clock, Instant
+from backends.model.clock import Clock, Instant, to_beat
 from backends.model.procedure import Procedure, Run, StepResult, StepState, Verdict
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
@@ -59,7 +59,7 @@ async def watch(
                 show(run_of(each, stack, clock.now()))
             if any(each.is_cut_off for each in ours):
                 group.create_task(tell())
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(to_beat(clock.now(), EVERY))
 
 
 def run_of(neighbour: Neighbour, stack: Stack, now: Instant) -> Run:

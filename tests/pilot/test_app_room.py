@@ -17,7 +17,7 @@ from backends.model.procedure import RiskClass, Verdict
 from tests.pilot import scenes, world
 from tests.pilot.rooms import make_room, opened
 from tui.actions import ACTIONS
-from tui.app import SAID_FOR
+from tui.said import SAID_FOR
 from tui.screens.main import PANES
 
 

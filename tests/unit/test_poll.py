@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import pytest
+from msgspec.structs import replace
 
 from backends.alarms.book import AlarmBook
 from backends.board import poll
@@ -78,6 +79,75 @@ async def test_facts_are_asked_at_their_own_cadence_and_all_after_a_failure(fake
     await poller.once()
     await poller.once()
     assert reader.asked == [["fast", "slow"], ["fast"], ["fast"], ["fast", "slow"]]
+
+
+async def test_what_is_due_at_one_time_is_asked_at_one_time_whenever_it_was_asked_first(fake_clock):
+    """Sources that are polled together cost a fraction of each by itself."""
+    poller, reader, _ = make(fake_clock)
+    reader.answer = {"fast": Found(1), "slow": Found(2)}
+    fake_clock.advance(0.4)
+    assert await poller.once() == pytest.approx(0.6)
+    fake_clock.advance(0.58)  # a timer may be early
+    assert await poller.once() == pytest.approx(1.02)
+    for _ in range(8):
+        fake_clock.advance(1.02 if fake_clock.now().mono % 1 else 1.0)
+        assert await poller.once() == pytest.approx(1.0)
+    assert reader.asked == [["fast", "slow"], *[["fast"]] * 9]
+    fake_clock.advance(1.0)
+    await poller.once()
+    assert fake_clock.now().mono == pytest.approx(1010.0)
+    assert reader.asked[-1] == ["fast", "slow"]
+
+
+def gathering(clock):
+    """Two sources, and what is to be called in a moment."""
+    facts = (fact("one"), replace(fact("other"), source="redis-2"))
+    second = replace(redis_source(), id="redis-2")
+    made = stack(
+        facts={item.id: item for item in facts}, gates=(), echoes=(), alarms=(), services=(),
+        sources={"redis": redis_source(), "redis-2": second},
+    )  # fmt: skip
+    moment = []
+    store = Store(made, clock, AlarmBook(made, clock.now()), lambda: None, soon=moment.append)
+    readers = [Scripted(), Scripted()]
+    tasks = [
+        FactTask(source, [item], reader, store)
+        for source, item, reader in zip((redis_source(), second), facts, readers, strict=True)
+    ]
+    readers[0].answer, readers[1].answer = {"one": Found(1)}, {"other": Found(2)}
+    pollers = [Poller(task._source, lambda task=task: task, store, clock) for task in tasks]
+    return pollers, readers, store, moment
+
+
+async def test_answers_of_several_sources_in_one_moment_are_one_board(fake_clock):
+    pollers, readers, store, moment = gathering(fake_clock)
+    await pollers[0].once()
+    await pollers[1].once()
+    assert store.board.seq == 0
+    assert set(outcomes(store).values()) == {Outcome.NEVER}
+    (publish,) = moment
+    publish()
+    assert store.board.seq == 1
+    assert set(outcomes(store).values()) == {Outcome.OK}
+    assert {health.is_up for health in store.board.sources.values()} == {True}
+    readers[0].answer = SourceError("refused")
+    await pollers[0].once()
+    moment[1]()
+    assert outcomes(store) == {"one": Outcome.FAILED, "other": Outcome.OK}
+    assert store.board.sources["redis"].is_up is False
+
+
+async def test_a_board_made_meanwhile_for_another_reason_has_what_was_answered(fake_clock):
+    pollers, _, store, moment = gathering(fake_clock)
+    await pollers[0].once()
+    fake_clock.advance(1.0)
+    store.tick()
+    assert outcomes(store) == {"one": Outcome.OK, "other": Outcome.NEVER}
+    moment[0]()
+    assert store.board.seq == 1
+    await pollers[1].once()
+    moment[1]()
+    assert outcomes(store) == {"one": Outcome.OK, "other": Outcome.OK}
 
 
 async def test_a_fact_the_source_forgot_is_failed_not_kept(fake_clock):
