@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 
 from backends.model.action import SystemdVerb
 from backends.model.examination import Answer, Examined
-from backends.model.procedure import StepState, Verdict
+from backends.model.procedure import RiskClass, StepState, Verdict
 from backends.model.stack import SourceKind
 from backends.model.trading import TradingState
 from tests.contract.armed_room import ArmedRoom, looking_briefly
@@ -180,11 +181,18 @@ def test_a_halt_that_starves_too_takes_the_capital_below_what_strategies_trade_w
     shift.is_state(TradingState.HALTED)
 
 
-def test_that_a_halt_holds_is_proved_by_looking_on_once_the_engine_is_stopped_too(shift: Shift) -> None:
+def test_that_a_halt_holds_is_proved_by_looking_on_while_the_engine_is_stopped_too(shift: Shift) -> None:
+    shift.verify("prove-halt")
+    systemctl = f"{urlsplit(shift.room.stack.sources['systemd'].url).path}/systemctl"
+    subprocess.run([systemctl, "--system", "start", "--", "trading_bot.service"], check=True)
+    shift.is_state(TradingState.TRADING)
+    engine = "strategies halted; trading_bot not confirmed stopped (reads active)"
+    assert shift.room.engine.board(ID).trading.because == engine
     run = shift.room.perform("prove-halt")
     assert [each.step for each in run.steps if each.state is not StepState.VERIFIED] == ["engine"]
+    assert "Resume first" in " ".join(shift.room.dry_run("restart-trading-bot").blockers)
     assert shift.room.perform("stop-trading-bot").verdict is Verdict.VERIFIED
-    shift.verify("prove-halt")
+    shift.is_state(TradingState.HALTED)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +220,7 @@ def test_each_that_starts_or_stops_no_unit_was_run_here_or_on_the_simulated_desk
     by_systemd = {
         name
         for name, each in shift.room.stack.procedures.items()
-        if any(isinstance(step.action, SystemdVerb) for step in each.steps)
+        if each.risk is not RiskClass.STOP and any(isinstance(it.action, SystemdVerb) for it in each.steps)
     }
     elsewhere = {
         "halt", "zero-influence", "validate", "set-weight", "capital-approve", "stop-all-order-processes",

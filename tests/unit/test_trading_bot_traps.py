@@ -259,7 +259,16 @@ def test_a_halt_is_complete_once_the_engine_that_reads_no_mode_is_stopped_too(
     assert checked(stack, "halted-fully", *rest, unit) is answer
     proofs = [proof for step in stack.procedures["prove-halt"].steps for proof in step.proof]
     assert [proof.equals for proof in proofs if proof.fact == "unit.trading_bot"] == [("inactive", "failed")]
-    assert any("trading_bot" in text for text in stack.procedures["halt"].will_not)
+    for name in ("halt", "halt-starve"):
+        (engine,) = [it for it in stack.procedures[name].steps if it.target == "trading_bot"]
+        assert engine.action == SystemdVerb("systemd", "stop", "trading_bot.service")
+        assert [proof.equals for proof in engine.proof] == [("inactive", "failed")]
+
+
+def test_the_engine_that_reads_no_mode_is_not_started_through_a_halt(stack: Stack) -> None:
+    """The runbook restarts it before it resumes."""
+    demands = {each.fact: each for each in stack.procedures["restart-trading-bot"].requires}
+    assert set(demands["mode"].equals) == set(stack.gates[0].trading) - {"failover"}
 
 
 def test_whoever_has_starved_the_capital_is_told_how_to_resume(stack: Stack) -> None:
