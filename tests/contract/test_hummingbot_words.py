@@ -227,6 +227,7 @@ async def test_a_variable_that_is_wanted_is_missed_by_name_however_many_are_set(
     found = [await look(tmp_path, name) for name in names]
     readings = [ok(name, it.value) for name, it in zip(names, found, strict=True) if isinstance(it, Found)]
     left = Deriver(STACK).make("env.missing", {each.key: each for each in readings}, START)
+    assert left.value is not None
     assert [str(row[0]) for row in left.value.rows] == lacking
     private = [ok("env.mode", "0600"), ok("env.placeholders", 0)]
     assert checked(STACK, "env-file", left, *private) is answer
