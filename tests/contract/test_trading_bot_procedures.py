@@ -6,8 +6,10 @@ One operator's shift: each test goes on where the one before it ended.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,7 +210,10 @@ def test_a_resume_is_refused_until_all_is_well_and_then_trades(
     shift.store.set("risk:capital_effective", "0.4")
     shift.store.delete("slo:current_tier")
     assert "weekly gate" in " ".join(shift.room.dry_run(procedure, **params).blockers)
-    shift.store.set("slo:current_tier", '{"tier": "tier_a"}')
+    tier = {"tier": "tier_a", "evaluation_time": time.time()}
+    shift.store.set("slo:current_tier", json.dumps({**tier, "evaluation_time": time.time() - 10 * 86400}))
+    assert "weekly gate" in " ".join(shift.room.dry_run(procedure, **params).blockers)
+    shift.store.set("slo:current_tier", json.dumps(tier))
     wait_until(lambda: not shift.room.dry_run(procedure, **params).blockers, 15, "all to be well")
     shift.verify(procedure, **params)
     assert shift.store.get("mode") == word

@@ -16,6 +16,7 @@ from backends.model.query import Derivation, FileQuery, HostQuery, HttpQuery, Re
 from backends.model.safetext import SafeText
 from backends.model.service import RunState
 from backends.model.stack import SourceKind, Stack
+from backends.model.weigh import weigh
 from backends.stacks.loader import built_in, load_stack
 from tests.building import START, checked, is_found, missing, ok, running
 
@@ -277,6 +278,29 @@ def test_whoever_has_starved_the_capital_is_told_how_to_resume(stack: Stack) -> 
     for name in ("resume-auto", "resume-paper"):
         (capital,) = [each for each in stack.procedures[name].requires if each.id == "capital"]
         assert "SET risk:capital_effective 0.1" in capital.because
+
+
+@pytest.mark.parametrize(
+    ("fact", "reading", "is_met"),
+    [
+        ("capital.request", ok("capital.request", "0.2"), True),
+        ("capital.request", ok("capital.request", "20"), False),
+        ("capital.request", ok("capital.request", "0.4"), False),
+        ("capital.request", missing("capital.request"), False),
+        ("capital.request_at", ok("capital.request_at", START.wall - 3600), True),
+        ("capital.request_at", ok("capital.request_at", START.wall - 90_000), False),
+        ("capital.request_at", missing("capital.request_at"), False),
+        ("slo.current", ok("slo.current", "tier_b", observed_lag=7 * 86400.0, max_age=777600.0), True),
+        ("slo.current", ok("slo.current", "tier_b", observed_lag=10 * 86400.0, max_age=777600.0), False),
+        ("slo.tier", missing("slo.tier"), False),
+    ],
+)
+def test_a_stage_is_approved_only_as_asked_for_within_a_day_and_by_a_gate_of_this_week(
+    stack: Stack, fact: str, reading: Any, is_met: bool
+) -> None:
+    """A denial leaves the present level behind as if it were a request; the weekly gate has no scheduler."""
+    (demand,) = [each for each in stack.procedures["capital-approve"].requires if each.fact == fact]
+    assert weigh(demand, stack.facts[fact], reading, START).is_well is is_met
 
 
 @pytest.mark.parametrize(
