@@ -319,13 +319,20 @@ def test_risk_figures_are_well_only_while_reconciliation_goes_on(
     assert checked(stack, "risk-figures", *figures) is answer
 
 
-@pytest.mark.parametrize(("cards", "answer"), [(1, Answer.YES), (0, Answer.NO)])
-def test_without_a_scorecard_nothing_is_said_of_execution(stack: Stack, cards: int, answer: Answer) -> None:
-    """Of no venue and no strategy none is poor."""
-    none = [ok(fact, 0) for fact in ("tca.strategy_low", "tca.strategy_high")]
-    assert checked(stack, "execution", *none, ok("tca.strategies", cards)) is answer
-    slow = [ok(fact, 0) for fact in ("tca.venue_poor", "tca.venue_slow", "latency.slow")]
-    assert checked(stack, "venues", *slow, ok("tca.venues", cards)) is answer
+@pytest.mark.parametrize(
+    ("cards", "age", "answer"), [(1, 3600.0, Answer.YES), (0, None, Answer.NO), (1, 200_000.0, Answer.NO)]
+)
+def test_without_a_scorecard_of_these_days_nothing_is_said_of_execution(
+    stack: Stack, cards: int, age: float | None, answer: Answer
+) -> None:
+    """Of no venue and no strategy none is poor, and a card has no expiry."""
+    for check, name, counts in (
+        ("execution", "tca.strategies", ("tca.strategy_low", "tca.strategy_high")),
+        ("venues", "tca.venues", ("tca.venue_poor", "tca.venue_slow", "latency.slow")),
+    ):
+        aged = missing(f"{name}_age") if age is None else ok(f"{name}_age", age)
+        readings = [ok(name, cards), aged, *(ok(fact, 0) for fact in counts)]
+        assert checked(stack, check, *readings) is answer
 
 
 @pytest.mark.parametrize(
