@@ -90,7 +90,8 @@ class SequenceRunner:
         self._stops = stops
         self._approver = approver
         self._steps = {step.id: StepResult(step.id, step.title, StepState.PENDING) for step in plan.steps}
-        self._proofs = StepProofs(eyes, clock, self._seen)
+        is_market = plan.procedure.risk is RiskClass.MARKET
+        self._proofs = StepProofs(eyes, clock, self._seen, is_market=is_market)
         self._interrupted: str | None = None
         self._left: str | None = None
         self._is_on_record = True

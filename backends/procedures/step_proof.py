@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from backends.model.action import Command, DockerExec
+from backends.model.action import Command, DockerExec, HttpCall
 from backends.model.clock import Clock, Instant
 from backends.model.procedure import Step
 from backends.model.safetext import SafeText
@@ -25,9 +25,16 @@ APART: Final = 1.0
 
 class StepProofs:
     """What the steps of one run have read back. ``on_seen`` gets a step's id and what a look at it found, in
-    words, whenever that is something else than before."""
+    words, whenever that is something else than before. ``is_market``: others may have closed it too."""
 
-    def __init__(self, eyes: Eyes, clock: Clock, on_seen: Callable[[str, SafeText], None]) -> None:
+    def __init__(
+        self,
+        eyes: Eyes,
+        clock: Clock,
+        on_seen: Callable[[str, SafeText], None],
+        *,
+        is_market: bool = False,
+    ) -> None:
         self._eyes = eyes
         self._clock = clock
         self._on_seen = on_seen
@@ -37,18 +44,21 @@ class StepProofs:
         self._sent: dict[str, Instant] = {}
         self._evidence: dict[str, tuple[Evidence, ...]] = {}
         self._was_so: set[str] = set()
+        # A position that is gone is gone, whoever closed it; a service that refuses has done nothing.
+        self._own = (Command, DockerExec) if is_market else (Command, DockerExec, HttpCall)
 
     async def before(self, step: Step) -> Before:
         """Since when the services run that the step must start anew; what is newer counts from now on."""
         wanted = [proof.fact for proof in step.proof if proof.is_restarted]
         found = await self._eyes.started(wanted, LOOK, TRIES)
         self._sent[step.id] = self._newest = self._clock.now()
-        if isinstance(step.action, (Command, DockerExec)) and await self.look(step, found):
+        if isinstance(step.action, self._own) and await self.look(step, found):
             self._was_so.add(step.id)
         return found
 
     def was_so(self, step: Step) -> bool:
-        """Whether it is a program whose effect was there before: it proves nothing unless that ended well."""
+        """Whether it is a program, or asks a service, and the effect was there before: that proves nothing
+        unless it ended well."""
         return step.id in self._was_so
 
     def needs_own(self, step: Step) -> bool:

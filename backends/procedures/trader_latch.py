@@ -219,11 +219,11 @@ def _stops(gate: GateSpec, stack: Stack) -> Iterator[str]:
 
 def _starts(gate: GateSpec, stack: Stack) -> Iterator[tuple[str, str]]:
     """The procedures that start this trader, each with a fact about it by which that is proved."""
-    own = gate.fact.partition(".")[0]
+    own = {gate.fact, f"{SERVICE}{gate.service}"}
     for procedure, step, chosen in _steps(gate, stack, is_stop=False):
         for proof in step.proof:
             fact = fill_known(proof.fact, chosen)
-            is_own = fact == f"{SERVICE}{gate.service}" or fact.partition(".")[0] == own
+            is_own = fact in own or fact.partition(".")[0] == gate.service
             if is_own and not proof.is_missing and proof.at_most is None:
                 yield procedure.id, fact
 

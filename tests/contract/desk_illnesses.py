@@ -85,7 +85,7 @@ def _loops(service: str, words: str) -> Callable[[Ward], object]:
     return bring
 
 
-def _hangs(service: str, says: str) -> Callable[[Ward], object]:
+def hangs(service: str, says: str) -> Callable[[Ward], object]:
     """It runs, and its health check fails with these words."""
 
     async def check() -> tuple[bool, str]:
@@ -193,7 +193,7 @@ AT_ONCE: Final[Illnesses] = {
     ),
     "loops-of-bot3": Illness(_loops("bot3", ""), "none read its own log file", "stop-bot"),
     "unhealthy-reconciliation-service": Illness(
-        _hangs("reconciliation-service", "age 1900 s"), "unhealthy: age 1900 s", "recreate-service"
+        hangs("reconciliation-service", "age 1900 s"), "unhealthy: age 1900 s", "recreate-service"
     ),
     "port-node-exporter": Illness(_takes_port, "port.node-exporter reads ", None),
 }  # fmt: skip
@@ -206,7 +206,7 @@ THEN: Final[Illnesses] = {
         _loops("postgres", "FATAL: could not write lock file: No space left"), "A full disk", "opsdb-start"
     ),
     "unhealthy-redis": Illness(
-        _hangs("redis", "Could not connect to Redis"), "unhealthy: Could not connect to Redis", "bus-restart"
+        hangs("redis", "Could not connect to Redis"), "unhealthy: Could not connect to Redis", "bus-restart"
     ),
 }
 """What hides something of those before."""

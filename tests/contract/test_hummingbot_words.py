@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backends.board.derivation import Deriver
+from backends.model.examination import Answer
 from backends.model.fact import Absent, Broken, Finding, Found, Table
 from backends.model.judge import judge
 from backends.model.reading import Outcome, Quality, Reading
 from backends.readers.files import FilesFactReader
 from backends.readers.redis import RedisFactReader
 from backends.stacks.loader import built_in, load_stack
-from tests.building import later
+from tests.building import START, checked, later, ok
 from tests.servers.redis import RedisServer
 
 STACK = load_stack(built_in()["hummingbot-desk"])
@@ -205,6 +207,30 @@ async def test_env_files_show_names_and_switches_and_no_value(tmp_path: Path) ->
     assert "hunter2" not in str(found) and "changeme" not in str(found)
     values = {ident: each.value for ident, each in found.items() if isinstance(each, Found)}
     assert (values["env.mode"], values["env.placeholders"], values["env.script"]) == ("0644", 1, "v2_x.yml")
+
+
+@pytest.mark.parametrize(
+    ("env", "lacking", "answer"),
+    [
+        ("A=1\nC=2\nD=3\n", ["B"], Answer.NO),
+        ("A=1\nB=\nC=2\n", [], Answer.YES),
+        ("A=1\n", ["B"], Answer.NO),
+        ("A=1\nA=2\n", ["B"], Answer.NO),
+    ],
+)
+async def test_a_variable_that_is_wanted_is_missed_by_name_however_many_are_set(
+    tmp_path: Path, env: str, lacking: list[str], answer: Answer
+) -> None:
+    put(tmp_path, "env/.env", env)
+    put(tmp_path, "env/.env.template", "# wanted\nA=your_a\nB=your_b\n")
+    names = ("env.template_keys", "env.keys")
+    found = [await look(tmp_path, name) for name in names]
+    readings = [ok(name, it.value) for name, it in zip(names, found, strict=True) if isinstance(it, Found)]
+    left = Deriver(STACK).make("env.missing", {each.key: each for each in readings}, START)
+    assert left.value is not None
+    assert [str(row[0]) for row in left.value.rows] == lacking
+    private = [ok("env.mode", "0600"), ok("env.placeholders", 0)]
+    assert checked(STACK, "env-file", left, *private) is answer
 
 
 async def test_the_state_of_a_bot_is_its_own_newest_word_and_grows_old(redis_db: RedisServer) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from backends.demo.surveillance.detector import Situation, alert_of
 from backends.model.examination import Answer
+from backends.model.procedure import Verdict
 from tests.contract.surveillance_shift import Shift, on_demo
 
 WORKERS = ("data-ingestion", "metrics-engine", "anomaly-detector")
@@ -173,6 +175,41 @@ def test_while_the_database_is_away_alerts_multiply_and_batches_fail(shift: Shif
     shift.until(lambda: shift.answer("alerts-flood") is Answer.NO, "what was left is resolved")
 
 
+@pytest.mark.parametrize(
+    ("procedure", "first", "then"), [("redis-only-resolve", 0, 1), ("alerts-close", 1, 0)]
+)
+def test_an_alert_that_is_being_raised_is_neither_resolved_nor_closed(
+    shift: Shift, procedure: str, first: int, then: int
+) -> None:
+    """It is in one store a moment before it is in the other, and what the detector remembers is muted."""
+    shift.until(lambda: shift.answer("reconciled") is Answer.YES, "both stores agree")
+    alert = alert_of(Situation("spread_warning", "okx", "BTC-USDT-PERP", 9.0, 4.0, 5.0, 3.0))
+    ident = alert["alert_id"]
+
+    def raised(where: int) -> None:
+        if where == 0:
+            shift.store.set(f"alert:{ident}", json.dumps(alert))
+            shift.store.sadd("alerts:active", ident)
+        else:
+            shift.sql(
+                "INSERT INTO alerts (alert_id, alert_type, priority, severity, trigger_metric, trigger_value,"
+                " trigger_threshold, trigger_condition, triggered_at) VALUES"
+                f" ('{ident}', 'spread_warning', 'P2', 'warning', 'spread_bps', 9, 5, 'gt', now())"
+            )
+
+    raised(first)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(shift.room.perform, procedure)
+        shift.until(lambda: procedure in under_way(shift), "the run")
+        raised(then)
+        run = running.result()
+    assert run.verdict is not Verdict.VERIFIED, run.steps
+    assert "the detector knows this alert" in run.sentence
+    assert shift.store.sismember("alerts:active", ident)
+    assert shift.sql(f"SELECT resolved_at FROM alerts WHERE alert_id = '{ident}'") == [(None,)]
+    shift.verify("alert-resolve-live", alert=ident)
+
+
 def test_keys_that_redis_threw_away_are_counted_for_ever(shift: Shift) -> None:
     """T-09."""
     assert shift.answer("redis-memory") is Answer.YES
@@ -184,6 +221,12 @@ def test_keys_that_redis_threw_away_are_counted_for_ever(shift: Shift) -> None:
     shift.store.config_set("maxmemory", 0)
     shift.store.delete(*(f"scratch:{number}" for number in range(40)))
     assert shift.answer("redis-memory") is Answer.NO
+
+
+def under_way(shift: Shift) -> set[str]:
+    """The procedures that run, no dry run among them."""
+    runs = shift.room.board.runs
+    return {run.procedure for run in runs if run.verdict is None and not run.is_dry}
 
 
 def resolved(shift: Shift, alert: str) -> tuple[object, object]:

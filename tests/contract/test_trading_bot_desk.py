@@ -325,6 +325,8 @@ def test_a_health_checker_is_known_by_the_heartbeat_it_forges_and_writes_over_a_
 
 @pytest.mark.parametrize("fault", ["redis-hang", "redis-refuse"])
 def test_without_redis_nobody_knows_whether_it_trades(room: Room, fault: str) -> None:
+    """Unless trading_bot runs, which does."""
+    assert room.run("stop-trading-bot", "STOP TRADING_BOT").verdict is Verdict.VERIFIED
     room.until(lambda: room.board.trading.state is TradingState.TRADING)
     switch(room.world, fault, is_on=True)
     room.until(lambda: room.board.sources["redis"].is_up is False)

@@ -6,19 +6,22 @@ One operator's shift: each test goes on where the one before it ended.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 
 from backends.model.action import SystemdVerb
 from backends.model.examination import Answer, Examined
-from backends.model.procedure import StepState, Verdict
+from backends.model.procedure import RiskClass, StepState, Verdict
 from backends.model.stack import SourceKind
 from backends.model.trading import TradingState
 from tests.contract.armed_room import ArmedRoom, looking_briefly
@@ -180,11 +183,18 @@ def test_a_halt_that_starves_too_takes_the_capital_below_what_strategies_trade_w
     shift.is_state(TradingState.HALTED)
 
 
-def test_that_a_halt_holds_is_proved_by_looking_on_once_the_engine_is_stopped_too(shift: Shift) -> None:
+def test_that_a_halt_holds_is_proved_by_looking_on_while_the_engine_is_stopped_too(shift: Shift) -> None:
+    shift.verify("prove-halt")
+    systemctl = f"{urlsplit(shift.room.stack.sources['systemd'].url).path}/systemctl"
+    subprocess.run([systemctl, "--system", "start", "--", "trading_bot.service"], check=True)
+    shift.is_state(TradingState.TRADING)
+    engine = "strategies halted; trading_bot not confirmed stopped (reads active)"
+    assert shift.room.engine.board(ID).trading.because == engine
     run = shift.room.perform("prove-halt")
     assert [each.step for each in run.steps if each.state is not StepState.VERIFIED] == ["engine"]
+    assert "Resume first" in " ".join(shift.room.dry_run("restart-trading-bot").blockers)
     assert shift.room.perform("stop-trading-bot").verdict is Verdict.VERIFIED
-    shift.verify("prove-halt")
+    shift.is_state(TradingState.HALTED)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +210,10 @@ def test_a_resume_is_refused_until_all_is_well_and_then_trades(
     shift.store.set("risk:capital_effective", "0.4")
     shift.store.delete("slo:current_tier")
     assert "weekly gate" in " ".join(shift.room.dry_run(procedure, **params).blockers)
-    shift.store.set("slo:current_tier", '{"tier": "tier_a"}')
+    tier = {"tier": "tier_a", "evaluation_time": time.time()}
+    shift.store.set("slo:current_tier", json.dumps({**tier, "evaluation_time": time.time() - 10 * 86400}))
+    assert "weekly gate" in " ".join(shift.room.dry_run(procedure, **params).blockers)
+    shift.store.set("slo:current_tier", json.dumps(tier))
     wait_until(lambda: not shift.room.dry_run(procedure, **params).blockers, 15, "all to be well")
     shift.verify(procedure, **params)
     assert shift.store.get("mode") == word
@@ -212,7 +225,7 @@ def test_each_that_starts_or_stops_no_unit_was_run_here_or_on_the_simulated_desk
     by_systemd = {
         name
         for name, each in shift.room.stack.procedures.items()
-        if any(isinstance(step.action, SystemdVerb) for step in each.steps)
+        if each.risk is not RiskClass.STOP and any(isinstance(it.action, SystemdVerb) for it in each.steps)
     }
     elsewhere = {
         "halt", "zero-influence", "validate", "set-weight", "capital-approve", "stop-all-order-processes",

@@ -166,6 +166,26 @@ def test_a_bot_that_ends_badly_when_it_is_told_to_is_stopped(desk: Desk) -> None
         assert desk.show("trading_bot.service", "ActiveState") == "failed"
 
 
+@pytest.mark.parametrize("name", ["halt", "halt-starve"])
+def test_a_halt_stops_the_bot_that_reads_no_mode(desk: Desk, name: str) -> None:
+    desk.systemd.run("systemctl", "restart", "trading_bot.service")
+    desk.verify(name)
+    assert desk.show("trading_bot.service", "ActiveState") == "inactive"
+    assert desk.show("ops_bot.service", "ActiveState") == "active"
+
+
+def test_a_bot_that_is_not_installed_keeps_no_halt_from_being_proved(desk: Desk) -> None:
+    unit = "/etc/systemd/system/trading_bot.service"
+    for words in (("mv", unit, "/run/kept"), ("systemctl", "daemon-reload")):
+        desk.systemd.run(*words)
+    try:
+        assert desk.show("trading_bot.service", "LoadState") == "not-found"
+        desk.verify("halt")
+    finally:
+        for words in (("mv", "/run/kept", unit), ("systemctl", "daemon-reload")):
+            desk.systemd.run(*words)
+
+
 def test_a_deployment_that_failed_is_switched_away_from(desk: Desk) -> None:
     with desk.being("rude", "policy-green.service", "--user"):
         for verb in ("restart", "stop"):

@@ -14,6 +14,7 @@ from backends.board.derivation import Deriver
 from backends.model.clock import SystemClock
 from backends.model.fact import Absent, Broken, Finding, Found, Level, Table
 from backends.model.judge import level_of
+from backends.model.reading import Quality
 from backends.model.stack import Source, Stack
 from backends.readers.files import FilesFactReader
 from backends.readers.host import HostFactReader
@@ -67,7 +68,7 @@ VENUES = {
         ("policy.heartbeat", {"policy:last_update_ts": "1768212000"}, 1768212000.0),
         ("policy.heartbeat", {"policy:last_update_ts": "1768212000.53"}, 1768212000.53),
         ("policy.current_at", {"policy:current": {"timestamp": "1768212000530"}}, 1768212000.53),
-        ("slo.current", {"slo:current_tier": '{"tier":"tier_b","capital_cap":0.7}'}, "tier_b"),
+        ("slo.current", {"slo:current_tier": '{"tier":"tier_b","evaluation_time":1768212000.1}'}, "tier_b"),
         ("drift.flag", {"drift:flag": "0"}, "0"),
         ("tca.venue_poor", VENUES, 1),
         ("latency.slow", {"latency:venue": {"binance": "123.45", "deribit": "1203.4"}}, 1),
@@ -95,6 +96,7 @@ async def test_values_are_read_as_upstream_writes_them(
         ("risk.drawdown", {"risk:stats": "text"}, "string"),
         ("recon.mismatches", {"recon:position_mismatches": "1.5"}, "whole number"),
         ("slo.current", {"slo:current_tier": '{"tier":"tier_b"'}, "not JSON"),
+        ("slo.current", {"slo:current_tier": '{"tier":"tier_b"}'}, "no member 'evaluation_time'"),
         ("tca.venue_poor", {"tca:venue:x": {"fill_rate": "nan"}}, "a number expected"),
         ("tca.venue_poor", {"tca:venue:x": {"score": "1"}}, "no column fill_rate"),
         ("policy.heartbeat", {"policy:last_update_ts": "soon"}, "a time expected"),
@@ -106,6 +108,33 @@ async def test_what_is_no_value_is_never_zero(
     found = await read(redis_db, stack, fact, holds)
     assert isinstance(found, Broken), found
     assert why in found.why
+
+
+@pytest.mark.parametrize("stamp", ["1768212000", "1768212000530"], ids=["s", "ms"])
+@pytest.mark.parametrize(
+    ("fact", "field", "expected"),
+    [("policy.entropy", "np.float64(1.42)", 1.42), ("policy.collapse", "LOW", "LOW")],
+)
+async def test_a_state_that_outlives_the_policy_is_as_old_as_it_says(
+    redis_db: RedisServer, stack: Stack, fact: str, field: str, expected: object, stamp: str
+) -> None:
+    """T6: its hash has no expiry."""
+    name = {"policy.entropy": "entropy", "policy.collapse": "collapse_risk"}[fact]
+    found = await read(redis_db, stack, fact, {"policy:current": {name: field, "timestamp": stamp}})
+    assert isinstance(found, Found), found
+    assert found.value == expected
+    assert found.observed_wall is not None and int(found.observed_wall) == 1768212000
+    old = ok(fact, found.value, observed_lag=7 * 3600.0, max_age=stack.facts[fact].max_age)
+    assert old.quality(START) is Quality.STALE
+
+
+@pytest.mark.parametrize("fact", ["policy.entropy", "policy.collapse"])
+async def test_a_state_of_the_policy_without_a_time_is_no_state(
+    redis_db: RedisServer, stack: Stack, fact: str
+) -> None:
+    assert await read(redis_db, stack, fact, {}) == Absent()
+    fields = {"entropy": "1.4", "collapse_risk": "LOW"}
+    assert isinstance(await read(redis_db, stack, fact, {"policy:current": fields}), Broken)
 
 
 @pytest.mark.parametrize("fact", ["mode", "capital.effective", "slo.tier", "risk.drawdown", "recon.checked"])

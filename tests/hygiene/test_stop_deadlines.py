@@ -39,6 +39,7 @@ ARGUED: Final[dict[str, tuple[Limits, str]]] = {
         "a bot needs its minute of grace to cancel its orders; a shorter one leaves them at the exchange",
     ),
     "trading-bot/halt*/mode": ((0.25, 0.5, 1.5), "read twice, that no other writer has put it back"),
+    "trading-bot/halt*/engine": ((0.25, 10.0, 10.0), "systemd answers when the unit has ended"),
     "trading-bot/halt/quotes": ((0.25, 0.5, 3.0), "read three times: the last quotes may be under way"),
     "trading-bot/halt*/orders": ((0.25, 0.5, 2.0), "the last orders may be under way"),
     "trading-platform/halt/orchestrator": ((0.25, 1.5, 1.5), "a service on the way that may be busy"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backends.board.derive import trading
 from backends.journal.tail import NotYetError
 from backends.model.action import DockerVerb, Observe
 from backends.model.alarm import Priority
@@ -19,6 +20,7 @@ from backends.model.stack import Environment, GateSpec
 from backends.model.trading import Gate, Trading, TradingState
 from backends.procedures.latch import UNMET, halts_trading
 from backends.procedures.trader_latch import ALARM, PENDING, TraderLatch, latches
+from backends.stacks.loader import built_in, load_stack
 from tests.building import ok, stack
 from tests.sim.test_latch import at, given, halt, record
 from tests.sim.world import HALT
@@ -156,6 +158,31 @@ def test_only_a_run_that_was_proved_to_start_this_very_bot_explains_it(
     seen = (board(2, HALTED), board(10, TRADING), board(12, TRADING))
     found = titled(*seen, records=lambda: [stopped(0), *records])
     assert (found is not None) is is_alarmed
+
+
+@pytest.mark.parametrize(
+    ("procedure", "fact", "is_alarmed"),
+    [
+        ("restart-trading-bot", "service:trading_bot", False),
+        ("restart-trading-bot", "unit.trading_bot", False),
+        ("restart-ops-bot", "unit.ops_bot", True),
+        ("restart-policy", "service:rl-policy", True),
+    ],
+)
+def test_a_unit_is_started_by_no_run_that_started_another_one(
+    procedure: str, fact: str, is_alarmed: bool
+) -> None:
+    """The facts of all units of the trading bots begin alike."""
+    spec = load_stack(built_in()["trading-bot"])
+    run = started(9, fact, procedure=procedure, stack=spec.id)
+    records = [stopped(0, "unit.trading_bot", procedure="halt", stack=spec.id), run]
+    latch = TraderLatch(spec, lambda: records)
+    for seconds, word in ((2, "inactive"), (10, "active"), (12, "active")):
+        now = at(seconds)
+        readings = {"unit.trading_bot": ok("unit.trading_bot", word, now)}
+        state = trading(spec, readings, now, None)
+        latch.see(Board(spec.id, 1, now, Environment.PAPER, readings, {}, state), now)
+    assert (latch.alarm is not None) is is_alarmed
 
 
 def test_a_start_before_which_the_bot_was_halted_on_explains_nothing() -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
+from backends.model.action import Command
 from backends.model.board import CLOCK, Board
 from backends.model.condition import Condition
 from backends.model.fact import Table
@@ -199,6 +200,22 @@ class Room:
         blockers = map(str, (await self._procedures.execute(wanted)).blockers)
         ids = {each.because.replace("$bot", BOT): each.id for each in self._procedure.requires}
         return [next((ids[why] for why in ids if each.startswith(why)), each) for each in blockers]
+
+
+def test_whoever_starts_a_bot_that_trades_by_itself_brings_trading_back() -> None:
+    """At H all bots do, with real money where BOT_MODE is not paper."""
+    stack = FORMS["hummingbot-desk H"]
+    bots = {gate.service for gate in stack.gates}
+    begun = {
+        procedure.id: procedure.risk
+        for procedure in stack.procedures.values()
+        for step in procedure.steps
+        if isinstance(step.action, Command) and "up" in step.action.argv and bots & {*step.action.argv}
+    }
+    paper = begun.pop("bot1-profile")
+    assert paper is RiskClass.DEGRADE, "it writes BOT1_MODE=paper first"
+    assert {"start-bot3", "start-validation", "recreate-bot4", "upgrade-test"} <= begun.keys()
+    assert {*begun.values()} == {RiskClass.RESTORE}
 
 
 @pytest.mark.parametrize("name", WAITING)

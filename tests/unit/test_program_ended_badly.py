@@ -1,4 +1,4 @@
-"""A program that ended badly has not done what was so before it ran."""
+"""A program that ended badly, or a service that refused, has not done what was so before."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.model.action import Action
-from backends.model.procedure import Receipt, ReceiptKind, Run, Step, Verdict
+from backends.model.procedure import Procedure, Receipt, ReceiptKind, Run, Step, StepState, Verdict
 from backends.model.reading import Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.procedures.permit import arm
@@ -22,6 +23,8 @@ from tests.sim.world import Paper
 STACK = load_stack(built_in()["trading-platform"])
 UP = STACK.procedures["compose-dev"]
 """Its proofs say that the services are healthy, which they also are when compose changed nothing."""
+RELOAD = STACK.procedures["model-reload"]
+"""Its proof says that a model is loaded, which is also the one of before."""
 
 
 @dataclass
@@ -48,12 +51,13 @@ class Compose:
         return
 
 
-def ran(compose: Compose) -> Run:
-    effectors = {step.action.source: compose for step in UP.steps}
+def ran(compose: Compose, what: Procedure = UP) -> Run:
+    effectors = {step.action.source: compose for step in what.steps}
     room = Procedures(
         STACK, arm(KIM, is_watch=False), effectors, compose, Paper(), VirtualClock(), lambda run: None
     )
-    return simulate(room.execute(asked(UP.id, stack=STACK.id, phrase=STACK.id, shown={})))
+    phrase = what.phrase or STACK.id
+    return simulate(room.execute(asked(what.id, stack=STACK.id, phrase=phrase, shown={})))
 
 
 class Standing(Compose):
@@ -85,3 +89,29 @@ def test_what_came_only_then_proves_that_it_was_done_all_the_same() -> None:
 def test_a_compose_that_ended_well_is_believed_when_all_is_as_it_must_be() -> None:
     run = ran(Standing(ReceiptKind.DONE, "healthy"))
     assert run.verdict is Verdict.VERIFIED, run.sentence
+
+
+class Loaded(Compose):
+    """A model is loaded, whatever the service is asked for."""
+
+    async def look(self, fact: str, within: float) -> Reading[Any]:
+        value = {"signal.model_loaded": True, "models.doubtful": 0}.get(fact)
+        read = await super().look(fact, within)
+        return read if value is None else replace(read, value=value)
+
+
+@pytest.mark.parametrize(
+    ("says", "state"),
+    [
+        (ReceiptKind.UNKNOWN, StepState.UNKNOWN),
+        (ReceiptKind.FAILED, StepState.FAILED),
+        (ReceiptKind.DONE, StepState.VERIFIED),
+    ],
+    ids=["no answer came", "it was refused", "it was done"],
+)
+def test_a_model_of_before_proves_nothing_of_a_reload_that_was_refused(
+    says: ReceiptKind, state: StepState
+) -> None:
+    run = ran(Loaded(says, "healthy"), RELOAD)
+    assert not run.blockers, run.blockers
+    assert run.steps[0].state is state, run.sentence

@@ -278,7 +278,9 @@ def test_a_person_confirms_and_a_step_that_may_fail_does_not_end_it() -> None:
 
     run = simulate(go())
     states = [step.state for step in run.steps]
-    assert states == [StepState.VERIFIED, StepState.ACKNOWLEDGED, StepState.VERIFIED, StepState.VERIFIED]
+    # What proves the step that was refused was so before it.
+    assert states == [StepState.VERIFIED, StepState.ACKNOWLEDGED, StepState.FAILED, StepState.VERIFIED]
+    assert run.verdict is Verdict.PARTIAL
     assert run.steps[1].evidence == "confirmed by lee"
 
 

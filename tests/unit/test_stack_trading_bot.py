@@ -30,6 +30,7 @@ ORDERS = (
     "run_stocks_session.py",
 )  # fmt: skip
 NONE = ok("orders.live", 0)
+ABSENT = missing("unit.trading_bot")
 LOOPS = running("trading_bot", RunState.RESTARTING)
 WATCHED = ("mode.writers", "halt.erasers", "halt.eraser_processes")
 
@@ -39,8 +40,9 @@ def stack() -> Stack:
     return load_stack(built_in()["trading-bot"])
 
 
-def state(stack: Stack, mode: Any, live: Any = NONE) -> tuple[TradingState, str]:
-    found = trading(stack, {"mode": mode, "orders.live": live}, START, None)
+def state(stack: Stack, mode: Any, live: Any = NONE, unit: Any = ABSENT) -> tuple[TradingState, str]:
+    readings = {"mode": mode, "orders.live": live, "unit.trading_bot": unit}
+    found = trading(stack, readings, START, None)
     return found.state, str(found.because)
 
 
@@ -62,7 +64,11 @@ def test_without_the_key_nothing_is_halted(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("live", "expected", "said"),
     [
-        (NONE, TradingState.HALTED, "strategies reads halt; live order processes reads 0"),
+        (
+            NONE,
+            TradingState.HALTED,
+            "strategies reads halt; live order processes reads 0; trading_bot is not installed",
+        ),
         (
             ok("orders.live", 2),
             TradingState.TRADING,
@@ -88,11 +94,33 @@ def test_the_halt_is_complete_only_without_live_order_processes(
     assert because.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("unit", "expected", "said"),
+    [
+        (ok("unit.trading_bot", "inactive"), TradingState.HALTED, "trading_bot reads inactive"),
+        (ok("unit.trading_bot", "failed"), TradingState.HALTED, "trading_bot reads failed"),
+        *(
+            (ok("unit.trading_bot", word), TradingState.TRADING, f"not confirmed stopped (reads {word})")
+            for word in ("active", "activating", "deactivating", "reloading")
+        ),
+        (ok("unit.trading_bot", "maintenance"), TradingState.UNKNOWN, "(reads maintenance)"),
+        (failed("unit.trading_bot"), TradingState.UNKNOWN, "(cannot be read: timed out)"),
+    ],
+)
+def test_the_halt_is_complete_only_once_the_unit_that_reads_no_mode_is_stopped(
+    stack: Stack, unit: Any, expected: TradingState, said: str
+) -> None:
+    found, because = state(stack, ok("mode", SafeText("halt")), unit=unit)
+    assert found is expected
+    assert because.endswith(said)
+    assert because.startswith(("strategies halted; trading_bot not confirmed stopped (", "strategies reads"))
+
+
 @pytest.mark.parametrize(("count", "word"), [(0, "none runs"), (2, "")])
 def test_no_live_order_process_is_no_halt(stack: Stack, count: int, word: str) -> None:
     readings = {"mode": ok("mode", SafeText("auto")), "orders.live": ok("orders.live", count)}
     gates = trading(stack, readings, START, None).gates
-    assert [str(gate.idle) for gate in gates] == ["", word]
+    assert [str(gate.idle) for gate in gates] == ["", word, ""]
 
 
 def test_every_program_that_can_send_orders_is_looked_for(stack: Stack) -> None:

@@ -16,6 +16,7 @@ from backends.model.query import Derivation, FileQuery, HostQuery, HttpQuery, Re
 from backends.model.safetext import SafeText
 from backends.model.service import RunState
 from backends.model.stack import SourceKind, Stack
+from backends.model.weigh import weigh
 from backends.stacks.loader import built_in, load_stack
 from tests.building import START, checked, is_found, missing, ok, running
 
@@ -259,7 +260,16 @@ def test_a_halt_is_complete_once_the_engine_that_reads_no_mode_is_stopped_too(
     assert checked(stack, "halted-fully", *rest, unit) is answer
     proofs = [proof for step in stack.procedures["prove-halt"].steps for proof in step.proof]
     assert [proof.equals for proof in proofs if proof.fact == "unit.trading_bot"] == [("inactive", "failed")]
-    assert any("trading_bot" in text for text in stack.procedures["halt"].will_not)
+    for name in ("halt", "halt-starve"):
+        (engine,) = [it for it in stack.procedures[name].steps if it.target == "trading_bot"]
+        assert engine.action == SystemdVerb("systemd", "stop", "trading_bot.service")
+        assert [proof.equals for proof in engine.proof] == [("inactive", "failed")]
+
+
+def test_the_engine_that_reads_no_mode_is_not_started_through_a_halt(stack: Stack) -> None:
+    """The runbook restarts it before it resumes."""
+    demands = {each.fact: each for each in stack.procedures["restart-trading-bot"].requires}
+    assert set(demands["mode"].equals) == set(stack.gates[0].trading) - {"failover"}
 
 
 def test_whoever_has_starved_the_capital_is_told_how_to_resume(stack: Stack) -> None:
@@ -268,6 +278,29 @@ def test_whoever_has_starved_the_capital_is_told_how_to_resume(stack: Stack) -> 
     for name in ("resume-auto", "resume-paper"):
         (capital,) = [each for each in stack.procedures[name].requires if each.id == "capital"]
         assert "SET risk:capital_effective 0.1" in capital.because
+
+
+@pytest.mark.parametrize(
+    ("fact", "reading", "is_met"),
+    [
+        ("capital.request", ok("capital.request", "0.2"), True),
+        ("capital.request", ok("capital.request", "20"), False),
+        ("capital.request", ok("capital.request", "0.4"), False),
+        ("capital.request", missing("capital.request"), False),
+        ("capital.request_at", ok("capital.request_at", START.wall - 3600), True),
+        ("capital.request_at", ok("capital.request_at", START.wall - 90_000), False),
+        ("capital.request_at", missing("capital.request_at"), False),
+        ("slo.current", ok("slo.current", "tier_b", observed_lag=7 * 86400.0, max_age=777600.0), True),
+        ("slo.current", ok("slo.current", "tier_b", observed_lag=10 * 86400.0, max_age=777600.0), False),
+        ("slo.tier", missing("slo.tier"), False),
+    ],
+)
+def test_a_stage_is_approved_only_as_asked_for_within_a_day_and_by_a_gate_of_this_week(
+    stack: Stack, fact: str, reading: Any, is_met: bool
+) -> None:
+    """A denial leaves the present level behind as if it were a request; the weekly gate has no scheduler."""
+    (demand,) = [each for each in stack.procedures["capital-approve"].requires if each.fact == fact]
+    assert weigh(demand, stack.facts[fact], reading, START).is_well is is_met
 
 
 @pytest.mark.parametrize(
@@ -286,13 +319,20 @@ def test_risk_figures_are_well_only_while_reconciliation_goes_on(
     assert checked(stack, "risk-figures", *figures) is answer
 
 
-@pytest.mark.parametrize(("cards", "answer"), [(1, Answer.YES), (0, Answer.NO)])
-def test_without_a_scorecard_nothing_is_said_of_execution(stack: Stack, cards: int, answer: Answer) -> None:
-    """Of no venue and no strategy none is poor."""
-    none = [ok(fact, 0) for fact in ("tca.strategy_low", "tca.strategy_high")]
-    assert checked(stack, "execution", *none, ok("tca.strategies", cards)) is answer
-    slow = [ok(fact, 0) for fact in ("tca.venue_poor", "tca.venue_slow", "latency.slow")]
-    assert checked(stack, "venues", *slow, ok("tca.venues", cards)) is answer
+@pytest.mark.parametrize(
+    ("cards", "age", "answer"), [(1, 3600.0, Answer.YES), (0, None, Answer.NO), (1, 200_000.0, Answer.NO)]
+)
+def test_without_a_scorecard_of_these_days_nothing_is_said_of_execution(
+    stack: Stack, cards: int, age: float | None, answer: Answer
+) -> None:
+    """Of no venue and no strategy none is poor, and a card has no expiry."""
+    for check, name, counts in (
+        ("execution", "tca.strategies", ("tca.strategy_low", "tca.strategy_high")),
+        ("venues", "tca.venues", ("tca.venue_poor", "tca.venue_slow", "latency.slow")),
+    ):
+        aged = missing(f"{name}_age") if age is None else ok(f"{name}_age", age)
+        readings = [ok(name, cards), aged, *(ok(fact, 0) for fact in counts)]
+        assert checked(stack, check, *readings) is answer
 
 
 @pytest.mark.parametrize(
