@@ -88,7 +88,8 @@ class LogView(LineWidget, can_focus=True):
         self._marked: int | None = None
         self._ordinals: tuple[int, ...] = ()
         self._lines: dict[int, LogLine] = {}
-        self._seen: tuple[int, int, int] = (-1, -1, -1)
+        self._seen: tuple[int, int, int] | None = None
+        """Up to where the rows on screen were chosen; None where there was no room for one."""
         self._told = (True, 0)
         self._is_flooded = False
         self._timer: Timer | None = None
@@ -169,8 +170,7 @@ class LogView(LineWidget, can_focus=True):
         if self._is_flooded:
             self._is_flooded = False
             return
-        seen = (self._source.first, self._source.end, -1 if self._matches is None else len(self._matches))
-        if seen != self._seen:
+        if self._state(self._source) != self._seen:
             before = self._ordinals
             self._replace()
             self._is_flooded = len(before) == self._body and before[-1:] < self._ordinals[:1]
@@ -193,12 +193,15 @@ class LogView(LineWidget, can_focus=True):
             self._eager.stop()
 
     def on_hide(self) -> None:
-        if self._timer is not None:
-            self._timer.pause()
+        for timer in (self._timer, self._eager):
+            if timer is not None:
+                timer.pause()
 
     def on_show(self) -> None:
-        if self._timer is not None:
-            self._timer.resume()
+        for timer in (self._timer, self._eager):
+            if timer is not None:
+                timer.resume()
+        self.tick()  # what came while it was hidden
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
@@ -277,6 +280,10 @@ class LogView(LineWidget, can_focus=True):
         """Lines that hold rows."""
         return max(0, self.size.height - (1 if self._has_status else 0))
 
+    def _state(self, source: LogSource) -> tuple[int, int, int]:
+        """What differs when there is something new to show."""
+        return source.first, source.end, -1 if self._matches is None else len(self._matches)
+
     def _is_on_screen(self) -> bool:
         return self.is_attached and self.screen in self.app.screen_stack
 
@@ -321,8 +328,7 @@ class LogView(LineWidget, can_focus=True):
         """Bring the rows that belong on screen there, keeping the strips of those that only moved."""
         if self._source is None:
             return
-        matches = -1 if self._matches is None else len(self._matches)
-        self._seen = (self._source.first, self._source.end, matches)
+        self._seen = self._state(self._source) if self._body else None
         wanted = self._wanted()
         self._fetch(wanted)
         before = self._ordinals

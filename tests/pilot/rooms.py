@@ -100,6 +100,8 @@ class Scene:
             assert isinstance(asking, AskScreen), asking
             await self.until(lambda asking=asking: asking.is_listening)
             await self.type(value)
+            # Where it is chosen from what there is, it is offered once it was read.
+            await self.until(lambda asking=asking: all(it.cursor is not None for it in asking.query(Grid)))
             await self.press("enter")
         await self.until(lambda: self.dialog.is_listening)
 

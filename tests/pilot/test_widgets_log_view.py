@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from backends.model.logline import LogLevel, LogLine, Marker
@@ -78,26 +76,6 @@ async def test_a_flood_is_painted_half_as_often_and_its_end_is_seen() -> None:
             it.tick()
             it.tick()
             assert it.ordinals[-1] == ring.end - 1
-
-
-async def test_a_timer_of_its_own_brings_new_lines_and_rests_while_hidden() -> None:
-    ring = Ring()
-    app = Stage(LogView(ring, frames=50))
-    async with app.run_test(size=(100, 5)) as pilot:
-        it = app.query_one(LogView)
-        ring.fill(1)
-        async with asyncio.timeout(20):
-            while texts(it)[0] != "line 0":
-                await pilot.pause(0.02)
-        it.display = False
-        await pilot.pause()
-        ring.fill(10)
-        await pilot.pause(0.1)
-        assert it.ordinals == (0,)
-        it.display = True
-        async with asyncio.timeout(20):
-            while not it.ordinals or it.ordinals[-1] != 10:
-                await pilot.pause(0.02)
 
 
 async def test_holding_still_keeps_the_rows_and_counts_what_comes() -> None:

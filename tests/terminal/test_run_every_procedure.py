@@ -19,6 +19,7 @@ from itertools import takewhile
 from typing import Any
 
 import docker
+import httpx
 import pytest
 import redis
 
@@ -26,6 +27,7 @@ from backends.stacks.loader import built_in
 from tests.servers import forked
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.earlier import a_room_was_open
+from tests.servers.process import wait_until
 from tests.terminal.left import BY_PROGRAMS, BY_UNITS, assert_alike, left_by
 from tests.terminal.on_screen import opened_on
 from tests.terminal.planned import Operator, alone
@@ -139,7 +141,7 @@ def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
     """What has to be so, and to be chosen, before this one can begin."""
     folder = world.config.parent
     if name == "cancel-one":
-        return ("--param", f"order={_an_open_order(world)}")
+        return ("--param", f"order={_an_order_that_rests(world)}")
     if name == "halt":
         _an_open_order(world)  # which the next procedure finds, if it is not filled by then
     if name == "flatten-symbol":
@@ -171,8 +173,19 @@ def _prepared(world: DemoWorld, name: str) -> tuple[str, ...]:
     return ()
 
 
+def _an_order_that_rests(world: DemoWorld) -> str:
+    """One far from the market: the strategy's own may be filled before they are cancelled."""
+    order = {"symbol": "AAPL", "side": "buy", "qty": 1, "order_type": "limit", "limit_price": 20.0}
+
+    def taken() -> str | None:
+        answer = httpx.post(f"{world['http']['gateway']}/api/v1/orders", json=order, timeout=5.0)
+        return str(answer.json()["client_order_id"]) if answer.status_code == 200 else None
+
+    return str(wait_until(taken, 60.0, "an order that the gateway takes", every=0.5))
+
+
 def _an_open_order(world: DemoWorld) -> str:
-    """One that rests: the strategy sends another when the last is filled or has expired."""
+    """One of the strategy's, which sends another when the last is filled or has expired."""
     import psycopg
 
     query = "SELECT client_order_id FROM orders WHERE is_terminal = FALSE AND order_type = 'limit'"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -18,10 +18,10 @@ BLANKS = " " * 100_000
     ids=["after a label", "before a value", "in braces", "after a value", "in a label"],
 )
 def test_a_line_of_blanks_is_refused_at_once(line: str) -> None:
-    began = perf_counter()
+    began = thread_time()
     with pytest.raises(MisfitError, match="line 1 is not Prometheus text"):
         samples(line.encode())
-    assert perf_counter() - began < 1
+    assert thread_time() - began < 1
 
 
 def test_blanks_are_allowed_wherever_the_format_allows_them() -> None:

@@ -49,7 +49,8 @@ async def test_a_record_says_who_where_when_and_what(journal: Journal) -> None:
             Kind.INTENT, "kim starts: Halt", stack="tp", environment="DEMO", procedure="halt", risk="stop",
             operation="op-1", via="screen", reason="drill", targets=["redis"], plan=DIGEST,
             seen=7, before=[known],
-        )
+        ),
+        budget=5,
     )  # fmt: skip
     assert written
     (record,) = read(journal.folder)
@@ -75,14 +76,15 @@ async def test_records_stand_in_the_order_they_were_handed_over(journal: Journal
 
 
 async def test_only_its_owner_may_read_it(journal: Journal) -> None:
-    await journal.record(entry())
+    assert await journal.record(entry(), budget=5)
     assert stat.S_IMODE(journal.folder.stat().st_mode) == 0o700
     for path in journal.folder.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 async def test_outside_text_stays_inside_its_record(journal: Journal) -> None:
-    await journal.record(entry('a\n{"kind":"outcome","verdict":"VERIFIED"}\n\x00\ud800', reason="\x1b[2J"))
+    text = 'a\n{"kind":"outcome","verdict":"VERIFIED"}\n\x00\ud800'
+    assert await journal.record(entry(text, reason="\x1b[2J"), budget=5)
     (path,) = files_of(journal.folder)
     assert path.read_bytes().count(b"\n") == 1
     (record,) = read(journal.folder)

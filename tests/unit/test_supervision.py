@@ -74,14 +74,15 @@ def test_a_job_that_hangs_holds_up_no_other_job():
     hang.set()
 
 
-def test_a_thread_that_has_done_its_job_does_the_next_and_ends_when_there_is_none():
-    threads = DaemonThreads(kept=0.2)
-
-    def me() -> threading.Thread:
-        return threading.current_thread()
-
+def test_a_thread_that_has_done_its_job_does_the_next():
+    threads, me = DaemonThreads(), threading.current_thread
     first = threads.submit(me).result(timeout=5)
     assert any(threads.submit(me).result(timeout=5) is first for _ in range(100)), "it has to come to rest"
+
+
+def test_a_thread_that_has_no_job_for_a_while_ends():
+    threads, me = DaemonThreads(kept=0.1), threading.current_thread
+    first = threads.submit(me).result(timeout=5)
     first.join(5)
     assert not first.is_alive()
     assert threads.submit(me).result(timeout=5) is not first
