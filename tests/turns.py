@@ -9,10 +9,10 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -20,6 +20,9 @@ _ALONE: Final = "alone"
 
 DOCKER: Final = pytest.mark.xdist_group("docker")
 """For the modules that use the Docker Engine: one process runs them, on one engine, which then ends."""
+
+SENDERS: Final = pytest.mark.xdist_group("senders")
+"""For tests that start the platform's programs on this host, and those that prove that none of them runs."""
 
 _FIRST: Final = "tests/terminal/"
 """Where the longest stories are. They begin right after what Docker's one process runs: all others would wait
@@ -59,11 +62,6 @@ def turn(item: pytest.Item) -> Iterator[None]:
             gc.collect()
             gc.freeze()
         yield
-
-
-def groups(names: Iterable[str]) -> list[Any]:
-    """Parameters whose tests are a group each."""
-    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
 
 
 def is_about_docker(item: pytest.Item) -> bool:

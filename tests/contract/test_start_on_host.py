@@ -26,6 +26,9 @@ from tests.servers.process import listens, wait_until
 from tests.servers.systemd import Systemd, start_systemd
 from tests.terminal.hands import Hands, hands_on
 from tests.terminal.left import BY_UNITS, FACES
+from tests.turns import SENDERS
+
+pytestmark = SENDERS
 
 STACK, NAME = "trading-platform", "start-on-host"
 SERVICES = {

@@ -22,6 +22,9 @@ from tests.servers.demo import start_demo
 from tests.servers.process import wait_until
 from tests.terminal.left import BY_PROGRAMS, BY_UNITS
 from tests.terminal.planned import alone
+from tests.turns import SENDERS
+
+pytestmark = SENDERS
 
 AGAIN = {
     "cancel-one": 2, "halt": 2, "breaker-trip": 2, "cancel-all": 2, "stop-senders": 2,

@@ -31,7 +31,7 @@ from tests.servers.process import wait_until
 from tests.terminal.left import BY_PROGRAMS, BY_UNITS, assert_alike, left_by
 from tests.terminal.on_screen import opened_on
 from tests.terminal.planned import Operator, alone
-from tests.turns import groups
+from tests.turns import SENDERS
 
 SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all", "stop-senders")
 RETURNING = (
@@ -71,7 +71,14 @@ def a_world() -> Iterator[DemoWorld]:
         world.stop()
 
 
-@pytest.fixture(scope="module", params=groups(STORIES))
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("selling", marks=SENDERS),
+        pytest.param("returning", marks=pytest.mark.xdist_group("returning")),
+        pytest.param("closing", marks=SENDERS),
+    ],
+)
 def story(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
