@@ -159,6 +159,7 @@ def replayed(first: str, second: str) -> Callable[[Ward], object]:
     return bring
 
 
+DECISIONS = "stream.allocation_decisions"
 PASSWORD_FILE = "POSTGRES_PASSWORD_FILE=/run/secrets/postgres_password"
 TRACE = 'Traceback (most recent call last):\n  File "/app/service.py", line 12, in <module>'
 FIRST: Illnesses = {
@@ -239,7 +240,14 @@ FIRST: Illnesses = {
         "rotate-secrets",
     ),
     "no-allocation": Illness(
-        log("cdb_risk", "Signal blockiert: Keine Allokation"), "Allocation is 0", "restart-allocation"
+        both(
+            redis(
+                "XADD", DECISIONS, "*", "strategy_id", "paper", "allocation_pct", "0", "cooldown_until", ""
+            ),
+            log("cdb_risk", "Signal blockiert: Keine Allokation"),
+        ),
+        "Allocation is 0",
+        "restart-allocation",
     ),
 }
 MENDS = {
