@@ -26,8 +26,7 @@ class Condition(Struct, frozen=True):
     is_ok: bool = False
     """Its level must be ok or info; missing will do only where its stack file calls that ok."""
     is_missing: bool = False
-    """Its source must say: no such thing. Beside ``equals``, ``min_age`` or ``unchanged_for`` that will do as
-    well."""
+    """Its source must say: no such thing. Beside any other demand that will do as well."""
     at_most: float | None = None
     """The number, or the rows of a table; 0 for none at all."""
     at_least: float | None = None

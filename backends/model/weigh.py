@@ -141,8 +141,8 @@ def _is_so(condition: Condition, fact: Fact | None, reading: Reading[Any], now: 
     value = reading.value
     if condition.equals and word_of(value) not in condition.equals:
         return False
-    is_either = condition.equals or condition.min_age is not None or condition.unchanged_for is not None
-    if (condition.is_missing and not is_either) or word_of(value) in condition.differs:
+    only_missing = Condition(condition.id, condition.fact, condition.because, is_missing=True)
+    if condition == replace(only_missing, where=condition.where) or word_of(value) in condition.differs:
         return False
     if condition.is_ok and _level(fact, reading, now) not in _GOOD:
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from backends.model.stack import ServiceSpec, Source
 from backends.readers.coerce import MisfitError
 from backends.readers.docker_client import DockerClient, DockerRefusedError
 from backends.readers.docker_look import Look
+from backends.readers.docker_run import RunLogs
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.lane import Lane
 
@@ -30,6 +31,7 @@ class DockerFactReader:
         self._names = {spec.name: spec.match for spec in services}
         self._lane = Lane("Docker")
         self._client: DockerClient | None = None
+        self._runs = RunLogs()
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
         """One finding a fact. Raises SourceError when the engine answered nothing."""
@@ -48,7 +50,7 @@ class DockerFactReader:
         if self._client is None:
             self._client = DockerClient(self._source, self._source.deadline)
         queries = [fact.query for fact in facts if isinstance(fact.query, DockerQuery)]
-        look = Look(self._client, self._names, queries, ends)
+        look = Look(self._client, self._names, queries, self._runs, ends)
         findings = {fact.id: _finding(fact, look, silences) for fact in facts}
         if silences:
             # A fresh connection next time: this one may be the reason.
@@ -62,8 +64,11 @@ class DockerFactReader:
 def _finding(fact: Fact, look: Look, silences: list[SourceError]) -> Finding:
     if not isinstance(fact.query, DockerQuery):
         return broken("asks Docker something that it does not know")
+    is_flag = fact.type is ValueType.BOOL and fact.pick is None
     try:
-        found = _answer(fact.query, look)
+        if fact.query.what == "log" and fact.query.since_start and is_flag:
+            return extract(fact, _answer(fact.query, look.has_written))
+        found = _answer(fact.query, look.answer)
     except (DockerRefusedError, MisfitError) as refusal:
         return broken(str(refusal))
     except SourceError as silence:
@@ -72,10 +77,10 @@ def _finding(fact: Fact, look: Look, silences: list[SourceError]) -> Finding:
     return _of_log(fact, found) if fact.query.what == "log" else extract(fact, found)
 
 
-def _answer(query: DockerQuery, look: Look) -> Raw:
+def _answer(query: DockerQuery, ask: Callable[[DockerQuery], Raw]) -> Raw:
     """What the engine says; None where it says: no such thing."""
     try:
-        return look.answer(query)
+        return ask(query)
     except DockerRefusedError as refusal:
         if refusal.status == _GONE or (refusal.status == _NO_SWARM and query.what in ("tasks", "nodes")):
             return None

@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 from backends.model.fact import Raw, SourceError
 from backends.model.query import DockerQuery
-from backends.model.stamp import STAMP
+from backends.model.stamp import STAMP, to_ns
 from backends.readers.coerce import MisfitError, list_in
 from backends.readers.docker_client import DockerClient
 from backends.readers.docker_frames import Frames, is_dated
+from backends.readers.docker_run import Run, RunLogs
 from backends.readers.docker_view import (
     PROJECT,
     all_of,
@@ -52,11 +53,13 @@ class Look:
         client: DockerClient,
         names: Mapping[str, tuple[str, ...]],
         queries: Sequence[DockerQuery],
+        runs: RunLogs,
         ends: float,
     ) -> None:
         """``names``: each service's container names in order. ``ends``: monotonic seconds, the deadline."""
         self._client = client
         self._names = names
+        self._runs = runs
         self._ends = ends
         self._said: dict[tuple[str, str], Any] = {}
         # One fetch serves every fact about a service's log: that of the longest tail.
@@ -121,19 +124,41 @@ class Look:
             return None
         since = b""
         if query.since_start:
-            state = (self.inspected(query) or {})["State"]
-            if not state["Running"]:
+            run = self._run(query, entry)
+            if run is None:
                 return None
-            since = _began(state)
-        kept = [line for line in self._log(query.service or "", str(entry["Id"])) if line[:STAMP] >= since]
+            since = run.began
+        kept = [line for line in self._newest(query, entry) if line[:STAMP] >= since]
         return matching_lines(query.pattern or "", kept[-query.tail :])
 
-    def _log(self, service: str, ident: str) -> list[bytes]:
-        path = f"/containers/{ident}/logs"
-        if (path, "") not in self._said:
-            params = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(self._tails[service])}
-            self._said[path, ""] = self._kept(lambda within: self._client.read(path, params, within))
-        found = self._said[path, ""]
+    def has_written(self, query: DockerQuery) -> bool | None:
+        """Whether the run that goes on ever wrote a line with the pattern; None when none goes on."""
+        entry = self.entry(query)
+        run = None if entry is None else self._run(query, entry)
+        if entry is None or run is None:
+            return None
+        lines = self._newest(query, entry)
+        newest = [line for line in lines if line[:STAMP] >= run.began]
+        # A line longer than 16 KiB counts as several of those that were asked for.
+        is_cut = len(newest) == len(lines) >= self._tails[query.service or ""] // 2
+        ns = max(0, to_ns(run.began))
+        since = f"{ns // 1_000_000_000}.{ns % 1_000_000_000:09d}"
+        return self._runs.has_written(query, run, newest, is_cut, lambda: self._log(run.ident, since=since))
+
+    def _run(self, query: DockerQuery, entry: Mapping[str, Any]) -> Run | None:
+        state = (self.inspected(query) or {})["State"]
+        return Run(str(entry["Id"]), _began(state)) if state["Running"] else None
+
+    def _newest(self, query: DockerQuery, entry: Mapping[str, Any]) -> list[bytes]:
+        return self._log(str(entry["Id"]), tail=str(self._tails[query.service or ""]))
+
+    def _log(self, ident: str, **which: str) -> list[bytes]:
+        key = (f"/containers/{ident}/logs", str(which))
+        if key not in self._said:
+            params = {"stdout": "1", "stderr": "1", "timestamps": "1", **which}
+            share = 1.0 if "tail" in which else 0.5  # other facts wait for theirs
+            self._said[key] = self._kept(lambda within: self._client.read(key[0], params, within), share)
+        found = self._said[key]
         if isinstance(found, Exception):
             raise found
         if not (found.startswith(_FRAMED) or is_dated(found)):
@@ -142,9 +167,10 @@ class Look:
         # The two streams come one after the other where they were written at the same time.
         return sorted([*frames.feed(found), *frames.flush()], key=lambda line: line[:STAMP])
 
-    def _kept(self, ask: Callable[[float], Any]) -> Any:
-        """The answer, or the error it met: asking again in the same poll would meet it again."""
-        left = self._ends - monotonic()
+    def _kept(self, ask: Callable[[float], Any], share: float = 1.0) -> Any:
+        """The answer, or the error it met: asking again in the same poll would meet it again. It may take
+        that ``share`` of what is left of the poll."""
+        left = share * (self._ends - monotonic())
         if left <= 0:
             return SourceError("Docker took too long over other questions")
         try:

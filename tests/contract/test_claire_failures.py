@@ -56,6 +56,16 @@ def test_in_health_the_doctor_finds_nothing(claire: Ward) -> None:
     assert [name for name, each in claire.diagnosed().items() if each.answer is Answer.YES] == []
 
 
+def test_a_stack_that_has_run_for_long_is_not_called_deaf(claire: Ward) -> None:
+    """What it wrote at its start has long left the newest lines: hours of requests came after."""
+    for service in ("cdb_execution", "cdb_risk", "cdb_db_writer"):
+        claire.say(service, *["[INFO] werkzeug: GET /status HTTP/1.1 200"] * 6000)
+    deaf = ("no-result", "risk-deaf", "risk-deaf-results", "writer-deaf")
+    assert {name: each.answer for name, each in claire.diagnosed(*deaf).items()} == dict.fromkeys(
+        deaf, Answer.NO
+    )
+
+
 # Known failures
 
 
@@ -149,6 +159,7 @@ def replayed(first: str, second: str) -> Callable[[Ward], object]:
     return bring
 
 
+DECISIONS = "stream.allocation_decisions"
 PASSWORD_FILE = "POSTGRES_PASSWORD_FILE=/run/secrets/postgres_password"
 TRACE = 'Traceback (most recent call last):\n  File "/app/service.py", line 12, in <module>'
 FIRST: Illnesses = {
@@ -229,7 +240,14 @@ FIRST: Illnesses = {
         "rotate-secrets",
     ),
     "no-allocation": Illness(
-        log("cdb_risk", "Signal blockiert: Keine Allokation"), "Allocation is 0", "restart-allocation"
+        both(
+            redis(
+                "XADD", DECISIONS, "*", "strategy_id", "paper", "allocation_pct", "0", "cooldown_until", ""
+            ),
+            log("cdb_risk", "Signal blockiert: Keine Allokation"),
+        ),
+        "Allocation is 0",
+        "restart-allocation",
     ),
 }
 MENDS = {
@@ -252,7 +270,8 @@ UNHEALTHY: Illnesses = {
 AFTERWARDS: Illnesses = {
     "replay-empty": Illness(replayed("", ""), "The range holds no entry", "replay-range"),
     "no-result": Illness(begun_anew("cdb_execution"), "Subscribed to topic: orders", "restart-execution"),
-    "risk-deaf": Illness(begun_anew("cdb_risk"), "both subscriptions", "restart-subscriber"),
+    "risk-deaf": Illness(begun_anew("cdb_risk"), "no signal is judged", "restart-subscriber"),
+    "risk-deaf-results": Illness(begun_anew("cdb_risk"), "fills count", "restart-subscriber"),
     "writer-deaf": Illness(begun_anew("cdb_db_writer"), "its subscription", "restart-subscriber"),
 }
 LAST_WORDS = {

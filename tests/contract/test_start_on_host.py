@@ -133,10 +133,10 @@ def test_the_three_services_are_started_as_units_of_the_user(host: Host, face: s
     assert log.count(SAYS) == 1 + FACES.index(face)
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_what_runs_already_goes_on_as_it_was(host: Host, face: str) -> None:
+def test_what_runs_already_goes_on_as_it_was_and_nothing_is_started_beside_it(host: Host) -> None:
+    """It would answer in the place of what is started, and call it healthy."""
     before = host.processes()
-    host.hands.verify(face, NAME)
+    host.hands.is_refused(NAME, "One of them runs on this host already")
     assert host.processes() == before
 
 

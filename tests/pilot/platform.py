@@ -105,10 +105,12 @@ def _value(fact: Fact, now: Instant, values: dict[str, Any]) -> Any:
         return Table(columns, tuple(tuple(SafeText(text) for text in row) for row in rows), len(rows))
     if fact.id in values:
         return SafeText(values[fact.id]) if isinstance(values[fact.id], str) else values[fact.id]
+    good = (word for word, level in (fact.meanings or {}).items() if level in (Level.OK, Level.INFO))
     if fact.type is ValueType.TEXT:
-        good = (word for word, level in (fact.meanings or {}).items() if level in (Level.OK, Level.INFO))
         return SafeText(next(good, "kim"))
-    harmless = {ValueType.BOOL: True, ValueType.TIME: now.wall - 600.0, ValueType.FLOAT: 1.5}
+    if fact.type is ValueType.BOOL:
+        return next(good, "true") == "true"
+    harmless = {ValueType.TIME: now.wall - 600.0, ValueType.FLOAT: 1.5}
     return harmless.get(fact.type, 0)
 
 

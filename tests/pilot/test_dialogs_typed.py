@@ -246,10 +246,10 @@ async def test_everything_must_have_held_for_a_while() -> None:
     async with opened(room()) as it:
         it.engine.held_seconds = 12.0
         await it.choose("resume")
-        assert "14 of 14 hold, for 12 of 30 s: 18 s to go" in it.text()
+        assert "21 of 21 hold, for 12 of 30 s: 18 s to go" in it.text()
         it.engine.held_seconds = 31.0
         await it.pass_time(0.1)
-        assert "14 of 14 hold, for 30 s and more" in it.text()
+        assert "21 of 21 hold, for 30 s and more" in it.text()
 
 
 async def test_what_is_chosen_from_the_list_rests_on_values_read_now_and_a_stop_waits_for_none() -> None:

@@ -43,6 +43,10 @@ _CHECKED = (
 _WANTED = ("WEB_CONSOLE_USER", "WEB_CONSOLE_PASSWORD", "SESSION_ENCRYPTION_KEY")
 """Of the names without which compose does nothing at all; the others are empty in the demo's ``.env``."""
 
+_HANDED = ("FEATURE_ALPHA_EXPLORER", "NOTEBOOK_LAUNCH_COMMAND", "NOTEBOOK_BASE_URL")
+_BACKFILL = "ALPACA_FILLS_BACKFILL_ENABLED"
+"""What compose hands on from ``.env``: a container is made with it or does not have it."""
+
 _MAKEFILE = """
 up-dev:
 \tdocker compose --profile dev --profile workers up --detach --build
@@ -186,7 +190,9 @@ def _compose(it: Platform) -> dict[str, Any]:
                 profile=profile, build=f"apps/{name}", check="true" if name in _CHECKED else None,
                 name=f"{NAME}_{name}" if profile == "dev" else None,
             )  # fmt: skip
-    services["web_console_dev"]["environment"] = {name: f"${{{name}:?}}" for name in _WANTED}
+    handed = {name: f"${{{name}:-}}" for name in _HANDED}
+    services["web_console_dev"]["environment"] = {name: f"${{{name}:?}}" for name in _WANTED} | handed
+    services["execution_gateway"]["environment"] = {_BACKFILL: f"${{{_BACKFILL}:-}}"}
     services["postgres"] |= postgres_service("trader", it.postgres, "pgdata") | {"network_mode": "host"}
     services["redis"] |= redis_service(it.redis, "redisdata") | {"network_mode": "host"}
     stores = {name: {"condition": "service_healthy"} for name in ("postgres", "redis")}

@@ -19,6 +19,7 @@ from backends.model.stack import Stack
 from backends.readers.coerce import MisfitError
 from backends.readers.docker_client import DockerClient
 from backends.readers.docker_look import Look
+from backends.readers.docker_run import RunLogs
 from backends.readers.docker_view import PROJECT
 from backends.readers.extract import extract
 from backends.stacks.loader import built_in, load_stack
@@ -86,7 +87,9 @@ class Engine(DockerClient):
 def strangers(stack: Stack, *containers: dict[str, Any]) -> list[str]:
     fact = stack.facts["stack.orphans"]
     assert isinstance(fact.query, DockerQuery)
-    look = Look(Engine([*containers]), {"cdb_redis": ("cdb_redis",)}, [fact.query], monotonic() + 10.0)
+    look = Look(
+        Engine([*containers]), {"cdb_redis": ("cdb_redis",)}, [fact.query], RunLogs(), monotonic() + 10.0
+    )
     found = extract(fact, look.answer(fact.query))
     assert isinstance(found, Found) and isinstance(found.value, Table), found
     return [row[found.value.columns.index("name")] for row in found.value.rows]

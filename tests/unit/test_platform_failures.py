@@ -71,7 +71,6 @@ WELL: Mapping[str, Reading[Any]] = {
         ok("gateway.dry_run", False),
         ok("gateway.broker", True),
         ok("pnl.status", 200),
-        ok("strategies.status", 200),
         ok("fills.orders", 7),
         ok("fills.recorded", 7),
         ok("trades.all", 7),
@@ -90,6 +89,7 @@ WELL: Mapping[str, Reading[Any]] = {
         ),
         *(logged(f"log.{name}", ACCESS) for name in ("signal_import", "session_version", "console_errors")),
         *(logged(f"log.{name}", ACCESS) for name in ("console_module", "console_gateway")),
+        *(logged(f"log.{name}", ACCESS) for name in ("no_strategies", "console_notebook")),
         logged("log.broker_refused", ACCESS, UNWANTED),
         logged("log.worker_database", "redis: Error 111 connecting to localhost:6379. Connection refused."),
     )
@@ -136,13 +136,15 @@ NOT_ALLOWED = written(
     "apps.execution_gateway", "ERROR",
     'Broker connection error: {"code":40110000,"message":"request is not authorized."}',
 )  # fmt: skip
+NO_STRATEGIES = 'INFO:     172.28.0.9:40112 - "GET /api/v1/strategies HTTP/1.1" 403 Forbidden'
+NO_COMMAND = written("apps.web_console_ng", "WARNING", "NOTEBOOK_LAUNCH_COMMAND is not configured")
 NO_BASE = (
     'psycopg.OperationalError: connection failed: connection to server at "127.0.0.1", port 5433 failed: '
     "Connection refused"
 )
 FAILURES: Mapping[str, Failure] = {
     "gateway-loops": loops(
-        "execution_gateway", "log.gateway_error", "RuntimeError: WEBHOOK_SECRET must be set"
+        "execution_gateway", "log.gateway_error", "RuntimeError: WEBHOOK_SECRET must be set", "compose-dev"
     ),
     "orchestrator-loops": loops(
         "orchestrator", "log.orchestrator_error", "redis.exceptions.ConnectionError: x"
@@ -183,7 +185,9 @@ FAILURES: Mapping[str, Failure] = {
     "console-errors": Failure(
         (logged("log.console_errors", *TRACE),), "the last traceback", "console-rebuild"
     ),
-    "console-not-authorised": Failure((ok("pnl.status", 401),), "WEB_CONSOLE_DEV_USER_ID", "console-rebuild"),
+    "console-not-authorised": Failure(
+        (ok("pnl.status", 401),), "INTERNAL_TOKEN_SECRET of this room", "console-rebuild"
+    ),
     "console-old-address": Failure(
         (ok("console.host_url", True), logged("log.console_gateway", NO_NAME)),
         "http://host.docker.internal:8002",
@@ -193,15 +197,17 @@ FAILURES: Mapping[str, Failure] = {
         (ok("console.oauth2", True), missing("service:auth_service")), "oauth2 profile", "console-rebuild"
     ),
     "no-strategies": Failure(
-        (ok("strategies.status", 403),), "WEB_CONSOLE_DEV_STRATEGIES", "console-rebuild"
+        (logged("log.no_strategies", NO_STRATEGIES),), "WEB_CONSOLE_DEV_STRATEGIES", "console-rebuild"
     ),
     "session-version": Failure(
         (logged("log.session_version", NO_SESSION),), "no X-Session-Version", "console-rebuild"
     ),
-    "fills-lost": Failure((ok("fills.recorded", 0), ok("trades.all", 0)), "webhook", "fills-backfill"),
+    "fills-lost": Failure((ok("fills.recorded", 0), ok("trades.all", 0)), "webhook", "fills-enable"),
     "tables-missing": Failure((ok("db.missing", 20),), "Not every migration", None),
     "notebook-command": Failure(
-        (named("env.names", NOTEBOOK_LAUNCH_COMMAND="empty"),), "not in .env", "console-notebooks"
+        (named("env.names", NOTEBOOK_LAUNCH_COMMAND="empty"), logged("log.console_notebook", NO_COMMAND)),
+        "not in .env",
+        "console-notebooks",
     ),
     "notebook-templates": Failure((ok("env.templates", False),), "notebooks/templates", "console-rebuild"),
     "worker-database": Failure((logged("log.worker_database", NO_BASE),), "localhost", "alert-worker"),

@@ -35,7 +35,11 @@ WELL: dict[str, Any] = {
     "orders.ids": MSFT, "positions.open": 1, "positions.list": AAPL, "limits.flatten": 0,
     "closing.unsent": MSFT,
     "backup.whole": "PostgreSQL database cluster dump complete", "backup.at": EPOCH - 86_000,
+    "recon.behind": 310.0, "account.blocked": False, "signal.model_loaded": True, "models.doubtful": 0,
+    "feed.health": "healthy", "feed.age": 4.0, "feed.unpriced": Table((), (), 0),
+    "service:execution_gateway": "exited", "host.services": Table((), (), 0),
 }  # fmt: skip
+ON_HOST = Table(("pid", "command"), ((SafeText("7"), SafeText("uvicorn apps.orchestrator.main:app")),), 1)
 
 HALTED = ("halted", {"kill.state": "ACTIVE"})
 NO_ORDERS = ("cancelled", {"orders.open": 1})
@@ -48,7 +52,11 @@ WRONG: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         HALTED, ("long-enough", {"kill.at": EPOCH - 59}), ("breaker", {"breaker.state": "TRIPPED"}),
         ("agreed", {"orchestrator.kill": "ACTIVE"}), ("gateway", {"gateway.health": "degraded"}),
         ("database", {"gateway.database": False}), BROKER, ("reconciled", {"recon.complete": False}),
-        ("signal", {"signal.health": "unhealthy"}), ("orchestrator", {"orchestrator.health": "unhealthy"}),
+        ("compared", {"recon.behind": 601.0}), ("account", {"account.blocked": True}),
+        ("signal", {"signal.health": "unhealthy"}), ("model", {"signal.model_loaded": False}),
+        ("one-model", {"models.doubtful": 1}), ("feed", {"feed.health": "degraded"}),
+        ("young", {"feed.age": 31.0}), ("priced", {"feed.unpriced": AAPL}),
+        ("orchestrator", {"orchestrator.health": "unhealthy"}),
         ("quarantine", {"quarantine.keys": 1}), ("orphans", {"orphans.open": 1}),
         ("stuck", {"orders.stuck": 1}), UNSENT,
     ),
@@ -60,10 +68,15 @@ WRONG: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         HALTED, ("cancelled", {"orders.ids": AAPL}), ("unsent", {"closing.unsent": AAPL}), BROKER, REAL,
     ),
     "flatten-mfa": (HALTED, NO_ORDERS, UNSENT, BROKER, ("unlocked", {"limits.flatten": 1}), REAL),
+    "restart-redis": (
+        ("gateway", {"service:execution_gateway": "running"}), ("not-on-host", {"host.services": ON_HOST}),
+    ),
     "shutdown": (
         HALTED, NO_ORDERS, ("whole", {"backup.whole": "cut off"}), ("new", {"backup.at": EPOCH - 86_500}),
     ),
 }  # fmt: skip
+NOTHING_TO_TELL = {"compared", "account", "young", "priced", "gateway of restart-redis"}
+"""In dry run and while the exchange is closed there is no such thing; nor of what was never made."""
 PARAMS = {
     "flatten-symbol": {"symbol": "AAPL"},
     "flatten-mfa": {"id_token": id_token({"auth_time": EPOCH - 9})},
@@ -113,13 +126,34 @@ def test_each_alone_keeps_it_from_starting_and_is_named(
     name: str, ident: str, wrong: dict[str, Any], is_gone: bool
 ) -> None:
     found = against(name, dict.fromkeys(wrong) if is_gone else wrong)
-    assert [each for each in found if each in dict(WRONG[name])] == [ident]
+    is_well = is_gone and NOTHING_TO_TELL & {ident, f"{ident} of {name}"}
+    assert [each for each in found if each in dict(WRONG[name])] == ([] if is_well else [ident])
 
 
 def test_a_resume_takes_a_second_person_half_a_minute_of_calm_and_the_halt_that_was_seen() -> None:
     resume = STACK.procedures["resume"]
     assert (resume.risk, resume.needs_approval, resume.held_for) == (RiskClass.RESTORE, True, 30.0)
     assert resume.seen == {"epoch": "kill.epoch"}
+
+
+def test_what_nobody_can_observe_of_a_resume_is_shown_and_said_before_it() -> None:
+    """Whether orders, positions, reservations and the account are as intended, a person alone can tell."""
+    resume = STACK.procedures["resume"]
+    assert {"gateway.dry_run", "gateway.paper", "orders.open", "positions.open", "reservations.drift"} <= {
+        *resume.shows
+    }
+    assert any("as you expect them" in str(each) for each in resume.warnings)
+
+
+@pytest.mark.parametrize(
+    "name", ["start-on-host", "start-applications", "compose-dev", "compose-dev-workers", "compose-build"]
+)
+def test_nothing_is_started_beside_a_service_that_was_left_running_on_the_host(name: str) -> None:
+    """It holds the port, and answers in the place of what is started."""
+    left = {f"service:{each.name}": None for each in STACK.services} | {"host.services": ON_HOST}
+    assert any("on this host" in each or each in ("not-on-host", "none-yet") for each in against(name, left))
+    none = {**left, "host.services": Table((), (), 0)}
+    assert not {"not-on-host", "none-yet"} & {*against(name, none)}
 
 
 def test_one_call_that_closes_everything_is_not_spent_on_an_old_sign_in() -> None:

@@ -214,7 +214,7 @@ def test_every_query_names_the_column_it_takes(stack: Stack) -> None:
 
 def test_a_redis_that_hangs_is_restarted_without_being_asked_and_comes_back_halted(stack: Stack) -> None:
     procedure = stack.procedures["restart-redis"]
-    assert {each.fact for each in procedure.requires} == {"service:execution_gateway"}
+    assert {each.fact for each in procedure.requires} == {"service:execution_gateway", "host.services"}
     assert procedure.seen == {}
     assert [step.id for step in procedure.steps] == ["restart", "answers", "kill", "known"]
     assert procedure.steps[2].action == stack.procedures["recover-safety"].steps[0].action

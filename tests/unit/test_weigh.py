@@ -38,6 +38,16 @@ def test_a_word_or_nothing_is_what_was_demanded_and_no_other(
     assert weigh(condition, LATCHED, reading, START).standing is standing
 
 
+@pytest.mark.parametrize("demand", [{"at_most": 30.0}, {"at_least": 1.0, "at_most": 40.0}, {"is_ok": True}])
+def test_nothing_will_do_beside_any_demand_and_a_value_must_still_meet_it(demand: dict[str, Any]) -> None:
+    age = fact("age", kind=ValueType.FLOAT, warn_above=30.0)
+    condition = Condition("young", age.id, "It is old", is_missing=True, **demand)
+    assert weigh(condition, age, ok(age.id, 29.0), START).holds
+    assert weigh(condition, age, missing(age.id), START).holds
+    assert weigh(condition, age, ok(age.id, 41.0), START).standing is Standing.FAILS
+    assert weigh(condition, age, failed(age.id), START).standing is Standing.UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("health", "text"),
     [(Health.UNHEALTHY, "reads unhealthy: age 1900 s"), (Health.HEALTHY, "reads healthy")],
