@@ -53,10 +53,6 @@ def _any_text(fact: Fact) -> bool:
     return isinstance(fact.query, HttpQuery) and fact.query.body == "text"
 
 
-def _may_be_404(fact: Fact) -> bool:
-    return isinstance(fact.query, HttpQuery) and 404 in fact.query.expect
-
-
 _STATUS = {"only the status is asked": _status_alone}
 _ANY_TEXT = {"any text is a text": _any_text}
 
@@ -97,11 +93,7 @@ HTTP = Door(
             **{f"values, turn {turn}": Trial(_leaves(turn), but=_STATUS | _ANY_TEXT) for turn in range(8)},
         },
         "huge": {"more than it may": Trial(_http(b" " * 1_100_000 + b'{"status": "healthy"}'), but=_STATUS)},
-        "missing": {
-            "no such page": Trial(
-                _http(b'{"detail": "Not Found"}', 404), MISSING, but={"that is an answer there": _may_be_404}
-            )
-        },
+        "missing": {"no such page": Trial(_http(b'{"detail": "Not Found"}', 404), MISSING)},
     },
 )
 
