@@ -13,6 +13,7 @@ from msgspec import Struct
 from backends.journal.chain import BrokenError, unseal
 from backends.journal.chain_file import files_of
 from backends.journal.entry import Kind, boot_id
+from backends.state_folder import open_file
 
 TAIL: Final = 2 * 1024 * 1024
 """Bytes of the journal's end that are looked through: some three thousand records."""
@@ -89,9 +90,8 @@ def claim(folder: Path, stack: str) -> int | None:
     """The right to close what was cut off on that stack: of several rooms that start at once one has it,
     until it closes this descriptor. None for the others, and where nothing can be written.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        lock = os.open(folder / f"closing-{stack}", flags, 0o600)
+        lock = open_file(folder / f"closing-{stack}", os.O_RDWR)
     except OSError:
         return None
     try:
