@@ -32,8 +32,8 @@ def make_folder(folder: Path, *, is_sticky: bool = False) -> None:
     """
     if folder.is_dir():
         return
-    # A state folder that nobody prepared is private, also below a folder that belongs to some group.
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A state folder that nobody prepared is no group's, also below a folder that is one's.
+    folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not is_for_group(folder.parent):
         folder.mkdir(mode=0o700, exist_ok=True)
         return

@@ -30,11 +30,11 @@ ANA, BEN, COMMON = 61001, 61002, 61000
 KEY = "kill_switch:state"
 SEEN = "2026-11-21T00:00:00.000000+00:00"
 
-DOCTOR = """
+COMMAND = """
 import contextlib, io, sys
 import tui.cli
 from tests.safety.account_room import become
-uid, sys.argv = int(sys.argv[1]), [*sys.argv[:1], "--config", sys.argv[2], "doctor"]
+uid, sys.argv = int(sys.argv[1]), [sys.argv[0], "--config", *sys.argv[2:]]
 with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
     tui.cli.main()  # as we are: all code is loaded from where perhaps only we may read
 become(uid, 0, 0o022)
@@ -96,14 +96,14 @@ class Host:
         self._stack.callback(process.kill)
         return Room(process)
 
-    def doctor(self, uid: int) -> subprocess.CompletedProcess[str]:
-        """What it says to that account, on a stack that is not there."""
+    def command(self, uid: int, *words: str) -> subprocess.CompletedProcess[str]:
+        """The program run by that account, on a stack that is not there."""
         config = self.state.parent / "config.toml"
         config.write_text(
             f"""[room]\nstate_dir = "{self.state}"\n[stack.trading-platform]\nenvironment = "paper"\n"""
         )
         return subprocess.run(
-            [sys.executable, "-c", DOCTOR, str(uid), str(config)], cwd=ROOT, timeout=60, check=False,
+            [sys.executable, "-c", COMMAND, str(uid), str(config), *words], cwd=ROOT, timeout=60, check=False,
             env={**isolated_env(self.state.parent), "HOME": "/nowhere"}, capture_output=True, text=True,
         )  # fmt: skip
 
@@ -208,11 +208,23 @@ def test_the_doctor_says_whose_the_folder_is_and_what_makes_it_everybodys(host: 
     host.leave_to(ANA)
     ana = host.room(ANA, 0o022)
     assert ana("chain", "1") == "written"
-    told = host.doctor(BEN)
+    told = host.command(BEN, "doctor")
     assert told.returncode in (4, 5), told.stderr
     assert f"  why: {host.state}/journal belongs to uid {ANA} alone\n" in told.stdout
     assert f"have all of it made for your group: chgrp -R GROUP {host.state}" in told.stdout
-    assert "State folder" not in host.doctor(ANA).stdout
+    assert "State folder" not in host.command(ANA, "doctor").stdout
+
+
+def test_who_cannot_see_what_was_asked_for_is_not_told_that_nobody_asked(
+    host: Host, redis_db: RedisServer
+) -> None:
+    host.leave_to(ANA, umask=0o077)
+    ana = host.room(ANA, 0o022)
+    engage(redis_db)
+    code = ana("ask", SEEN, ana("dry", "d-a", SEEN)["plan"])
+    told = host.command(BEN, "approve", code)
+    assert told.returncode == 3, told.stderr
+    assert f"{host.state} belongs to uid {ANA} alone: see `controlroom doctor`" in told.stdout
 
 
 def test_what_mends_it_is_what_the_other_was_told(host: Host) -> None:
