@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from backends.journal.chain import START, BrokenError, Head, head_of, seal, unseal
 from backends.journal.entry import wall_of
+from backends.state_folder import make_folder, open_file
 
 FILE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes after which the chain goes on in the next file."""
@@ -45,7 +46,7 @@ class ChainFile:
         Raises OSError when the record was not written; nothing of it is left behind then, if that can be
         helped. A line that someone else left cut off is ended and marked by a record of its own.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         with _locked(self._folder):
             path, size, head, torn = self._end()
             self._compare(head)
@@ -89,8 +90,7 @@ class ChainFile:
         return wall_of(body) - self._begun[1] >= self._turn
 
     def _write(self, path: Path, size: int, data: bytes, is_synced: bool) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        file = os.open(path, flags, 0o600)
+        file = open_file(path, os.O_WRONLY | os.O_APPEND)
         try:
             try:
                 written = 0
@@ -146,7 +146,7 @@ def lasting_end_of(folder: Path) -> Head:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    lock = open_file(folder / "lock", os.O_RDWR)
     try:
         until = time.monotonic() + LOCK_WAIT
         while True:

@@ -253,9 +253,12 @@ def _unwritable(why: str, waiting: int, since: Instant) -> Alarm:
         "journal-unwritable",
         Priority.HIGH,
         SafeText(f"The journal cannot be written: {why}; {waiting} records wait in memory", 300),
-        SafeText("the disk is full, read-only or gone"),
+        SafeText("the disk is full, read-only or gone, or the folder is another account's"),
         SafeText("a stop works and is marked; everything else is refused; leaving the room loses what waits"),
-        SafeText("Make room on the disk of the state folder (`controlroom paths`) before closing this room."),
+        SafeText(
+            "Make room on the disk of the state folder (`controlroom paths`) before closing this room;"
+            " `controlroom doctor` says whether this account may use it."
+        ),
         since,
         SUBJECT,
     )

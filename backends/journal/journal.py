@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -17,6 +18,7 @@ from backends.journal.chain_file import ChainFile
 from backends.journal.entry import Entry, Kind, Session, body, capped
 from backends.journal.redact import Redactor
 from backends.model.clock import Clock
+from backends.state_folder import closed
 
 BUDGET: Final = 0.05
 """Seconds a stop waits for its intent to be on the disk."""
@@ -73,7 +75,7 @@ class Journal:
         self._wake = threading.Condition()
         self._waiting: deque[_Item] = deque()
         self._lost = 0
-        self._error: OSError | None = None
+        self._error: str | None = None
         self._busy_since: float | None = None
         self._is_closing = False
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
@@ -85,7 +87,7 @@ class Journal:
         error, busy = self._error, self._busy_since
         if busy is not None and time.monotonic() - busy > PATIENCE:
             return f"its disk has not answered for {time.monotonic() - busy:.0f} s"
-        return None if error is None else error.strerror or type(error).__name__
+        return error
 
     @property
     def lost(self) -> str | None:
@@ -143,6 +145,14 @@ class Journal:
             if is_last:
                 return
 
+    def _why(self, error: OSError) -> str:
+        if isinstance(error, PermissionError):
+            with suppress(OSError):
+                shut = closed(self.folder.parent, self.folder.name, f"{self.folder.name}/[!.]*")
+                if shut is not None:
+                    return shut[0]
+        return error.strerror or type(error).__name__
+
     def _write_waiting(self) -> None:
         """Write in order until all is written or the disk refuses."""
         while self._waiting:
@@ -153,8 +163,9 @@ class Journal:
                 # A copy: a record that comes too late for who waits for it is marked meanwhile.
                 self._file.append(item.body | ({"lost_before": lost} if lost else {}), item.is_synced)
             except OSError as error:
+                why = self._why(error)
                 with self._wake:
-                    self._error = error
+                    self._error = why
                     for waiting in self._waiting:
                         waiting.body["audit_degraded"] = True
                         waiting.tell(False)

@@ -19,6 +19,7 @@ from backends.journal.schema import Place, RetiredFile
 from backends.journal.schema import Retirement as Said
 from backends.journal.verify import Verification
 from backends.model.clock import Clock, Instant
+from backends.state_folder import open_file
 
 
 class Retirement:
@@ -80,8 +81,7 @@ class Retirement:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One process at a time, and never in the way of who writes a record. Raises BlockingIOError."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    lock = os.open(folder / "retiring", flags, 0o600)
+    lock = open_file(folder / "retiring", os.O_RDWR)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

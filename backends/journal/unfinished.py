@@ -13,6 +13,7 @@ from msgspec import Struct
 from backends.journal.chain import BrokenError, unseal
 from backends.journal.chain_file import files_of
 from backends.journal.entry import Kind, boot_id
+from backends.state_folder import open_file
 
 TAIL: Final = 2 * 1024 * 1024
 """Bytes of the journal's end that are looked through: some three thousand records."""
@@ -89,9 +90,8 @@ def claim(folder: Path, stack: str) -> int | None:
     """The right to close what was cut off on that stack: of several rooms that start at once one has it,
     until it closes this descriptor. None for the others, and where nothing can be written.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        lock = os.open(folder / f"closing-{stack}", flags, 0o600)
+        lock = open_file(folder / f"closing-{stack}", os.O_RDWR)
     except OSError:
         return None
     try:
@@ -134,9 +134,8 @@ def is_running(record: Record) -> bool:
     try:
         words = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         state, ticks = words[0], int(words[_STARTED])
-    except FileNotFoundError:
-        return not Path("/proc/self/stat").exists() and _answers(pid)
     except (OSError, ValueError, IndexError):
+        # There is no /proc, or it hides the processes of other accounts.
         return _answers(pid)
     started = ticks / os.sysconf("SC_CLK_TCK")
     return state not in (b"Z", b"X") and started <= mono + _SLACK

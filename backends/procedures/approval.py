@@ -22,6 +22,7 @@ from backends.journal.identity import name_of, told
 from backends.model.clock import Clock
 from backends.model.intent import Identity, Intent
 from backends.model.safetext import SafeText
+from backends.state_folder import make_folder
 
 VALID: Final = 300.0
 """Seconds a request may be approved, and an approval used."""
@@ -203,7 +204,12 @@ class ApprovalBook:
                 about = os.fstat(handle)
                 # What is no ordinary file, or a huge one, is cut off or empty, and so not understood.
                 raw = file.read(_LARGEST) if stat.S_ISREG(about.st_mode) else b""
+            if about.st_mode & 0o022:
+                # Of the journal, too, there are files that one owns and all write to.
+                raise ApprovalError(f"others can write to {kind} {code}: it proves nothing")
             return decode(raw, type=form), about.st_uid
+        except ApprovalError:
+            raise
         except FileNotFoundError:
             raise ApprovalError(f"there is no {kind} {code}") from None
         except OSError as error:
@@ -216,9 +222,11 @@ class ApprovalBook:
 
     def _write(self, code: str, kind: str, data: Mapping[str, Any]) -> None:
         """Raises FileExistsError when it is there: a file is made once and never changed."""
-        self._folder.mkdir(mode=0o770, parents=True, exist_ok=True)
+        make_folder(self._folder, is_sticky=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(self._path(code, kind), flags, 0o640), "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(self._path(code, kind), flags, 0o600), "w", encoding="utf-8") as file:
+            # Whatever the umask: the other one must read it. Nobody but its author may ever write to it.
+            os.fchmod(file.fileno(), 0o640)
             json.dump(data, file)
             file.flush()
             os.utime(file.fileno(), (data["at"], data["at"]))

@@ -16,6 +16,7 @@ from backends.model.procedure import Receipt, ReceiptKind, Step
 from backends.model.safetext import SafeText
 from backends.model.substitution import fill
 from backends.procedures.resumes import Record
+from backends.state_folder import make_folder
 
 VALID: Final = 120.0
 """Seconds for which the hash of a dry run stands for its plan."""
@@ -40,7 +41,9 @@ class RecordingEffector:
 
 
 class PlanBook:
-    """Which plans were shown by a dry run, and when: one empty file for each, in one folder."""
+    """Which plans were shown by a dry run, and when: one empty file for each account's, in one folder.
+
+    A plan that was shown to another account is none of this one's."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
@@ -48,12 +51,12 @@ class PlanBook:
 
     def note(self, plan: str) -> None:
         """Remember that this plan was shown now. Raises OSError."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file, at = self._folder / plan, self._clock.now().wall
+        make_folder(self._folder, is_sticky=True)
+        file, at = self._file(plan), self._clock.now().wall
         file.touch(mode=0o600)
         os.utime(file, (at, at))
         for old in self._folder.iterdir():
-            # Another room may have removed it meanwhile; what is none of ours stays.
+            # Another room may have removed it meanwhile; what is none of ours stays, and each account's own.
             with suppress(OSError):
                 if at - old.lstat().st_mtime > 10 * VALID:
                     old.unlink()
@@ -64,15 +67,21 @@ class PlanBook:
         if not re.fullmatch(r"[0-9a-f]{64}", plan):
             return "the plan's hash is not one; make a dry run and give the one it prints"
         try:
-            at = (self._folder / plan).stat().st_mtime
+            about = self._file(plan).lstat()
         except OSError:
+            about = None
+        if about is None or about.st_uid != os.getuid():
             return "no dry run has shown this plan; make one and give the hash it prints"
+        at = about.st_mtime
         age = self._clock.now().wall - at
         if not -1.0 <= age <= VALID:
             return f"the dry run is {age:.0f} s old, and holds for {VALID:.0f} s; make another"
         if _was_run(plan, at, records):
             return "this plan was run already; look at what came of it, and make another dry run"
         return None
+
+    def _file(self, plan: str) -> Path:
+        return self._folder / f"{plan}.{os.getuid()}"
 
 
 def _was_run(plan: str, since: float, records: Iterable[Record]) -> bool:

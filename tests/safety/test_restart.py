@@ -239,6 +239,25 @@ def test_a_new_process_with_an_old_ones_number_is_not_that_process() -> None:
     assert not is_running({**now, "pid": child.pid})
 
 
+def test_a_process_that_proc_hides_from_this_account_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    record = {"pid": child.pid, "boot": boot_id(), "mono": time.monotonic()}
+    seen = Path.read_bytes
+
+    def hidden(path: Path) -> bytes:
+        if path == Path(f"/proc/{child.pid}/stat"):
+            raise FileNotFoundError(path)
+        return seen(path)
+
+    monkeypatch.setattr(Path, "read_bytes", hidden)
+    try:
+        assert is_running(record)
+    finally:
+        child.kill()
+        child.wait()
+    assert not is_running(record)
+
+
 def test_a_long_journal_is_looked_through_from_its_end_and_across_files(tmp_path: Path) -> None:
     many = [body("note", "", text="x" * 500) for _ in range(200)]
     assert cut_off(tmp_path, body("intent", "long ago"), *many, body("intent", "new"), limit=20_000) == [

@@ -190,7 +190,7 @@ def test_a_wrong_name_an_old_plan_and_a_room_that_watches_are_refused(world: Dem
     dry = command(world.config, world.env, "--watch", "run", *RESTART, "--dry-run")
     assert (dry.returncode, "refused now: this room only watches" in dry.stdout) == (3, True), dry.stdout
     past = time.time() - 121
-    os.utime(world.state / "plans" / plan, (past, past))
+    os.utime(world.state / "plans" / f"{plan}.{os.getuid()}", (past, past))
     old = command(world.config, world.env, *given)
     assert (old.returncode, "make another" in old.stdout) == (3, True)
     refused = [record for record in journal(world.config.parent) if record["kind"] == "refused"]

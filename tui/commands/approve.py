@@ -7,6 +7,7 @@ from backends.model.clock import SystemClock
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.procedures.approval import VALID, ApprovalError, Request
+from backends.state_folder import closed
 from tui.commands.exitcode import ExitCode
 from tui.commands.progress import say
 from tui.commands.run import NO_REASON, only
@@ -23,7 +24,8 @@ def approve(session: Session, code: str, wanted: str | None, confirm: str | None
     stack = only(choose(config, wanted))
     engine = engine_of(config, (stack,), observe=False)
     book = engine.approvals()
-    asked = next((each for each in book.pending() if each.code == code), None)
+    shut = closed(config.state_dir, "approvals")
+    asked = None if shut else next((each for each in book.pending() if each.code == code), None)
     what = f"approval of {SafeText(code, 40)}"
     if engine.mode is Mode.WATCH:
         journal_refusal(config, stack, what, "this room only watches")
@@ -34,6 +36,7 @@ def approve(session: Session, code: str, wanted: str | None, confirm: str | None
         say(
             f"REFUSED: nobody waits for {code} on {stack.id}; a request holds for {VALID / 60:.0f} minutes,"
             f" and is approved once. Requests are looked for in {config.state_dir / 'approvals'}"
+            + (f"; but {shut[0]}: see `controlroom doctor`" if shut else "")
         )
         return ExitCode.PRECONDITION
     _describe(asked, stack)

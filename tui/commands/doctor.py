@@ -8,10 +8,12 @@ from concurrent.futures import TimeoutError as LateError
 from backends.checks.examiner import LONGEST
 from backends.config import Config
 from backends.engine import Engine
+from backends.journal.drills import RECORDS
 from backends.model.board import SERVICE, Board
 from backends.model.examination import Answer, Results, key_of
 from backends.model.reading import Outcome
 from backends.model.stack import Source, Stack
+from backends.state_folder import closed
 from tui.commands import status
 from tui.commands.ability import ability, is_probe, with_probes
 from tui.commands.examination import diagnosis_lines
@@ -25,6 +27,9 @@ SLACK = 5.0
 
 PATIENCE = 15.0
 """Seconds for all sources together; each also has its own deadline."""
+
+_STATE = ("journal", "journal/[!.]*", "plans", "approvals", RECORDS)
+"""What every account that shares a state folder must be able to use."""
 
 NAMED = 4
 """Values that are named of those which could not be read for one reason."""
@@ -65,13 +70,16 @@ def examine(session: Session, wanted: str | None) -> ExitCode:
         diagnoses = [_diagnosed(engine, stack) for stack in stacks]
     finally:
         engine.stop(grace=0.0)
-    lines = list(_settings(config))
+    lines, shut = list(_settings(config)), closed(config.state_dir, *_STATE)
+    if shut is not None:
+        lines += ["State folder", f"  why: {shut[0]}", f"  do:  {shut[1]}"]
     for stack, board, results in zip(stacks, boards, diagnoses, strict=True):
         lines += report(stack, board)
         lines += findings(stack, results)
     answer("\n".join(lines))
     examined = zip(stacks, boards, diagnoses, strict=True)
-    return max(exit_code(stack, board, results) for stack, board, results in examined)
+    worst = max(exit_code(stack, board, results) for stack, board, results in examined)
+    return worst if shut is None else max(worst, ExitCode.PARTIAL)
 
 
 def exit_code(stack: Stack, board: Board, results: Results) -> ExitCode:

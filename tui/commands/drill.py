@@ -22,6 +22,7 @@ from backends.model.procedure import Procedure, RiskClass, Run
 from backends.model.stack import Stack
 from backends.model.weigh import word_of
 from backends.procedures.confirm import phrase_of
+from backends.state_folder import open_file
 from tui.commands.demo import demo_world
 from tui.commands.exitcode import ExitCode, UsageError
 from tui.commands.planned import ASKED, LONGEST, Attendant, begun, hold, intent_of, silent
@@ -178,7 +179,7 @@ def _record(wanted: Drill, procedure: Procedure, took: Took) -> dict[str, Any]:
 def _keep(file: Path, record: dict[str, Any]) -> None:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        handle = open_file(file, os.O_WRONLY | os.O_APPEND)
         with os.fdopen(handle, "ab") as out:
             out.write(json.dumps(record).encode() + b"\n")
             out.flush()
