@@ -234,7 +234,7 @@ class Room:
     async def keep_halted(self, permit: Permit) -> None:
         """Order lost halts again, as whoever armed this session, until cancelled."""
         while True:
-            await asyncio.sleep(to_beat(self._clock.now(), TICK))
+            await asyncio.sleep(to_beat(self._clock.now(), TICK, TICK / 4))  # the gates have answered
             board = self.store.board
             for wanted in self._keeper.due(board, self._clock.now()):
                 intent = Intent(
@@ -345,7 +345,7 @@ class Room:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(to_beat(self._clock.now(), TICK) + TICK / 2)  # between the polls
+            await asyncio.sleep(to_beat(self._clock.now(), TICK, TICK / 2))  # between the polls
             self.store.tick()
             ready = self._ready()
             if ready.done():

@@ -88,7 +88,11 @@ class Deriver:
         """
         fact, query = self._made[ident]
         inputs = [readings[name] for name in query.inputs]
-        outcome, value, why = self._conclude(fact, query, inputs)
+        try:
+            outcome, value, why = self._conclude(fact, query, inputs)
+        except Exception as bug:
+            # A fault of ours in one must not keep what all sources answered from the board.
+            outcome, value, why = Outcome.FAILED, None, f"the room itself failed: {type(bug).__name__}"
         age = _Age.of(inputs, now)
         return answer(
             ident,

@@ -96,20 +96,18 @@ class Store:
         is_first = not self._taken
         self._taken.append((self._dated(readings), health))
         if self._soon is None:
-            self._publish()
+            self._publish_taken()
         elif is_first:
             self._soon(self._publish_taken)
 
     def _publish_taken(self) -> None:
         if self._taken:
-            self._publish()
+            self._publish(self._with_taken())
 
-    def _with_taken(self, board: Board) -> Board:
+    def _with_taken(self) -> Board:
         """The board with what polls gave since, from which nothing was concluded yet."""
         taken, self._taken = self._taken, []
-        if not taken:
-            return board
-        merged, sources = dict(board.readings), dict(board.sources)
+        merged, sources = dict(self.board.readings), dict(self.board.sources)
         for readings, health in taken:
             for key in self._unexpected_gone(merged, readings, health):
                 del merged[key]
@@ -121,7 +119,7 @@ class Store:
         now = self._clock.now()
         for name in self.deriver.made_from({key for readings, _ in taken for key in readings}):
             merged[name] = self.deriver.make(name, merged, now)
-        return replace(board, readings=merged, sources=sources)
+        return replace(self.board, readings=merged, sources=sources)
 
     def _unexpected_gone(self, known: Readings, fresh: Readings, health: SourceHealth) -> list[str]:
         """Services the stack file does not name leave the board when their runtime no longer lists them."""
@@ -153,16 +151,17 @@ class Store:
         # One of our own that is under way stays: it may wait for a person, and leaving the room waits for it.
         places = enumerate(newest_first)
         kept = (each for place, each in places if place < RUNS or not (each.verdict or each.room))
-        self._publish(runs=tuple(kept))
+        # Without what polls gave meanwhile, from which is concluded first: a stop begins with this.
+        self._publish(replace(self.board, runs=tuple(kept)))
 
     def tick(self) -> None:
         """A board a second at the least: what has grown old is concluded anew, and silence means a fault."""
         if self._clock.now().since(self.board.taken) >= BEAT:
-            self._publish()
+            self._publish(self._with_taken())
 
-    def _publish(self, **changes: Any) -> None:
+    def _publish(self, board: Board) -> None:
         now = self._clock.now()
-        board = replace(self._with_taken(self.board), seq=self.board.seq + 1, taken=now, **changes)
+        board = replace(board, seq=self.board.seq + 1, taken=now)
         self._real = derive.real_money(self._stack, board.readings, now, self._real)
         board = replace(
             board,

@@ -217,6 +217,7 @@ class SequenceRunner:
 
     async def _act(self, step: Step) -> StepState:
         before = await self._proofs.before(step)
+        await self.heed()  # a look takes its time
         values = self._plan.values_for(step, self._clock.now())
         is_repeatable = step.is_idempotent and self._plan.procedure.risk is not RiskClass.MARKET
         state, tries = StepState.PENDING, TRIES if is_repeatable else 1

@@ -213,7 +213,7 @@ def test_a_halt_by_command_is_proved_and_leaves_its_reason_and_history(room: Roo
     world = room.world
     halt = command(world.config, world.env, "run", "halt", "--reason", "an exercise", "--no-wait")
     assert halt.returncode == 0, halt.stdout
-    assert "VERIFIED: STRATEGIES HALTED" in halt.stdout
+    assert "VERIFIED: STRATEGIES AND TRADING_BOT HALTED" in halt.stdout
     assert store.mget("mode", "last_halt_reason") == ["halt", "operator"]
     newest = json.loads(store.lindex("mode:history", 0))
     assert (newest["mode"], newest["source"]) == ("halt", "control_room")

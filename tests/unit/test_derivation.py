@@ -66,6 +66,19 @@ def _finding(said: Any) -> Finding:
     return said if isinstance(said, (Absent, Broken, Found)) else Found(said)
 
 
+def test_a_fault_of_ours_in_one_derived_fact_is_a_failed_reading_of_it_alone(monkeypatch):
+    desk = Desk("rate")
+    desk.poll(100.0)
+
+    def fails(*_):
+        raise KeyError("secret")
+
+    monkeypatch.setattr(desk.store.deriver, "_value", fails)
+    reading = desk.poll(120.0)
+    assert (reading.outcome, reading.error) == (Outcome.FAILED, "the room itself failed: KeyError")
+    assert desk.store.board.readings["a"].value == 120.0
+
+
 def test_a_rate_waits_until_it_can_look_back_far_enough():
     desk = Desk("rate")
     for second in range(10):

@@ -14,6 +14,7 @@ from backends.board.backoff import Backoff
 from backends.board.poll import FactTask, Poller
 from backends.board.store import Store
 from backends.model.fact import Absent, Broken, Found, SourceError
+from backends.model.procedure import Run
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
 from tests.building import fact, redis_source, stack
@@ -148,6 +149,18 @@ async def test_a_board_made_meanwhile_for_another_reason_has_what_was_answered(f
     await pollers[1].once()
     moment[1]()
     assert outcomes(store) == {"one": Outcome.OK, "other": Outcome.OK}
+
+
+async def test_what_a_run_shows_waits_for_no_answer_of_a_poll_and_keeps_it_for_the_next_board(fake_clock):
+    """A stop begins with it: what is concluded from answers must not come first, nor hold it up."""
+    pollers, _, store, moment = gathering(fake_clock)
+    await pollers[0].once()
+    store.show_run(Run("op-1", store.board.stack, "halt", "Halt", fake_clock.now(), ()))
+    assert [run.operation for run in store.board.runs] == ["op-1"]
+    assert set(outcomes(store).values()) == {Outcome.NEVER}
+    moment[0]()
+    assert outcomes(store) == {"one": Outcome.OK, "other": Outcome.NEVER}
+    assert [run.operation for run in store.board.runs] == ["op-1"]
 
 
 async def test_a_fact_the_source_forgot_is_failed_not_kept(fake_clock):

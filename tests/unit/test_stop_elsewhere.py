@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from backends.model.action import Attest, DockerVerb
 from backends.model.procedure import Procedure, Proof, Run, Step, StepState, Verdict
+from backends.procedures.evidence import Before
+from backends.procedures.step_proof import StepProofs
 from tests.sim.desk import LEE, RESUME, Office, asked, call, office
 from tests.sim.virtual import simulate
 
@@ -77,6 +79,23 @@ def test_a_stop_journalled_by_another_room_ends_it_before_its_next_step(procedur
     assert made.desk.kill == "ENGAGED"
     if procedure == "resume":
         assert "kill.state reads ENGAGED" in run.sentence
+
+
+def test_a_stop_that_falls_while_it_is_read_what_was_so_before_a_step_keeps_that_step_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pages, look = Pages(stop(1)), StepProofs.before
+
+    async def slowly(proofs: StepProofs, step: Step) -> Before:
+        found = await look(proofs, step)
+        pages.records.append(stop(2))
+        return found
+
+    monkeypatch.setattr(StepProofs, "before", slowly)
+    made = office(recent=pages)
+    run = simulate(made.procedures.execute(asked()))
+    assert made.desk.sent == []
+    assert "was pressed meanwhile by lee" in run.sentence
 
 
 def test_a_stop_that_falls_while_it_is_asked_whether_it_may_start_counts() -> None:
