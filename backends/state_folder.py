@@ -18,6 +18,8 @@ from typing import Final
 from backends.journal.identity import name_of
 
 _PREPARED: Final = stat.S_ISGID | stat.S_IWGRP
+_EACH_OWN: Final = ("approvals", "plans")
+"""Folders of files that nobody but their author may change or remove."""
 
 
 def is_for_group(folder: Path) -> bool:
@@ -101,12 +103,18 @@ def _told(path: Path, state: Path) -> tuple[str, str]:
     about = state.stat()
     if is_for_group(state) and not os.access(state, os.W_OK):
         group, me = _group(about.st_gid), name_of(os.getuid())
-        return f"{state} is for the group {group}, and {me} is not in it", f"usermod -aG {group} {me}"
+        return (
+            f"{state} is for the group {group}, and this login of {me} is not in it",
+            f"usermod -aG {group} {me}, then log in again",
+        )
     at = shlex.quote(str(state))
+    own = [shlex.quote(str(state / name)) for name in _EACH_OWN]
+    files = " ".join(f"! -path {shlex.quote(str(state / name / '*'))}" for name in _EACH_OWN)
+    # Folders last: nobody comes in before what is each author's own is held.
     return (
         f"{path} belongs to {name_of(path.stat().st_uid)} alone",
-        f"To share it, have all of it made for your group: chgrp -R GROUP {at}; chmod -R g=u {at};"
-        f" find {at} -type d -exec chmod g+s {{}} +",
+        f"To share it, have all of it made for your group: chgrp -R GROUP {at}; chmod -f +t {' '.join(own)};"
+        f" find {at} -type f {files} -exec chmod g=u {{}} +; find {at} -type d -exec chmod g=u,g+s {{}} +",
     )
 
 
