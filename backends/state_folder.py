@@ -7,6 +7,7 @@ the umask says; below any other it is for its account alone.
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import shlex
@@ -18,6 +19,8 @@ from typing import Final
 from backends.journal.identity import name_of
 
 _PREPARED: Final = stat.S_ISGID | stat.S_IWGRP
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What a file system says on which a file has one name alone."""
 _EACH_OWN: Final = ("approvals", "plans")
 """Folders of files that nobody but their author may change or remove."""
 
@@ -64,11 +67,26 @@ def open_file(path: Path, flags: int) -> int:
     try:
         os.fchmod(handle, 0o660)
         with suppress(FileExistsError):
-            os.link(made, path)
+            _give_name(made, path)
     finally:
         os.close(handle)
         made.unlink()
     return os.open(path, flags)
+
+
+def _give_name(made: Path, path: Path) -> None:
+    """Raises FileExistsError where that is another's, which then is left as it is."""
+    try:
+        os.link(made, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # For a moment it is there and not the group's yet: who comes then is refused once.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(handle, 0o660)
+        finally:
+            os.close(handle)
 
 
 def closed(state: Path, *patterns: str) -> tuple[str, str] | None:
@@ -78,8 +96,10 @@ def closed(state: Path, *patterns: str) -> tuple[str, str] | None:
         there = {pattern: sorted(state.glob(pattern)) for pattern in patterns}
         is_all = all(there[pattern] for pattern in patterns if "/" not in pattern)
         for path in (each for found in there.values() for each in found):
-            if not _is_open(path, os.R_OK | os.W_OK):
-                return _told(path, state)
+            # What another room has removed meanwhile is nothing to use.
+            with suppress(FileNotFoundError):
+                if not _is_open(path, os.R_OK | os.W_OK):
+                    return _told(path, state)
         # Where all of it is there, nothing has to be made.
         if not _is_open(state, os.R_OK if is_all else os.R_OK | os.W_OK):
             return _told(state, state)
