@@ -7,6 +7,7 @@ the umask says; below any other it is for its account alone.
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import shlex
@@ -18,6 +19,10 @@ from typing import Final
 from backends.journal.identity import name_of
 
 _PREPARED: Final = stat.S_ISGID | stat.S_IWGRP
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What a file system says on which a file has one name alone."""
+_EACH_OWN: Final = ("approvals", "plans")
+"""Folders of files that nobody but their author may change or remove."""
 
 
 def is_for_group(folder: Path) -> bool:
@@ -62,11 +67,26 @@ def open_file(path: Path, flags: int) -> int:
     try:
         os.fchmod(handle, 0o660)
         with suppress(FileExistsError):
-            os.link(made, path)
+            _give_name(made, path)
     finally:
         os.close(handle)
         made.unlink()
     return os.open(path, flags)
+
+
+def _give_name(made: Path, path: Path) -> None:
+    """Raises FileExistsError where that is another's, which then is left as it is."""
+    try:
+        os.link(made, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # For a moment it is there and not the group's yet: who comes then is refused once.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(handle, 0o660)
+        finally:
+            os.close(handle)
 
 
 def closed(state: Path, *patterns: str) -> tuple[str, str] | None:
@@ -76,8 +96,10 @@ def closed(state: Path, *patterns: str) -> tuple[str, str] | None:
         there = {pattern: sorted(state.glob(pattern)) for pattern in patterns}
         is_all = all(there[pattern] for pattern in patterns if "/" not in pattern)
         for path in (each for found in there.values() for each in found):
-            if not _is_open(path, os.R_OK | os.W_OK):
-                return _told(path, state)
+            # What another room has removed meanwhile is nothing to use.
+            with suppress(FileNotFoundError):
+                if not _is_open(path, os.R_OK | os.W_OK):
+                    return _told(path, state)
         # Where all of it is there, nothing has to be made.
         if not _is_open(state, os.R_OK if is_all else os.R_OK | os.W_OK):
             return _told(state, state)
@@ -101,12 +123,18 @@ def _told(path: Path, state: Path) -> tuple[str, str]:
     about = state.stat()
     if is_for_group(state) and not os.access(state, os.W_OK):
         group, me = _group(about.st_gid), name_of(os.getuid())
-        return f"{state} is for the group {group}, and {me} is not in it", f"usermod -aG {group} {me}"
+        return (
+            f"{state} is for the group {group}, and this login of {me} is not in it",
+            f"usermod -aG {group} {me}, then log in again",
+        )
     at = shlex.quote(str(state))
+    own = [shlex.quote(str(state / name)) for name in _EACH_OWN]
+    files = " ".join(f"! -path {shlex.quote(str(state / name / '*'))}" for name in _EACH_OWN)
+    # Folders last: nobody comes in before what is each author's own is held.
     return (
         f"{path} belongs to {name_of(path.stat().st_uid)} alone",
-        f"To share it, have all of it made for your group: chgrp -R GROUP {at}; chmod -R g=u {at};"
-        f" find {at} -type d -exec chmod g+s {{}} +",
+        f"To share it, have all of it made for your group: chgrp -R GROUP {at}; chmod -f +t {' '.join(own)};"
+        f" find {at} -type f {files} -exec chmod g=u {{}} +; find {at} -type d -exec chmod g=u,g+s {{}} +",
     )
 
 

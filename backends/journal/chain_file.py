@@ -105,11 +105,7 @@ class ChainFile:
         finally:
             os.close(file)
         if not size and is_synced:
-            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            _bring_to_disk(self._folder)
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -134,14 +130,19 @@ def lasting_end_of(folder: Path) -> Head:
     with _locked(folder):
         files = files_of(folder)
         head = _head_of_files(files)
-    # Whoever has the lock takes back what is their own alone.
-    for path in files[-1:]:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
+    # Whoever has the lock takes back what is their own alone. The last file may have been begun this moment,
+    # and then nobody has brought the end of the one before it, nor its own name, to the disk yet.
+    for path in (*files[-2:], folder):
+        _bring_to_disk(path)
     return head
+
+
+def _bring_to_disk(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from backends.journal.entry import Kind
@@ -20,6 +20,8 @@ LOOK: Final = 1.0
 """Seconds the switches may take to be read before each step."""
 
 UNREAD: Final = "the journal cannot be read, and so nothing that another room does"
+
+REPLACED: Final = "the journal was replaced meanwhile, and so it is unknown what another room does"
 
 _PROGRAMS: Final = (Command, DockerVerb, ProcessSignal, SystemdVerb)
 """Actions that start or end programs: a switch may read halted afterwards because its service is new."""
@@ -44,10 +46,13 @@ class StopWatch:
         self._open: set[str] = set()
         """The gates that only a stop can have closed when they read halted."""
         self._since = 0
+        self._newest: Record | None = None
+        """The record of that number."""
 
     async def begin(self) -> None:
         """Only what is journalled from now on overtakes it. Raises OSError."""
-        self._since = max((number_of(each) for each in await self._records()), default=0)
+        self._newest = max(await self._records(), key=number_of, default=None)
+        self._since = 0 if self._newest is None else number_of(self._newest)
 
     def passed(self, step: Step) -> None:
         """A step was proved: what it opened is open, what it closed was closed by this run."""
@@ -60,8 +65,12 @@ class StopWatch:
                 self._open.discard(gate.fact)
 
     async def pressed(self) -> str | None:
-        """The stop that any room has journalled on this stack since ``begin``, in words. Raises OSError."""
-        for record in await self._records():
+        """The stop that any room has journalled on this stack since ``begin``, in words; also when it cannot
+        be told from older ones any more. Raises OSError."""
+        records = await self._records()
+        if self._is_replaced(records):
+            return REPLACED
+        for record in records:
             is_stop = record.get("kind") == Kind.INTENT.value and record.get("class") == RiskClass.STOP.value
             is_live = record.get("mode") == "live" and record.get("stack") == self._stack.id
             if is_stop and is_live and number_of(record) > self._since:
@@ -77,6 +86,8 @@ class StopWatch:
             records = await self._records()
         except OSError as error:
             return f"{UNREAD}: {error.strerror or error}"
+        if self._is_replaced(records):
+            return REPLACED
         begun: dict[object, Record] = {}
         for record in records:
             if record.get("stack") != self._stack.id or number_of(record) <= self._since:
@@ -111,6 +122,13 @@ class StopWatch:
                 self._open.add(gate.fact)
         self._is_told_at_first = False
         return None
+
+    def _is_replaced(self, records: Sequence[Record]) -> bool:
+        """Whether another journal, as an older copy of it, is there by now: its numbers say nothing."""
+        if self._newest is None or self._newest in records:
+            return False
+        # Of a long one the oldest records are not kept; all that are came later then.
+        return not records or min(map(number_of, records)) <= self._since
 
     async def _records(self) -> list[Record]:
         return await answered(lambda: list(self._recent()))

@@ -6,10 +6,11 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.journal.chain_file import ChainFile, end_of, files_of
+from backends.journal.chain_file import ChainFile, end_of, files_of, lasting_end_of
 from backends.journal.entry import Entry, Kind, Session, body, capped
 from backends.journal.verify import read, verify
 from backends.model.anchor import Mark
@@ -142,3 +143,19 @@ def test_a_last_record_cut_at_any_byte_is_marked_also_where_the_next_file_is_due
         found = verify(tmp_path)
         assert (found.is_whole, [each["kind"] for each in read(tmp_path)][-2:]) == (True, ["repair", "note"])
         assert path.read_bytes().startswith(whole[:length])
+
+
+def test_an_end_that_lasts_is_on_the_disk_with_the_file_before_it_and_where_both_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head that was anchored must not be lost in a power cut right after a file was begun."""
+    marks = fill(tmp_path, notes(3), limit=1)
+    written, real = set[int](), os.fsync
+
+    def seen(file: int) -> None:
+        written.add(os.fstat(file).st_ino)
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    assert lasting_end_of(tmp_path).hash == marks[-1].hash
+    assert {each.stat().st_ino for each in (tmp_path, *files_of(tmp_path)[-2:])} <= written

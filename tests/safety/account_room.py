@@ -105,6 +105,19 @@ class Account:
         os.link(self.folder / source, self.folder / f"approvals/{code}.approval")
         return "linked"
 
+    def move(self, source: str, target: str) -> str:
+        (self.folder / source).rename(self.folder / target)
+        return "moved"
+
+    def remove(self, path: str) -> str:
+        (self.folder / path).unlink()
+        return "removed"
+
+    def touch(self, path: str) -> str:
+        """As if it had been made this moment."""
+        os.utime(self.folder / path)
+        return "touched"
+
 
 def become(uid: int, group: int, umask: int) -> None:
     """That account from here on, in a group of its own and the common one."""

@@ -111,6 +111,25 @@ def test_with_no_price_of_anything_no_held_symbol_is_missed() -> None:
     assert board.level("feed.unpriced") is Level.INFO
 
 
+@pytest.mark.parametrize(
+    ("priced", "lacking"),
+    [((), ["AAPL"]), (("SPY",), ["AAPL"]), (("AAPL",), [])],
+    ids=["no price of anything", "only of others", "its own"],
+)
+def test_nothing_is_resumed_while_what_is_held_has_no_price_also_when_no_other_has_one(
+    priced: tuple[str, ...], lacking: list[str]
+) -> None:
+    """A holiday looks the same as a service that subscribed to nothing or writes nothing."""
+    board = Board()
+    (demand,) = (each for each in board.stack.procedures["resume"].requires if each.id == "priced")
+    held = table("symbol", rows=[("AAPL",)])
+    board.read(positions_held=held, feed_prices=table("symbol", rows=[(each,) for each in priced]))
+    assert [str(row[0]) for row in board.made(demand.fact).value.rows] == lacking
+    assert not demand.is_missing
+    board.read(positions_held=Table(("symbol",), (), 0), feed_prices=Table((), (), 0))
+    assert board.made(demand.fact).value.rows == (), "nothing is held, or it is no trading hour"
+
+
 def test_a_reservation_drifts_when_it_was_wrong_for_longer_than_a_reconciliation_takes_to_come() -> None:
     board = Board()
     key = "position_reservation:AAPL"

@@ -36,7 +36,7 @@ WELL: dict[str, Any] = {
     "closing.unsent": MSFT,
     "backup.whole": "PostgreSQL database cluster dump complete", "backup.at": EPOCH - 86_000,
     "recon.behind": 310.0, "account.blocked": False, "signal.model_loaded": True, "models.doubtful": 0,
-    "feed.health": "healthy", "feed.age": 4.0, "feed.unpriced": Table((), (), 0),
+    "feed.health": "healthy", "feed.age": 4.0, "held.unpriced": Table((), (), 0),
     "service:execution_gateway": "exited", "host.services": Table((), (), 0),
 }  # fmt: skip
 ON_HOST = Table(("pid", "command"), ((SafeText("7"), SafeText("uvicorn apps.orchestrator.main:app")),), 1)
@@ -55,7 +55,7 @@ WRONG: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         ("compared", {"recon.behind": 601.0}), ("account", {"account.blocked": True}),
         ("signal", {"signal.health": "unhealthy"}), ("model", {"signal.model_loaded": False}),
         ("one-model", {"models.doubtful": 1}), ("feed", {"feed.health": "degraded"}),
-        ("young", {"feed.age": 31.0}), ("priced", {"feed.unpriced": AAPL}),
+        ("young", {"feed.age": 31.0}), ("priced", {"held.unpriced": AAPL}),
         ("orchestrator", {"orchestrator.health": "unhealthy"}),
         ("quarantine", {"quarantine.keys": 1}), ("orphans", {"orphans.open": 1}),
         ("stuck", {"orders.stuck": 1}), UNSENT,
@@ -75,7 +75,7 @@ WRONG: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         HALTED, NO_ORDERS, ("whole", {"backup.whole": "cut off"}), ("new", {"backup.at": EPOCH - 86_500}),
     ),
 }  # fmt: skip
-NOTHING_TO_TELL = {"compared", "account", "young", "priced", "gateway of restart-redis"}
+NOTHING_TO_TELL = {"compared", "account", "young", "gateway of restart-redis"}
 """In dry run and while the exchange is closed there is no such thing; nor of what was never made."""
 PARAMS = {
     "flatten-symbol": {"symbol": "AAPL"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -78,6 +79,57 @@ def test_a_link_is_not_followed(tmp_path: Path, how: int) -> None:
     with pytest.raises(OSError, match="symbolic links"):
         open_file(state / "lock", os.O_RDWR)
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("why", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS], ids=errno.errorcode.get)
+def test_where_the_file_system_knows_no_second_name_a_file_is_made_for_the_group_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int, why: int
+) -> None:
+    def refused(_source: Path, _target: Path) -> None:
+        raise OSError(why, os.strerror(why))
+
+    monkeypatch.setattr(os, "link", refused)
+    state = prepared(tmp_path / "state")
+    handle = open_file(state / "lock", os.O_WRONLY)
+    os.write(handle, b"held")
+    os.close(handle)
+    assert mode(state / "lock") == "660"
+    assert [each.name for each in state.iterdir()] == ["lock"]
+
+
+def test_where_it_knows_none_a_file_that_another_made_at_the_same_moment_is_the_one_that_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_source: Path, target: Path) -> None:
+        target.write_text("theirs")
+        raise OSError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    handle = open_file(prepared(tmp_path / "state") / "lock", os.O_RDWR)
+    assert os.read(handle, 9) == b"theirs"
+    os.close(handle)
+
+
+def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_source: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "link", refused)
+    with pytest.raises(OSError, match="no space left"):
+        open_file(prepared(tmp_path / "state") / "lock", os.O_RDWR)
+    assert not list((tmp_path / "state").iterdir())
+
+
+def test_what_vanishes_while_it_is_looked_at_hides_nothing_that_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(prepared(tmp_path / "state"))
+    (tmp_path / "state/journal/000000.jsonl").symlink_to(tmp_path / "gone")
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, how: Path(path).name != "lock" and real(path, how))
+    shut = closed(tmp_path / "state", "journal", "journal/[!.]*", "plans")
+    assert shut is not None
+    assert "journal/lock belongs to" in shut[0]
 
 
 def test_nothing_is_closed_in_a_folder_of_ones_own_or_in_none(tmp_path: Path) -> None:

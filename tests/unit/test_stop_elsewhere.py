@@ -114,6 +114,51 @@ def test_a_stop_that_falls_while_it_is_asked_whether_it_may_start_counts() -> No
     assert (run.verdict, "was pressed meanwhile by lee" in run.sentence) == (Verdict.FAILED, True)
 
 
+OLDER = [stop(1, operation="op-1"), stop(2, procedure="flatten", **{"class": "market"})]
+"""What a copy of the journal has that was made before the run began."""
+
+
+@pytest.mark.parametrize(
+    "put_back",
+    [OLDER, [*OLDER, *(stop(each, operation=f"op-{each}") for each in range(3, 9))], []],
+    ids=["shorter", "grown past it again", "empty"],
+)
+@pytest.mark.parametrize(("procedure", "first"), [("resume", "/reset"), ("flatten", "/close")])
+def test_a_journal_that_was_replaced_ends_it_for_a_stop_in_it_may_have_any_number(
+    procedure: str, first: str, put_back: list[dict[str, Any]]
+) -> None:
+    pages = Pages(*OLDER, stop(5, kind="outcome"))
+    made = office(recent=pages)
+    run = run_while(made, procedure, lambda: setattr(pages, "records", put_back), first)
+    assert len(made.desk.sent) == 1
+    assert run.verdict is Verdict.PARTIAL
+    assert "the journal was replaced meanwhile, and so it is unknown what another room does" in run.sentence
+
+
+def test_what_is_kept_of_a_long_journal_may_begin_after_the_run_did() -> None:
+    pages = Pages(stop(1), stop(2, kind="outcome"))
+    made = office(recent=pages)
+    newer = [stop(each, kind="note") for each in range(3, 9)]
+    run = run_while(made, "resume", lambda: setattr(pages, "records", newer), "/reset")
+    assert run.verdict is Verdict.VERIFIED
+
+
+def test_a_journal_that_is_replaced_while_it_is_asked_whether_it_may_start_counts() -> None:
+    pages = Pages(*OLDER, stop(5, kind="outcome"))
+    made = office(recent=pages)
+
+    async def go() -> Run:
+        task = asyncio.create_task(made.procedures.execute(asked("flatten")))
+        await asyncio.sleep(0.002)
+        assert made.paper.entries == []
+        pages.records = [*OLDER]
+        return await task
+
+    run = simulate(go())
+    assert made.desk.sent == []
+    assert "the journal was replaced meanwhile" in run.sentence
+
+
 @pytest.mark.parametrize(("end", "is_sent"), [("outcome", False), ("refused", True)])
 @pytest.mark.parametrize("procedure", ["flatten", "resume"])
 def test_what_another_room_did_whole_while_it_was_asked_whether_it_may_start_counts_unless_it_was_refused(
