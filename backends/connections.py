@@ -17,6 +17,7 @@ from backends.procedures.permit import Permit
 from backends.veil import Redact, VeiledFacts, VeiledServices
 
 if TYPE_CHECKING:
+    from backends.readers.docker_run import RunLogs
     from backends.web import Web
 
 
@@ -32,7 +33,8 @@ class Watch(Struct, frozen=True):
 
 
 class Connections:
-    """Makers of readers and writers, and what several of them share: the connections over HTTP.
+    """Makers of readers and writers, and what several of them share: the connections over HTTP, and what
+    is remembered of the logs of containers.
 
     ``redact`` takes secrets out of a text; what a reader made here says has been through it.
 
@@ -42,6 +44,7 @@ class Connections:
     def __init__(self, redact: Redact) -> None:
         self._redact = redact
         self._web: Web | None = None
+        self._runs: dict[tuple[str, str], RunLogs] = {}
 
     def fact_reader(self, stack: Stack, source: Source, clock: Clock) -> FactReader:
         """A reader for a source of facts."""
@@ -72,6 +75,12 @@ class Connections:
 
         self._web = self._web or Web()
         return self._web
+
+    def runs(self, stack: Stack, source: Source) -> RunLogs:
+        """What all readers of a Docker Engine remember of its logs: no proof reads what a poll has read."""
+        from backends.readers.docker_run import RunLogs
+
+        return self._runs.setdefault((stack.id, source.id), RunLogs())
 
     async def close(self) -> None:
         """Close what is shared. Readers and writers are closed by who asked for them."""
@@ -138,10 +147,10 @@ def _files_facts(_connections: Connections, _stack: Stack, source: Source, clock
     return FilesFactReader(source, clock)
 
 
-def _docker_facts(_connections: Connections, stack: Stack, source: Source, _clock: Clock) -> FactReader:
+def _docker_facts(connections: Connections, stack: Stack, source: Source, _clock: Clock) -> FactReader:
     from backends.readers.docker_fact import DockerFactReader
 
-    return DockerFactReader(source, stack.services)
+    return DockerFactReader(source, stack.services, connections.runs(stack, source))
 
 
 def _prometheus_facts(connections: Connections, _stack: Stack, source: Source, clock: Clock) -> FactReader:

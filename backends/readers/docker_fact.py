@@ -25,13 +25,14 @@ _NO_SWARM = 503
 class DockerFactReader:
     """A FactReader; blocking requests in a thread of their own, over one connection pool."""
 
-    def __init__(self, source: Source, services: Sequence[ServiceSpec]) -> None:
-        """``services`` are the stack's: a fact names one of them, the engine knows its container."""
+    def __init__(self, source: Source, services: Sequence[ServiceSpec], runs: RunLogs | None = None) -> None:
+        """``services`` are the stack's: a fact names one of them, the engine knows its container. ``runs`` is
+        what all readers of this source remember together."""
         self._source = source
         self._names = {spec.name: spec.match for spec in services}
         self._lane = Lane("Docker")
         self._client: DockerClient | None = None
-        self._runs = RunLogs()
+        self._runs = runs or RunLogs()
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
         """One finding a fact. Raises SourceError when the engine answered nothing."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any, Final
 from urllib.parse import quote
 
 from backends.model.fact import Raw, SourceError
 from backends.model.query import DockerQuery
-from backends.model.stamp import STAMP, to_ns
+from backends.model.stamp import STAMP, to_ns, to_stamp
 from backends.readers.coerce import MisfitError, list_in
 from backends.readers.docker_client import DockerClient
 from backends.readers.docker_frames import Frames, is_dated
-from backends.readers.docker_run import Run, RunLogs
+from backends.readers.docker_run import GRACE, Part, Run, RunLogs
 from backends.readers.docker_view import (
     PROJECT,
     all_of,
@@ -40,6 +39,8 @@ from backends.readers.log_match import matching_lines
 
 _FRAMED: Final = (b"\0", b"\1", b"\2", b"\3")
 """How a log begins that is in frames; one of a terminal begins with a time."""
+_PIECE: Final = 16_384
+"""Bytes of a line that the engine sends at once."""
 _TOP: Final = "-eo pid,user,pcpu,rss,comm"
 """``comm`` is the program's name alone: a command line may hold a password."""
 
@@ -62,6 +63,8 @@ class Look:
         self._runs = runs
         self._ends = ends
         self._said: dict[tuple[str, str], Any] = {}
+        self._sizes: dict[tuple[str, str], int] = {}
+        """Bytes of each log that was read."""
         # One fetch serves every fact about a service's log: that of the longest tail.
         self._tails = {
             service: max(query.tail for query in queries if query.what == "log" and query.service == service)
@@ -137,17 +140,29 @@ class Look:
         run = None if entry is None else self._run(query, entry)
         if entry is None or run is None:
             return None
-        lines = self._newest(query, entry)
-        newest = [line for line in lines if line[:STAMP] >= run.began]
-        # A line longer than 16 KiB counts as several of those that were asked for.
-        is_cut = len(newest) == len(lines) >= self._tails[query.service or ""] // 2
-        ns = max(0, to_ns(run.began))
+        tail = str(self._tails[query.service or ""])
+        # What ends just before the run shows that nothing of the run is missing.
+        ns = max(0, to_ns(run.began) - GRACE)
         since = f"{ns // 1_000_000_000}.{ns % 1_000_000_000:09d}"
-        return self._runs.has_written(query, run, newest, is_cut, lambda: self._log(run.ident, since=since))
+        return self._runs.has_written(
+            query,
+            run,
+            self._part(run, tail=tail),
+            lambda: self._part(run, since=since),
+            to_stamp(time_ns()),
+        )
+
+    def _part(self, run: Run, **which: str) -> Part:
+        lines = self._log(run.ident, **which)
+        of_run = [line for line in lines if line[:STAMP] >= run.began]
+        # The pieces of a long line count as several of those that were asked for.
+        pieces = len(lines) + self._sizes[run.ident, str(which)] // _PIECE
+        return Part(of_run, "tail" not in which or pieces < int(which["tail"]), len(of_run) < len(lines))
 
     def _run(self, query: DockerQuery, entry: Mapping[str, Any]) -> Run | None:
         state = (self.inspected(query) or {})["State"]
-        return Run(str(entry["Id"]), _began(state)) if state["Running"] else None
+        started = _stamp(str(state["StartedAt"]))
+        return Run(str(entry["Id"]), _began(state), started) if state["Running"] else None
 
     def _newest(self, query: DockerQuery, entry: Mapping[str, Any]) -> list[bytes]:
         return self._log(str(entry["Id"]), tail=str(self._tails[query.service or ""]))
@@ -163,7 +178,8 @@ class Look:
             raise found
         if not (found.startswith(_FRAMED) or is_dated(found)):
             raise MisfitError("its log is not as Docker writes it")
-        frames = Frames(time.time_ns)
+        self._sizes[ident, str(which)] = len(found)
+        frames = Frames(time_ns)
         # The two streams come one after the other where they were written at the same time.
         return sorted([*frames.feed(found), *frames.flush()], key=lambda line: line[:STAMP])
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final, NamedTuple
 
 from backends.model.fact import SourceError
 from backends.model.query import DockerQuery
-from backends.model.stamp import STAMP
+from backends.model.stamp import STAMP, to_ns, to_stamp
 from backends.readers.coerce import MisfitError
 from backends.readers.log_match import matching_lines
 
 _AGAIN: Final = 300.0
 """Seconds until a run that could not be looked through is tried once more."""
+
+GRACE: Final = 60_000_000_000
+"""Nanoseconds in which a run writes its first line, and no log grows so much that it is rotated."""
 
 
 class Run(NamedTuple):
@@ -22,69 +26,98 @@ class Run(NamedTuple):
     ident: str
     began: bytes
     """No line of it bears an earlier time."""
+    started: bytes
+
+
+class Part(NamedTuple):
+    """What was read of the log of a run."""
+
+    lines: Sequence[bytes]
+    """Those of the run, oldest first."""
+    is_whole: bool
+    """No line that the log still has is missing."""
+    has_older: bool
+    """It goes back to before the run."""
 
 
 class _Told(NamedTuple):
     run: Run
-    has: bool | None
-    """None when nobody knows what it wrote before the newest lines."""
+    has: bool
     through: bytes
-    """The time of the newest line that was seen."""
-    failed: float
-    """When it last could not be looked through, by the monotonic clock."""
+    """The time of the newest line that was seen; where there was none, until when its first one may come."""
+    is_silent: bool
+    """It had written nothing yet."""
 
 
 class RunLogs:
     """Remembers what was seen of each run: a line that has left the newest ones was written all the same, and
-    what was never followed is not known not to hold it. For one thread."""
+    what was never followed is not known not to hold it. Readers in several threads may share it: none waits
+    for another."""
 
     def __init__(self) -> None:
         self._told: dict[DockerQuery, _Told] = {}
+        self._tried: dict[DockerQuery, tuple[Run, float]] = {}
+        """When somebody last began to read all of it, by the monotonic clock."""
+        self._lock = threading.Lock()
 
     def has_written(
-        self,
-        query: DockerQuery,
-        run: Run,
-        newest: Sequence[bytes],
-        is_cut: bool,
-        whole: Callable[[], Sequence[bytes]],
+        self, query: DockerQuery, run: Run, newest: Part, whole: Callable[[], Part], now: bytes
     ) -> bool:
-        """Whether a line of ``run`` holds the pattern.
+        """Whether a line of ``run`` holds the pattern, at the time ``now``.
 
-        ``newest`` are its last lines, oldest first; ``is_cut`` when there may be earlier ones. Only then, and
-        when they do not reach back to what was seen before, ``whole`` reads all of it. MisfitError when that
-        cannot be had: nobody knows.
+        Only when its ``newest`` lines do not reach back to what was seen before, or to its start, ``whole``
+        reads all of it. MisfitError when that cannot be had, or does not reach back either: nobody knows.
         """
-        before = self._told.get(query)
+        with self._lock:
+            before = self._told.get(query)
         if before is not None and before.run != run:
             before = None
-        has = _holds(query, newest) or _earlier(before, newest, is_cut)
-        failed = -_AGAIN if before is None else before.failed
-        if has is None and monotonic() - failed >= _AGAIN:
-            has = _looked_through(query, whole)
-            failed = monotonic() if has is None else -_AGAIN
-        through = newest[-1][:STAMP] if newest else run.began
-        self._told[query] = _Told(run, has, through, failed)
+        has = _has(query, before, run, newest, now)
+        if has is None and not newest.is_whole and self._may_try(query, run):
+            try:
+                has = _has(query, before, run, whole(), now)
+            except (SourceError, MisfitError):
+                has = None
+            if has is not None:
+                with self._lock:
+                    self._tried.pop(query, None)
         if has is None:
-            raise MisfitError("its log is too long to be looked through from its start: not known")
-        return has
+            raise MisfitError("its log cannot be followed back to its start: not known")
+        if newest.lines:
+            told = _Told(run, has, newest.lines[-1][:STAMP], is_silent=False)
+        else:
+            late = to_stamp(max(to_ns(run.started), to_ns(now)) + GRACE)
+            told = _Told(run, has, late, is_silent=True)
+        return self._remember(query, told)
+
+    def _may_try(self, query: DockerQuery, run: Run) -> bool:
+        with self._lock:
+            tried, at = self._tried.get(query, (None, 0.0))
+            if tried == run and monotonic() - at < _AGAIN:
+                return False
+            self._tried[query] = (run, monotonic())
+            return True
+
+    def _remember(self, query: DockerQuery, told: _Told) -> bool:
+        """What is so, with what another reader saw meanwhile."""
+        with self._lock:
+            other = self._told.get(query)
+            if other is not None and other.run == told.run:
+                has = told.has or other.has
+                # A line that was seen says more than that there was none.
+                told = max(told, other, key=lambda each: (not each.is_silent, each.through))._replace(has=has)
+            if other is None or other.run.started <= told.run.started:
+                self._told[query] = told
+        return told.has
 
 
-def _earlier(before: _Told | None, newest: Sequence[bytes], is_cut: bool) -> bool | None:
-    """Whether the run wrote it before its newest lines; None when nobody knows."""
-    if not is_cut:
-        return False
-    if before is None or before.has:
-        return None if before is None else True
-    return before.has if newest[0][:STAMP] <= before.through else None
-
-
-def _looked_through(query: DockerQuery, whole: Callable[[], Sequence[bytes]]) -> bool | None:
-    try:
-        return _holds(query, whole())
-    except (SourceError, MisfitError):
-        return None
-
-
-def _holds(query: DockerQuery, lines: Sequence[bytes]) -> bool:
-    return matching_lines(query.pattern or "", lines).total > 0
+def _has(query: DockerQuery, before: _Told | None, run: Run, part: Part, now: bytes) -> bool | None:
+    """Whether the run wrote it; None when nobody knows what it wrote before these lines."""
+    if (before is not None and before.has) or matching_lines(query.pattern or "", part.lines).total > 0:
+        return True
+    first = part.lines[0][:STAMP] if part.lines else now
+    if before is not None:
+        reaches = first <= before.through and (part.is_whole or not before.is_silent)
+    else:
+        reaches = part.is_whole and first <= to_stamp(to_ns(run.started) + GRACE)
+    return False if reaches or part.has_older else None

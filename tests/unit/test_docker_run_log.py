@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, ValueType
 from backends.model.query import DockerQuery
 from backends.model.stamp import to_ns, to_stamp
-from backends.readers import docker_fact
+from backends.readers import docker_fact, docker_look
 from backends.readers.docker_fact import DockerFactReader
+from backends.readers.docker_run import RunLogs
 from tests.contract.docker_place import source, spec
 
 SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
 HALT = Fact(
     "halted", "H", "G", "docker",
     DockerQuery("log", "one", pattern="Bot shutdown active", tail=10, since_start=True), ValueType.BOOL,
 )  # fmt: skip
+
+
+PIECE = 16_384
+"""Bytes of a line that the engine sends at once."""
+
+
+def in_pieces(head: bytes, line: bytes) -> bytes:
+    """A line as it comes in frames, each with the time again."""
+    pieces = [head + line[at : at + PIECE] for at in range(0, len(line), PIECE)]
+    return b"".join(b"\1\0\0\0" + len(each).to_bytes(4, "big") + each for each in pieces)
 
 
 class Engine:
@@ -31,11 +45,17 @@ class Engine:
         self.is_running = True
         self.longest = 10_000
         self.asked: list[Mapping[str, str]] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+        """What happens while the whole log is read."""
 
     def say(self, line: str, times: int = 1) -> None:
         for _ in range(times):
             self.now += SECOND
             self.log.append((self.now, line))
+
+    def rotate(self, kept: int = 0) -> None:
+        """Its log keeps but the newest lines."""
+        self.log = self.log[len(self.log) - kept :]
 
     def restart(self) -> None:
         self.now += SECOND
@@ -57,14 +77,19 @@ class Engine:
 
     def read(self, _path: str, params: Mapping[str, str], _within: float) -> bytes:
         self.asked.append(params)
+        if "tail" not in params:
+            meanwhile, self.meanwhile = self.meanwhile, lambda: None
+            meanwhile()
         whole, _, part = params.get("since", "0").partition(".")
         since = int(whole) * SECOND + int(part.ljust(9, "0") or 0)
         kept = [(at, line) for at, line in self.log if at >= since]
         if "tail" in params:
-            kept = kept[-int(params["tail"]) :]
+            # The newest one may be a long line: each of its pieces counts.
+            left = int(params["tail"])
+            kept = [each for each in reversed(kept) if (left := left - 1 - len(each[1]) // PIECE) >= 0][::-1]
         elif len(kept) > self.longest:
             raise SourceError("Docker's answer is longer than 32 MiB")
-        return b"".join(to_stamp(at) + b" " + line.encode() + b"\n" for at, line in kept)
+        return b"".join(in_pieces(to_stamp(at) + b" ", line.encode() + b"\n") for at, line in kept)
 
     def close(self) -> None:
         return
@@ -74,12 +99,17 @@ class Engine:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine()
     monkeypatch.setattr(docker_fact, "DockerClient", made)
+    monkeypatch.setattr(docker_look, "time_ns", lambda: made.now)
     return made
 
 
 @pytest.fixture
 def reader(engine: Engine) -> DockerFactReader:
-    return DockerFactReader(source("unix:///nowhere"), [spec("one", "cr-one")])
+    return one_more(RunLogs())
+
+
+def one_more(runs: RunLogs) -> DockerFactReader:
+    return DockerFactReader(source("unix:///nowhere"), [spec("one", "cr-one")], runs)
 
 
 async def look(reader: DockerFactReader) -> Finding:
@@ -150,3 +180,144 @@ async def test_a_new_run_has_written_nothing_of_what_the_one_before_it_did(
     assert await look(reader) == Found(False)
     engine.is_running = False
     assert await look(reader) == Absent()
+
+
+async def test_what_a_run_wrote_stays_written_when_its_log_is_rotated_away(
+    engine: Engine, reader: DockerFactReader
+) -> None:
+    engine.say("began")
+    engine.say("Bot shutdown active (strategy_id=paper)")
+    assert await look(reader) == Found(True)
+    engine.say("GET /status 200", 3)
+    engine.rotate(kept=2)
+    assert await look(reader) == Found(True)
+    engine.rotate()
+    assert await look(reader) == Found(True), "nothing is left of it"
+
+
+async def test_what_was_rotated_away_between_two_looks_is_not_known(
+    engine: Engine, reader: DockerFactReader
+) -> None:
+    engine.say("began")
+    assert await look(reader) == Found(False)
+    engine.say("Bot shutdown active (strategy_id=paper)")
+    engine.rotate()
+    assert isinstance(await look(reader), Broken)
+    engine.say("GET /status 200", 3)
+    assert isinstance(await look(reader), Broken)
+    assert all("tail" in each for each in engine.asked), "there is no more of it to be read"
+    engine.say("Order blocked: Bot shutdown active")
+    assert await look(reader) == Found(True)
+    engine.restart()
+    assert await look(reader) == Found(False), "this run has written nothing yet"
+
+
+async def test_a_rotated_log_that_goes_back_to_what_was_seen_before_hides_nothing(
+    engine: Engine, reader: DockerFactReader
+) -> None:
+    engine.say("began", 4)
+    assert await look(reader) == Found(False)
+    engine.say("GET /status 200", 2)
+    engine.rotate(kept=3)
+    assert await look(reader) == Found(False)
+
+
+async def test_a_first_look_at_a_log_that_begins_long_after_its_run_does_not_know(
+    engine: Engine, reader: DockerFactReader
+) -> None:
+    engine.say("Bot shutdown active (strategy_id=paper)", 100)
+    engine.say("GET /status 200", 3)
+    engine.rotate(kept=3)
+    assert isinstance(await look(reader), Broken)
+    engine.rotate()
+    assert isinstance(await look(reader), Broken), "no line is left"
+
+
+async def test_a_first_look_through_all_of_a_log_that_begins_long_after_its_run_does_not_know(
+    engine: Engine, reader: DockerFactReader
+) -> None:
+    engine.say("Bot shutdown active (strategy_id=paper)", 100)
+    engine.say("GET /status 200", 500)
+    engine.rotate(kept=500)
+    assert isinstance(await look(reader), Broken)
+
+
+@pytest.mark.parametrize("lines", [3, 500])
+async def test_a_run_that_was_quiet_for_long_is_known_when_the_log_goes_back_to_the_run_before(
+    engine: Engine, reader: DockerFactReader, lines: int
+) -> None:
+    engine.say("stopping")
+    engine.restart()
+    engine.now += 10 * MINUTE
+    engine.say("GET /status 200", lines)
+    assert await look(reader) == Found(False)
+
+
+async def test_a_run_that_has_written_nothing_yet_and_was_followed_is_known(
+    engine: Engine, reader: DockerFactReader
+) -> None:
+    assert await look(reader) == Found(False)
+    for _ in range(10):
+        engine.now += MINUTE // 2
+        assert await look(reader) == Found(False)
+    engine.say("began")
+    assert await look(reader) == Found(False)
+    engine.now += 10 * MINUTE
+    engine.say("GET /status 200")
+    assert await look(reader) == Found(False)
+
+
+async def test_a_long_line_counts_as_all_of_its_pieces(engine: Engine, reader: DockerFactReader) -> None:
+    engine.say("Bot shutdown active (strategy_id=paper)")
+    engine.say("x" * (7 * PIECE))
+    engine.say("GET /status 200")
+    engine.say("GET /status 200")
+    assert await look(reader) == Found(True), "the newest ten pieces are three lines"
+
+
+@pytest.mark.parametrize("tail", [1, 2])
+async def test_the_last_line_alone_may_be_asked_for(
+    engine: Engine, reader: DockerFactReader, tail: int
+) -> None:
+    one = replace(HALT, query=replace(HALT.query, tail=tail))
+    for _ in range(2):
+        assert (await reader.read([one]))["halted"] == Found(False)
+    engine.say("Bot shutdown active (strategy_id=paper)")
+    engine.say("GET /status 200", 5)
+    assert (await reader.read([one]))["halted"] == Found(True)
+
+
+async def test_what_one_reader_knows_of_a_run_no_other_reads_through_for(engine: Engine) -> None:
+    runs = RunLogs()
+    engine.say("GET /status 200", 500)
+    assert await look(one_more(runs)) == Found(False)
+    asked = len(engine.asked)
+    assert await look(one_more(runs)) == Found(False)
+    assert len(engine.asked) == asked + 1
+
+
+async def test_who_looks_while_another_reads_all_of_it_does_not_wait(engine: Engine) -> None:
+    runs = RunLogs()
+    engine.say("GET /status 200", 500)
+    found: list[Finding] = []
+    engine.meanwhile = lambda: found.append(asyncio.run(look(one_more(runs))))
+    assert await look(one_more(runs)) == Found(False)
+    (of_the_other,) = found
+    assert isinstance(of_the_other, Broken)
+    assert await look(one_more(runs)) == Found(False)
+
+
+async def test_what_was_seen_while_another_read_all_of_it_is_not_forgotten(engine: Engine) -> None:
+    runs = RunLogs()
+    engine.say("GET /status 200", 500)
+
+    def halted() -> None:
+        engine.longest = 0
+        engine.say("Bot shutdown active (strategy_id=paper)")
+        assert asyncio.run(look(one_more(runs))) == Found(True)
+        engine.log.pop()
+        engine.longest = 10_000
+
+    engine.meanwhile = halted
+    await look(one_more(runs))
+    assert await look(one_more(runs)) == Found(True)

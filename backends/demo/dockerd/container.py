@@ -77,6 +77,7 @@ class Container:
     async def boot(self, started: int, restarts: int = 0) -> None:
         """Run since ``started``, checked and well: how the demo's containers begin."""
         await self.spec.workload.start()
+        self.log.begin(started)
         self._runs(started)
         self.restarts = restarts
         if self.spec.check:

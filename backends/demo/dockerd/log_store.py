@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from backends.demo.dockerd.stamps import SECOND, fixed
 
@@ -54,6 +55,11 @@ class LogStore:
                 at += 1_000
         self._last = at
         self._grown.set()
+
+    def begin(self, at: int) -> None:
+        """Its first line was written by then: a log that begins later has lost what came before."""
+        if self._entries and self._entries[0].at > at:
+            self._entries[0] = replace(self._entries[0], at=at)
 
     def write_part(self, part: bytes, stream: int, count: int) -> None:
         """Take ``part``, at most ``LONGEST`` bytes of a line that goes on, so many times."""
