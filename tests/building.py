@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -129,6 +129,25 @@ def diagnosed(stack: Stack, diagnosis: str, *readings: Reading[Any]) -> Examined
 def checked(stack: Stack, check: str, *readings: Reading[Any]) -> Answer:
     """What that check comes to on these readings, of which each of its demands needs one."""
     return _examined(stack, stack.checks[check], readings).answer
+
+
+def answered(stack: Stack, check: str, values: Mapping[str, Any]) -> Answer:
+    """What that check comes to on these values by fact, or readings of it; None is what is missing."""
+    demanded = dict.fromkeys(each.fact for each in stack.checks[check].demands)
+    return checked(stack, check, *(_read(fact, values[fact]) for fact in demanded))
+
+
+def check_turns_on(stack: Stack, check: str, well: Mapping[str, Any], wrong: Mapping[str, Any]) -> None:
+    """It passes when all is ``well``, not when this is ``wrong``, and is unknown when that cannot be read."""
+    assert answered(stack, check, well) is Answer.YES
+    assert answered(stack, check, {**well, **wrong}) is Answer.NO
+    assert answered(stack, check, {**well, **{fact: failed(fact) for fact in wrong}}) is Answer.UNKNOWN
+
+
+def _read(fact: str, value: Any) -> Reading[Any]:
+    if isinstance(value, Reading):
+        return value
+    return missing(fact) if value is None else ok(fact, value)
 
 
 def _examined(stack: Stack, item: Check | Diagnosis, readings: Iterable[Reading[Any]]) -> Examined:

@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
-from backends.model.examination import Answer
 from backends.model.fact import Level, Table
 from backends.model.query import DockerQuery
-from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from backends.stacks.loader import built_in, load_stack
-from tests.building import can_become, checked, failed, is_found, missing, ok
+from tests.building import can_become, check_turns_on, is_found, missing, ok
 
 STACK = load_stack(built_in()["claire-de-binare"])
 TEN = (
@@ -51,17 +49,9 @@ WRONG = [
 ]
 
 
-def read(name: str, values: Mapping[str, Any]) -> list[Reading[Any]]:
-    every = dict.fromkeys(each.fact for each in STACK.checks[name].demands)
-    return [values[it] if isinstance(values[it], Reading) else ok(it, values[it]) for it in every]
-
-
 @pytest.mark.parametrize(("name", "wrong"), WRONG, ids=lambda it: it if isinstance(it, str) else "")
 def test_it_passes_when_all_is_well_and_not_on_part_of_it(name: str, wrong: Mapping[str, Any]) -> None:
-    assert checked(STACK, name, *read(name, WELL)) is Answer.YES
-    assert checked(STACK, name, *read(name, {**WELL, **wrong})) is Answer.NO
-    unread = {fact: failed(fact) for fact in wrong}
-    assert checked(STACK, name, *read(name, {**WELL, **unread})) is Answer.UNKNOWN
+    check_turns_on(STACK, name, WELL, wrong)
 
 
 def test_what_was_blocked_before_the_pause_ended_is_no_reason_that_nothing_is_traded() -> None:

@@ -11,11 +11,10 @@ import pytest
 from backends.model.examination import Answer
 from backends.model.fact import Table
 from backends.model.procedure import Proof
-from backends.model.reading import Reading
 from backends.model.safetext import SafeText
 from backends.model.service import RunState
 from backends.stacks.loader import built_in, load_stack
-from tests.building import checked, failed, missing, ok, running
+from tests.building import answered, check_turns_on, running
 
 STACK = load_stack(built_in()["trading-platform"])
 
@@ -81,26 +80,14 @@ WRONG = [
 ]
 
 
-def read(name: str, values: Mapping[str, Any]) -> list[Reading[Any]]:
-    found = []
-    for fact in dict.fromkeys(each.fact for each in STACK.checks[name].demands):
-        value = values[fact]
-        made = missing(fact) if value is None else ok(fact, value)
-        found.append(value if isinstance(value, Reading) else made)
-    return found
-
-
 @pytest.mark.parametrize(("name", "wrong"), WRONG, ids=lambda it: it if isinstance(it, str) else "")
 def test_it_passes_when_all_is_well_and_not_on_part_of_it(name: str, wrong: Mapping[str, Any]) -> None:
-    assert checked(STACK, name, *read(name, WELL)) is Answer.YES
-    assert checked(STACK, name, *read(name, {**WELL, **wrong})) is Answer.NO
-    unread = {fact: failed(fact) for fact in wrong}
-    assert checked(STACK, name, *read(name, {**WELL, **unread})) is Answer.UNKNOWN
+    check_turns_on(STACK, name, WELL, wrong)
 
 
 def test_in_dry_run_where_nothing_is_compared_no_order_and_no_position_can_be_told() -> None:
     for name in ("no-orders", "no-positions"):
-        assert checked(STACK, name, *read(name, {**WELL, "recon.behind": None})) is Answer.YES
+        assert answered(STACK, name, {**WELL, "recon.behind": None}) is Answer.YES
 
 
 def proofs(procedure: str) -> list[Proof]:
