@@ -6,7 +6,9 @@ import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import httpx
 from msgspec import Struct
@@ -14,7 +16,7 @@ from msgspec import Struct
 from backends.model.fact import Fact, Finding, SourceError
 from backends.model.query import SqlQuery
 from backends.model.stack import Source
-from backends.readers.coerce import MisfitError, parse_json
+from backends.readers.coerce import MisfitError, excerpt, parse_json
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import network_reason, silence, where
 from backends.web import Web
@@ -31,6 +33,10 @@ _REFUSED: Final = (401, 403)
 _CODE: Final = re.compile(r"Code: (\d+)")
 _READONLY: Final = "164"
 _NOT_GRANTED: Final = "497"
+_ZONE: Final = "room_zone"
+"""A column more, in which the server says its zone; unlikely to be one of the statement's."""
+_MOMENT: Final = re.compile(r"(?:Nullable\()?DateTime(?:64)?(?:\((?:\d, )?'([^']+)'\)|\(\d\))?\)?")
+"""The type of a column of times, and its zone where that is not the server's."""
 
 
 class Silent(Struct, frozen=True):
@@ -93,7 +99,7 @@ class ClickHouseFactReader:
             params["database"] = database
         # The line break ends a comment the statement may end with.
         inner = query.text.strip().removesuffix(";")
-        text = f"SELECT * FROM (\n{inner}\n) LIMIT {query.limit + 1} FORMAT JSON"  # noqa: S608 # stack file
+        text = f"SELECT *, timezone() AS {_ZONE} FROM (\n{inner}\n) LIMIT {query.limit + 1} FORMAT JSON"  # noqa: S608 # stack file
         url, seconds = f"{self._source.url.rstrip('/')}/", self._seconds
         async with self._web.stream(
             "POST", url, params=params, headers=self._headers(), content=text.encode(), timeout=seconds
@@ -146,4 +152,33 @@ def _rows(query: SqlQuery, answer: Any) -> Rows:
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
         raise MisfitError("does not answer as ClickHouse")
-    return Rows(data[: query.limit], len(data))
+    zones = _zones(answer.get("meta"))
+    return Rows([_zoned(row, zones) for row in data[: query.limit]], len(data))
+
+
+def _zones(meta: Any) -> dict[str, str | None]:
+    """The columns of times, each with its zone where that is not the server's."""
+    columns = meta if isinstance(meta, list) else []
+    types = {it.get("name"): _MOMENT.fullmatch(str(it.get("type"))) for it in columns if isinstance(it, dict)}
+    return {str(name): found[1] for name, found in types.items() if found}
+
+
+def _zoned(row: Mapping[str, Any], zones: Mapping[str, str | None]) -> dict[str, Any]:
+    """A row whose times say how far they are from UTC. Raises MisfitError for a zone not known here."""
+    plain = {name: value for name, value in row.items() if name != _ZONE}
+    for name, zone in zones.items():
+        plain[name] = _moment(plain.get(name), zone or str(row.get(_ZONE, "UTC")))
+    return plain
+
+
+def _moment(raw: Any, zone: str) -> Any:
+    if not isinstance(raw, str) or zone == "UTC":
+        return raw
+    try:
+        place = ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise MisfitError(f"holds a time of the zone {excerpt(zone)}, which is not known here") from None
+    try:
+        return datetime.fromisoformat(raw).replace(tzinfo=place).isoformat(" ")
+    except ValueError:
+        return raw

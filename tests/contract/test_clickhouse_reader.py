@@ -32,8 +32,8 @@ from tests.contract.http_server import Answer, HttpServer
 from tests.servers.clickhouse import DATABASE, PASSWORD, TABLE, USERS, ClickHouseServer, start_clickhouse
 from tests.servers.process import wait_until
 
-INT, FLOAT, TEXT, COUNT, ROWS = (
-    ValueType.INT, ValueType.FLOAT, ValueType.TEXT, ValueType.COUNT, ValueType.TABLE,
+INT, FLOAT, TEXT, COUNT, TIME, ROWS = (
+    ValueType.INT, ValueType.FLOAT, ValueType.TEXT, ValueType.COUNT, ValueType.TIME, ValueType.TABLE,
 )  # fmt: skip
 EVENTS = [
     {"event_id": f"e{number:03}", "event_type": kind, "source_line": number}
@@ -202,6 +202,28 @@ async def test_whole_numbers_are_exact(clickhouse: ClickHouseServer) -> None:
     assert await why(place, "SELECT toUInt64(18446744073709551615) AS n") == "is too large a number"
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "toDateTime(1790000000)",
+        "toDateTime(1790000000, 'UTC')",
+        "toDateTime(1790000000, 'America/New_York')",
+        "CAST(toDateTime(1790000000) AS Nullable(DateTime))",
+        "toUnixTimestamp(toDateTime(1790000000))",
+    ],
+)
+async def test_a_time_is_the_same_whatever_zone_the_server_or_its_column_is_in(
+    clickhouse: ClickHouseServer, moment: str
+) -> None:
+    assert await look(source(clickhouse.url), f"SELECT {moment} AS t", TIME) == Found(1790000000.0)
+
+
+async def test_what_is_no_time_is_none(clickhouse: ClickHouseServer) -> None:
+    place = source(clickhouse.url)
+    assert isinstance(await look(place, "SELECT CAST(NULL AS Nullable(DateTime)) AS t", TIME), Absent)
+    assert "a time expected" in await why(place, "SELECT toDateTime(0) AS t", TIME)
+
+
 async def test_a_user_who_may_only_read_is_answered_and_one_who_may_set_no_limits_is_told_why_not(
     clickhouse: ClickHouseServer,
 ) -> None:
@@ -277,6 +299,10 @@ NEWER = [
         "this user may set no limits: its profile needs readonly = 2, or none",
     ),
     (Answer(200, b'{"data": [{"n": 1}, {"n"\nCode: 241. Memory limit exceeded'), "not JSON"),
+    (
+        Answer(200, b'{"meta": [{"name": "t", "type": "DateTime"}], "data":[{"t": "","room_zone": "Mars"}]}'),
+        "holds a time of the zone 'Mars', which is not known here",
+    ),
     (Answer(200, b"[1, 2]"), "does not answer as ClickHouse"),
     (Answer(502, b""), "statement failed: 502"),
 ]  # fmt: skip
@@ -287,6 +313,15 @@ async def test_what_a_newer_one_or_another_server_says_is_no_number_either(answe
     async with HttpServer() as server:
         server.otherwise = answer
         assert await why(source(server.url), "SELECT 41 AS n") == said
+
+
+@pytest.mark.parametrize("kind", ["DateTime64(3)", "Nullable(DateTime64(3, 'Europe/Berlin'))"])
+async def test_a_time_of_a_newer_one_has_its_zone_too(kind: str) -> None:
+    row = {"t": "2026-09-21 16:13:20.500", "room_zone": "Europe/Berlin"}
+    async with HttpServer() as server:
+        answer = {"meta": [{"name": "t", "type": kind}], "data": [row]}
+        server.otherwise = Answer(200, json.dumps(answer).encode())
+        assert await look(source(server.url), "SELECT t", TIME) == Found(1790000000.5)
 
 
 async def test_a_password_is_never_part_of_an_address() -> None:

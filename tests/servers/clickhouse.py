@@ -27,7 +27,7 @@ _CONFIG: Final = """<yandex>
   <path>{home}/data/</path><tmp_path>{home}/tmp/</tmp_path>
   <user_files_path>{home}/files/</user_files_path><format_schema_path>{home}/schemas/</format_schema_path>
   <users_config>users.xml</users_config><default_profile>free</default_profile>
-  <default_database>default</default_database><timezone>UTC</timezone>
+  <default_database>default</default_database><timezone>Europe/Berlin</timezone>
   <mark_cache_size>1048576</mark_cache_size><keep_alive_timeout>10</keep_alive_timeout>
   <background_pool_size>1</background_pool_size><background_schedule_pool_size>1</background_schedule_pool_size>
 </yandex>"""

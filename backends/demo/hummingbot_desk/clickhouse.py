@@ -77,6 +77,7 @@ class ClickHouse:
         """``users``: the password of each; without them there is ``default``, who has none."""
         self._users = users or {"default": ""}
         self._store = sqlite3.connect(":memory:", check_same_thread=False)
+        self._store.create_function("timezone", 0, lambda: "UTC")
         columns = (f"{name} {kind} NOT NULL DEFAULT {empty}" for name, (kind, empty) in _COLUMNS.items())
         self._store.execute(f"CREATE TABLE {_TABLE} ({', '.join(columns)})")
 
