@@ -22,11 +22,10 @@ from backends.model.intent import Identity, Intent
 from backends.model.procedure import Effector, Procedure, RiskClass, Run, Step, Verdict, Verifier
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.model.substitution import names_in
 from backends.model.weigh import weigh
 from backends.procedures.admission import Admission, Gatekeeper, busy, in_one, unknown
 from backends.procedures.approval import ApprovalBook
-from backends.procedures.conditions import Holding
+from backends.procedures.conditions import Holding, lasting
 from backends.procedures.confirm import params_wrong
 from backends.procedures.disk import answered
 from backends.procedures.dry_run import PlanBook
@@ -94,12 +93,7 @@ class Procedures:
         self._sequences: dict[str, SequenceRunner] = {}
         self._settling: dict[_Asked, tuple[StopRunner, asyncio.Task[None]]] = {}
         self._holding = Holding()
-        # What depends on a choice is not known before it is made.
-        self._lasting = [
-            (each.id, [it for it in each.requires if not names_in((it.fact, dict(it.where)))])
-            for each in stack.procedures.values()
-            if each.held_for > 0
-        ]
+        self._lasting = lasting(stack.procedures.values())
         self._recent = recent
         self._plans = None if state is None else PlanBook(state / "plans", clock)
         self.approvals = None if state is None else ApprovalBook(state / "approvals", clock)
@@ -119,7 +113,7 @@ class Procedures:
     def watch(self, board: Board) -> None:
         """Look at the preconditions of what demands that they have held for a while. Cheap; every board."""
         now, facts, readings = self._clock.now(), self._stack.facts, board.readings
-        for procedure, demanded in self._lasting:
+        for procedure, demanded in self._lasting.items():
             weighed = [weigh(it, facts.get(it.fact), readings.get(it.fact), now) for it in demanded]
             self._holding.note(procedure, weighed, now)
 
