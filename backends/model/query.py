@@ -105,8 +105,8 @@ class HostQuery(Struct, frozen=True):
     """Something about the host the room runs on."""
 
     what: str
-    """``disk`` (percent used), ``memory`` (percent used), ``load`` (per core, 1 min), ``uptime`` (s),
-    ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``,
+    """``disk`` (percent used), ``disk_free`` (GB), ``memory`` (percent used), ``load`` (per core, 1 min),
+    ``uptime`` (s), ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``,
     or one of several texts separated by ``|``), ``env_is``
     (whether a process of ``target`` has ``name=value``), ``env_has`` (whether one has ``name`` at all, and
     not empty; the value stays where it is), ``tcp`` (ms to connect), ``dns`` (addresses),

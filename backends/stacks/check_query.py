@@ -39,7 +39,7 @@ _OF_A_SERVICE: Final = (
     "log",
     "strays",
 )
-_OF_A_TARGET: Final = ("disk", "port", "process", "env_is", "env_has", "tcp", "dns")
+_OF_A_TARGET: Final = ("disk", "disk_free", "port", "process", "env_is", "env_has", "tcp", "dns")
 _OPERANDS: Final = {"rate": 1, "age": 1, "ratio": 2, "before": 2, "differs": 2}
 _OF_TABLES: Final = ("without", "before", "differs")
 _MADE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {

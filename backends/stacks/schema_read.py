@@ -105,6 +105,7 @@ class FileRead(Strict):
 class HostRead(Strict):
     what: Literal[
         "disk",
+        "disk_free",
         "memory",
         "load",
         "uptime",
