@@ -157,6 +157,9 @@ class DockerQuery(Struct, frozen=True):
     """For ``log``: of how many last lines."""
     since_start: bool = False
     """For ``log``: only lines since the container's last start; MISSING when it does not run."""
+    denied_by: str | None = None
+    """For a ``log`` since the start: a regular expression of what no run writes any more that has written
+    ``pattern``."""
 
 
 class Derivation(Struct, frozen=True):

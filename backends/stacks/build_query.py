@@ -91,4 +91,5 @@ def _docker(read: schema_read.DockerRead) -> DockerQuery:
         pattern=read.pattern,
         tail=read.tail,
         since_start=read.since_start,
+        denied_by=read.denied_by,
     )

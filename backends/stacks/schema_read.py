@@ -149,6 +149,7 @@ class DockerRead(Strict):
     pattern: str | None = None
     tail: Annotated[int, Meta(ge=1, le=5000)] = 200
     since_start: bool = False
+    denied_by: Text | None = None
 
 
 class DeriveRead(Strict):
