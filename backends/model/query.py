@@ -8,7 +8,8 @@ from msgspec import Struct, field
 
 
 class RedisQuery(Struct, frozen=True):
-    """One bounded read. ``op`` is the Redis command in lower case, or ``scan`` for a bounded key count."""
+    """One bounded read. ``op`` is the Redis command in lower case, ``scan`` for a bounded key count, or
+    ``heard`` for what is published on a channel."""
 
     op: str
     key: str
@@ -17,6 +18,8 @@ class RedisQuery(Struct, frozen=True):
     """A hash field, or a line of INFO."""
     start: int = 0
     stop: int = -1
+    minutes: float = 15.0
+    """Of what is heard: for how long it is remembered."""
 
 
 class SqlQuery(Struct, frozen=True):
