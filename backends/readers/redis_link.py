@@ -96,7 +96,7 @@ class Link:
             match got["type"], got["data"]:
                 case "pmessage", bytes(message):
                     messages.append(message)
-                case "psubscribe", 1:
+                case "psubscribe", 1 if not self._is_subscribed:
                     self._is_subscribed = True
                 case "pong", said if said == _ECHO.encode() and self._is_subscribed:
                     return messages
