@@ -27,7 +27,7 @@ MISSING = "(missing)"
 OTHER = "(other)"
 """The word of a rule for any that its fact does not list."""
 
-ANEW = 0.5
+ANEW = 2.0
 """Seconds after which it is concluded anew what follows from readings that nothing replaced."""
 
 ON_DELAY = 2.0
@@ -43,8 +43,8 @@ CREDENTIALS = (
 class Conditions:
     """What is wrong on the boards of one stack, without a memory of since when.
 
-    What follows from a reading is concluded when the reading is new, and of all of them anew twice a second,
-    for they grow old: several boards a second differ in few.
+    What follows from a reading is concluded when the reading is new, and of all of them anew now and then,
+    for they grow old: two boards that follow each other differ in few.
     """
 
     def __init__(self, stack: Stack, started: Instant) -> None:
