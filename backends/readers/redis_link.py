@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from redis._parsers import _AsyncHiredisParser
 from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -30,6 +31,8 @@ from backends.redis_place import peer
 from backends.whereabouts import Whereabouts
 
 _PORT = 6379
+_ECHO = "controlroom"
+"""Comes back after all that was published before it."""
 _GREETING = 4096
 """Bytes that may come before the first pipeline: the answers to AUTH and SELECT."""
 
@@ -55,6 +58,8 @@ class Link:
         """The address that the connection leads to."""
         self._whereabouts = Whereabouts()
         self._client = self._connect(source)
+        self._heard: PubSub | None = None
+        self._is_subscribed = False
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """The raw replies, an error reply as ServerError. One write, unless the connection is new.
@@ -68,11 +73,44 @@ class Link:
         replies = await pipeline.execute(raise_on_error=False)
         return [self._reply(reply, command) for reply, command in zip(replies, commands, strict=True)]
 
+    async def hear(self, channel: str, limit: int) -> list[bytes]:
+        """What was published on ``channel`` since it was last called, oldest first; the first time it begins.
+
+        Afterwards the link serves nothing else. Raises RedisError or OSError when it hears no more: also when
+        the connection is dead and only looks quiet.
+        """
+        self._left = _GREETING + limit
+        if self._heard is None:
+            self._heard = self._client.pubsub()
+            # As a pattern: the counts of who subscribes tell of the stack's own services alone.
+            await self._heard.psubscribe(channel)
+        await self._heard.ping(_ECHO)
+        try:
+            return await self._messages(self._heard)
+        except (TypeError, LookupError, AttributeError):
+            raise RedisError("its answer is none to those who subscribe") from None
+
+    async def _messages(self, heard: PubSub) -> list[bytes]:
+        messages: list[bytes] = []
+        while (got := await heard.get_message(timeout=self._seconds)) is not None:
+            match got["type"], got["data"]:
+                case "pmessage", bytes(message):
+                    messages.append(message)
+                case "psubscribe", 1 if not self._is_subscribed:
+                    self._is_subscribed = True
+                case "pong", said if said == _ECHO.encode() and self._is_subscribed:
+                    return messages
+                case _:
+                    raise RedisError("its answer is none to those who subscribe")
+        raise RedisTimeoutError
+
     async def has_moved(self) -> bool:
         """Whether its name leads to another machine by now than the connection does."""
         return await self._whereabouts.has_moved(self._name, self._peer)
 
     async def close(self) -> None:
+        if self._heard is not None:
+            await self._heard.aclose()  # type: ignore[no-untyped-call]  # the library gives it no types
         await self._client.aclose()
 
     def reason(self, error: Exception) -> str:

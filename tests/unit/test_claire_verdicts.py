@@ -37,6 +37,7 @@ WELL: Mapping[str, Any] = {
     "env.plain": names(), "env.postgres": names("POSTGRES_PASSWORD_FILE"),
     "backup.trailer": 1, "backup.tables": 6, "backup.redis": 900, "backup.sums": 6, "backup.checked": 6,
     "backup.age": 2_000_000.0,
+    "host.disk": 80.0, "host.free": 30.0,
 }  # fmt: skip
 WRONG = [
     # Risk approves, and execution, halted by an entry without a strategy, rejects each.
@@ -46,6 +47,9 @@ WRONG = [
     ("secrets", {"secrets.list": files(*TEN[:-1], "POSTGRES_PASSWORD.old")}),
     ("plain-passwords", {"env.postgres": names("POSTGRES_PASSWORD")}),
     ("backup", {"backup.age": 2_700_000.0}),
+    # On a small disk it fills up long before four fifths of it are used.
+    ("clear-logs", {"host.free": 29.0}),
+    ("clear-logs", {"host.disk": 81.0}),
 ]
 
 
@@ -72,6 +76,7 @@ def test_what_was_blocked_before_the_pause_ended_is_no_reason_that_nothing_is_tr
         ("redis.aof_write", Level.CRIT),
         ("db.strangers", Level.CRIT),
         ("bus.market", Level.WARN),
+        ("host.free", Level.WARN),
         ("bus.signals", Level.WARN),
         ("signal.health", Level.CRIT),
         ("risk.state", Level.CRIT),

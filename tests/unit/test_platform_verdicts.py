@@ -53,7 +53,8 @@ WELL: Mapping[str, Any] = {
     "grafana.database": "ok",
     "ports.postgres": table("address", "127.0.0.1"),
     "ports.redis": table("address", "127.0.0.1"),
-}
+    "engine.cores": 4, "engine.memory": 16_000_000_000, "host.free": 50.0,
+}  # fmt: skip
 
 OPEN_TO_THE_NETWORK = [
     {"ports.orchestrator": table("address", address)} for address in ("0.0.0.0", "::", "192.168.1.5")
@@ -77,6 +78,7 @@ WRONG = [
     ("run-ready", {"recon.complete": False}),
     ("run-ready", {"signal.model_loaded": False}),
     ("run-ready", {"gateway.health": "degraded"}),
+    ("host-size", {"host.free": 49.0}),
 ]
 
 
