@@ -63,9 +63,11 @@ async def test_how_many_sources_answer_is_whole_beside_the_worst_alarm() -> None
         assert "5/5 CRIT The daily loss limit is passed" in words
 
 
-async def test_the_halted_line_says_since_when_and_ages_without_any_board() -> None:
+async def test_the_halted_line_says_for_how_long_at_least_and_ages_without_any_board() -> None:
+    """A room that has just come knows no more of a halt than that it was there."""
     async with opened(fleet(), (120, 40)) as room:
         before = line(room, "halted-desk")
+        assert " >" in before
         await room.pass_time(3600)
         after = line(room, "halted-desk")
         assert before != after

@@ -1,4 +1,4 @@
-"""All stacks, one row each: may it trade, what is worst, how old is what we know, halted since when."""
+"""All stacks, one row each: may it trade, halted for how long at least, what is worst, how old it all is."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def summary(moments: Sequence[Moment]) -> SafeText:
 def _row(stack: Stack, board: Board, now: Instant) -> Row:
     trading = trading_now(board, now)
     sign = TRADING[trading.state]
-    halted = words.short_span(trading.held) if trading.state is TradingState.HALTED else words.NOTHING
+    # It was first seen so long ago; since when it stands only who was here before can know.
+    halted = f">{words.short_span(trading.held)}" if trading.state is TradingState.HALTED else words.NOTHING
     worst, role = _worst(board, now)
     return Row(
         stack.id,
