@@ -76,6 +76,7 @@ def examine(session: Session, wanted: str | None) -> ExitCode:
     for stack, board, results in zip(stacks, boards, diagnoses, strict=True):
         lines += report(stack, board)
         lines += findings(stack, results)
+    lines += status.overview(boards)
     answer("\n".join(lines))
     examined = zip(stacks, boards, diagnoses, strict=True)
     worst = max(exit_code(stack, board, results) for stack, board, results in examined)
