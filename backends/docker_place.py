@@ -63,6 +63,18 @@ def connect(source: Source, seconds: float) -> APIClient:
     return api
 
 
+def lead(url: str) -> str:
+    """What tells where the address leads: of a context its file, which the docker command may change at any
+    time. Empty when that cannot be read."""
+    name = url.removeprefix(CONTEXT)
+    if name in (url, DEFAULT):
+        return url
+    try:
+        return _said_of(name).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def trouble(api: APIClient) -> str | None:
     """What ssh says of why nothing comes through, where the way leads over ssh."""
     way = api.adapters.get(_WAY)
@@ -110,10 +122,8 @@ def _context(name: str) -> tuple[str, TLSConfig | None]:
 
     if name == DEFAULT:
         return HERE, None
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser()) / "contexts"
-    ident = hashlib.sha256(name.encode()).hexdigest()
     try:
-        told = json.loads((folder / "meta" / ident / "meta.json").read_bytes())["Endpoints"]["docker"]
+        told = json.loads(_said_of(name))["Endpoints"]["docker"]
         host, is_open = str(told["Host"]), bool(told.get("SkipTLSVerify"))
     except FileNotFoundError:
         raise PlaceError(f"there is no Docker context {name}; see docker context ls") from None
@@ -123,8 +133,22 @@ def _context(name: str) -> tuple[str, TLSConfig | None]:
         host, is_open = "", False
     if not host:
         raise PlaceError(f"the Docker context {name} names no engine; see docker context ls")
+    folder, ident = _contexts(), _ident(name)
     ca, cert, key = (folder / "tls" / ident / "docker" / f"{part}.pem" for part in ("ca", "cert", "key"))
     pair = (str(cert), str(key)) if cert.is_file() and key.is_file() else None
     if not ca.is_file() and pair is None:
         return host, None
     return host, TLSConfig(client_cert=pair, ca_cert=str(ca) if ca.is_file() else None, verify=not is_open)
+
+
+def _said_of(name: str) -> bytes:
+    """The file of a context. Raises OSError."""
+    return (_contexts() / "meta" / _ident(name) / "meta.json").read_bytes()
+
+
+def _contexts() -> Path:
+    return Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser()) / "contexts"
+
+
+def _ident(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

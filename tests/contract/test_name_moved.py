@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +28,7 @@ from backends.web import Web
 from backends.writers.redis import RedisEffector
 from tests.conftest import started
 from tests.contract.docker_place import spec
-from tests.contract.http_server import Answer, HttpServer
+from tests.contract.http_server import HANG, Answer, HttpServer
 from tests.contract.test_redis_far import fact, put, seen
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer, start_redis
@@ -166,6 +169,48 @@ async def test_containers_are_those_of_the_machine_that_the_name_means_now(names
         await services.services()
         assert len(old.requests) == asked
         await reader.close()
+        await services.close()
+
+
+async def asked_for_events(server: HttpServer) -> None:
+    while not any("/events" in request.target for request in server.requests):
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("by", ["name", "context"])
+async def test_what_happens_is_heard_from_the_engine_that_the_address_means_now(
+    by: str, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A context is changed by the docker command while the room is open; an order would go to the new engine."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    about = tmp_path / "contexts/meta" / hashlib.sha256(b"desk").hexdigest() / "meta.json"
+    about.parent.mkdir(parents=True)
+
+    def lead_to(address: str, port: int) -> None:
+        if by == "name":
+            names.place = (address, port)
+        else:
+            about.write_text(json.dumps({"Endpoints": {"docker": {"Host": f"tcp://{address}:{port}"}}}))
+
+    async with HttpServer(OLD) as old, HttpServer(NEW, old.port) as new:
+        for server, name, version in ((old, "old", "1.41"), (new, "new", "1.44")):
+            engine(server, name, version)
+            server.answers[f"/v{version}/events"] = Answer(HANG)
+        lead_to(OLD, old.port)
+        url = "context://desk" if by == "context" else f"tcp://{NAME}:{old.port}"
+        services = DockerServiceReader(
+            Source("docker", SourceKind.DOCKER, "Docker", url, 1.0, 2.0), [spec("redis", "redis")]
+        )
+        for _ in range(2):
+            assert str((await services.services())["redis"].ident) == "old"
+        async with asyncio.timeout(10):
+            await asked_for_events(old)
+
+        lead_to(NEW, new.port)
+        assert str((await services.services())["redis"].ident) == "new"
+        async with asyncio.timeout(10):
+            await asked_for_events(new)
+        assert sum("/events" in request.target for request in old.requests) == 1
         await services.close()
 
 
