@@ -9,6 +9,7 @@ import weakref
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from backends.ssh_tunnel import Tunnel, TunnelError
 
@@ -81,6 +82,14 @@ def trouble(api: APIClient) -> str | None:
     return way.tunnel.trouble() if isinstance(way, _Way) else None
 
 
+def host(api: APIClient) -> tuple[str | None, str | None]:
+    """The host of the engine, as it is named, and of one over ssh the address it had."""
+    way: object = api.adapters.get(_WAY)
+    if isinstance(way, _Way):
+        return way.tunnel.host, way.tunnel.address
+    return urlsplit(str(api.base_url)).hostname, None
+
+
 class _Way:
     """Of an SDK's client: no request goes over it."""
 
@@ -124,21 +133,21 @@ def _context(name: str) -> tuple[str, TLSConfig | None]:
         return HERE, None
     try:
         told = json.loads(_said_of(name))["Endpoints"]["docker"]
-        host, is_open = str(told["Host"]), bool(told.get("SkipTLSVerify"))
+        engine, is_open = str(told["Host"]), bool(told.get("SkipTLSVerify"))
     except FileNotFoundError:
         raise PlaceError(f"there is no Docker context {name}; see docker context ls") from None
     except OSError as error:
         raise PlaceError(f"the Docker context {name} cannot be read: {error.strerror}") from None
     except (ValueError, LookupError, TypeError, AttributeError):
-        host, is_open = "", False
-    if not host:
+        engine, is_open = "", False
+    if not engine:
         raise PlaceError(f"the Docker context {name} names no engine; see docker context ls")
     folder, ident = _contexts(), _ident(name)
     ca, cert, key = (folder / "tls" / ident / "docker" / f"{part}.pem" for part in ("ca", "cert", "key"))
     pair = (str(cert), str(key)) if cert.is_file() and key.is_file() else None
     if not ca.is_file() and pair is None:
-        return host, None
-    return host, TLSConfig(client_cert=pair, ca_cert=str(ca) if ca.is_file() else None, verify=not is_open)
+        return engine, None
+    return engine, TLSConfig(client_cert=pair, ca_cert=str(ca) if ca.is_file() else None, verify=not is_open)
 
 
 def _said_of(name: str) -> bytes:

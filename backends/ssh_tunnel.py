@@ -12,9 +12,12 @@ import tempfile
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
+from threading import Thread
 from time import monotonic, sleep
 from typing import Final
 from urllib.parse import urlsplit
+
+from backends.whereabouts import address_of
 
 REMOTE: Final = "/var/run/docker.sock"
 _REFUSED: Final = "open failed:"
@@ -33,6 +36,11 @@ class Tunnel:
 
     def __init__(self, url: str, seconds: float) -> None:
         """``ssh://[user@]host[:port][/remote/socket]``. Raises TunnelError when it does not stand in time."""
+        self.host = _host(urlsplit(url).netloc)
+        """As ssh was told it; its configuration alone may know it."""
+        self._addresses: list[str | None] = []
+        # Beside ssh: without a name server that still finds what its own configuration knows.
+        Thread(target=self._look_up, name="ssh-name", daemon=True).start()
         program = shutil.which("ssh")
         if program is None:
             raise TunnelError("there is no ssh program on this machine")
@@ -53,6 +61,14 @@ class Tunnel:
         except BaseException:
             self.close()
             raise
+
+    def _look_up(self) -> None:
+        self._addresses.append(address_of(self.host))
+
+    @property
+    def address(self) -> str | None:
+        """One that the host had when the way was made; None when it was not to be had by then."""
+        return self._addresses[0] if self._addresses else None
 
     def _wait(self, ends: float, seconds: float) -> None:
         while not self.socket.exists():

@@ -15,9 +15,9 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from backends.docker_place import PlaceError, connect, lead, trouble
+from backends.docker_place import PlaceError, connect, host, lead, trouble
 from backends.model.fact import SourceError
 from backends.model.safetext import SafeText
 from backends.whereabouts import Whereabouts, peer_of
@@ -80,8 +80,7 @@ class DockerClient:
             self._api = connect(self._source, self._deadline)
         except Exception as error:  # whatever the SDK and its transports raise, in words
             raise SourceError(explain(error, self._where, self._deadline)) from None
-        self._host = urlsplit(str(self._api.base_url)).hostname
-        self._peer: str | None = None
+        self._host, self._peer = host(self._api)
         self._has_moved = False
 
     @property
@@ -141,7 +140,7 @@ class DockerClient:
         ends = monotonic() + seconds
         url = f"{self._api.base_url}{self._prefix}{path}"
         with self._api.get(url, params=dict(params), stream=True, timeout=seconds) as response:
-            self._peer = peer_of(response)
+            self._peer = peer_of(response) or self._peer
             body = bytearray()
             for part in response.iter_content(_READ):
                 body += part

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from backends import whereabouts
 from backends.model.fact import Fact, Found, SourceError, ValueType
 from backends.model.procedure import ReceiptKind
 from backends.model.query import DockerQuery, HttpQuery, PrometheusQuery, SqlQuery
@@ -29,19 +26,10 @@ from backends.writers.redis import RedisEffector
 from tests.conftest import started
 from tests.contract.docker_place import spec
 from tests.contract.http_server import HANG, Answer, HttpServer
+from tests.contract.names import NAME, NEW, OLD, Names, told_names
 from tests.contract.test_redis_far import fact, put, seen
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer, start_redis
-
-NAME = "desk.test"
-OLD, NEW = "127.0.0.1", "127.0.0.2"
-
-
-class Names:
-    """What the name server says of NAME."""
-
-    def __init__(self, place: tuple[str, int]) -> None:
-        self.place: tuple[str, int] | None = place
 
 
 @pytest.fixture
@@ -56,21 +44,7 @@ def servers() -> Iterator[tuple[RedisServer, RedisServer]]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """Says where NAME leads; each lookup is a new one, and waited for however busy the machine is."""
-    told, ask = Names((OLD, 0)), socket.getaddrinfo
-
-    def look(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
-        if host not in (NAME, NAME.encode()):
-            return ask(host, port, *rest, **more)
-        if told.place is None:
-            raise socket.gaierror("no answer")
-        address, own = told.place
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, own or port))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", look)
-    monkeypatch.setattr(whereabouts, "EVERY", 0.0)
-    monkeypatch.setattr(whereabouts, "PATIENCE", 10.0)
-    return told
+    return told_names(monkeypatch)
 
 
 async def redis_by_name() -> tuple[RedisEffector, RedisFactReader]:
@@ -173,7 +147,7 @@ async def test_containers_are_those_of_the_machine_that_the_name_means_now(names
 
 
 async def asked_for_events(server: HttpServer) -> None:
-    while not any("/events" in request.target for request in server.requests):
+    while not any("/events" in request.target for request in server.requests):  # noqa: ASYNC110 (nothing tells)
         await asyncio.sleep(0.02)
 
 
@@ -181,7 +155,7 @@ async def asked_for_events(server: HttpServer) -> None:
 async def test_what_happens_is_heard_from_the_engine_that_the_address_means_now(
     by: str, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A context is changed by the docker command while the room is open; an order would go to the new engine."""
+    """A context is changed by the docker command while the room is open; an order goes to the new engine."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     about = tmp_path / "contexts/meta" / hashlib.sha256(b"desk").hexdigest() / "meta.json"
     about.parent.mkdir(parents=True)
