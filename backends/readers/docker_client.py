@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 from backends.docker_place import PlaceError, connect, host, lead, trouble
 from backends.model.fact import SourceError
 from backends.model.safetext import SafeText
+from backends.readers.failure import certificate_fault
 from backends.whereabouts import Whereabouts, peer_of
 
 if TYPE_CHECKING:
@@ -217,6 +218,8 @@ def _words(cause: BaseException, place: str, seconds: float) -> str | None:
     words: str | None = None
     if isinstance(cause, (SourceError, PlaceError)):
         words = str(cause)
+    elif isinstance(cause, ssl.SSLCertVerificationError):
+        words = certificate_fault(cause, f"Docker at {place}")
     elif isinstance(cause, ssl.SSLError):
         words = f"TLS with Docker at {place} failed: {cause.reason or cause}"
     elif isinstance(cause, TimeoutError) or type(cause).__name__ in ("ReadTimeout", "ConnectTimeout"):
