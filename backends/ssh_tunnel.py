@@ -23,6 +23,13 @@ REMOTE: Final = "/var/run/docker.sock"
 _REFUSED: Final = "open failed:"
 """Sign of what ssh says when the socket over there cannot be opened."""
 _FAR: Final = "Docker's socket on the other machine is not there, or this user may not open it"
+_AFTERMATH: Final = (
+    "kex_exchange_identification:",
+    "stdio forwarding failed",
+    "Connection closed by UNKNOWN",
+    "Connection to UNKNOWN",
+)
+"""How ssh goes on when the way to the machine before broke, which has said why."""
 _STEP: Final = 0.02
 """Seconds between two looks whether the tunnel stands."""
 
@@ -80,7 +87,8 @@ class Tunnel:
 
     def _last_word(self) -> str:
         lines = self._said.read_text("utf-8", "backslashreplace").strip().splitlines()
-        return f"ssh: {lines[-1][:200]}" if lines else "ssh ended without a word"
+        reasons = [line for line in lines if not line.startswith(_AFTERMATH)] or lines
+        return f"ssh: {reasons[-1][:200]}" if lines else "ssh ended without a word"
 
     def trouble(self) -> str | None:
         """Why nothing comes through: what ssh said of it. None when it said nothing about that."""

@@ -45,6 +45,11 @@ _ADVICE = (
         "The host's name is not known here: {setting}.",
     ),
     (
+        ("host key verification", "publickey"),
+        "`ssh` to that machine must log in as this user and ask nothing: its host key known, and a key of"
+        " ours that is in an agent or has no passphrase.",
+    ),
+    (
         ("password", "credential", "auth", "denied", "forbidden", "401", "403", "noperm", "permission"),
         "It answers and does not let us in. Check {credential}; for Docker, who may use the socket.",
     ),
