@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from backends.engine import Mode
 from backends.model.alarm import Priority
+from backends.model.clock import Instant
+from backends.model.trading import TradingState
 from tests.pilot import scenes, world
 from tests.pilot.fake_engine import FakeEngine
 from tests.pilot.rooms import Scene, make_room, opened
@@ -72,6 +74,21 @@ async def test_the_halted_line_says_for_how_long_at_least_and_ages_without_any_b
         after = line(room, "halted-desk")
         assert before != after
         assert "UNKNOWN" in line(room, "trading-platform")
+
+
+async def test_what_is_known_of_a_stack_is_as_old_as_what_its_trading_state_rests_on() -> None:
+    """Every stack has sources on this host, which go on answering when all others are dead."""
+    app = fleet()
+    engine = app.engine
+    assert isinstance(engine, FakeEngine)
+    now = engine.clock.now()
+    dead = world.fresh(now)
+    ago = Instant(now.mono - 300.0, now.wall - 300.0)
+    engine.others["silent-desk"] = replace(
+        dead, stack="silent-desk", trading=replace(dead.trading, state=TradingState.UNKNOWN, as_of=ago)
+    )
+    async with opened(app, (120, 40)) as room:
+        assert " 5m " in line(room, "silent-desk")
 
 
 async def test_enter_goes_into_the_stack_under_the_cursor_and_f_comes_back() -> None:

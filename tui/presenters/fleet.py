@@ -88,9 +88,12 @@ def _row(stack: Stack, board: Board, now: Instant) -> Row:
 
 
 def _fresh(board: Board, now: Instant) -> Cell:
+    """How old it is what says whether it trades: something on this host always answers."""
     age = data_age(board, now)
     if age is None:
         return Cell(SafeText("none"), "state-unknown")
+    if board.trading.gates:
+        age = max(age, now.since(board.trading.as_of))
     return Cell(SafeText(words.whole_age(age)), "stale" if age > _OLD else "muted")
 
 
