@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as LateError
 
 from backends.checks.examiner import LONGEST
 from backends.config import Config
-from backends.engine import Engine
 from backends.journal.drills import RECORDS
 from backends.model.board import SERVICE, Board
 from backends.model.examination import Answer, Results, key_of
@@ -72,7 +72,9 @@ def examine(session: Session, wanted: str | None) -> ExitCode:
     try:
         wait_answered(engine, PATIENCE)
         boards = [engine.board(stack.id) for stack in stacks]
-        diagnoses = [_diagnosed(engine, stack) for stack in stacks]
+        # All at once: one that is dead takes its time beside the others.
+        looks = [engine.checks(stack.id).examine(tuple(stack.diagnoses.values())) for stack in stacks]
+        diagnoses = [_diagnosed(look) for look in looks]
     finally:
         engine.stop(grace=0.0)
     lines, shut = list(_settings(config)), closed(config.state_dir, *_STATE)
@@ -114,9 +116,9 @@ def findings(stack: Stack, results: Results) -> Iterator[str]:
         yield "    none found" + (" among the others" if untold else "")
 
 
-def _diagnosed(engine: Engine, stack: Stack) -> Results:
+def _diagnosed(look: Future[Results]) -> Results:
     try:
-        return engine.checks(stack.id).examine(tuple(stack.diagnoses.values())).result(LONGEST + SLACK)
+        return look.result(LONGEST + SLACK)
     except LateError:
         return {}
 
