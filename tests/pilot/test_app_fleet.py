@@ -65,6 +65,11 @@ async def test_how_many_sources_answer_is_whole_beside_the_worst_alarm() -> None
         assert "5/5 CRIT The daily loss limit is passed" in words
 
 
+async def test_on_a_small_screen_the_worst_alarm_has_words_enough_to_be_told_from_others() -> None:
+    async with opened(fleet(), (80, 24)) as room:
+        assert "CRIT The daily loss l" in line(room, "halted-desk")
+
+
 async def test_the_halted_line_says_for_how_long_at_least_and_ages_without_any_board() -> None:
     """A room that has just come knows no more of a halt than that it was there."""
     async with opened(fleet(), (120, 40)) as room:

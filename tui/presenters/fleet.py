@@ -30,16 +30,16 @@ _ENVIRONMENTS: dict[Environment, Role] = {
 
 
 def columns() -> tuple[Column, ...]:
-    """All columns; what the alarm says is dropped last of all that is not the state."""
+    """All columns. Where there is no room for all, words of the worst alarm are worth more than numbers."""
     return (
         Column("sign", NO_TEXT, 4 if is_ascii() else 1),
         Column("stack", SafeText("STACK"), 16, flex=1),
         Column("environment", SafeText("ENV"), 5),
         Column("trading", SafeText("TRADING"), 12),
-        Column("since", SafeText("HALTED"), 6, align="right"),
+        Column("since", SafeText("HALTED"), 6, align="right", drop=1),
         Column("fresh", SafeText("DATA"), 5, align="right"),
-        Column("sources", SafeText("SOURCES"), 24, least=7, drop=1, flex=1),
-        Column("worst", SafeText("WORST ALARM"), 60, least=12, flex=4),
+        Column("sources", SafeText("SOURCES"), 24, least=7, drop=2, flex=1),
+        Column("worst", SafeText("WORST ALARM"), 60, least=20, flex=4),
     )
 
 
