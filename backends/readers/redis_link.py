@@ -15,6 +15,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     ClusterDownError,
     MovedError,
@@ -27,7 +28,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from backends.model.stack import Source
 from backends.readers.failure import network_reason, silence, where
 from backends.readers.redis_reply import Command, ServerError
-from backends.redis_place import peer
+from backends.redis_place import gone_to, peer
 from backends.whereabouts import Whereabouts
 
 _PORT = 6379
@@ -53,6 +54,7 @@ class Link:
         self._has_password = source.password is not None
         self._left = _GREETING
         """Bytes the server may still send."""
+        self._url = source.url
         self._name = urlsplit(source.url).hostname
         self._peer: str | None = None
         """The address that the connection leads to."""
@@ -180,8 +182,9 @@ class Link:
         if said.startswith("WRONGTYPE"):
             return ServerError("is of another type", is_wrong_type=True)
         is_elsewhere = isinstance(reply, (MovedError, ClusterDownError))
+        there = gone_to(self._url, reply) if isinstance(reply, AskError) and not is_elsewhere else ""
         why = f"Redis answered {command.words[0]} with an error: {said[:100]}"
-        return ServerError(why, is_elsewhere=is_elsewhere)
+        return ServerError(why, is_elsewhere=is_elsewhere, there=there)
 
 
 _SAID = {
