@@ -27,7 +27,7 @@ MISSING = "(missing)"
 OTHER = "(other)"
 """The word of a rule for any that its fact does not list."""
 
-ANEW = 2.0
+ANEW = 1.9
 """Seconds after which it is concluded anew what follows from readings that nothing replaced."""
 
 ON_DELAY = 2.0

@@ -179,6 +179,7 @@ def _moment(raw: Any, zone: str) -> Any:
     except (KeyError, ValueError, OSError):
         raise MisfitError(f"holds a time of the zone {excerpt(zone)}, which is not known here") from None
     try:
-        return datetime.fromisoformat(raw).replace(tzinfo=place).isoformat(" ")
+        at = datetime.fromisoformat(raw)
+        return raw if at.tzinfo is not None else at.replace(tzinfo=place).isoformat(" ")
     except ValueError:
         return raw

@@ -14,6 +14,8 @@ from backends.model.clock import SystemClock
 from backends.model.fact import Fact, Finding, Found
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
+from backends.model.service import Health, RunState, Runtime, Service
+from backends.model.stack import ServiceSpec, Source, SourceKind
 from backends.readers.redis import RedisFactReader
 from tests.building import KILL, redis_source, stack
 from tests.servers.redis import RedisServer
@@ -79,3 +81,36 @@ async def test_what_loads_here_is_no_silence_of_the_source_but_keeps_nobody_for_
     assert (found.outcome, str(found.error)) == (Outcome.FAILED, "no answer in 0.05 s")
     assert (await reader.look(KILL.id, 0.05)).outcome is Outcome.OK
     await reader.close()
+
+
+class Listing:
+    """What an engine lists."""
+
+    def __init__(self, found: dict[str, Service | None]) -> None:
+        self._found = found
+
+    async def services(self) -> dict[str, Service | None]:
+        return self._found
+
+    async def close(self) -> None: ...
+
+
+WORKER = Service("worker", Runtime.DOCKER, "1", SafeText("worker"), RunState.EXITED, Health.NO_CHECK)
+
+
+@pytest.mark.parametrize(("other", "outcome"), [(WORKER, Outcome.MISSING), (None, Outcome.FAILED)])
+async def test_an_engine_without_anything_of_the_stack_says_nothing_of_what_it_does_not_have(
+    other: Service | None, outcome: Outcome
+) -> None:
+    """A variable that is left in a shell leads to another engine; there nothing of the stack was stopped."""
+    source = Source("docker", SourceKind.DOCKER, "Docker", "unix:///nowhere", 1.0, 1.0)
+    specs = tuple(ServiceSpec(name, (name,), "work", "docker") for name in ("gateway", "worker"))
+    spec = stack(sources={"docker": source}, services=specs)
+    listing = Listing({"gateway": None, "worker": other})
+    reader = FreshReader(spec, RedisFactReader, SystemClock(), lambda _: listing)
+    try:
+        seen = await reader.look("service:gateway", 1.0)
+    finally:
+        await reader.close()
+    assert seen.outcome is outcome
+    assert "right one?" in (seen.error or "right one?")

@@ -77,9 +77,9 @@ def get_ready() -> None:
 def share_heap() -> None:
     """Have all threads that begin from now on share one heap, where the C library can: with one for each,
     what the engine's many leave unused is two megabytes."""
-    import ctypes  # not before the first frame
+    with suppress(ImportError, AttributeError, OSError, TypeError):
+        import ctypes  # not before the first frame, and not in every Python
 
-    with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
