@@ -88,6 +88,20 @@ def test_the_doctor_finds_it_and_names_what_mends_it(room: ClaireRoom, fault: st
         room.fault(fault, is_on=False)
 
 
+def test_a_halt_that_names_no_strategy_is_over_with_the_next_start_of_execution(room: ClaireRoom) -> None:
+    """Risk writes that it heard of it and blocks nothing: its words must not keep it halted for ever."""
+    room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades", 60)
+    room.redis.xadd("stream.bot_shutdown", {"ts": "1768600000", "reason": "by hand", "priority": "SAFETY"})
+    room.until(lambda: room.value("execution.latched") == "true", "execution halts")
+    room.until(lambda: b"Bot-Shutdown empfangen" in room.docker.logs("cdb_risk", tail=50), "risk hears of it")
+    assert room.board.trading.state is TradingState.HALTED
+    room.redis.delete("stream.bot_shutdown")
+    room.until(lambda: room.value("halt.kept") == "false", "that Redis has lost it is seen")
+    assert room.board.trading.state is TradingState.HALTED
+    room.docker.restart("cdb_execution", timeout=1)
+    room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades again", 40)
+
+
 def test_a_halt_whose_entry_is_thrown_away_ends_with_the_container_stopped(room: ClaireRoom) -> None:
     """The entry may have been read back before it went: the proof is undone, and the next rung is gone."""
 

@@ -271,6 +271,9 @@ def test_noauth_is_no_pong(stack: Stack) -> None:
         ("execution.latched", "Order filled: MOCK_24670309 0.00021 @ 50004.93", False),
         ("risk.latched", "Signal blockiert: Bot-Shutdown aktiv (paper)", True),
         ("risk.latched", "Signal blockiert: Keine Allokation (paper)", False),
+        # So it writes too of an entry without strategy_id, which blocks nothing here.
+        ("risk.latched", "Bot-Shutdown empfangen: strategy_id=None reason=drill", False),
+        ("halt.told", "Bot-Shutdown empfangen: strategy_id=None reason=drill", True),
         ("log.directory", "cat: read error: Is a directory", True),
         ("log.directory_apps", "cat: /run/secrets/redis_password: Is a directory", True),
         ("log.subscribed", "Subscribed to topic: orders", True),
@@ -288,7 +291,7 @@ def test_log_signatures_are_those_that_are_really_written(
 
 
 def test_the_halt_of_the_last_run_is_no_latch_of_this_one(stack: Stack) -> None:
-    for name in ("execution.latched", "risk.latched", "halt.exercised", "log.subscribed"):
+    for name in ("execution.latched", "risk.latched", "halt.told", "halt.exercised", "log.subscribed"):
         query = stack.facts[name].query
         assert isinstance(query, DockerQuery)
         assert query.since_start, name
