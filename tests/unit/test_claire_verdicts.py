@@ -68,11 +68,23 @@ def test_what_was_blocked_before_the_pause_ended_is_no_reason_that_nothing_is_tr
 @pytest.mark.parametrize(
     ("fact", "level"),
     [
+        ("execution.mode", Level.CRIT),  # live: every real fill is recorded as rejected, with nothing filled
+        ("env.confirm_live", Level.CRIT),
+        ("redis.evicted", Level.CRIT),  # any stream, that of the halt too
         ("redis.aof", Level.CRIT),  # a halt that is not on the disk is gone at the next start
         ("redis.aof_write", Level.CRIT),
         ("db.strangers", Level.CRIT),
         ("bus.market", Level.WARN),
         ("bus.signals", Level.WARN),
+        ("bus.alerts", Level.WARN),  # stored by the paper runner alone
+        ("feed.redis", Level.CRIT),  # stays healthy, and publishes nothing
+        ("execution.redis", Level.CRIT),  # as healthy
+        ("prometheus.rules", Level.WARN),  # no rule is loaded, so silence says nothing
+        ("db.missing", Level.CRIT),
+        ("orders.duplicates", Level.CRIT),
+        ("orders.lost", Level.WARN),
+        ("risk.exposure", Level.WARN),
+        ("secrets.wrong", Level.WARN),
         ("signal.health", Level.CRIT),
         ("risk.state", Level.CRIT),
     ],
