@@ -179,6 +179,19 @@ async def test_fractions_of_shares_that_no_flattening_closes_are_counted(
         assert await read(stack, platform_database, "positions.fraction") == {"positions.fraction": Found(1)}
 
 
+async def test_a_position_is_too_large_by_its_shares_whatever_they_cost(
+    stack: Stack, platform_database: str
+) -> None:
+    """D22: MAX_POSITION_SIZE means dollars, elsewhere; here it is 1,000 shares, sold short as well."""
+    held = [("BRK.A", 900, 700_000), ("PENNY", 1001, 0.01), ("SHORT", -1001, 1), ("EVEN", 1000, 1)]
+    named = [{"symbol": name, "qty": qty, "avg_entry_price": at} for name, qty, at in held]
+    with rows(platform_database, "positions", *named):
+        found = await read(stack, platform_database, "positions.over", "positions.net", "positions.gross")
+    assert found["positions.over"] == Found(2)
+    assert found["positions.gross"] == Found(630_002_011.01)
+    assert found["positions.net"] == Found(630_000_009.01)
+
+
 async def test_plans_whose_slices_are_lost_under_a_halt_are_counted_before_and_after(
     stack: Stack, platform_database: str
 ) -> None:
