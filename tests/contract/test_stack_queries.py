@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from backends.model.fact import Absent, Broken, Fact, Finding, Found, Table, ValueType
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, Level, Table, ValueType
 from backends.model.query import SqlQuery
 from backends.model.stack import Stack
 from backends.readers.postgres import PostgresFactReader
@@ -190,6 +190,35 @@ async def test_a_position_is_too_large_by_its_shares_whatever_they_cost(
     assert found["positions.over"] == Found(2)
     assert found["positions.gross"] == Found(630_002_011.01)
     assert found["positions.net"] == Found(630_000_009.01)
+
+
+@pytest.mark.parametrize(
+    ("filled_at", "trade", "lacking"),
+    [
+        ("2026-11-23 15:49+00", {}, "1"),
+        ("2026-11-23 15:51+00", {}, "0"),
+        ("2026-11-23 04:59+00", {}, "0"),
+        ("2026-11-23 15:49+00", {"superseded": False}, "0"),
+        ("2026-11-23 15:49+00", {"superseded": True}, "1"),
+    ],
+    ids=["never recorded", "may yet come", "of yesterday in New York", "recorded", "taken back"],
+)
+async def test_a_fill_that_no_trade_tells_of_is_missed_before_a_loss_of_nothing_is_believed(
+    stack: Stack, platform_database: str, filled_at: str, trade: dict[str, Any], lacking: str
+) -> None:
+    """Without the broker's reports no trade is written: the day's loss is then 0, whatever was lost."""
+    filled = {**order("o-1", "filled"), "is_terminal": True, "filled_at": filled_at}
+    told = {
+        "trade_id": "t-1", "client_order_id": "o-1", "strategy_id": "alpha_baseline", "symbol": "AAPL",
+        "side": "buy", "qty": 1, "price": 190, "executed_at": filled_at, **trade,
+    }  # fmt: skip
+    with (
+        rows(platform_database, "orders", filled),
+        rows(platform_database, "trades", *([told] if trade else [])),
+    ):
+        now = "timestamptz '2026-11-23 16:00+00'"
+        assert await listed(stack, platform_database, "pnl.lacking", now) == [(lacking,)]
+    assert [rule.at for rule in stack.alarms if rule.fact == "pnl.lacking"] == [Level.WARN]
 
 
 async def test_plans_whose_slices_are_lost_under_a_halt_are_counted_before_and_after(
