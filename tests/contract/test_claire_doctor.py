@@ -98,6 +98,7 @@ def test_a_halt_that_names_no_strategy_is_over_with_the_next_start_of_execution(
     room.redis.delete("stream.bot_shutdown")
     room.until(lambda: room.value("halt.kept") == "false", "that Redis has lost it is seen")
     assert room.board.trading.state is TradingState.HALTED
+    assert "its restart would trade" in room.refusal("restart-execution")
     room.docker.restart("cdb_execution", timeout=1)
     room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades again", 40)
 

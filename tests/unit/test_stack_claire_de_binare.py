@@ -274,6 +274,10 @@ def test_noauth_is_no_pong(stack: Stack) -> None:
         # So it writes too of an entry without strategy_id, which blocks nothing here.
         ("risk.latched", "Bot-Shutdown empfangen: strategy_id=None reason=drill", False),
         ("halt.told", "Bot-Shutdown empfangen: strategy_id=None reason=drill", True),
+        ("log.order_failed", 'Failed to save order: new row for relation "orders" violates check', True),
+        ("log.order_failed", 'Failed to save trade: null value in column "price"', True),
+        ("log.order_failed", "Order execution failed: Insufficient balance", True),
+        ("log.order_failed", "Order rejected by simulator: MOCK_24670309", False),
         ("log.directory", "cat: read error: Is a directory", True),
         ("log.directory_apps", "cat: /run/secrets/redis_password: Is a directory", True),
         ("log.subscribed", "Subscribed to topic: orders", True),
