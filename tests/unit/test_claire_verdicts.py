@@ -61,7 +61,7 @@ def test_it_passes_when_all_is_well_and_not_on_part_of_it(name: str, wrong: Mapp
     check_turns_on(STACK, name, WELL, wrong)
 
 
-ARMED: Mapping[str, Any] = {"halt.stream": True, "execution.latched": True, "halt.told": True}
+ARMED: Mapping[str, Any] = {"halt.stream": True, "execution.latched": True, "risk.latched": True}
 
 
 @pytest.mark.parametrize("fact", ARMED)

@@ -272,8 +272,8 @@ def test_noauth_is_no_pong(stack: Stack) -> None:
         ("risk.latched", "Signal blockiert: Bot-Shutdown aktiv (paper)", True),
         ("risk.latched", "Signal blockiert: Keine Allokation (paper)", False),
         # So it writes too of an entry without strategy_id, which blocks nothing here.
-        ("risk.latched", "Bot-Shutdown empfangen: strategy_id=None reason=drill", False),
-        ("halt.told", "Bot-Shutdown empfangen: strategy_id=None reason=drill", True),
+        ("risk.latched", "Bot-Shutdown empfangen: strategy_id=None bot_id=None", False),
+        ("risk.latched", "Bot-Shutdown empfangen: strategy_id=paper bot_id=None", True),
         ("log.order_failed", 'Failed to save order: new row for relation "orders" violates check', True),
         ("log.order_failed", 'Failed to save trade: null value in column "price"', True),
         ("log.order_failed", "Order execution failed: Insufficient balance", True),
@@ -295,7 +295,7 @@ def test_log_signatures_are_those_that_are_really_written(
 
 
 def test_the_halt_of_the_last_run_is_no_latch_of_this_one(stack: Stack) -> None:
-    for name in ("execution.latched", "risk.latched", "halt.told", "halt.exercised", "log.subscribed"):
+    for name in ("execution.latched", "risk.latched", "halt.exercised", "log.subscribed"):
         query = stack.facts[name].query
         assert isinstance(query, DockerQuery)
         assert query.since_start, name
