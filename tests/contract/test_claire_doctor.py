@@ -103,6 +103,20 @@ def test_a_halt_that_names_no_strategy_is_over_with_the_next_start_of_execution(
     room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades again", 40)
 
 
+def test_decisions_that_redis_lost_halt_no_risk_that_remembers_them(room: ClaireRoom) -> None:
+    """It reads the stream when it starts, and from then on what is new: it approves by what it knows."""
+    room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades", 60)
+    room.redis.delete("stream.allocation_decisions")
+    try:
+        room.until(lambda: room.value("allocation.pct") is None, "the loss of the decisions")
+        filled = int(room.value("execution.filled"))
+        room.until(lambda: int(room.value("execution.filled")) > filled, "orders go on", 60)
+        assert room.board.trading.state is TradingState.UNKNOWN
+    finally:
+        room.docker.restart("cdb_allocation", timeout=1)
+    room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades again", 60)
+
+
 def test_a_halt_whose_entry_is_thrown_away_ends_with_the_container_stopped(room: ClaireRoom) -> None:
     """The entry may have been read back before it went: the proof is undone, and the next rung is gone."""
 
