@@ -9,6 +9,7 @@ import weakref
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from backends.ssh_tunnel import Tunnel, TunnelError
 
@@ -63,10 +64,30 @@ def connect(source: Source, seconds: float) -> APIClient:
     return api
 
 
+def lead(url: str) -> str:
+    """What tells where the address leads: of a context its file, which the docker command may change at any
+    time. Empty when that cannot be read."""
+    name = url.removeprefix(CONTEXT)
+    if name in (url, DEFAULT):
+        return url
+    try:
+        return _said_of(name).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def trouble(api: APIClient) -> str | None:
     """What ssh says of why nothing comes through, where the way leads over ssh."""
     way = api.adapters.get(_WAY)
     return way.tunnel.trouble() if isinstance(way, _Way) else None
+
+
+def host(api: APIClient) -> tuple[str | None, str | None]:
+    """The host of the engine, as it is named, and of one over ssh the address it had."""
+    way: object = api.adapters.get(_WAY)
+    if isinstance(way, _Way):
+        return way.tunnel.host, way.tunnel.address
+    return urlsplit(str(api.base_url)).hostname, None
 
 
 class _Way:
@@ -110,21 +131,33 @@ def _context(name: str) -> tuple[str, TLSConfig | None]:
 
     if name == DEFAULT:
         return HERE, None
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser()) / "contexts"
-    ident = hashlib.sha256(name.encode()).hexdigest()
     try:
-        told = json.loads((folder / "meta" / ident / "meta.json").read_bytes())["Endpoints"]["docker"]
-        host, is_open = str(told["Host"]), bool(told.get("SkipTLSVerify"))
+        told = json.loads(_said_of(name))["Endpoints"]["docker"]
+        engine, is_open = str(told["Host"]), bool(told.get("SkipTLSVerify"))
     except FileNotFoundError:
         raise PlaceError(f"there is no Docker context {name}; see docker context ls") from None
     except OSError as error:
         raise PlaceError(f"the Docker context {name} cannot be read: {error.strerror}") from None
     except (ValueError, LookupError, TypeError, AttributeError):
-        host, is_open = "", False
-    if not host:
+        engine, is_open = "", False
+    if not engine:
         raise PlaceError(f"the Docker context {name} names no engine; see docker context ls")
+    folder, ident = _contexts(), _ident(name)
     ca, cert, key = (folder / "tls" / ident / "docker" / f"{part}.pem" for part in ("ca", "cert", "key"))
     pair = (str(cert), str(key)) if cert.is_file() and key.is_file() else None
     if not ca.is_file() and pair is None:
-        return host, None
-    return host, TLSConfig(client_cert=pair, ca_cert=str(ca) if ca.is_file() else None, verify=not is_open)
+        return engine, None
+    return engine, TLSConfig(client_cert=pair, ca_cert=str(ca) if ca.is_file() else None, verify=not is_open)
+
+
+def _said_of(name: str) -> bytes:
+    """The file of a context. Raises OSError."""
+    return (_contexts() / "meta" / _ident(name) / "meta.json").read_bytes()
+
+
+def _contexts() -> Path:
+    return Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser()) / "contexts"
+
+
+def _ident(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

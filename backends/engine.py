@@ -30,7 +30,7 @@ from backends.journal.redact import Redactor
 from backends.logs.query import FilteredLog
 from backends.model.anchor import AnchorKind, AnchorPlace, Mark
 from backends.model.board import Board
-from backends.model.clock import Clock, SystemClock
+from backends.model.clock import Clock, Instant, SystemClock
 from backends.model.intent import Identity, Intent
 from backends.model.logline import LogFilter
 from backends.model.port import LogMatches, LogSource
@@ -276,24 +276,30 @@ class Engine:
         """Block until every source of the stack has answered or failed once; False at the time-out."""
         return self._wait(stack, is_all_asked, timeout)
 
-    def wait_answered(self, stack: str, timeout: float) -> bool:
-        """Like ``wait_asked``, but what failed is asked once more before it counts: the first look comes
-        while everything is still being loaded. A source that hangs costs its deadline twice."""
+    def wait_answered(self, timeout: float, *stacks: str) -> bool:
+        """Like ``wait_asked`` for each stack, but what failed is asked once more before it counts: the first
+        look comes while everything is still being loaded. What hangs costs its deadline twice in all.
+        """
         until = time.monotonic() + timeout
-        if not self.wait_asked(stack, timeout):
-            return False
-        readings = self.board(stack).readings
-        failed = {key: it.received for key, it in readings.items() if it.outcome is Outcome.FAILED}
-        if not failed:
-            return True
-        self.refresh(stack)
+        asked = [stack for stack in stacks if self.wait_asked(stack, until - time.monotonic())]
+        failed = {stack: self._failed(stack) for stack in asked}
+        for stack in asked:
+            if failed[stack]:
+                self.refresh(stack)
+        until = min(until, time.monotonic() + AGAIN)
 
         def is_asked_again(board: Board) -> bool:
             # What is no longer there at all is asked for no more.
-            left = {key: it.received for key, it in board.readings.items() if key in failed}
-            return all(received != failed[key] for key, received in left.items())
+            before = failed[board.stack]
+            return all(it.received != before.get(key) for key, it in board.readings.items())
 
-        return self._wait(stack, is_asked_again, min(AGAIN, until - time.monotonic()))
+        heard = [self._wait(stack, is_asked_again, until - time.monotonic()) for stack in asked]
+        return len(asked) == len(stacks) and all(heard)
+
+    def _failed(self, stack: str) -> dict[str, Instant]:
+        """When each of the values that could not be read was last asked for."""
+        readings = self.board(stack).readings
+        return {key: it.received for key, it in readings.items() if it.outcome is Outcome.FAILED}
 
     def _wait(self, stack: str, is_so: Callable[[Board], bool], timeout: float) -> bool:
         done = threading.Event()

@@ -20,8 +20,8 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
+from redis.exceptions import AskError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
 from backends.model.stack import Source
 
@@ -199,6 +199,13 @@ def _understood(told: object, scheme: str, asked: str) -> list[Share]:
         name = host.decode() if host else asked
         found.append(Share(int(first), int(last), f"{scheme}://{_written(name)}:{int(port)}/0"))
     return found
+
+
+def gone_to(url: str, error: AskError) -> str:
+    """The address of the node that the one at ``url`` names for a key of a slot that is on its way."""
+    parts = urlsplit(url)
+    host = error.host or parts.hostname or ""
+    return f"{parts.scheme.removesuffix('+cluster')}://{_written(host)}:{error.port}/0"
 
 
 def _written(host: str) -> str:

@@ -58,9 +58,9 @@ GATE_RETRY = 1.2
 """Seconds between two tries, at the most and before they are spread, of a source that decides about trading:
 once it answers again, a halt that it lost is seen at once."""
 
-GATHER = 0.025
-"""Seconds in which answers of several sources are gathered for one board: what is due at the same time is
-asked at the same time."""
+GATHER = 0.055
+"""Seconds in which answers of several sources are gathered for one board: those that decide about trading
+wait so long for the others, which are asked ``LATER``, and it is made in time for the screen's next frame."""
 
 HUSH = 0.25
 """Seconds after an order to stop in which no poll begins: nothing may come between the key and its effect."""

@@ -12,14 +12,24 @@ import tempfile
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
+from threading import Thread
 from time import monotonic, sleep
 from typing import Final
 from urllib.parse import urlsplit
+
+from backends.whereabouts import address_of
 
 REMOTE: Final = "/var/run/docker.sock"
 _REFUSED: Final = "open failed:"
 """Sign of what ssh says when the socket over there cannot be opened."""
 _FAR: Final = "Docker's socket on the other machine is not there, or this user may not open it"
+_AFTERMATH: Final = (
+    "kex_exchange_identification:",
+    "stdio forwarding failed",
+    "Connection closed by UNKNOWN",
+    "Connection to UNKNOWN",
+)
+"""How ssh goes on when the way to the machine before broke, which has said why."""
 _STEP: Final = 0.02
 """Seconds between two looks whether the tunnel stands."""
 
@@ -33,6 +43,11 @@ class Tunnel:
 
     def __init__(self, url: str, seconds: float) -> None:
         """``ssh://[user@]host[:port][/remote/socket]``. Raises TunnelError when it does not stand in time."""
+        self.host = _host(urlsplit(url).netloc)
+        """As ssh was told it; its configuration alone may know it."""
+        self._addresses: list[str | None] = []
+        # Beside ssh: without a name server that still finds what its own configuration knows.
+        Thread(target=self._look_up, name="ssh-name", daemon=True).start()
         program = shutil.which("ssh")
         if program is None:
             raise TunnelError("there is no ssh program on this machine")
@@ -54,6 +69,14 @@ class Tunnel:
             self.close()
             raise
 
+    def _look_up(self) -> None:
+        self._addresses.append(address_of(self.host))
+
+    @property
+    def address(self) -> str | None:
+        """One that the host had when the way was made; None when it was not to be had by then."""
+        return self._addresses[0] if self._addresses else None
+
     def _wait(self, ends: float, seconds: float) -> None:
         while not self.socket.exists():
             if self._ssh.poll() is not None:
@@ -64,7 +87,8 @@ class Tunnel:
 
     def _last_word(self) -> str:
         lines = self._said.read_text("utf-8", "backslashreplace").strip().splitlines()
-        return f"ssh: {lines[-1][:200]}" if lines else "ssh ended without a word"
+        reasons = [line for line in lines if not line.startswith(_AFTERMATH)] or lines
+        return f"ssh: {reasons[-1][:200]}" if lines else "ssh ended without a word"
 
     def trouble(self) -> str | None:
         """Why nothing comes through: what ssh said of it. None when it said nothing about that."""

@@ -45,6 +45,11 @@ class Whereabouts:
         return self._name == name and bool(known) and _bare(peer) not in known
 
 
+def address_of(name: str) -> str | None:
+    """An address that the name has now, for who cannot see where a connection leads. Blocks."""
+    return min(_addresses(name), default=None)
+
+
 def peer_of(response: Any) -> str | None:
     """The address of the machine whose answer, one of requests' and not read yet, this is; None of one that
     did not come over the network."""

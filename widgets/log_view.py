@@ -133,6 +133,7 @@ class LogView(LineWidget, can_focus=True):
         if on:
             self._marked = None
         self._replace()
+        self.count_now()
         self._tell()
 
     def show_only(self, matches: Sequence[int] | None, label: SafeText = NO_TEXT) -> None:
@@ -176,6 +177,13 @@ class LogView(LineWidget, can_focus=True):
             self._is_flooded = len(before) == self._body and before[-1:] < self._ordinals[:1]
             if not self._following:
                 self._tell()
+
+    def count_now(self) -> None:
+        """Say how many lines there are by now. Apart from ``tick``: a number is worth no frame of its own."""
+        if self._has_status:
+            self.touch(self._body)
+        if not self._ordinals:
+            self.touch(1)  # what it says instead counts the matches
 
     def settle(self) -> None:
         self._layout = LogLayout.at(self.size.width, self._service_width)
@@ -335,10 +343,6 @@ class LogView(LineWidget, can_focus=True):
         self._ordinals = wanted
         drawn = self._strips
         if wanted == before:
-            if self._has_status:
-                self.touch(self._body)
-            if not wanted:
-                self.touch(1)  # what it says instead counts the matches
             return
         strips: dict[int, Strip | None] = dict(zip(before, drawn, strict=False))
         kept: list[Strip | None] = [strips.get(ordinal) for ordinal in wanted[: len(drawn)]]

@@ -15,7 +15,7 @@ from backends.model.query import Derivation
 from backends.model.reading import UNTOLD, Outcome, Quality, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Service
-from backends.model.stack import AlarmRule, ServiceSpec, Stack
+from backends.model.stack import AlarmRule, Generation, ServiceSpec, Stack
 from backends.model.trading import TradingState
 
 GRACE = 5.0
@@ -27,7 +27,7 @@ MISSING = "(missing)"
 OTHER = "(other)"
 """The word of a rule for any that its fact does not list."""
 
-ANEW = 0.5
+ANEW = 2.0
 """Seconds after which it is concluded anew what follows from readings that nothing replaced."""
 
 ON_DELAY = 2.0
@@ -43,8 +43,8 @@ CREDENTIALS = (
 class Conditions:
     """What is wrong on the boards of one stack, without a memory of since when.
 
-    What follows from a reading is concluded when the reading is new, and of all of them anew twice a second,
-    for they grow old: several boards a second differ in few.
+    What follows from a reading is concluded when the reading is new, and of all of them anew now and then,
+    for they grow old: two boards that follow each other differ in few.
     """
 
     def __init__(self, stack: Stack, started: Instant) -> None:
@@ -64,6 +64,8 @@ class Conditions:
             self._known.clear()
             self._concluded = now.mono
         yield from _trading(board, self._started, now)
+        if self._stack.generation is not None and now.since(self._started) > GRACE:
+            yield from _assumed(self._stack.generation, board, now)
         for health in board.sources.values():
             if health.is_up is False and now.since(health.since) > ON_DELAY:
                 yield _source_down(health, health.id in self._gate_sources, now)
@@ -108,6 +110,20 @@ def _trading(board: Board, started: Instant, now: Instant) -> Iterator[Alarm]:
             cause="a switch that decides about trading cannot be read, or holds a word nobody knows",
             consequence="nobody can tell from here whether orders are being accepted",
             response="Treat it as trading. Find out why the switch cannot be read; halt if in doubt.",
+        )  # fmt: skip
+
+
+def _assumed(generation: Generation, board: Board, now: Instant) -> Iterator[Alarm]:
+    """That it was not seen which generation runs, unless the containers seen since are those of this one."""
+    services = (it.value for it in board.readings.values() if isinstance(it.value, Service))
+    seen = {str(service.title): generation.project or "" for service in services}
+    if generation.doubt is not None and not generation.fits(seen):
+        yield _alarm(
+            "generation:assumed", Priority.HIGH, "generation", now,
+            title=f"That {generation.title} runs is {generation.doubt}",
+            cause="Docker could not tell when the room was opened, and nothing seen since shows it",
+            consequence="what is shown and ordered may be about containers that are not those that run",
+            response="Open the room anew when Docker answers, or name the variant in the configuration.",
         )  # fmt: skip
 
 

@@ -101,7 +101,8 @@ def _ended(spec: GateSpec, readings: Readings, now: Instant) -> Gate | None:
         return None
     what = ended.value.state.value if isinstance(ended.value, Service) else "not there"
     word = SafeText(what)
-    return Gate(spec.fact, spec.label, word, TradingState.HALTED, SafeText(f"is {what}"), word)
+    halted, why = TradingState.HALTED, SafeText(f"is {what}")
+    return Gate(spec.fact, spec.label, word, halted, why, word, f"{SERVICE}{spec.service}")
 
 
 def _gate(spec: GateSpec, reading: Reading[Any] | None, now: Instant) -> Gate:

@@ -21,7 +21,7 @@ from backends.model.stack import Source
 LOADING = 15.0
 """Seconds in which a source's client library is loaded, also on a busy machine."""
 
-LATER = 0.05
+LATER = 0.03
 """Seconds after the beat at which all other sources are asked: those that decide about trading have it first,
 also on a machine with too much to do."""
 

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from backends.journal.anchorage import Anchor, Anchorage
+from backends.journal.drills import PRACTICE
 from backends.journal.due import Retirer
 from backends.journal.entry import Entry, Kind
 from backends.journal.journal import Journal
@@ -211,7 +212,10 @@ class _WithJournal:
 
     def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
         found = (*self._book.evaluate(board, now), *self._custody.alarms(now))
-        return tuple(sorted(found, key=lambda alarm: (alarm.priority.rank, alarm.since, alarm.id)))
+        # A drill is overdue since the room was opened, and for weeks: it goes behind what has begun since.
+        return tuple(
+            sorted(found, key=lambda it: (it.priority.rank, it.subject == PRACTICE, it.since, it.id))
+        )
 
 
 def _rest() -> None:

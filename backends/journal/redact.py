@@ -14,6 +14,11 @@ from backends.journal.dress import SHORTEST, Dress, values
 from backends.journal.shapes import MASK, is_secret_name, masked
 from backends.model.secret import Secret
 
+_SHORT: Final = 48
+_KNOWN: Final = 2000
+"""Characters of a text that is worth remembering, and how many of them: most values are the same again at
+each poll."""
+
 _REACH: Final = 256
 """Characters left out before a cut at least: what stands beside a secret's name may be half there."""
 
@@ -26,6 +31,8 @@ class Redactor:
         self._hidden: tuple[Dress, ...] = ()
         self._marks: tuple[tuple[str, Dress], ...] = ()
         self._ahead = _REACH
+        self._harmless: set[str] = set()
+        """Texts that hold none of what is hidden now."""
         for secret in secrets:
             self.register(secret)
 
@@ -43,6 +50,7 @@ class Redactor:
             )
             self._marks = tuple((mark, each) for each in self._hidden for mark in each.marks)
             self._ahead = max([_REACH, *(each.longest for each in self._hidden)])
+            self._harmless = set()  # last: who looks just now adds to the one before
 
     def text(self, text: str, limit: int | None = None, *, is_cut: bool = False) -> str:
         """``text`` without secrets; with ``limit`` its first so many characters, at no more work than those
@@ -72,10 +80,19 @@ class Redactor:
         return max((each.half(text) for each in self._hidden), default=0)
 
     def _masked(self, text: str) -> str:
+        harmless = self._harmless
+        if text in harmless:
+            return text
+        clean = text
         for mark, secret in self._marks:
-            if mark in text:
-                text = secret.masked(text, MASK)
-        return masked(text)
+            if mark in clean:
+                clean = secret.masked(clean, MASK)
+        clean = masked(clean)
+        if clean == text and len(text) <= _SHORT:
+            if len(harmless) >= _KNOWN:
+                harmless.clear()
+            harmless.add(text)
+        return clean
 
     def value(self, value: Any) -> Any:
         """The same for anything JSON can hold: texts are cleaned, members with a secret's name masked."""

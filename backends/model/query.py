@@ -8,7 +8,8 @@ from msgspec import Struct, field
 
 
 class RedisQuery(Struct, frozen=True):
-    """One bounded read. ``op`` is the Redis command in lower case, or ``scan`` for a bounded key count."""
+    """One bounded read. ``op`` is the Redis command in lower case, ``scan`` for a bounded key count, or
+    ``heard`` for what is published on a channel."""
 
     op: str
     key: str
@@ -17,6 +18,8 @@ class RedisQuery(Struct, frozen=True):
     """A hash field, or a line of INFO."""
     start: int = 0
     stop: int = -1
+    minutes: float = 15.0
+    """Of what is heard: for how long it is remembered."""
 
 
 class SqlQuery(Struct, frozen=True):
@@ -105,8 +108,8 @@ class HostQuery(Struct, frozen=True):
     """Something about the host the room runs on."""
 
     what: str
-    """``disk`` (percent used), ``memory`` (percent used), ``load`` (per core, 1 min), ``uptime`` (s),
-    ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``,
+    """``disk`` (percent used), ``disk_free`` (GB), ``memory`` (percent used), ``load`` (per core, 1 min),
+    ``uptime`` (s), ``port`` (who listens), ``ports``, ``process`` (whose command line holds ``target``,
     or one of several texts separated by ``|``), ``env_is``
     (whether a process of ``target`` has ``name=value``), ``env_has`` (whether one has ``name`` at all, and
     not empty; the value stays where it is), ``tcp`` (ms to connect), ``dns`` (addresses),
@@ -157,6 +160,9 @@ class DockerQuery(Struct, frozen=True):
     """For ``log``: of how many last lines."""
     since_start: bool = False
     """For ``log``: only lines since the container's last start; MISSING when it does not run."""
+    denied_by: str | None = None
+    """For a ``log`` since the start: a regular expression of what no run writes any more that has written
+    ``pattern``."""
 
 
 class Derivation(Struct, frozen=True):

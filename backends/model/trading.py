@@ -31,6 +31,13 @@ class Gate(Struct, frozen=True):
     because: SafeText
     idle: SafeText = NO_TEXT
     """What to call it when it is halted only because nothing runs there that could trade."""
+    runs: str = ""
+    """The board key of the service that says so; empty where the fact's own word decides."""
+
+    @property
+    def key(self) -> str:
+        """The board key of the reading that it rests on."""
+        return self.runs or self.fact
 
 
 class Trading(Struct, frozen=True):

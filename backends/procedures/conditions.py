@@ -11,7 +11,7 @@ from backends.model.action import Action, RedisTransition, RedisUnit, RedisWrite
 from backends.model.clock import Instant
 from backends.model.condition import Condition
 from backends.model.fact import Fact
-from backends.model.procedure import Step
+from backends.model.procedure import Procedure, Step
 from backends.model.query import FileQuery, RedisQuery
 from backends.model.row import demanded
 from backends.model.substitution import fill, names_in
@@ -34,6 +34,15 @@ def filled(condition: Condition, values: Mapping[str, Any]) -> Condition:
 def needed(conditions: Iterable[Condition]) -> list[str]:
     """The facts that are asked for, each once."""
     return list(dict.fromkeys(condition.fact for condition in conditions))
+
+
+def lasting(procedures: Iterable[Procedure]) -> dict[str, list[Condition]]:
+    """Of each procedure that demands that they have held for a while, those known before a choice is made."""
+    return {
+        each.id: [it for it in each.requires if not names_in((it.fact, dict(it.where)))]
+        for each in procedures
+        if each.held_for > 0
+    }
 
 
 def changed_by(steps: Iterable[Step], facts: Mapping[str, Fact]) -> set[str]:

@@ -22,11 +22,10 @@ from backends.model.intent import Identity, Intent
 from backends.model.procedure import Effector, Procedure, RiskClass, Run, Step, Verdict, Verifier
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.model.substitution import names_in
 from backends.model.weigh import weigh
 from backends.procedures.admission import Admission, Gatekeeper, busy, in_one, unknown
 from backends.procedures.approval import ApprovalBook
-from backends.procedures.conditions import Holding
+from backends.procedures.conditions import Holding, lasting
 from backends.procedures.confirm import params_wrong
 from backends.procedures.disk import answered
 from backends.procedures.dry_run import PlanBook
@@ -94,6 +93,7 @@ class Procedures:
         self._sequences: dict[str, SequenceRunner] = {}
         self._settling: dict[_Asked, tuple[StopRunner, asyncio.Task[None]]] = {}
         self._holding = Holding()
+        self._lasting = lasting(stack.procedures.values())
         self._recent = recent
         self._plans = None if state is None else PlanBook(state / "plans", clock)
         self.approvals = None if state is None else ApprovalBook(state / "approvals", clock)
@@ -112,14 +112,10 @@ class Procedures:
 
     def watch(self, board: Board) -> None:
         """Look at the preconditions of what demands that they have held for a while. Cheap; every board."""
-        now = self._clock.now()
-        for procedure in self._stack.procedures.values():
-            if procedure.held_for > 0:
-                # What depends on a choice is not known before it is made.
-                fixed = [each for each in procedure.requires if not names_in((each.fact, dict(each.where)))]
-                facts, readings = self._stack.facts, board.readings
-                weighed = [weigh(e, facts.get(e.fact), readings.get(e.fact), now) for e in fixed]
-                self._holding.note(procedure.id, weighed, now)
+        now, facts, readings = self._clock.now(), self._stack.facts, board.readings
+        for procedure, demanded in self._lasting.items():
+            weighed = [weigh(it, facts.get(it.fact), readings.get(it.fact), now) for it in demanded]
+            self._holding.note(procedure, weighed, now)
 
     async def execute(self, intent: Intent, board: Board | None = None) -> Run:
         """Run the intent's procedure to its verdict; cancelling the caller does not cancel the run.

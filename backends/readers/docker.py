@@ -137,7 +137,7 @@ class DockerServiceReader:
                 self._client = None
             raise
         self._forget(listed)
-        self._stream(matched)
+        self._stream(matched, self._client.place)
         self._has_looked = True
         found: dict[str, Service | None] = {spec.name: None for spec in self._specs}
         found |= {name: self._service(name, entry, True) for name, entry in matched.items()}
@@ -214,7 +214,7 @@ class DockerServiceReader:
         """Differs after each start, so that a restarted container gets a new stream."""
         return f"stats:{entry.ident}:{self._known[entry.ident].detail.started}"
 
-    def _stream(self, matched: Mapping[str, Entry]) -> None:
+    def _stream(self, matched: Mapping[str, Entry], place: object) -> None:
         """Keep the streams open that the list asks for, and no others."""
         feeds: dict[str, Feed] = {}
         if self._is_streaming:
@@ -238,7 +238,7 @@ class DockerServiceReader:
             }
             # Last: they are opened in this order, and a processor's share needs two samples anyway.
             feeds |= self._stats
-        self._streams.follow(feeds)
+        self._streams.follow(feeds, place)
 
     def _log_feed(self, sink: LogSink, name: str, entry: Entry) -> LogFeed:
         known = self._known[entry.ident].detail

@@ -15,11 +15,12 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from backends.docker_place import PlaceError, connect, trouble
+from backends.docker_place import PlaceError, connect, host, lead, trouble
 from backends.model.fact import SourceError
 from backends.model.safetext import SafeText
+from backends.readers.failure import certificate_fault
 from backends.whereabouts import Whereabouts, peer_of
 
 if TYPE_CHECKING:
@@ -63,21 +64,30 @@ class DockerClient:
 
     def __init__(self, source: Source, deadline: float) -> None:
         """Connect and agree on an API version; raises SourceError in plain words."""
+        self._source = source
         self._where = source.url
         self._deadline = deadline
-        try:
-            self._api = connect(source, deadline)
-        except Exception as error:  # whatever the SDK and its transports raise, in words
-            raise SourceError(explain(error, self._where, deadline)) from None
-        self._host = urlsplit(str(self._api.base_url)).hostname
-        self._peer: str | None = None
         self._whereabouts = Whereabouts()
-        self._has_moved = False
+        self._connect()
         try:
             self.agree()
         except SourceError as error:
             self.close()
             raise SourceError(str(error)) from None
+
+    def _connect(self) -> None:
+        self._lead = lead(self._where)
+        try:
+            self._api = connect(self._source, self._deadline)
+        except Exception as error:  # whatever the SDK and its transports raise, in words
+            raise SourceError(explain(error, self._where, self._deadline)) from None
+        self._host, self._peer = host(self._api)
+        self._has_moved = False
+
+    @property
+    def place(self) -> tuple[str, str | None]:
+        """Differs when another engine answers than before: what is kept open then leads to the old one."""
+        return self._lead, self._peer
 
     def agree(self) -> None:
         """Agree on an API version, anew when the engine may be another by now. Raises SourceError."""
@@ -113,9 +123,9 @@ class DockerClient:
     ) -> T:
         seconds = self._deadline if within is None else within
         try:
-            if self._has_moved:
-                self._has_moved = False
-                self._api.close()  # what it keeps open: it goes on with new ones
+            if self._has_moved or lead(self._where) not in (self._lead, ""):
+                self._api.close()
+                self._connect()
                 self.agree()
             return understand(self._body(path, params or {}, seconds))
         except SourceError:
@@ -131,7 +141,7 @@ class DockerClient:
         ends = monotonic() + seconds
         url = f"{self._api.base_url}{self._prefix}{path}"
         with self._api.get(url, params=dict(params), stream=True, timeout=seconds) as response:
-            self._peer = peer_of(response)
+            self._peer = peer_of(response) or self._peer
             body = bytearray()
             for part in response.iter_content(_READ):
                 body += part
@@ -208,6 +218,8 @@ def _words(cause: BaseException, place: str, seconds: float) -> str | None:
     words: str | None = None
     if isinstance(cause, (SourceError, PlaceError)):
         words = str(cause)
+    elif isinstance(cause, ssl.SSLCertVerificationError):
+        words = certificate_fault(cause, f"Docker at {place}")
     elif isinstance(cause, ssl.SSLError):
         words = f"TLS with Docker at {place} failed: {cause.reason or cause}"
     elif isinstance(cause, TimeoutError) or type(cause).__name__ in ("ReadTimeout", "ConnectTimeout"):

@@ -15,6 +15,7 @@ from backends.readers.docker_logs import LogFeed
 from backends.readers.docker_stream import Feed, Pump
 
 _STARTED_AGAIN: Final = "what follows the logs ended and was started again"
+_MOVED: Final = "another engine answers than before"
 
 
 class Streams:
@@ -26,15 +27,21 @@ class Streams:
         self._clock = clock
         self._feeds: Mapping[str, Feed] = {}
         self._pump: Pump | None = None
+        self._place: object = None
         self._is_closed = False
 
-    def follow(self, feeds: Mapping[str, Feed]) -> None:
-        """Keep exactly these open from now on; nothing happens once closed. For one thread at a time."""
+    def follow(self, feeds: Mapping[str, Feed], place: object) -> None:
+        """Keep exactly these open from now on; nothing happens once closed. For one thread at a time.
+
+        ``place`` is that of the engine: when it is another one, none of what is open is kept.
+        """
         if self._is_closed:
             return
         self._feeds = feeds
-        if self._pump is not None and not self._pump.is_alive:
-            self._mark_gaps(_STARTED_AGAIN)
+        has_moved, self._place = place != self._place, place
+        if self._pump is not None and (has_moved or not self._pump.is_alive):
+            self._pump.stop()
+            self._mark_gaps(_MOVED if has_moved else _STARTED_AGAIN)
             for feed in feeds.values():
                 feed.retry_at = 0.0  # those that were open do not know that they no longer are
             self._pump = None

@@ -65,8 +65,9 @@ class RunLogs:
     ) -> bool:
         """Whether a line of ``run`` holds the pattern, at the time ``now``.
 
-        Only when its ``newest`` lines do not reach back to what was seen before, or to its start, ``whole``
-        reads all of it. MisfitError when that cannot be had, or does not reach back either: nobody knows.
+        Only when its ``newest`` lines do not reach back to what was seen before, or to its start, and hold
+        nothing that denies it, ``whole`` reads all of it. MisfitError when that cannot be had, or tells no
+        more: nobody knows.
         """
         with self._lock:
             before = self._told.get(query)
@@ -120,4 +121,13 @@ def _has(query: DockerQuery, before: _Told | None, run: Run, part: Part, now: by
         reaches = first <= before.through and (part.is_whole or not before.is_silent)
     else:
         reaches = part.is_whole and first <= to_stamp(to_ns(run.started) + GRACE)
-    return False if reaches or part.has_older else None
+    return False if reaches or part.has_older or _denies(query, part, first) else None
+
+
+def _denies(query: DockerQuery, part: Part, first: bytes) -> bool:
+    """Whether a line tells that the run had not written it before. What was begun before it was written may
+    be told of after it: the lines must go back to well before that one."""
+    if query.denied_by is None:
+        return False
+    since = to_stamp(to_ns(first) + GRACE)
+    return matching_lines(query.denied_by, (line for line in part.lines if line[:STAMP] >= since)).total > 0

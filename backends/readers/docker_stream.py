@@ -28,7 +28,7 @@ from backends.readers.docker_client import DockerClient, Wire
 NAP: Final = 0.05
 """Seconds between two rounds of reading while something comes."""
 
-_IDLE: Final = 0.25
+_IDLE: Final = 0.5
 _RECV: Final = 262_144
 _ROUND: Final = 2 * 1024 * 1024
 _HEAD_LIMIT: Final = 65_536
@@ -185,7 +185,7 @@ class Pump:
         after: Callable[[], float],
         lost: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``after`` is called on the thread after each round of reading, at least four times a second, and
+        """``after`` is called on the thread after each round of reading, at least twice a second, and
         again after the seconds that it returns; ``lost`` once when rounds begin to fail, with why: what was
         read last may be lost.
         """

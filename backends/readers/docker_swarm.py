@@ -101,7 +101,7 @@ class SwarmServiceReader:
                 feed.set_run(it["ID"], is_running=True)
                 feeds[path] = feed
         self._feeds = feeds
-        self._streams.follow(feeds)
+        self._streams.follow(feeds, None if self._client is None else self._client.place)
 
     def _get(self, path: str, **params: str) -> Any:
         try:

@@ -36,6 +36,7 @@ CELL_LIMIT: Final = 512
 """Characters of one cell."""
 _STEP: Final = re.compile(r"\[[^\]]*\]|[^.\[\]]+")
 """One step of a path: a member, an index, or ``[name=word]``, which chooses from a list."""
+_COUNT: Final = re.compile(r"count(\(.*\))?", re.IGNORECASE | re.DOTALL)
 _CHOICE: Final = re.compile(r"\[.*\]|-?\d+")
 """A first step that takes one of several rows or entries."""
 
@@ -196,8 +197,11 @@ def _count(raw: Raw, path: str | None) -> int:
 
 
 def _counts_itself(raw: Members | Rows) -> bool:
-    """Whether the query was ``SELECT count(*)``: one row, whose only column has the name of that function."""
-    return isinstance(raw, Rows) and len(raw.rows) == 1 and list(raw.rows[0]) == ["count"]
+    """Whether the query was ``SELECT count(*)``: one row, whose only column has the name of that function,
+    which is ``count`` in PostgreSQL, ``count(*)`` in SQLite and ``count()`` in ClickHouse."""
+    if not isinstance(raw, Rows) or len(raw.rows) != 1 or len(raw.rows[0]) != 1:
+        return False
+    return _COUNT.fullmatch(next(iter(raw.rows[0]))) is not None
 
 
 def _table(raw: Raw, path: str | None) -> Table:

@@ -11,13 +11,20 @@ from urllib.parse import urlsplit
 
 _WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (socket.gaierror, "the name in {place} is not known here"),
-    (ssl.SSLCertVerificationError, "the certificate of {place} is not trusted"),
     (ssl.SSLError, "{place} does not speak TLS as asked"),
     (ConnectionRefusedError, "{place} refuses the connection: nothing listens there"),
     (ConnectionError, "{place} closed the connection"),
     (FileNotFoundError, "there is no socket {place}"),
     (PermissionError, "no permission to open {place}"),
 )
+
+_CERTIFICATE: Final = {
+    9: "is not valid yet: compare the clocks",
+    10: "has expired",
+    62: "is for another host",
+    64: "is for another host",
+}
+"""What OpenSSL's numbers mean; any other is about who signed it."""
 
 
 def where(url: str, port: int) -> str:
@@ -34,12 +41,19 @@ def where(url: str, port: int) -> str:
 def network_reason(error: BaseException, place: str) -> str | None:
     """What went wrong on the way to ``place``, or None when no known network error is behind ``error``."""
     for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return certificate_fault(cause, place)
         for kind, words in _WORDS:
             if isinstance(cause, kind):
                 return words.format(place=place)
         if isinstance(cause, OSError) and cause.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
             return f"there is no route to {place}"
     return None
+
+
+def certificate_fault(error: ssl.SSLCertVerificationError, place: str) -> str:
+    """What is wrong with the certificate of the server at ``place``."""
+    return f"the certificate of {place} {_CERTIFICATE.get(error.verify_code, 'is not trusted')}"
 
 
 def silence(seconds: float) -> str:

@@ -23,6 +23,7 @@ from backends.readers.lane import Lane
 _SHARE: Final = 0.9
 _AT_ONCE: Final = 8
 """Questions to the network at the same time."""
+_OF_DISKS: Final = ("disk", "disk_free")
 
 
 class HostFactReader:
@@ -37,7 +38,8 @@ class HostFactReader:
         self._seen: list[Process] | None = None
         self._listening: list[dict[str, Any]] | None = None
         self._local: dict[str, Callable[[HostQuery], Any]] = {
-            "disk": _disk,
+            "disk": _disk_used,
+            "disk_free": _disk_free,
             "memory": self._memory,
             "load": lambda _: os.getloadavg()[0] / (os.cpu_count() or 1),
             "uptime": lambda _: float(self._text("uptime").split()[0]),
@@ -54,8 +56,8 @@ class HostFactReader:
         """One finding a fact; this host always answers."""
         asked = dict.fromkeys(fact.query for fact in facts if isinstance(fact.query, HostQuery))
         distant = [query for query in asked if query.what in ("tcp", "dns")]
-        disks = [query for query in asked if query.what == "disk"]
-        near = [query for query in asked if query.what not in ("tcp", "dns", "disk")]
+        disks = [query for query in asked if query.what in _OF_DISKS]
+        near = [query for query in asked if query.what not in ("tcp", "dns", *_OF_DISKS)]
         gate = asyncio.Semaphore(_AT_ONCE)
         told, used, *answers = await asyncio.gather(
             self._near(self._lane, self._ask_all, near),
@@ -229,16 +231,25 @@ async def _addresses(query: HostQuery) -> Rows | None:
     return _rows([{"address": address} for address in dict.fromkeys(str(info[4][0]) for info in found)])
 
 
-def _disk(query: HostQuery) -> float | None:
+def _disk_used(query: HostQuery) -> float | None:
+    space = _disk(query.target)
+    return None if space is None else 100.0 * space[0] / sum(space)
+
+
+def _disk_free(query: HostQuery) -> float | None:
+    space = _disk(query.target)
+    return None if space is None else space[1] / 1e9
+
+
+def _disk(path: str) -> tuple[int, int] | None:
+    """Bytes used and free as df counts them: what only root may still use is neither."""
     try:
-        usage = shutil.disk_usage(query.target)
+        usage = shutil.disk_usage(path)
     except FileNotFoundError:
         return None
-    # As df counts it: what only root may still use is not free.
-    usable = usage.used + usage.free
-    if not usable:
-        raise MisfitError(f"{query.target} has no space of its own: no disk is mounted there")
-    return 100.0 * usage.used / usable
+    if not usage.used + usage.free:
+        raise MisfitError(f"{path} has no space of its own: no disk is mounted there")
+    return usage.used, usage.free
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> Rows:

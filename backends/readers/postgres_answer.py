@@ -19,6 +19,7 @@ ROW_CHARS: Final = 64 * 1024
 """Characters of one row as JSON."""
 
 _NAME: Final = re.compile(r'"([^"]{1,80})"')
+_NO_PRIMARY: Final = "answers, but none of its hosts is the primary now"
 _CONNECTION_WORDS: Final = (
     ("password authentication failed", "refuses the password"),
     ("no password supplied", "wants a password and none is configured"),
@@ -28,6 +29,10 @@ _CONNECTION_WORDS: Final = (
     ("starting up", "is starting up"),
     ("shutting down", "is shutting down"),
     ("in recovery mode", "is recovering after a crash"),
+    # Of several hosts, what one that answers says is worth more than that another is down.
+    ("is in hot standby mode", _NO_PRIMARY),
+    ("session is read-only", _NO_PRIMARY),
+    ("is not in hot standby mode", "answers, but none of its hosts is a standby now"),
     ("failed to resolve", "has a name that is not known here"),
     ("refused", "refuses the connection: nothing listens there"),
     ("no such file", "has no socket there"),
@@ -35,6 +40,8 @@ _CONNECTION_WORDS: Final = (
     ("unreachable", "cannot be reached: no route"),
     ("invalid response", "does not answer as a PostgreSQL server"),
     ("expected authentication request", "does not answer as a PostgreSQL server"),
+    ("does not match host name", "has a certificate for another host"),
+    ("alert certificate expired", "says that our certificate has expired"),
     ("certificate", "has a certificate that is not trusted"),
     ("ssl", "does not speak TLS as asked"),
     ("closed", "closed the connection"),

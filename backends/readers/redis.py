@@ -16,6 +16,7 @@ from backends.readers.coerce import MisfitError
 from backends.readers.extract import broken, extract
 from backends.readers.failure import silence
 from backends.readers.redis_cluster import ClusterLink
+from backends.readers.redis_ear import Ear
 from backends.readers.redis_interview import Interview, Turn
 from backends.readers.redis_link import Link, TooMuchError
 from backends.readers.redis_question import shared
@@ -23,6 +24,8 @@ from backends.redis_place import is_cluster, is_guarded, master
 
 _SHARE = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
+
+_HEARD = "heard"
 
 _UNGUARDED = "no sentinel answers with a master that is up"
 
@@ -42,23 +45,43 @@ class RedisFactReader:
         self._master = source
         """The source as it is reached: with sentinels, the master they named last."""
         self._is_careful = False
+        self._ears: dict[str, Ear] = {}
         self._asked_wall = 0.0
         """When the server was last asked for its clock: halfway between question and answer."""
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
         """One finding a fact. Raises SourceError when not even the first pipeline was answered."""
-        queries = [shared(fact.query) for fact in facts if isinstance(fact.query, RedisQuery)]
-        interview = Interview(queries, self._is_careful)
+        asked = [fact.query for fact in facts if isinstance(fact.query, RedisQuery)]
+        interview = Interview([shared(query) for query in asked if query.op != _HEARD], self._is_careful)
+        ends = asyncio.get_running_loop().time() + self._seconds
         reason = await self._ask(interview)
         self._is_careful = interview.is_careful
         if reason and not interview.was_heard:
             raise SourceError(reason)
+        for channel in {query.key for query in asked if query.op == _HEARD}:
+            await self._listen(channel, ends, reason)
         return {fact.id: self._finding(fact, interview, reason) for fact in facts}
 
     async def close(self) -> None:
         link, self._link = self._link, None
         if link is not None:
             await link.close()
+        for ear in self._ears.values():
+            await ear.close()
+
+    async def _listen(self, channel: str, ends: float, reason: str | None) -> None:
+        """Hear what was published on the channel, until ``ends`` by the loop's clock. Every node of a cluster
+        publishes it, so that one is enough."""
+        ear = self._ears.get(channel)
+        if ear is None or ear.source != self._master:
+            if ear is not None:
+                await ear.close()
+            ear = self._ears[channel] = Ear(self._master, channel, self._clock, self._seconds)
+        left = ends - asyncio.get_running_loop().time()
+        if reason is not None or left <= 0:
+            ear.wait(reason or silence(self._seconds))
+        else:
+            await ear.listen(left)
 
     async def _ask(self, interview: Interview) -> str | None:
         """Ask everything; the reason why not all of it was answered, or None."""
@@ -107,6 +130,8 @@ class RedisFactReader:
     def _finding(self, fact: Fact, interview: Interview, reason: str | None) -> Finding:
         if not isinstance(fact.query, RedisQuery):
             return broken("asks Redis something that is no Redis read")
+        if fact.query.op == _HEARD:
+            return self._ears[fact.query.key].finding(fact, fact.query)
         query = shared(fact.query)
         if query not in interview.answers:
             return broken(reason or "was not answered")

@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from backends.model.stack import Source
 from backends.readers.redis_link import Link
-from backends.readers.redis_reply import Command, ServerError
+from backends.readers.redis_reply import Command, ServerError, small
 from backends.redis_place import Share, node, shares
 
 _OF_ALL_NODES: Final = ("SCAN", "DBSIZE", "INFO", "PUBSUB", "CLIENT", "LASTSAVE")
 _KEY_COMES_LATER: Final = ("XINFO", "MEMORY", "OBJECT")
+_ASKING: Final = small("ASKING")
 _NOWHERE: Final = ServerError("in a cluster each node has its own answer to this; read the nodes one by one")
 
 
@@ -69,12 +70,23 @@ class ClusterLink:
     async def _ask(
         self, url: str, mine: Sequence[int], commands: Sequence[Command], replies: list[Any]
     ) -> None:
+        answers = await self._link(url).send([commands[place] for place in mine])
+        gone: dict[str, list[int]] = {}
+        for place, answer in zip(mine, answers, strict=True):
+            replies[place] = answer
+            if isinstance(answer, ServerError) and answer.there:
+                gone.setdefault(answer.there, []).append(place)
+        for there, places in gone.items():
+            # It answers for a slot that is on its way when each question is announced, and only then.
+            told = [word for place in places for word in (_ASKING, commands[place])]
+            for place, answer in zip(places, (await self._link(there).send(told))[1::2], strict=True):
+                replies[place] = answer
+
+    def _link(self, url: str) -> Link:
         link = self._links.get(url)
         if link is None:
             link = self._links[url] = Link(replace(self._source, url=url), self._seconds)
-        answers = await link.send([commands[place] for place in mine])
-        for place, answer in zip(mine, answers, strict=True):
-            replies[place] = answer
+        return link
 
     def _where(self, command: Command) -> str | None:
         """The node to ask: of the key, or any for what every node knows alike; None when none can answer."""

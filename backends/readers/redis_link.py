@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from redis._parsers import _AsyncHiredisParser
 from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     ClusterDownError,
     MovedError,
@@ -26,10 +28,12 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from backends.model.stack import Source
 from backends.readers.failure import network_reason, silence, where
 from backends.readers.redis_reply import Command, ServerError
-from backends.redis_place import peer
+from backends.redis_place import gone_to, peer
 from backends.whereabouts import Whereabouts
 
 _PORT = 6379
+_ECHO = "controlroom"
+"""Comes back after all that was published before it."""
 _GREETING = 4096
 """Bytes that may come before the first pipeline: the answers to AUTH and SELECT."""
 
@@ -50,11 +54,14 @@ class Link:
         self._has_password = source.password is not None
         self._left = _GREETING
         """Bytes the server may still send."""
+        self._url = source.url
         self._name = urlsplit(source.url).hostname
         self._peer: str | None = None
         """The address that the connection leads to."""
         self._whereabouts = Whereabouts()
         self._client = self._connect(source)
+        self._heard: PubSub | None = None
+        self._is_subscribed = False
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """The raw replies, an error reply as ServerError. One write, unless the connection is new.
@@ -68,11 +75,44 @@ class Link:
         replies = await pipeline.execute(raise_on_error=False)
         return [self._reply(reply, command) for reply, command in zip(replies, commands, strict=True)]
 
+    async def hear(self, channel: str, limit: int) -> list[bytes]:
+        """What was published on ``channel`` since it was last called, oldest first; the first time it begins.
+
+        Afterwards the link serves nothing else. Raises RedisError or OSError when it hears no more: also when
+        the connection is dead and only looks quiet.
+        """
+        self._left = _GREETING + limit
+        if self._heard is None:
+            self._heard = self._client.pubsub()
+            # As a pattern: the counts of who subscribes tell of the stack's own services alone.
+            await self._heard.psubscribe(channel)
+        await self._heard.ping(_ECHO)
+        try:
+            return await self._messages(self._heard)
+        except (TypeError, LookupError, AttributeError):
+            raise RedisError("its answer is none to those who subscribe") from None
+
+    async def _messages(self, heard: PubSub) -> list[bytes]:
+        messages: list[bytes] = []
+        while (got := await heard.get_message(timeout=self._seconds)) is not None:
+            match got["type"], got["data"]:
+                case "pmessage", bytes(message):
+                    messages.append(message)
+                case "psubscribe", 1 if not self._is_subscribed:
+                    self._is_subscribed = True
+                case "pong", said if said == _ECHO.encode() and self._is_subscribed:
+                    return messages
+                case _:
+                    raise RedisError("its answer is none to those who subscribe")
+        raise RedisTimeoutError
+
     async def has_moved(self) -> bool:
         """Whether its name leads to another machine by now than the connection does."""
         return await self._whereabouts.has_moved(self._name, self._peer)
 
     async def close(self) -> None:
+        if self._heard is not None:
+            await self._heard.aclose()  # type: ignore[no-untyped-call]  # the library gives it no types
         await self._client.aclose()
 
     def reason(self, error: Exception) -> str:
@@ -142,8 +182,9 @@ class Link:
         if said.startswith("WRONGTYPE"):
             return ServerError("is of another type", is_wrong_type=True)
         is_elsewhere = isinstance(reply, (MovedError, ClusterDownError))
+        there = gone_to(self._url, reply) if isinstance(reply, AskError) and not is_elsewhere else ""
         why = f"Redis answered {command.words[0]} with an error: {said[:100]}"
-        return ServerError(why, is_elsewhere=is_elsewhere)
+        return ServerError(why, is_elsewhere=is_elsewhere, there=there)
 
 
 _SAID = {

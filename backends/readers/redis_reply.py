@@ -29,6 +29,8 @@ class ServerError(NamedTuple):
     is_wrong_type: bool = False
     is_elsewhere: bool = False
     """A node of a cluster says that it does not answer for that key, or for none any more."""
+    there: str = ""
+    """The address of the node that has the key already, when its slot is on the way there."""
 
 
 Question = Generator[Sequence[Command], list[Any], Any]

@@ -32,7 +32,7 @@ def build_query(item: schema.FactSpec, sources: Mapping[str, Source]) -> Query:
         name = next(name for name in schema_read.REDIS_OPERATIONS if getattr(read, name) is not None)
         if name == "server":
             return RedisQuery(str(read.server), "", read.field, read.start, read.stop)
-        return RedisQuery(name, getattr(read, name), read.field, read.start, read.stop)
+        return RedisQuery(name, getattr(read, name), read.field, read.start, read.stop, read.minutes)
     if item.http is not None:
         return HttpQuery(item.http.path, tuple(item.http.expect), item.http.body)
     if item.sql is not None:
@@ -91,4 +91,5 @@ def _docker(read: schema_read.DockerRead) -> DockerQuery:
         pattern=read.pattern,
         tail=read.tail,
         since_start=read.since_start,
+        denied_by=read.denied_by,
     )

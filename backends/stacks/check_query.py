@@ -39,7 +39,7 @@ _OF_A_SERVICE: Final = (
     "log",
     "strays",
 )
-_OF_A_TARGET: Final = ("disk", "port", "process", "env_is", "env_has", "tcp", "dns")
+_OF_A_TARGET: Final = ("disk", "disk_free", "port", "process", "env_is", "env_has", "tcp", "dns")
 _OPERANDS: Final = {"rate": 1, "age": 1, "ratio": 2, "before": 2, "differs": 2}
 _OF_TABLES: Final = ("without", "before", "differs")
 _MADE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -198,7 +198,10 @@ def _docker(fact: schema.FactSpec) -> Iterator[Complaint]:
         yield (), f"{read.what} needs a service"
     if (read.what == "log") != (read.pattern is not None):
         yield (), 'pattern goes with what = "log", and that needs it'
+    if read.denied_by is not None and not (read.since_start and fact.type == "bool"):
+        yield ("denied_by",), "goes with since_start, and a bool"
     yield from _pattern(read.pattern)
+    yield from _pattern(read.denied_by, "denied_by")
     yield from _variable(read.what, read.name, read.value)
 
 

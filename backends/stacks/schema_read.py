@@ -45,6 +45,8 @@ class RedisRead(Strict):
     """Consumers of the group ``field`` of a stream: name, pending, idle ms."""
     numsub: str | None = None
     """How many subscribe to a channel."""
+    heard: str | None = None
+    """A channel; what was published on it in the last ``minutes``, while this room listened."""
     scan: str | None = None
     """A pattern; the value is how many keys match."""
     scan_get: str | None = None
@@ -60,10 +62,11 @@ class RedisRead(Strict):
     field: str | None = None
     start: int = 0
     stop: int = -1
+    minutes: Annotated[float, Meta(gt=0, le=60)] = 15.0
 
 
 REDIS_OPERATIONS = tuple(
-    name for name in RedisRead.__struct_fields__ if name not in ("field", "start", "stop")
+    name for name in RedisRead.__struct_fields__ if name not in ("field", "start", "stop", "minutes")
 )
 """The reads a stack file may ask for. None of them changes anything or is unbounded."""
 
@@ -107,6 +110,7 @@ class FileRead(Strict):
 class HostRead(Strict):
     what: Literal[
         "disk",
+        "disk_free",
         "memory",
         "load",
         "uptime",
@@ -150,6 +154,7 @@ class DockerRead(Strict):
     pattern: str | None = None
     tail: Annotated[int, Meta(ge=1, le=5000)] = 200
     since_start: bool = False
+    denied_by: Text | None = None
 
 
 class DeriveRead(Strict):

@@ -6,26 +6,32 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from msgspec.structs import replace
 from redis.asyncio.connection import (
     Connection,
     SSLConnection,
     UnixDomainSocketConnection,
     parse_url,
 )
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import AskError, AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as LostError
 
 from backends.model.action import Action, RedisTransition, RedisUnit, RedisWrite
 from backends.model.procedure import Receipt, Step
 from backends.model.stack import Source
-from backends.redis_place import is_cluster, is_guarded, located, peer
+from backends.redis_place import gone_to, is_cluster, is_guarded, located, peer
 from backends.whereabouts import Whereabouts
 from backends.writers.answer import failed, reason, unknown
 from backends.writers.redis_write import Writes
 from backends.writers.transition import command, receipt, understand
 
 Link = Connection | SSLConnection | UnixDomainSocketConnection
+Talk = Callable[[Link, bool], Awaitable[Receipt]]
+"""With the connection, and whether all must be announced there: the key is on its way to that node."""
+
+_ASKING: Final = ("ASKING",)
 
 WARM: Final = 0.25
 """Seconds to open the warm connection, or to hear from the one there is."""
@@ -56,11 +62,13 @@ class RedisEffector:
             if isinstance(action, RedisTransition):
                 words = command(action, values)
                 return await self._perform(
-                    lambda link: self._change(link, action, words, step), step, action.key
+                    lambda link, told: self._change(link, told, action, words, step), step, action.key
                 )
             if isinstance(action, (RedisWrite, RedisUnit)):
                 writes = Writes(action, values)
-                return await self._perform(lambda link: self._write(link, writes, step), step, writes.key)
+                return await self._perform(
+                    lambda link, told: self._write(link, told, writes, step), step, writes.key
+                )
         except (NotSentError, ValueError) as error:
             return failed(str(error))
         except LostError as error:
@@ -80,7 +88,7 @@ class RedisEffector:
         link, self._idle = self._idle, None
         try:
             if link is None:
-                link = await self._open(WARM)
+                link = await self._open(self._source, WARM)
             async with asyncio.timeout(WARM):
                 await link.send_command("PING", check_health=False)
                 await link.read_response()
@@ -103,14 +111,25 @@ class RedisEffector:
             if await self._whereabouts.has_moved(name, peer(self._idle)):
                 await self.close()
 
-    async def _perform(self, talk: Callable[[Link], Awaitable[Receipt]], step: Step, key: str) -> Receipt:
+    async def _perform(self, talk: Talk, step: Step, key: str) -> Receipt:
         await self._check_name()
         link, self._idle = self._idle, None
         if link is not None:
             with suppress(LostError):
-                return await _closing(link, talk)
+                return await _closing(link, talk, False)
+        link = await self._new(self._source, step, key)
         try:
-            link = await self._open(step.connect, key)
+            return await _closing(link, talk, False)
+        except AskError as error:
+            # Nothing was done here. Once more, where the key is.
+            url = gone_to(f"{urlsplit(self._source.url).scheme}://{link.host}", error)
+            link = await self._new(replace(self._source, url=url), step, key)
+            return await _closing(link, talk, True)
+
+    async def _new(self, source: Source, step: Step, key: str) -> Link:
+        """A connection of its own. Raises NotSentError."""
+        try:
+            return await self._open(source, step.connect, key)
         except TimeoutError as error:
             text = f"no connection within {step.connect * 1000:.0f} ms, nothing was sent"
             raise NotSentError(text) from error
@@ -118,18 +137,27 @@ class RedisEffector:
             raise NotSentError("did not accept the credentials, nothing was sent") from error
         except (RedisError, OSError) as error:
             raise NotSentError(f"no connection, nothing was sent: {reason(error)}") from error
-        return await _closing(link, talk)
 
-    async def _change(self, link: Link, action: RedisTransition, words: list[str], step: Step) -> Receipt:
+    def _is_gone(self, answer: object, is_announced: bool) -> bool:
+        """Whether the key's slot is on its way to another node, and the key is there already."""
+        return is_cluster(self._source) and not is_announced and type(answer) is AskError
+
+    async def _change(
+        self, link: Link, is_announced: bool, action: RedisTransition, words: list[str], step: Step
+    ) -> Receipt:
         """Raises LostError when the connection ends before an answer came."""
         try:
             async with asyncio.timeout(step.deadline):
+                if is_announced:
+                    await _ask(link, [_ASKING])
                 await link.send_command(*words, check_health=False)
                 raw = await link.read_response()
         except TimeoutError:
             await link.disconnect(nowait=True)
             return unknown(f"no answer within {step.deadline * 1000:.0f} ms")
         except (ResponseError, AuthenticationError, BusyLoadingError) as error:
+            if self._is_gone(error, is_announced):
+                raise
             await link.disconnect(nowait=True)
             return failed(f"refused: {reason(error)}")
         except LostError:
@@ -143,14 +171,19 @@ class RedisEffector:
         except ValueError as error:
             return unknown(str(error))
 
-    async def _write(self, link: Link, writes: Writes, step: Step) -> Receipt:
+    async def _write(self, link: Link, is_announced: bool, writes: Writes, step: Step) -> Receipt:
         """Raises LostError when the connection ends while nothing can have been changed."""
         is_sent = False
         try:
             async with asyncio.timeout(step.deadline):
-                answer = writes.objection(await _ask(link, writes.questions))
+                told = await _ask(link, writes.questions, is_announced)
+                if gone := next((each for each in told if self._is_gone(each, is_announced)), None):
+                    raise gone
+                answer = writes.objection(told)
                 if answer is None:
                     commands, is_sent = writes.commands, True
+                    if is_announced:
+                        await _ask(link, [_ASKING])  # holds for what is between MULTI and EXEC
                     answer = writes.receipt(await _ask(link, commands))
                 elif writes.is_watching:
                     await _ask(link, [["UNWATCH"]])
@@ -161,6 +194,8 @@ class RedisEffector:
         except (AuthenticationError, BusyLoadingError) as error:
             await link.disconnect(nowait=True)
             return failed(f"refused: {reason(error)}")
+        except AskError:
+            raise
         except LostError as error:
             if not is_sent:
                 raise
@@ -172,9 +207,9 @@ class RedisEffector:
         await self._keep(link)
         return answer
 
-    async def _open(self, limit: float, key: str = "") -> Link:
+    async def _open(self, source: Source, limit: float, key: str = "") -> Link:
         async with asyncio.timeout(limit):
-            place = await located(self._source, key, limit)
+            place = await located(source, key, limit)
             return await self._connected(place)
 
     async def _connected(self, place: Source) -> Link:
@@ -204,17 +239,19 @@ class RedisEffector:
             await link.disconnect(nowait=True)
 
 
-async def _closing(link: Link, talk: Callable[[Link], Awaitable[Receipt]]) -> Receipt:
+async def _closing(link: Link, talk: Talk, is_announced: bool) -> Receipt:
     """What ``talk`` returns; a conversation that is broken off leaves no connection behind."""
     try:
-        return await talk(link)
+        return await talk(link, is_announced)
     except BaseException:
         await link.disconnect(nowait=True)
         raise
 
 
-async def _ask(link: Link, commands: Sequence[Sequence[str]]) -> list[Any]:
+async def _ask(link: Link, commands: Sequence[Sequence[str]], is_announced: bool = False) -> list[Any]:
     """The replies in order, a refusal among them as the error it is. Raises LostError."""
+    if is_announced:
+        return (await _ask(link, [word for each in commands for word in (_ASKING, each)]))[1::2]
     if not link.is_connected:
         # It would connect by itself, and forget what it watches.
         raise LostError("the connection ended")

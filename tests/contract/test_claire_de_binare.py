@@ -61,6 +61,7 @@ def test_a_healthy_stack_trades_and_every_value_that_is_polled_was_read(room: Cl
     ("fault", "fact", "word"),
     [
         ("saturated", "risk.exposure", "30"),  # and what was on its way
+        ("saturated", "alerts.heard", "table(columns=('type', 'level', 'code', 'message', "),
         ("live-mode", "execution.mode", "live"),
         ("inert-switch", "inert.emergency", "fat finger"),
         ("writer-down", "bus.orders", "2"),
@@ -77,6 +78,16 @@ def test_what_goes_wrong_is_seen(room: ClaireRoom, fault: str, fact: str, word: 
             room.until(lambda: trades(room), "it trades: that looks like a halt and is none")
     finally:
         room.fault(fault, is_on=False)
+
+
+def test_a_critical_alert_of_risk_is_heard_and_pages(room: ClaireRoom) -> None:
+    """Nothing stores it: who does not listen never learns of it."""
+    assert room.value("alerts.critical") is None, "the room has not listened for 15 minutes"
+    said = {"type": "alert", "level": "CRITICAL", "code": "CIRCUIT_BREAKER", "message": "daily loss"}
+    room.redis.publish("alerts", json.dumps(said))
+    room.until(lambda: room.value("alerts.critical") == "1", "it is heard")
+    room.until(lambda: "alerts.critical" in {each.subject for each in room.board.alarms}, "it pages")
+    assert room.value("bus.alerts") == "1", "the paper runner alone: rooms do not count"
 
 
 def test_a_cooldown_closes_the_allocation_gate(room: ClaireRoom) -> None:

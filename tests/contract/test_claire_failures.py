@@ -17,7 +17,7 @@ from backends.demo.dockerd.store import Volume
 from backends.model.examination import Answer, Examined
 from backends.model.query import HostQuery
 from backends.model.reading import Reading
-from backends.model.service import RunState
+from backends.model.service import Health, RunState
 from tests.building import is_found, missing, ok, running, text
 from tests.contract.ward import Illness, Illnesses, Ward, is_told, loops, outbreak, ward
 
@@ -379,6 +379,9 @@ INVENTED = [
         [running("cdb_redis", RunState.RESTARTING), ok("log.redis.config", 1)],
         [running("cdb_redis"), ok("log.redis.config", 1)],
     ),
+    # Redis itself cannot be asked then: whatever would be read from it is unknown.
+    ("replay-no-redis", [running("cdb_redis", RunState.EXITED)], [running("cdb_redis")]),
+    ("replay-no-redis", [missing("service:cdb_redis")], [running("cdb_redis", health=Health.UNHEALTHY)]),
 ]
 """What only the host brings about, or nothing cheaply: the readings of it, and others that are none."""
 

@@ -27,6 +27,7 @@ from backends.writers.docker import DockerEffector
 from tests.conftest import started
 from tests.contract.docker_place import poll_until, source, spec
 from tests.contract.far_compose import project, start_redis
+from tests.contract.names import NAME, NEW, told_names
 from tests.servers.compose import need_compose
 from tests.servers.docker import DockerEngine
 from tests.servers.sshd import SshServer, start_sshd
@@ -49,6 +50,7 @@ def far(sshd: SshServer, docker_engine: DockerEngine, tmp_path: Path, monkeypatc
     config.write_text(
         f"IdentityFile {sshd.home / 'client'}\nIdentitiesOnly yes\n"
         f"UserKnownHostsFile {tmp_path / 'known'}\nStrictHostKeyChecking accept-new\n"
+        f"Host {NAME}\nHostName 127.0.0.1\n"
     )
     real = shutil.which("ssh")
     ssh = tmp_path / "bin" / "ssh"
@@ -93,6 +95,23 @@ async def test_logs_come_again_when_the_way_over_ssh_ended(far: str) -> None:
         await poll_until(
             reader, lambda found: found["cr-chatty"].usage.cpu is not None and ring.end > before + 9
         )
+    finally:
+        await reader.close()
+
+
+async def test_a_way_over_ssh_to_a_name_that_was_moved_is_made_anew(
+    far: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order has a way of its own, which leads to the new machine."""
+    names = told_names(monkeypatch)
+    reader = DockerServiceReader(source(far.replace("127.0.0.1", NAME), 6.0), [spec("cr-chatty")])
+    try:
+        await poll_until(reader, lambda found: found["cr-chatty"].usage.cpu is not None)
+        before = set(tunnels())
+        await reader.services()
+        assert set(tunnels()) == before
+        names.place = (NEW, 0)
+        await poll_until(reader, lambda _: len(tunnels()) == len(before) and not before & set(tunnels()))
     finally:
         await reader.close()
 

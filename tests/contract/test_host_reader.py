@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def trader() -> Iterator[int]:
 
 async def test_the_hosts_own_figures_are_within_their_bounds() -> None:
     assert 0 < await value("disk", FLOAT, target="/") <= 100
+    assert 0 < await value("disk_free", FLOAT, target="/") < shutil.disk_usage("/").total / 1e9
     assert 0 < await value("memory", FLOAT) < 100
     assert await value("load", FLOAT) >= 0
     assert await value("uptime", FLOAT) > 0
@@ -158,7 +160,8 @@ async def test_names_are_looked_up_and_an_unknown_one_is_missing_or_says_why() -
 
 
 async def test_what_is_not_there_is_missing_and_what_cannot_be_told_is_broken(tmp_path: Path) -> None:
-    assert await read("disk", FLOAT, target="/no/such/folder") == Absent()
+    for what in ("disk", "disk_free"):
+        assert await read(what, FLOAT, target="/no/such/folder") == Absent()
     bare = replace(HERE, url=f"host://localhost{tmp_path}")
     for what in ("memory", "uptime", "ports", "process", "interfaces"):
         assert isinstance(await read(what, TABLE, bare, target="x"), Broken), what
@@ -197,9 +200,10 @@ async def test_where_processes_of_others_are_hidden_one_that_is_not_seen_may_run
 
 
 async def test_where_no_disk_is_mounted_nothing_is_used_of_it() -> None:
-    found = await read("disk", FLOAT, target="/proc")
-    assert isinstance(found, Broken)
-    assert "no space of its own" in found.why
+    for what in ("disk", "disk_free"):
+        found = await read(what, FLOAT, target="/proc")
+        assert isinstance(found, Broken)
+        assert "no space of its own" in found.why
 
 
 async def test_a_disk_that_hangs_keeps_nothing_else_from_being_known(
@@ -208,13 +212,15 @@ async def test_a_disk_that_hangs_keeps_nothing_else_from_being_known(
     over = threading.Event()
     monkeypatch.setattr(host.shutil, "disk_usage", lambda _: over.wait(10))
     reader = HostFactReader(replace(HERE, deadline=1.0), SystemClock())
-    disk = Fact("disk", "Disk", "g", "host", HostQuery("disk", target="/"), FLOAT)
+    disk, room = (
+        Fact(what, "Disk", "g", "host", HostQuery(what, target="/"), FLOAT) for what in ("disk", "disk_free")
+    )
     bots = Fact("bots", "Bots", "g", "host", HostQuery("process", target=TRADER), COUNT)
     for words in ("did not answer within", "has not answered for"):
-        found = await reader.read([disk, bots])
+        found = await reader.read([disk, room, bots])
         assert found["bots"] == Found(1)
-        hung = found["disk"]
-        assert isinstance(hung, Broken) and words in hung.why
+        for hung in (found["disk"], found["disk_free"]):
+            assert isinstance(hung, Broken) and words in hung.why
     over.set()
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
-import socket
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from backends import whereabouts
 from backends.model.fact import Fact, Found, SourceError, ValueType
 from backends.model.procedure import ReceiptKind
 from backends.model.query import DockerQuery, HttpQuery, PrometheusQuery, SqlQuery
@@ -25,20 +25,11 @@ from backends.web import Web
 from backends.writers.redis import RedisEffector
 from tests.conftest import started
 from tests.contract.docker_place import spec
-from tests.contract.http_server import Answer, HttpServer
+from tests.contract.http_server import HANG, Answer, HttpServer
+from tests.contract.names import NAME, NEW, OLD, Names, told_names
 from tests.contract.test_redis_far import fact, put, seen
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer, start_redis
-
-NAME = "desk.test"
-OLD, NEW = "127.0.0.1", "127.0.0.2"
-
-
-class Names:
-    """What the name server says of NAME."""
-
-    def __init__(self, place: tuple[str, int]) -> None:
-        self.place: tuple[str, int] | None = place
 
 
 @pytest.fixture
@@ -53,21 +44,7 @@ def servers() -> Iterator[tuple[RedisServer, RedisServer]]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """Says where NAME leads; each lookup is a new one, and waited for however busy the machine is."""
-    told, ask = Names((OLD, 0)), socket.getaddrinfo
-
-    def look(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
-        if host not in (NAME, NAME.encode()):
-            return ask(host, port, *rest, **more)
-        if told.place is None:
-            raise socket.gaierror("no answer")
-        address, own = told.place
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, own or port))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", look)
-    monkeypatch.setattr(whereabouts, "EVERY", 0.0)
-    monkeypatch.setattr(whereabouts, "PATIENCE", 10.0)
-    return told
+    return told_names(monkeypatch)
 
 
 async def redis_by_name() -> tuple[RedisEffector, RedisFactReader]:
@@ -166,6 +143,48 @@ async def test_containers_are_those_of_the_machine_that_the_name_means_now(names
         await services.services()
         assert len(old.requests) == asked
         await reader.close()
+        await services.close()
+
+
+async def asked_for_events(server: HttpServer) -> None:
+    while not any("/events" in request.target for request in server.requests):  # noqa: ASYNC110 (nothing tells)
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("by", ["name", "context"])
+async def test_what_happens_is_heard_from_the_engine_that_the_address_means_now(
+    by: str, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A context is changed by the docker command while the room is open; an order goes to the new engine."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    about = tmp_path / "contexts/meta" / hashlib.sha256(b"desk").hexdigest() / "meta.json"
+    about.parent.mkdir(parents=True)
+
+    def lead_to(address: str, port: int) -> None:
+        if by == "name":
+            names.place = (address, port)
+        else:
+            about.write_text(json.dumps({"Endpoints": {"docker": {"Host": f"tcp://{address}:{port}"}}}))
+
+    async with HttpServer(OLD) as old, HttpServer(NEW, old.port) as new:
+        for server, name, version in ((old, "old", "1.41"), (new, "new", "1.44")):
+            engine(server, name, version)
+            server.answers[f"/v{version}/events"] = Answer(HANG)
+        lead_to(OLD, old.port)
+        url = "context://desk" if by == "context" else f"tcp://{NAME}:{old.port}"
+        services = DockerServiceReader(
+            Source("docker", SourceKind.DOCKER, "Docker", url, 1.0, 2.0), [spec("redis", "redis")]
+        )
+        for _ in range(2):
+            assert str((await services.services())["redis"].ident) == "old"
+        async with asyncio.timeout(10):
+            await asked_for_events(old)
+
+        lead_to(NEW, new.port)
+        assert str((await services.services())["redis"].ident) == "new"
+        async with asyncio.timeout(10):
+            await asked_for_events(new)
+        assert sum("/events" in request.target for request in old.requests) == 1
         await services.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from backends.model.action import RedisUnit, RedisWrite
+from backends.model.action import RedisTransition, RedisUnit, RedisWrite
 from backends.model.fact import Absent, Broken, Fact, Finding, Found, SourceError, ValueType
 from backends.model.procedure import ReceiptKind, Step
 from backends.model.query import RedisQuery
@@ -226,6 +226,45 @@ async def test_a_slot_that_went_to_another_node_is_followed(cluster: list[RedisS
     assert await seen(reader, fact("get", "wanders")) == [Absent()]
     assert await put(effector, "wanders", "halt") is ReceiptKind.DONE
     assert await seen(reader, fact("get", "wanders")) == [Found(SafeText("halt"))]
+    await reader.close()
+    await effector.close()
+
+
+async def test_a_key_of_a_slot_that_is_on_its_way_is_asked_for_where_it_is(
+    cluster: list[RedisServer],
+) -> None:
+    """While a cluster is made larger a slot lies on two nodes, for minutes; what went over is there alone."""
+    url = f"redis+cluster://127.0.0.1:{cluster[0].port}"
+    reader, effector = RedisFactReader(source(url)), RedisEffector(source(url))
+    key, switch, beside, nowhere = "{far}.mode", "{far}.switch", "{far}.beside", "{far}.nowhere"
+    assert await put(effector, key, "trade") is ReceiptKind.DONE
+    assert await put(effector, switch, '{"state": "ACTIVE"}') is ReceiptKind.DONE
+    slot = cluster[0].command("CLUSTER", "KEYSLOT", key)[1:].strip().decode()
+    owner, other = cluster if int(slot) < 16384 // 2 else cluster[::-1]
+    ids = [server.command("CLUSTER", "MYID").splitlines()[1].decode() for server in (owner, other)]
+    assert other.command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0]) == b"+OK\r\n"
+    assert owner.command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1]) == b"+OK\r\n"
+    assert await put(effector, key, "trade on") is ReceiptKind.DONE
+    for each in (key, switch):
+        assert owner.command("MIGRATE", "127.0.0.1", str(other.port), each, "0", "5000") == b"+OK\r\n"
+
+    wanted = fact("get", key), fact("get", nowhere)
+    step = Step("set", "Set it", RedisWrite("redis", "set", key, ""), (), 1.0, 1.0)
+    assert await seen(reader, *wanted) == [Found(SafeText("trade on")), Absent()]
+    assert await put(effector, key, "halt") is ReceiptKind.DONE
+    engage = RedisTransition("redis", switch, "state", ("ACTIVE",), "ENGAGED")
+    assert (await effector.act(engage, {}, step)).kind is ReceiptKind.DONE
+    assert await seen(reader, fact("get", switch)) == [Found(SafeText('{"state":"ENGAGED"}'))]
+    both = RedisUnit(
+        "redis", (RedisWrite("redis", "set", beside, "1"), RedisWrite("redis", "set", key, "halted"))
+    )
+    await put(effector, beside, "0")
+    assert (await effector.act(both, {}, step)).kind is ReceiptKind.DONE
+    assert await seen(reader, *wanted) == [Found(SafeText("halted")), Absent()]
+
+    for server in (other, owner):
+        assert server.command("CLUSTER", "SETSLOT", slot, "NODE", ids[1]) == b"+OK\r\n"
+    assert await seen(reader, *wanted) == [Found(SafeText("halted")), Absent()]
     await reader.close()
     await effector.close()
 

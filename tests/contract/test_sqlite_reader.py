@@ -41,6 +41,7 @@ async def read(path: Path, sql: str, kind: ValueType, deadline: float = 10.0) ->
     ("sql", "kind", "expected"),
     [
         ("SELECT count(*) AS count FROM capital_approvals", COUNT, 2),
+        ("SELECT count(*) FROM capital_approvals", COUNT, 2),
         ("SELECT approved_fraction FROM capital_approvals", COUNT, 2),
         ("SELECT timestamp FROM capital_approvals LIMIT 1", TIME, 1768209302.0),
     ],

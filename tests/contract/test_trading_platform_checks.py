@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 
@@ -48,6 +49,21 @@ def test_every_check_is_answered_and_only_what_is_not_delivered_fails(
     assert {name for name, result in results.items() if result == "unknown"} == set()
     failed = {name for name, result in results.items() if result == "failed"}
     assert failed - OF_THE_MACHINE - OF_THE_MOMENT == NOT_AS_DELIVERED
+
+
+def test_a_model_of_another_strategy_is_not_the_one_that_is_to_be_served(
+    demo_world: DemoWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The signal service serves one strategy, the one that the orchestrator runs."""
+    with psycopg.connect(demo_world["postgres"], autocommit=True) as database:
+        database.execute(
+            "INSERT INTO model_registry (strategy_name, version, model_path, status, activated_at)"
+            " VALUES ('mean_reversion', 'v9.9.9', '/models/mean_reversion', 'active', now() + interval '1 h')"
+        )
+        try:
+            assert told(demo_world, "model-served", capsys)["checks"][0]["result"] == "passed"
+        finally:
+            database.execute("DELETE FROM model_registry WHERE strategy_name = 'mean_reversion'")
 
 
 def test_a_tripped_breaker_is_named_by_its_cause_with_what_resets_it(

@@ -17,7 +17,10 @@ from backends.writers.redis import RedisEffector
 from tests.contract.test_redis_writer import ACTION, FRESH, HALT, VALUES, put, source, state
 from tests.servers.redis import RedisServer
 
-ALLOWED = ("~*", "&*", "-@all", "+@read", "+@connection", "+time", "+info", "+lastsave", "+pubsub", "-keys")
+ALLOWED = (
+    "~*", "&*", "-@all", "+@read", "+@connection", "+time", "+info", "+lastsave", "+pubsub", "+psubscribe",
+    "-keys",
+)  # fmt: skip
 PASSWORD = "only-to-look-4711"
 
 

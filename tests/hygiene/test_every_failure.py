@@ -10,7 +10,7 @@ import pytest
 
 from backends.stacks.loader import built_in, describe
 from tests.contract import test_claire_failures, test_surveillance_failures
-from tests.hygiene.test_every_procedure import literals, words
+from tests.hygiene.test_every_procedure import literals
 
 TESTS = Path(__file__).parents[1]
 FILES: Mapping[str, tuple[str, ...]] = {
@@ -58,8 +58,7 @@ OF_ALL: Mapping[str, tuple[str, ...]] = {"hummingbot-desk": ("loops-", "unhealth
 
 
 UNTESTED: Mapping[str, set[str]] = {
-    # A refused connection is no reading: that it is not PONG is then unknown, not found.
-    "claire-de-binare": words("replay-no-redis"),
+    "claire-de-binare": set(),
     "hummingbot-desk": set(),
     "surveillance": set(),
     "trading-bot": set(),

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from backends.engine import Mode
 from backends.model.alarm import Priority
+from backends.model.clock import Instant
+from backends.model.trading import TradingState
 from tests.pilot import scenes, world
 from tests.pilot.fake_engine import FakeEngine
 from tests.pilot.rooms import Scene, make_room, opened
@@ -63,13 +65,35 @@ async def test_how_many_sources_answer_is_whole_beside_the_worst_alarm() -> None
         assert "5/5 CRIT The daily loss limit is passed" in words
 
 
-async def test_the_halted_line_says_since_when_and_ages_without_any_board() -> None:
+async def test_on_a_small_screen_the_worst_alarm_has_words_enough_to_be_told_from_others() -> None:
+    async with opened(fleet(), (80, 24)) as room:
+        assert "CRIT The daily loss l" in line(room, "halted-desk")
+
+
+async def test_the_halted_line_says_for_how_long_at_least_and_ages_without_any_board() -> None:
+    """A room that has just come knows no more of a halt than that it was there."""
     async with opened(fleet(), (120, 40)) as room:
         before = line(room, "halted-desk")
+        assert " >" in before
         await room.pass_time(3600)
         after = line(room, "halted-desk")
         assert before != after
         assert "UNKNOWN" in line(room, "trading-platform")
+
+
+async def test_what_is_known_of_a_stack_is_as_old_as_what_its_trading_state_rests_on() -> None:
+    """Every stack has sources on this host, which go on answering when all others are dead."""
+    app = fleet()
+    engine = app.engine
+    assert isinstance(engine, FakeEngine)
+    now = engine.clock.now()
+    dead = world.fresh(now)
+    ago = Instant(now.mono - 300.0, now.wall - 300.0)
+    engine.others["silent-desk"] = replace(
+        dead, stack="silent-desk", trading=replace(dead.trading, state=TradingState.UNKNOWN, as_of=ago)
+    )
+    async with opened(app, (120, 40)) as room:
+        assert " 5m " in line(room, "silent-desk")
 
 
 async def test_enter_goes_into_the_stack_under_the_cursor_and_f_comes_back() -> None:

@@ -88,7 +88,10 @@ async def test_holding_still_keeps_the_rows_and_counts_what_comes() -> None:
         it.follow(False)
         held = texts(it)[:4]
         ring.fill(1234)
+        drawn = strips(it)
         it.tick()
+        assert strips(it) == drawn, "a number is not worth a frame of its own"
+        it.count_now()
         await pilot.pause()
         assert texts(it)[:4] == held
         assert text_of(it)[4].startswith(" PAUSED  +1,234 new")
@@ -189,6 +192,7 @@ async def test_a_view_held_below_all_that_matches_says_how_many_are_above_and_ho
         assert "no line matches from here on; 50 above: PgUp shows them" in "\n".join(text_of(it))
         matches += [60, 61]
         it.tick()
+        it.count_now()
         await pilot.pause()
         assert "52 above" in "\n".join(text_of(it))
         it.action_page(-1)

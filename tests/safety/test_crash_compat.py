@@ -132,6 +132,7 @@ def test_the_driver_writes_through_a_queue_that_can_be_asked_for_its_length() ->
 def test_the_input_thread_is_a_method_of_the_driver_that_only_reads() -> None:
     assert "self.run_input_thread()" in inspect.getsource(LinuxDriver._run_input_thread)
     assert "self.exit_event" in inspect.getsource(LinuxDriver.run_input_thread)
+    assert "self.exit_event.set()" in inspect.getsource(LinuxDriver.disable_input)
     assert "self._timeout_time" in inspect.getsource(XTermParser.tick)
     assert SteadyApp().driver_class is SteadyDriver
 

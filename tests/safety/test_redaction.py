@@ -166,6 +166,13 @@ def test_a_secret_of_hexadecimal_digits_is_hidden_in_large_and_in_small_ones() -
     assert Redactor([Secret(digits.upper())]).text(digits) == MASK
 
 
+def test_what_was_harmless_until_it_became_a_secret_is_hidden() -> None:
+    redactor = Redactor()
+    assert redactor.text("hunter2-hunter2") == "hunter2-hunter2"
+    redactor.register(Secret("hunter2-hunter2"))
+    assert redactor.text("hunter2-hunter2") == MASK
+
+
 def test_a_rotated_secret_stays_hidden() -> None:
     redactor = Redactor([Secret("old-value-1")])
     redactor.register(Secret("new-value-2"))

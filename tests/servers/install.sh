@@ -8,6 +8,10 @@ want() { # command package
 	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 
+offered() { # package: whether apt may have it; before it has a list of any, it may
+	apt-cache show "$1" >/dev/null 2>&1 || ! apt-cache show make >/dev/null 2>&1
+}
+
 PATH="$PATH:/usr/sbin:/sbin"
 [ "$(uname)" = Linux ] || exit 0
 
@@ -23,6 +27,8 @@ want make make
 want systemctl systemd
 want journalctl systemd
 want nsenter util-linux
+# Not every release has it, nor for every processor: there nobody is to look for it anew at each run.
+command -v clickhouse-server >/dev/null 2>&1 || ! offered clickhouse-server || missing="$missing clickhouse-server"
 # Only the static busybox runs in an image that holds nothing else.
 head -c 4096 "$(command -v busybox || echo /dev/null)" | grep -aq ELF &&
 	! head -c 4096 "$(command -v busybox)" | grep -aq '/ld-' || missing="$missing busybox-static"

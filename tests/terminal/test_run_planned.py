@@ -29,6 +29,7 @@ STACK = ("--stack", "trading-platform")
 REASON = ("--reason", "the cause was found")
 RESTART = ("restart", *STACK, "--param", "service=signal_service")
 RESUME = ("resume", *STACK)
+REVIEWED = ("--attest", "reviewed")
 STORAGE = ("restart-storage", *STACK, "--param", "service=postgres")
 NO_PLAN = "0" * 64
 KILL, BREAKER = "kill_switch:state", "circuit_breaker:state"
@@ -212,7 +213,7 @@ def test_a_secret_comes_from_a_file_that_only_its_owner_can_read(world: DemoWorl
 
 
 def test_nothing_is_resumed_while_one_thing_is_wrong(halted: DemoWorld) -> None:
-    given = (*RESUME, "--plan", NO_PLAN, "--approval", "00000000")
+    given = (*RESUME, *REVIEWED, "--plan", NO_PLAN, "--approval", "00000000")
     typed = ("--confirm", "RESUME trading-platform")
     cases = {
         "The circuit breaker is not open": (*REASON, *typed),
@@ -240,7 +241,7 @@ def test_a_plan_that_the_world_has_left_behind_is_a_conflict_and_a_fresh_one_goe
 @pytest.mark.usefixtures("breaker_is_open")
 def test_a_plan_that_no_dry_run_has_shown_is_told_before_anything_is_observed(halted: DemoWorld) -> None:
     typed = ("--confirm", "RESUME trading-platform", "--plan", NO_PLAN, "--approval", "00000000")
-    done = _run(halted, *RESUME, *REASON, *typed)
+    done = _run(halted, *RESUME, *REASON, *REVIEWED, *typed)
     assert (done.returncode, "has changed since" in done.stdout) == (7, True), done.stdout
     assert "Observing" not in done.stdout
 
@@ -260,7 +261,10 @@ def test_a_resume_takes_a_second_person_who_is_another_person(halted: DemoWorld)
     assert given.returncode == 0, given.stdout + given.stderr
     # Their account cannot write this journal: the record of the run is the one that names them.
     assert "NOT ON RECORD" in given.stdout
-    wanted = (*RESUME, *REASON, "--plan", report["plan"], "--confirm", report["confirm"], "--approval", code)
+    wanted = (
+        *RESUME, *REASON, *REVIEWED, "--plan", report["plan"], "--confirm", report["confirm"],
+        "--approval", code,
+    )  # fmt: skip
     done = _run(halted, *wanted)
     assert done.returncode == 0, done.stdout
     assert "VERIFIED: RESUMED" in done.stdout

@@ -14,6 +14,7 @@ from backends.model.fact import Level, Table
 from backends.model.reading import UNTOLD, Good, Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Health, RunState, Runtime, Service
+from backends.model.stack import Generation
 from tests.building import START, failed, later, missing, ok, stack
 
 GOOD = {
@@ -224,3 +225,16 @@ def test_an_alarm_whose_evidence_is_lost_stays_and_says_that_it_is_the_last_know
         held["loss"].title
     ]
     assert "loss" not in ids(book, board(later(3), loss=ok("loss", 5.0, later(3))), later(3))
+
+
+def test_a_generation_that_was_only_assumed_is_an_alarm_until_its_containers_are_seen():
+    """With another one's names everything shows as gone, and a halt stops containers that do not exist."""
+    first = Generation("R1", "generation R1", ("tiny_trader",), ("tiny_guard",), doubt="assumed: no answer")
+    book = AlarmBook(replace(stack(), generation=first), START)
+    assert ids(book, board()) == [], "Docker is still being asked"
+    titles = {alarm.id: alarm.title for alarm in book.evaluate(board(later(6)), later(6))}
+    assert titles["generation:assumed"] == "That generation R1 runs is assumed: no answer"
+    guard = replace(service(title=SafeText("tiny_guard")), key="service:guard")
+    assert "generation:assumed" not in ids(book, board(later(6), service__guard=guard), later(6))
+    seen = AlarmBook(replace(stack(), generation=replace(first, doubt=None)), START)
+    assert "generation:assumed" not in ids(seen, board(later(6)), later(6))

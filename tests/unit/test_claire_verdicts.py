@@ -42,6 +42,7 @@ WELL: Mapping[str, Any] = {
     "env.plain": names(), "env.postgres": names("POSTGRES_PASSWORD_FILE"),
     "backup.trailer": 1, "backup.tables": 6, "backup.redis": 900, "backup.sums": 6, "backup.checked": 6,
     "backup.age": 2_000_000.0, "redis.port": published("127.0.0.1"),
+    "host.disk": 80.0, "host.free": 30.0,
 }  # fmt: skip
 WRONG = [
     # Risk approves, and execution, halted by an entry without a strategy, rejects each.
@@ -53,6 +54,9 @@ WRONG = [
     ("backup", {"backup.age": 2_700_000.0}),
     *(("ports", {"redis.port": published("127.0.0.1", each)}) for each in ("0.0.0.0", "::", "192.168.1.5")),
     ("ports", {"redis.port": published()}),
+    # On a small disk it fills up long before four fifths of it are used.
+    ("clear-logs", {"host.free": 29.0}),
+    ("clear-logs", {"host.disk": 81.0}),
 ]
 
 
@@ -97,6 +101,7 @@ def test_what_was_blocked_before_the_pause_ended_is_no_reason_that_nothing_is_tr
         ("redis.aof_write", Level.CRIT),
         ("db.strangers", Level.CRIT),
         ("bus.market", Level.WARN),
+        ("host.free", Level.WARN),
         ("bus.signals", Level.WARN),
         ("bus.alerts", Level.WARN),  # stored by the paper runner alone
         ("feed.redis", Level.CRIT),  # stays healthy, and publishes nothing

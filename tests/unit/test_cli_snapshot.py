@@ -23,7 +23,7 @@ from backends.model.trading import Gate, Trading, TradingState
 from tests.sim.world import HALT
 from tui.commands.grid import grid
 from tui.commands.snapshot import SCHEMA, stack_data
-from tui.commands.status import exit_code, stack_text
+from tui.commands.status import exit_code, stack_text, stacks_text
 from tui.commands.verdict import ExitCode
 
 THEN = Instant(100.0, 1_790_000_000.0)
@@ -221,6 +221,20 @@ def test_the_table_shows_every_shown_fact_and_no_blank_for_a_failure() -> None:
     assert re.search(r"Gone +\? +CRIT +MISSING", text)
     assert re.search(r"Never +\? +UNKNOWN +NEVER read", text)
     assert "Hidden" not in text
+
+
+def test_the_table_of_several_stacks_ends_with_a_line_for_each() -> None:
+    """A terminal shows its end: what is wrong with the first of them must not be scrolled away unseen."""
+    lost = board(TradingState.UNKNOWN, up=False, alarms=(ALARM, UNDRILLED))
+    deaf = replace(board(TradingState.HALTED, up=False), stack="desk")
+    lines = list(stacks_text((STACK, STACK, STACK), (lost, deaf, replace(board(), stack="other")), NOW))
+    assert [line.split(None, 3) for line in lines[-4:]] == [
+        ["All", "stacks"],
+        ["lab", "DEMO", "UNKNOWN", "1/2 sources  HIGH Drawdown 9 %  +1"],
+        ["desk", "DEMO", "HALTED", "1/2 sources  no alarm, but not all is known"],
+        ["other", "DEMO", "TRADING", "2/2 sources  no alarm"],
+    ]
+    assert list(stacks_text((STACK,), (lost,), NOW)) == list(stack_text(STACK, lost, NOW))
 
 
 def test_a_service_that_does_not_run_is_not_up_but_says_how_it_ended() -> None:

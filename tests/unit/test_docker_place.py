@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from backends.docker_place import PlaceError, connect
 from backends.model.stack import Source, SourceKind
+from backends.ssh_tunnel import Tunnel, TunnelError
 
 
 def source(url: str) -> Source:
@@ -66,3 +68,27 @@ def test_a_host_keeps_the_capitals_by_which_ssh_knows_it(
         with pytest.raises(PlaceError, match="over"):
             connect(source(url), 5.0)
         assert (tmp_path / "words").read_text().splitlines()[-3:] == ["--", host, "cat"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("ops@jump: Permission denied (publickey).\nConnection closed by UNKNOWN port 65535", "publickey"),
+        (
+            "channel 0: open failed: connect failed: No route to host\nstdio forwarding failed\n"
+            "kex_exchange_identification: Connection closed by remote host\n"
+            "Connection closed by UNKNOWN port 65535",
+            "No route to host",
+        ),
+        ("Connection closed by UNKNOWN port 65535", "closed by UNKNOWN"),
+    ],
+)
+def test_of_a_way_over_another_machine_it_is_said_what_ended_it_and_not_only_that_it_ended(
+    said: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "{said}" >&2\nexit 255\n')
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(TunnelError, match=told):
+        Tunnel("ssh://far", 5.0)

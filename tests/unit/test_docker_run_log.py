@@ -253,6 +253,57 @@ async def test_a_run_that_was_quiet_for_long_is_known_when_the_log_goes_back_to_
     assert await look(reader) == Found(False)
 
 
+FILLED = "Order filled: MOCK_1 at 50000"
+DENIABLE = replace(HALT, query=replace(HALT.query, denied_by="Order filled: "))
+
+
+async def look_for_fills(reader: DockerFactReader) -> Finding:
+    return (await reader.read([DENIABLE]))["halted"]
+
+
+@pytest.mark.parametrize("after", [3, 500])
+async def test_what_no_run_writes_that_has_written_it_shows_that_a_rotated_log_hides_none(
+    engine: Engine, reader: DockerFactReader, after: int
+) -> None:
+    engine.say("began", 100)
+    engine.say("GET /status 200", 70)
+    engine.say(FILLED)
+    engine.say("GET /status 200", after)
+    engine.rotate(kept=after + 71)
+    assert await look_for_fills(reader) == Found(False)
+    assert isinstance(await look(one_more(RunLogs())), Broken), "who is told of no such line does not know"
+
+
+async def test_it_shows_nothing_of_what_may_have_been_written_while_that_line_was_made(
+    engine: Engine, reader: DockerFactReader
+) -> None:
+    """An order that was taken just before the halt is filled just after it."""
+    engine.say("began", 100)
+    engine.say("Bot shutdown active (strategy_id=paper)")
+    engine.say(FILLED)
+    engine.rotate(kept=1)
+    engine.say("GET /status 200", 100)
+    assert isinstance(await look_for_fills(reader), Broken)
+
+
+async def test_it_outweighs_nothing_that_was_seen_and_nothing_that_was_lost_since(
+    engine: Engine, reader: DockerFactReader
+) -> None:
+    engine.say("GET /status 200", 100)
+    engine.say(FILLED)
+    engine.rotate(kept=90)
+    assert await look_for_fills(reader) == Found(False)
+    engine.say("GET /status 200", 100)
+    engine.rotate(kept=80)
+    assert isinstance(await look_for_fills(reader), Broken), "the log was not followed from then on"
+    engine.now += 2 * MINUTE
+    engine.say(FILLED)
+    assert await look_for_fills(reader) == Found(False)
+    engine.say("Bot shutdown active (strategy_id=paper)")
+    engine.say(FILLED)
+    assert await look_for_fills(reader) == Found(True)
+
+
 async def test_a_run_that_has_written_nothing_yet_and_was_followed_is_known(
     engine: Engine, reader: DockerFactReader
 ) -> None:

@@ -58,6 +58,9 @@ def test_of_many_values_the_first_are_named_and_the_others_counted() -> None:
         ("refused (403): the credentials are not accepted", "does not let us in"),
         ("refuses the password", "does not let us in"),
         ("no answer within 2 s", "Silent"),
+        ("ssh: ops@far: Permission denied (publickey).", "`ssh` to that machine must log in"),
+        ("ssh: Host key verification failed.", "`ssh` to that machine must log in"),
+        ("the certificate of far:443 has expired", "check the certificate"),
     ],
 )
 def test_the_advice_is_for_what_happened(error: str, said: str) -> None:

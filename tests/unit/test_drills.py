@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from backends.board.store import Store
+from backends.journal.custody import Custody
 from backends.journal.drills import DUE, RECORDS, DrillBook, overdue
-from backends.model.alarm import Priority
+from backends.journal.entry import Session
+from backends.journal.journal import Journal
+from backends.journal.redact import Redactor
+from backends.model.alarm import Alarm, Priority
+from backends.model.board import Board
+from backends.model.clock import Instant
 from backends.stacks.loader import built_in, load_stack
-from tests.building import later
-from tests.sim.world import HALT
+from tests.building import later, stack
+from tests.clock import FakeClock
+from tests.sim.world import HALT, KIM
 
 NOW = later(0)
 
@@ -49,6 +58,24 @@ def test_the_alarm_names_the_ways_and_what_to_do() -> None:
     assert alarm.priority is Priority.HIGH  # the middle one of three
     assert str(alarm.title) == "Not drilled for a month: Halt trading, way 1, 2"
     assert "controlroom drill --stack desk halt" in alarm.response
+
+
+def test_an_overdue_drill_stands_behind_what_is_as_urgent_and_began_since(tmp_path: Path) -> None:
+    """A page with a line for each stack shows the first alarm alone, and a small screen three of them."""
+    drill, later_on = overdue("desk", HALT, [1], NOW), later(60)
+    deaf = replace(drill, id="source:redis", subject="source:redis", since=later_on)
+    low = replace(deaf, id="backup", subject="backup", priority=Priority.LOW)
+
+    class Known:
+        def evaluate(self, board: Board, now: Instant) -> tuple[Alarm, ...]:
+            return (low, deaf, drill)
+
+    clock = FakeClock()
+    journal = Journal(tmp_path, Session(KIM, "0.1.0"), clock, Redactor())
+    board = Store(stack(), clock, Known(), lambda: None).board
+    found = Custody(journal, clock, None).over(Known()).evaluate(board, later_on)
+    journal.close()
+    assert [alarm.id for alarm in found] == ["source:redis", drill.id, "backup"]
 
 
 def test_two_ways_of_one_moment_and_one_proof_are_drilled_as_one(tmp_path: Path) -> None:

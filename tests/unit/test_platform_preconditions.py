@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backends.model.action import Action, DockerVerb
+from backends.model.action import Action, Attest, DockerVerb
 from backends.model.board import CLOCK
 from backends.model.fact import Table
 from backends.model.procedure import Receipt, ReceiptKind, RiskClass, Run, Step
@@ -136,13 +136,18 @@ def test_a_resume_takes_a_second_person_half_a_minute_of_calm_and_the_halt_that_
     assert resume.seen == {"epoch": "kill.epoch"}
 
 
-def test_what_nobody_can_observe_of_a_resume_is_shown_and_said_before_it() -> None:
-    """Whether orders, positions, reservations and the account are as intended, a person alone can tell."""
+def test_what_nobody_can_observe_of_a_resume_is_shown_and_confirmed_before_anything_is_sent() -> None:
+    """Whether the cause is written down, and orders, positions, reservations and the account are as intended,
+    a person alone can tell."""
     resume = STACK.procedures["resume"]
     assert {"gateway.dry_run", "gateway.paper", "orders.open", "positions.open", "reservations.drift"} <= {
         *resume.shows
     }
-    assert any("as you expect them" in str(each) for each in resume.warnings)
+    first, *others = resume.steps
+    assert isinstance(first.action, Attest)
+    assert not any(isinstance(step.action, Attest) for step in others)
+    for word in ("cause", "orders", "positions", "reservations", "dry run", "account"):
+        assert word in str(first.action.text).lower(), word
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ WELL: Mapping[str, Any] = {
     "grafana.database": "ok",
     "ports.postgres": table("address", "127.0.0.1"),
     "ports.redis": table("address", "127.0.0.1"),
-}
+    "engine.cores": 4, "engine.memory": 16_000_000_000, "host.free": 50.0,
+}  # fmt: skip
 
 OPEN_TO_THE_NETWORK = [
     {"ports.orchestrator": table("address", address)} for address in ("0.0.0.0", "::", "192.168.1.5")
@@ -110,6 +111,7 @@ WRONG = [
     ("reconciled", {"recon.override": True}),
     ("nothing-stuck", {"quarantine.keys": 1}),
     ("nothing-stuck", {"orders.unsent": 1}),
+    ("host-size", {"host.free": 49.0}),
 ]
 
 

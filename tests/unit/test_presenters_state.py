@@ -7,10 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from backends.board.derive import trading
 from backends.model.clock import Instant
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
+from backends.model.service import RunState
+from backends.model.stack import GateSpec, ServiceSpec
 from backends.model.trading import TradingState
+from tests.building import START, failed, running, stack
+from tests.building import later as after
 from tests.pilot import scenes, world
 from tests.pilot.world import reading, with_readings
 from tui.presenters.headline import banner, freshness
@@ -43,6 +48,26 @@ def test_halted_stands_while_the_gate_that_says_so_is_current() -> None:
     assert trading_now(with_readings(scenes.halted(NOW), old), NOW).state is TradingState.HALTED
     gone = reading("kill.state", NOW, outcome=Outcome.FAILED, error=SafeText("no answer"))
     assert trading_now(with_readings(scenes.halted(NOW), gone), NOW).state is TradingState.UNKNOWN
+
+
+def test_halted_stands_while_what_trades_behind_a_gate_is_known_to_have_ended() -> None:
+    """The bots are stopped and their Redis is dead: nothing trades, and nobody can read their last word."""
+    spec = GateSpec(
+        "kill.state",
+        "Kill",
+        frozenset({"ACTIVE"}),
+        frozenset({"ENGAGED"}),
+        TradingState.UNKNOWN,
+        "gone",
+        service="web",
+    )
+    made = stack(gates=(spec,), echoes=(), services=(ServiceSpec("web", ("web",), "", "docker"),))
+    ended = running("web", RunState.EXITED)
+    lost = {"kill.state": failed("kill.state"), "service:web": ended}
+    board = replace(world.fresh(START), readings=lost, trading=trading(made, lost, START, None))
+    found = trading_now(board, START)
+    assert (found.state, found.age) == (TradingState.HALTED, 0.0)
+    assert trading_now(board, after(60)).state is TradingState.UNKNOWN
 
 
 def test_a_host_clock_that_jumps_changes_nothing() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as LateError
 
 from backends.checks.examiner import LONGEST
 from backends.config import Config
-from backends.engine import Engine
 from backends.journal.drills import RECORDS
 from backends.model.board import SERVICE, Board
 from backends.model.examination import Answer, Results, key_of
@@ -45,6 +45,11 @@ _ADVICE = (
         "The host's name is not known here: {setting}.",
     ),
     (
+        ("host key verification", "publickey"),
+        "`ssh` to that machine must log in as this user and ask nothing: its host key known, and a key of"
+        " ours that is in an agent or has no passphrase.",
+    ),
+    (
         ("password", "credential", "auth", "denied", "forbidden", "401", "403", "noperm", "permission"),
         "It answers and does not let us in. Check {credential}; for Docker, who may use the socket.",
     ),
@@ -67,7 +72,9 @@ def examine(session: Session, wanted: str | None) -> ExitCode:
     try:
         wait_answered(engine, PATIENCE)
         boards = [engine.board(stack.id) for stack in stacks]
-        diagnoses = [_diagnosed(engine, stack) for stack in stacks]
+        # All at once: one that is dead takes its time beside the others.
+        looks = [engine.checks(stack.id).examine(tuple(stack.diagnoses.values())) for stack in stacks]
+        diagnoses = [_diagnosed(look) for look in looks]
     finally:
         engine.stop(grace=0.0)
     lines, shut = list(_settings(config)), closed(config.state_dir, *_STATE)
@@ -76,6 +83,7 @@ def examine(session: Session, wanted: str | None) -> ExitCode:
     for stack, board, results in zip(stacks, boards, diagnoses, strict=True):
         lines += report(stack, board)
         lines += findings(stack, results)
+    lines += status.overview(boards)
     answer("\n".join(lines))
     examined = zip(stacks, boards, diagnoses, strict=True)
     worst = max(exit_code(stack, board, results) for stack, board, results in examined)
@@ -108,9 +116,9 @@ def findings(stack: Stack, results: Results) -> Iterator[str]:
         yield "    none found" + (" among the others" if untold else "")
 
 
-def _diagnosed(engine: Engine, stack: Stack) -> Results:
+def _diagnosed(look: Future[Results]) -> Results:
     try:
-        return engine.checks(stack.id).examine(tuple(stack.diagnoses.values())).result(LONGEST + SLACK)
+        return look.result(LONGEST + SLACK)
     except LateError:
         return {}
 

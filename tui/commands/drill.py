@@ -105,7 +105,7 @@ def _by_itself(config: Config, stack: Stack, procedures: Sequence[Procedure], wa
     engine, changed = begun(config, stack, observe=True)
     runs: list[Took] = []
     try:
-        engine.wait_answered(stack.id, ASKED)
+        engine.wait_answered(ASKED, stack.id)
         for procedure in procedures:
             runs.append(_once(engine, changed, stack, procedure, wanted))
     finally:

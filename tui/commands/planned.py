@@ -49,7 +49,7 @@ def dry_run(config: Config, stack: Stack, procedure: Procedure, options: RunOpti
     params = params_of(procedure, options)
     engine, changed = begun(config, stack, observe=True)
     try:
-        engine.wait_answered(stack.id, ASKED)
+        engine.wait_answered(ASKED, stack.id)
         intent = intent_of(engine, stack, procedure, options, params)
         engine.submit(intent)
         run = follow(engine, intent.id, changed, ASKED, quiet=True)
@@ -84,7 +84,7 @@ def run_planned(config: Config, stack: Stack, procedure: Procedure, options: Run
     final: Run | None = None
     try:
         if engine.mode is Mode.ARMED:
-            engine.wait_answered(stack.id, ASKED)
+            engine.wait_answered(ASKED, stack.id)
             asked = intent_of(engine, stack, procedure, options, params)
             is_in_vain = asked.plan is not None and not engine.is_shown(asked.plan)
             if not is_in_vain and not any(typed_wrong(asked, procedure, stack, {})):

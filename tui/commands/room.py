@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 
 from backends.engine import Engine
 from backends.model.procedure import RiskClass, Verdict
@@ -16,6 +17,9 @@ from tui.desk import fate
 SWITCH = 0.001
 """Seconds a busy thread may keep the others waiting. Between a key and its effect three threads take turns,
 and Python's five milliseconds each time are what a flood of logs would cost a stop."""
+
+_ARENA_MAX = -8
+"""glibc's name for the heaps that threads may have."""
 
 _TOO_DUMB = ("", "dumb", "unknown")
 
@@ -32,6 +36,7 @@ def open_room(session: Session, wanted: str | None = None) -> int:
     engine = engine_of(config, stacks, is_room=True)
 
     def begin() -> None:
+        share_heap()
         engine.start()
         engine.welcome(config.digest)
 
@@ -67,6 +72,15 @@ def get_ready() -> None:
     """Make this process one that shows a room."""
     gc.disable()  # until the room stands: start-up makes much and drops little
     sys.setswitchinterval(SWITCH)
+
+
+def share_heap() -> None:
+    """Have all threads that begin from now on share one heap, where the C library can: with one for each,
+    what the engine's many leave unused is two megabytes."""
+    import ctypes  # not before the first frame
+
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def let_end(engine: Engine) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,9 +105,7 @@ def journal_refusal(config: Config, stack: Stack, what: str, why: str, procedure
 
 def wait_answered(engine: Engine, seconds: float) -> None:
     """Return when every source of every stack answered or failed twice, or after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    for stack in engine.stacks:
-        engine.wait_answered(stack.id, max(0.0, deadline - time.monotonic()))
+    engine.wait_answered(seconds, *(stack.id for stack in engine.stacks))
 
 
 def choose(config: Config, wanted: str | None) -> tuple[Stack, ...]:

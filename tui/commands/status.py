@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from backends.engine import Engine
 from backends.journal.drills import PRACTICE
 from backends.model.alarm import Priority
 from backends.model.board import SERVICE, Board
@@ -33,12 +32,11 @@ def show(session: Session, wanted: str | None, *, as_json: bool, seconds: float)
     try:
         wait_answered(engine, seconds)
         now = SystemClock().now()
-        text = _json(engine, stacks, now) if as_json else "\n".join(_text(engine, stacks, now))
-        codes = [exit_code(engine.board(stack.id)) for stack in stacks]
+        boards = [engine.board(stack.id) for stack in stacks]
     finally:
         engine.stop(grace=0.0)
-    answer(text)
-    return max(codes)
+    answer(_json(stacks, boards, now) if as_json else "\n".join(stacks_text(stacks, boards, now)))
+    return max(exit_code(board) for board in boards)
 
 
 def exit_code(board: Board) -> ExitCode:
@@ -54,18 +52,37 @@ def exit_code(board: Board) -> ExitCode:
     return ExitCode.PARTIAL if is_deaf or is_urgent else ExitCode.VERIFIED
 
 
-def _json(engine: Engine, stacks: tuple[Stack, ...], now: Instant) -> str:
+def _json(stacks: Sequence[Stack], boards: Sequence[Board], now: Instant) -> str:
     data: dict[str, Any] = {
         "schema": SCHEMA,
         "taken": now.iso(),
-        "stacks": [stack_data(stack, engine.board(stack.id), now) for stack in stacks],
+        "stacks": [stack_data(stack, board, now) for stack, board in zip(stacks, boards, strict=True)],
     }
     return document(data)
 
 
-def _text(engine: Engine, stacks: tuple[Stack, ...], now: Instant) -> Iterator[str]:
-    for stack in stacks:
-        yield from stack_text(stack, engine.board(stack.id), now)
+def stacks_text(stacks: Sequence[Stack], boards: Sequence[Board], now: Instant) -> Iterator[str]:
+    """All of them for people, one after the other."""
+    for stack, board in zip(stacks, boards, strict=True):
+        yield from stack_text(stack, board, now)
+    yield from overview(boards)
+
+
+def overview(boards: Sequence[Board]) -> Iterator[str]:
+    """A line for each of several stacks, to be printed last: it is the end that a terminal shows."""
+    if len(boards) > 1:
+        yield "All stacks"
+        yield from grid(_stack_row(board) for board in boards)
+
+
+def _stack_row(board: Board) -> list[str]:
+    answering = sum(bool(source.is_up) for source in board.sources.values())
+    worst = "no alarm" if answering == len(board.sources) else "no alarm, but not all is known"
+    if board.alarms:
+        worst = f"{board.alarms[0].priority.value.upper()} {board.alarms[0].title}"
+        worst += f"  +{len(board.alarms) - 1}" if len(board.alarms) > 1 else ""
+    sources = f"{answering}/{len(board.sources)} sources"
+    return [board.stack, board.environment.value, board.trading.state.value, sources, worst]
 
 
 def stack_text(stack: Stack, board: Board, now: Instant) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""All stacks, one row each: may it trade, what is worst, how old is what we know, halted since when."""
+"""All stacks, one row each: may it trade, halted for how long at least, what is worst, how old it all is."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _ENVIRONMENTS: dict[Environment, Role] = {
 
 
 def columns() -> tuple[Column, ...]:
-    """All columns; what the alarm says is dropped last of all that is not the state."""
+    """All columns. Where there is no room for all, words of the worst alarm are worth more than numbers."""
     return (
         Column("sign", NO_TEXT, 4 if is_ascii() else 1),
         Column("stack", SafeText("STACK"), 16, flex=1),
         Column("environment", SafeText("ENV"), 5),
         Column("trading", SafeText("TRADING"), 12),
-        Column("since", SafeText("HALTED"), 6, align="right"),
+        Column("since", SafeText("HALTED"), 6, align="right", drop=1),
         Column("fresh", SafeText("DATA"), 5, align="right"),
-        Column("sources", SafeText("SOURCES"), 24, least=7, drop=1, flex=1),
-        Column("worst", SafeText("WORST ALARM"), 60, least=12, flex=4),
+        Column("sources", SafeText("SOURCES"), 24, least=7, drop=2, flex=1),
+        Column("worst", SafeText("WORST ALARM"), 60, least=20, flex=4),
     )
 
 
@@ -69,7 +69,8 @@ def summary(moments: Sequence[Moment]) -> SafeText:
 def _row(stack: Stack, board: Board, now: Instant) -> Row:
     trading = trading_now(board, now)
     sign = TRADING[trading.state]
-    halted = words.short_span(trading.held) if trading.state is TradingState.HALTED else words.NOTHING
+    # It was first seen so long ago; since when it stands only who was here before can know.
+    halted = f">{words.short_span(trading.held)}" if trading.state is TradingState.HALTED else words.NOTHING
     worst, role = _worst(board, now)
     return Row(
         stack.id,
@@ -87,9 +88,12 @@ def _row(stack: Stack, board: Board, now: Instant) -> Row:
 
 
 def _fresh(board: Board, now: Instant) -> Cell:
+    """How old it is what says whether it trades: something on this host always answers."""
     age = data_age(board, now)
     if age is None:
         return Cell(SafeText("none"), "state-unknown")
+    if board.trading.gates:
+        age = max(age, now.since(board.trading.as_of))
     return Cell(SafeText(words.whole_age(age)), "stale" if age > _OLD else "muted")
 
 

@@ -40,13 +40,13 @@ def trading_now(board: Board, now: Instant) -> TradingNow:
     HALTED stands while one halted gate is current; TRADING only while every gate is.
     """
     said = board.trading
-    readings = [board.readings.get(gate.fact) for gate in said.gates]
+    readings = [board.readings.get(gate.key) for gate in said.gates]
     answered = [it for it in readings if it is not None and it.outcome is not Outcome.NEVER]
     oldest = max((it.age(now) for it in answered), default=None)
     held = max(0.0, now.since(said.since))
     if said.state is TradingState.HALTED:
         halted = [gate for gate in said.gates if gate.state is TradingState.HALTED]
-        is_held_up = any(is_current(board.readings.get(gate.fact), now) for gate in halted)
+        is_held_up = any(is_current(board.readings.get(gate.key), now) for gate in halted)
     elif said.state is TradingState.NO_HALT_PATH:
         is_held_up = True
     else:

@@ -113,7 +113,9 @@ class LogPane(Pane):
             self.label_now()
 
     def label_now(self) -> None:
-        """Say in the title: following or held, what is filtered, how much is hidden, how much waits."""
+        """Say in the title: following or held, what is filtered, how much is hidden, how much waits; the
+        view says it too."""
+        self.view.count_now()
         parts = ["following" if self.view.is_following else f"PAUSED, {self.view.pending:,} new below"]
         if self._text:
             parts.append(f"filter '{self._text[:40]}'")

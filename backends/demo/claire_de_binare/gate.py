@@ -122,6 +122,8 @@ class Risk(Service):
         if (why := self._objection(str(signal["strategy_id"]))) is not None:
             self.counts["orders_blocked"] += 1
             self.say("WARNING", f"Signal blockiert: {why} ({signal['strategy_id']})")
+            if self.exposure >= LIMIT:
+                await self._alert("RISK_LIMIT", why)
             return
         self.counts["orders_approved"] += 1
         self.pending += 1
@@ -133,6 +135,14 @@ class Risk(Service):
         self.say("INFO", f"Order freigegeben: BUY {order['quantity']} {SYMBOL}")
         await self.publish("orders", order)
         await self.add("stream.orders", order)
+
+    async def _alert(self, code: str, message: str) -> None:
+        self.counts["alerts_generated"] += 1
+        await self.publish(
+            "alerts",
+            {"type": "alert", "level": "WARNING", "code": code, "message": message,
+             "context": {"signal": SYMBOL}, "timestamp": int(time.time())},
+        )  # fmt: skip
 
     def _settle(self, result: dict[str, Any]) -> None:
         self.counts["order_results_received"] += 1

@@ -138,7 +138,7 @@ def _stage(
         root = ground.folder / "proc"
         end = make(root)
         with tcp() as address:
-            targets = {"disk": disk, "tcp": address, "dns": "desk.example"}
+            targets = {"disk": disk, "disk_free": disk, "tcp": address, "dns": "desk.example"}
             asked = [_asked(each, targets) for each in subjects]
             try:
                 async with reading(SourceKind.HOST, f"host://localhost{root}", asked, deadline) as staged:
@@ -165,7 +165,7 @@ def _what(*names: str) -> Callable[[Fact], bool]:
     return lambda fact: isinstance(fact.query, HostQuery) and fact.query.what in names
 
 
-_CALLED = {"the kernel is called, and gives a number or an error": _what("load", "disk")}
+_CALLED = {"the kernel is called, and gives a number or an error": _what("load", "disk", "disk_free")}
 _CONNECTS = {"that it takes the connection is all that is asked": _what("tcp")}
 
 HOST = Door(
@@ -175,7 +175,7 @@ HOST = Door(
         "hang": {
             "pipes": Trial(
                 _stage(_pipes, tcp=_nobody_takes, dns=_hangs, deadline=IMPATIENCE),
-                but={"disks are asked by a thread of their own": _what("disk")},
+                but={"disks are asked by a thread of their own": _what("disk", "disk_free")},
                 deadline=PATIENCE,
             )
         },

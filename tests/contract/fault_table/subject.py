@@ -101,6 +101,7 @@ def _of_redis() -> list[Fact]:
         plain(ValueType.TEXT, RedisQuery("ping", "")),
         plain(ValueType.TIME, RedisQuery("lastsave", "")),
     ]
+    facts += [plain(kind, RedisQuery("heard", "k")) for kind in (ValueType.TABLE, ValueType.COUNT)]
     for op in ("strlen", "hlen", "llen", "scard", "zcard", "xlen", "ttl", "pttl", "numsub", "dbsize"):
         facts.append(plain(ValueType.INT, RedisQuery(op, "k")))
     facts += [
