@@ -21,7 +21,6 @@ from backends.readers.redis_reply import (
     VALUE_LIMIT,
     Command,
     Question,
-    ServerError,
     as_entry,
     as_fields,
     as_list,
@@ -147,11 +146,16 @@ def _wanted(query: RedisQuery) -> int | None:
 
 
 def _exists(query: RedisQuery) -> Question:
-    """A stream whose last entry was removed is still a key: it says as little as none."""
-    count, entries = yield [small("EXISTS", query.key), small("XLEN", query.key)]
-    there = as_number(count)
-    is_empty = not isinstance(entries, ServerError) and as_number(entries) == 0
-    return b"0" if is_empty else str(there).encode()
+    (count,) = yield [small("EXISTS", query.key)]
+    return str(as_number(count)).encode()
+
+
+def _any(query: RedisQuery) -> Question:
+    """A stream whose last entry was removed is still a key: it says as little as none. Whoever waits for
+    entries of a key of another type gets an error instead."""
+    entries, kind = yield [small("XLEN", query.key), type_of(query)]
+    expect_type(entries, kind, "stream")
+    return b"1" if as_number(entries) else b"0"
 
 
 def _ttl(query: RedisQuery) -> Question:
@@ -209,6 +213,7 @@ _QUESTIONS: Final[dict[str, Callable[[RedisQuery], Question]]] = {
     "xrevrange": _stream,
     "xlatest": _latest,
     "exists": _exists,
+    "xany": _any,
     "ttl": _ttl,
     "pttl": _ttl,
     "type": _type,

@@ -34,6 +34,8 @@ class RedisRead(Strict):
     zrange: str | None = None
     zrevrange: str | None = None
     xlen: str | None = None
+    xany: str | None = None
+    """Whether a stream holds an entry; a key of another type is no answer."""
     xrevrange: str | None = None
     xlatest: str | None = None
     """A stream; of its entries from ``start`` to ``stop`` the newest for each word at the path ``field``."""

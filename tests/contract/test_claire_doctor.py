@@ -27,6 +27,35 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaireRoom]:
         yield made
 
 
+def test_a_halt_that_names_no_strategy_is_over_with_the_next_start_of_execution(room: ClaireRoom) -> None:
+    """Risk writes that it heard of it and blocks nothing: its words must not keep it halted for ever."""
+    room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades", 60)
+    room.redis.xadd("stream.bot_shutdown", {"ts": "1768600000", "reason": "by hand", "priority": "SAFETY"})
+    room.until(lambda: room.value("execution.latched") == "true", "execution halts")
+    room.until(lambda: b"Bot-Shutdown empfangen" in room.docker.logs("cdb_risk", tail=50), "risk hears of it")
+    assert room.board.trading.state is TradingState.HALTED
+    room.redis.delete("stream.bot_shutdown")
+    room.until(lambda: room.value("halt.kept") == "false", "that Redis has lost it is seen")
+    assert room.board.trading.state is TradingState.HALTED
+    assert "its restart would trade" in room.refusal("restart-execution")
+    room.docker.restart("cdb_execution", timeout=1)
+    room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades again", 40)
+
+
+def test_decisions_that_redis_lost_halt_no_risk_that_remembers_them(room: ClaireRoom) -> None:
+    """It reads the stream when it starts, and from then on what is new: it approves by what it knows."""
+    room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades", 60)
+    room.redis.delete("stream.allocation_decisions")
+    try:
+        room.until(lambda: room.value("allocation.pct") is None, "the loss of the decisions")
+        approved = room.redis.xlen("stream.orders")
+        room.until(lambda: room.redis.xlen("stream.orders") > approved, "risk approves on", 60)
+        assert room.board.trading.state is TradingState.UNKNOWN
+    finally:
+        room.docker.restart("cdb_allocation", timeout=1)
+    room.until(lambda: room.board.trading.state is TradingState.TRADING, "it trades again", 60)
+
+
 ALARMS = {
     "feed-stale": "feed-stale",
     "inert-switch": "inert-file",

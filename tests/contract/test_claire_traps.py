@@ -28,14 +28,14 @@ async def find(server: RedisServer, stack: Stack, *names: str) -> list[Finding]:
         return [found[name] for name in names]
 
 
-async def test_a_halt_that_is_no_stream_is_closed_counted_by_nobody_and_named(
+async def test_a_halt_that_is_no_stream_halts_nobody_and_is_named(
     redis_db: RedisServer, stack: Stack
 ) -> None:
     assert await find(redis_db, stack, "halt.stream", "halt.type") == [Found(False), Absent()]
     redis_db.command("SET", HALT, "by hand")
-    is_there, kind, entries = await find(redis_db, stack, "halt.stream", "halt.type", "halt.entries")
-    assert (is_there, kind) == (Found(True), Found(SafeText("string")))
-    assert isinstance(entries, Broken)
+    stream, kind, entries = await find(redis_db, stack, "halt.stream", "halt.type", "halt.entries")
+    assert stream == entries == Broken(SafeText("is a string, stream expected"))
+    assert kind == Found(SafeText("string"))
     redis_db.command("DEL", HALT)
     redis_db.command("XADD", HALT, "*", "ts", "1768600000", "reason", "drill", "priority", "SAFETY")
     assert await find(redis_db, stack, "halt.stream", "halt.type", "halt.entries") == [

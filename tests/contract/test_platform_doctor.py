@@ -120,6 +120,9 @@ def test_the_alerts_that_always_fire_are_listed_and_not_counted(room: PlatformRo
     room.until(lambda: all(name in listed() for name in always), "the list of what fires")
     assert word_of(room.board.readings["prometheus.firing"].value) == "0"
     assert "rules-firing" not in room.alarms()
+    # Nor the two targets that serve no metrics and are down for ever.
+    room.until(lambda: word_of(room.board.readings["prometheus.down"].value) == "0", "the targets")
+    assert "targets-down" not in room.alarms()
 
 
 def test_a_kill_switch_that_the_whole_network_can_release_is_told(room: PlatformRoom) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from backends.model.fact import Absent, Broken, Fact, Finding, Found, Table, ValueType
+from backends.model.fact import Absent, Broken, Fact, Finding, Found, Level, Table, ValueType
 from backends.model.query import SqlQuery
 from backends.model.stack import Stack
 from backends.readers.postgres import PostgresFactReader
@@ -177,6 +178,61 @@ async def test_fractions_of_shares_that_no_flattening_closes_are_counted(
     held = [{"symbol": name, "qty": qty, "avg_entry_price": 1} for name, qty in (("AAPL", 3), ("MSFT", 0.5))]
     with rows(platform_database, "positions", *held):
         assert await read(stack, platform_database, "positions.fraction") == {"positions.fraction": Found(1)}
+
+
+async def test_a_position_is_too_large_by_its_shares_whatever_they_cost(
+    stack: Stack, platform_database: str
+) -> None:
+    """D22: MAX_POSITION_SIZE means dollars, elsewhere; here it is 1,000 shares, sold short as well."""
+    held = [("BRK.A", 900, 700_000), ("PENNY", 1001, 0.01), ("SHORT", -1001, 1), ("EVEN", 1000, 1)]
+    named = [{"symbol": name, "qty": qty, "avg_entry_price": at} for name, qty, at in held]
+    with rows(platform_database, "positions", *named):
+        found = await read(stack, platform_database, "positions.over", "positions.net", "positions.gross")
+    assert found["positions.over"] == Found(2)
+    assert found["positions.gross"] == Found(630_002_011.01)
+    assert found["positions.net"] == Found(630_000_009.01)
+
+
+@pytest.mark.parametrize(
+    ("filled_at", "trade", "lacking"),
+    [
+        ("2026-11-23 15:49+00", {}, "1"),
+        ("2026-11-23 15:51+00", {}, "0"),
+        ("2026-11-23 04:59+00", {}, "0"),
+        ("2026-11-23 15:49+00", {"superseded": False}, "0"),
+        ("2026-11-23 15:49+00", {"superseded": True}, "1"),
+        ("2026-11-23 15:49+00", {"synthetic": True, "realized_pnl": 0}, "1"),
+    ],
+    ids=["never recorded", "may yet come", "of yesterday in New York", "recorded", "taken back", "made up"],
+)
+async def test_a_fill_that_no_trade_tells_of_is_missed_before_a_loss_of_nothing_is_believed(
+    stack: Stack, platform_database: str, filled_at: str, trade: dict[str, Any], lacking: str
+) -> None:
+    """Without the broker's reports no trade is written, or one that says 0 of its profit because nobody knows
+    it: the day's loss is then 0, whatever was lost."""
+    filled = {**order("o-1", "filled"), "is_terminal": True, "filled_at": filled_at}
+    told = {
+        "trade_id": "t-1", "client_order_id": "o-1", "strategy_id": "alpha_baseline", "symbol": "AAPL",
+        "side": "buy", "qty": 1, "price": 190, "executed_at": filled_at, **trade,
+    }  # fmt: skip
+    with (
+        rows(platform_database, "orders", filled),
+        rows(platform_database, "trades", *([told] if trade else [])),
+    ):
+        now = "timestamptz '2026-11-23 16:00+00'"
+        assert await listed(stack, platform_database, "pnl.lacking", now) == [(lacking,)]
+    assert [rule.at for rule in stack.alarms if rule.fact == "pnl.lacking"] == [Level.WARN]
+
+
+@pytest.mark.parametrize(("fills", "reported"), [([], 0), ([True], 0), ([False], 1), ([True, False], 1)])
+async def test_a_fill_that_the_gateway_made_up_is_no_report_of_the_broker(
+    stack: Stack, platform_database: str, fills: list[bool], reported: int
+) -> None:
+    made = {"fills": [{"fill_id": "f", "synthetic": True} if each else {"fill_id": "g"} for each in fills]}
+    filled = {**order("o-1", "filled"), "is_terminal": True, "metadata": json.dumps(made)}
+    with rows(platform_database, "orders", filled):
+        found = await read(stack, platform_database, "fills.recorded", "fills.orders")
+    assert found == {"fills.recorded": Found(reported), "fills.orders": Found(1)}
 
 
 async def test_plans_whose_slices_are_lost_under_a_halt_are_counted_before_and_after(

@@ -53,7 +53,8 @@ async def test_a_redis_that_answers_everything_with_one_wrong_thing_gives_no_val
         readings = await read(SourceKind.REDIS, server.port, facts, deadline)
     if said == "huge number":
         # A number is what these ask for: how large it may be is for the fact's thresholds to say.
-        numbers = ("strlen", "hlen", "llen", "scard", "zcard", "xlen", "ttl", "pttl", "exists", "dbsize")
+        sizes = ("strlen", "hlen", "llen", "scard", "zcard", "xlen", "xany", "ttl", "pttl")
+        numbers = (*sizes, "exists", "dbsize")
         facts = [fact for fact in facts if _redis(fact).op not in numbers]
     if said == "empty text":
         # Nobody is connected: an empty list of clients is an empty text.
@@ -89,8 +90,8 @@ WRONG_KINDS = {
 RIGHT_KIND = {
     "get": "string", "strlen": "string", "hget": "hash", "hgetall": "hash", "hlen": "hash", "llen": "list",
     "lrange": "list", "scard": "set", "zcard": "zset", "zrange": "zset", "zrevrange": "zset",
-    "xlen": "stream", "xrevrange": "stream", "xlatest": "stream", "smembers": "set", "sinter": "set",
-    "each": "set", "groups": "stream", "consumers": "stream",
+    "xlen": "stream", "xany": "stream", "xrevrange": "stream", "xlatest": "stream",
+    "smembers": "set", "sinter": "set", "each": "set", "groups": "stream", "consumers": "stream",
 }  # fmt: skip
 
 

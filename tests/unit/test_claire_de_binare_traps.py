@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from backends.board.derivation import Deriver
-from backends.model.action import Command, RedisUnit, RedisWrite
+from backends.model.action import Command, DockerExec, RedisUnit, RedisWrite
 from backends.model.fact import Found, Level, Table
 from backends.model.judge import judge, level_of
-from backends.model.query import DockerQuery
+from backends.model.query import DockerQuery, SqlQuery
 from backends.model.reading import Reading
 from backends.model.stack import Stack
 from backends.readers.coerce import MisfitError
@@ -45,13 +45,57 @@ def test_whatever_goes_down_is_named_by_its_project_or_its_files(stack: Stack) -
     assert downs
     for argv in downs:
         assert {"-p", "--project-name", "-f", "--file"} & set(argv), argv
+        assert not {"-v", "--volumes"} & set(argv), argv
 
 
 def test_no_program_of_upstream_is_run_that_does_another_thing_than_it_says(stack: Stack) -> None:
-    """A5, A6: the doctor's -Fix deletes what runs, the rollback takes the stack down and reports success."""
+    """A1, A5, A6, A7, A9: the doctor's -Fix deletes what runs, the rollback takes the stack down and reports
+    success, schema.sql drops every table first, and a prune is of the whole host."""
     said = " ".join(part for argv in commands(stack) for part in argv)
-    for never in ("stack_doctor", "stack_rollback", "clear_logs", "prune --all"):
+    for never in ("stack_", "dr_", "clear_logs", " prune", "schema.sql", "--remove-orphans"):
         assert never not in said, never
+
+
+NULLABLE = "migrate-002"
+"""Its own file inserts a version twice, which is harmless: what it is for is read back."""
+
+
+def test_what_psql_is_given_ends_at_its_first_error(stack: Stack) -> None:
+    """A7: it prints 41 errors, goes on, and ends with 0."""
+    for name, procedure in stack.procedures.items():
+        for step in procedure.steps:
+            argv = step.action.argv if isinstance(step.action, DockerExec) else ()
+            if argv[:1] == ("psql",) and name != NULLABLE:
+                assert "ON_ERROR_STOP=1" in argv, name
+    (migrate,) = (step for step in stack.procedures[NULLABLE].steps if isinstance(step.action, DockerExec))
+    assert {proof.fact for proof in migrate.proof} == {"db.price_nullable"}
+
+
+def asked(stack: Stack) -> list[str]:
+    """What each fact asks, with whom and for which member."""
+    said = []
+    for fact in stack.facts.values():
+        query = fact.query
+        text = query.text if isinstance(query, SqlQuery) else getattr(query, "query", "")
+        said.append(f"{fact.source} {getattr(query, 'path', '')} {text} {fact.pick or ''}")
+    return said
+
+
+@pytest.mark.parametrize(
+    "never",
+    [
+        r"^execution /status  database\.",  # compares upper case with lower: always 0
+        r"^execution /orders",  # intents first, which crowd out what was answered
+        r"^(execution|risk) /health",  # ok whatever happens
+        r"^risk .*circuit_breaker",  # nothing can trip it
+        r"^prometheus .*\b(pg_|cdb_|container_|node_|circuit_breaker_active|orders_created_total)",  # none is
+        r"^postgres .*\b(FROM|JOIN) (positions|portfolio_snapshots)\b",  # empty, and its seed for ever
+        r"^postgres .*\b(approved|rejection_reason|confidence)\b",  # true, never filled, a constant
+    ],
+)
+def test_nothing_rests_on_what_upstream_never_tells_truly(stack: Stack, never: str) -> None:
+    """3.3, 4, 5, 6 and 10-C."""
+    assert [each for each in asked(stack) if re.search(never, each, re.S)] == []
 
 
 def test_no_order_is_ever_published_from_here(stack: Stack) -> None:
@@ -176,6 +220,49 @@ def test_more_than_five_failed_writes_an_hour_are_a_reason_to_stop(stack: Stack)
     """4: of the project's own thresholds."""
     levels = [level_of(stack.facts["writer.failed"], count) for count in (0, 1, 5, 6)]
     assert levels == [Level.OK, Level.WARN, Level.WARN, Level.CRIT]
+
+
+@pytest.mark.parametrize(
+    ("stream", "latched", "level"),
+    [(False, True, Level.CRIT), (True, True, Level.OK), (False, False, Level.OK), (True, False, Level.OK)],
+    ids=["lost", "halted", "trades", "not obeyed, which the halt itself proves or not"],
+)
+def test_a_halt_that_only_execution_s_memory_holds_is_an_alarm(
+    stack: Stack, stream: bool, latched: bool, level: Level
+) -> None:
+    """3.3: Redis may evict the stream, and whoever restarts execution then lets it trade."""
+    _, found = made(stack, "halt.kept", ok("halt.stream", stream), ok("execution.latched", latched))
+    assert found is level
+    (alarm,) = (each for each in stack.alarms if each.fact == "halt.kept")
+    # A resume deletes the stream and gives execution its 10 s to end.
+    assert (alarm.at, alarm.after) == (Level.CRIT, 60.0)
+
+
+def test_an_allocation_is_a_fraction_of_which_two_hundredths_are_much(stack: Stack) -> None:
+    """10-D: above 0.02 risk does not exempt it, and allocation itself goes there after 30 trades alone."""
+    (pct,) = stack.procedures["unpause"].params
+    assert pct.one_of
+    assert all(0 < float(each) <= 0.02 and len(each) == len("0.020000") for each in pct.one_of)
+
+
+@pytest.mark.parametrize(
+    ("rate", "level"), [(0.05, Level.OK), (0.06, Level.WARN), (0.1, Level.WARN), (0.11, Level.CRIT)]
+)
+def test_a_rate_of_rejections_is_a_fraction(stack: Stack, rate: float, level: Level) -> None:
+    """4: 5 and 10 in a hundred."""
+    assert level_of(stack.facts["rejections.rate"], rate) is level
+
+
+def test_a_regime_is_silent_for_days_and_a_candle_is_not(stack: Stack) -> None:
+    """3.2: a regime is written only when it changes, a candle every minute."""
+
+    def level(name: str, age: float) -> Level:
+        at = START.wall - age
+        reading = ok(name, at, observed_lag=age, max_age=stack.facts[name].max_age)
+        return judge(stack.facts[name], reading, START)
+
+    assert level("regime.at", 5 * 86_400) is level("allocation.at", 5 * 86_400) is Level.INFO
+    assert (level("candles.last", 60), level("candles.last", 301)) == (Level.INFO, Level.UNKNOWN)
 
 
 LONG_AGO, JUST_NOW = START.wall - 61.0, START.wall - 20.0

@@ -25,6 +25,11 @@ def files(*names: str) -> Table:
     return Table(("name", "kind"), tuple((SafeText(each), SafeText("file")) for each in names), len(names))
 
 
+def published(*addresses: str) -> Table:
+    rows = tuple((SafeText("6379"), SafeText(each)) for each in addresses)
+    return Table(("name", "address"), rows, len(rows))
+
+
 def names(*found: str) -> Table:
     return Table(("name",), tuple((SafeText(each),) for each in found), len(found))
 
@@ -36,7 +41,7 @@ WELL: Mapping[str, Any] = {
     "secrets.list": files(*TEN),
     "env.plain": names(), "env.postgres": names("POSTGRES_PASSWORD_FILE"),
     "backup.trailer": 1, "backup.tables": 6, "backup.redis": 900, "backup.sums": 6, "backup.checked": 6,
-    "backup.age": 2_000_000.0,
+    "backup.age": 2_000_000.0, "redis.port": published("127.0.0.1"),
     "host.disk": 80.0, "host.free": 30.0,
 }  # fmt: skip
 WRONG = [
@@ -47,6 +52,8 @@ WRONG = [
     ("secrets", {"secrets.list": files(*TEN[:-1], "POSTGRES_PASSWORD.old")}),
     ("plain-passwords", {"env.postgres": names("POSTGRES_PASSWORD")}),
     ("backup", {"backup.age": 2_700_000.0}),
+    *(("ports", {"redis.port": published("127.0.0.1", each)}) for each in ("0.0.0.0", "::", "192.168.1.5")),
+    ("ports", {"redis.port": published()}),
     # On a small disk it fills up long before four fifths of it are used.
     ("clear-logs", {"host.free": 29.0}),
     ("clear-logs", {"host.disk": 81.0}),
@@ -56,6 +63,21 @@ WRONG = [
 @pytest.mark.parametrize(("name", "wrong"), WRONG, ids=lambda it: it if isinstance(it, str) else "")
 def test_it_passes_when_all_is_well_and_not_on_part_of_it(name: str, wrong: Mapping[str, Any]) -> None:
     check_turns_on(STACK, name, WELL, wrong)
+
+
+ARMED: Mapping[str, Any] = {"halt.stream": True, "execution.latched": True, "risk.latched": True}
+
+
+@pytest.mark.parametrize("fact", ARMED)
+def test_a_halt_is_armed_when_redis_execution_and_risk_all_say_so(fact: str) -> None:
+    check_turns_on(STACK, "halt-armed", ARMED, {fact: False})
+
+
+def test_a_halt_that_rejected_nothing_yet_is_not_called_exercised() -> None:
+    """11.2: with no order nothing is proved, and nobody is to publish one."""
+    check_turns_on(
+        STACK, "halt-exercised", {"halt.stream": True, "halt.exercised": True}, {"halt.exercised": False}
+    )
 
 
 def test_what_was_blocked_before_the_pause_ended_is_no_reason_that_nothing_is_traded() -> None:
@@ -72,12 +94,25 @@ def test_what_was_blocked_before_the_pause_ended_is_no_reason_that_nothing_is_tr
 @pytest.mark.parametrize(
     ("fact", "level"),
     [
+        ("execution.mode", Level.CRIT),  # live: every real fill is recorded as rejected, with nothing filled
+        ("env.confirm_live", Level.CRIT),
+        ("redis.evicted", Level.CRIT),  # any stream, that of the halt too
         ("redis.aof", Level.CRIT),  # a halt that is not on the disk is gone at the next start
         ("redis.aof_write", Level.CRIT),
         ("db.strangers", Level.CRIT),
         ("bus.market", Level.WARN),
         ("host.free", Level.WARN),
         ("bus.signals", Level.WARN),
+        ("bus.alerts", Level.WARN),  # stored by the paper runner alone
+        ("feed.redis", Level.CRIT),  # stays healthy, and publishes nothing
+        ("execution.redis", Level.CRIT),  # as healthy
+        ("prometheus.rules", Level.WARN),  # no rule is loaded, so silence says nothing
+        ("db.missing", Level.CRIT),
+        ("orders.duplicates", Level.CRIT),
+        ("orders.lost", Level.WARN),
+        ("log.order_failed", Level.WARN),  # constraints that an error and a fill without a price violate
+        ("risk.exposure", Level.WARN),
+        ("secrets.wrong", Level.WARN),
         ("signal.health", Level.CRIT),
         ("risk.state", Level.CRIT),
     ],

@@ -73,7 +73,7 @@ WELL: Mapping[str, Reading[Any]] = {
         ok("pnl.status", 200),
         ok("fills.orders", 7),
         ok("fills.recorded", 7),
-        ok("trades.all", 7),
+        ok("trades.reported", 7),
         ok("db.missing", 0),
         ok("console.oauth2", False),
         ok("console.host_url", False),
@@ -202,7 +202,7 @@ FAILURES: Mapping[str, Failure] = {
     "session-version": Failure(
         (logged("log.session_version", NO_SESSION),), "no X-Session-Version", "console-rebuild"
     ),
-    "fills-lost": Failure((ok("fills.recorded", 0), ok("trades.all", 0)), "webhook", "fills-enable"),
+    "fills-lost": Failure((ok("fills.recorded", 0), ok("trades.reported", 0)), "webhook", "fills-enable"),
     "tables-missing": Failure((ok("db.missing", 20),), "Not every migration", None),
     "notebook-command": Failure(
         (named("env.names", NOTEBOOK_LAUNCH_COMMAND="empty"), logged("log.console_notebook", NO_COMMAND)),

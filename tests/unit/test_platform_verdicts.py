@@ -12,7 +12,7 @@ from backends.model.examination import Answer
 from backends.model.fact import Table
 from backends.model.procedure import Proof
 from backends.model.safetext import SafeText
-from backends.model.service import RunState
+from backends.model.service import Health, RunState
 from backends.stacks.loader import built_in, load_stack
 from tests.building import answered, check_turns_on, running
 
@@ -44,7 +44,25 @@ WELL: Mapping[str, Any] = {
     "gateway.health": "healthy",
     "signal.model_loaded": True,
     "kill.state": "ACTIVE",
+    "orchestrator.kill": "ACTIVE",
     "breaker.state": "OPEN",
+    "recon.override": False,
+    "recon.checked": 1_790_000_000.0,
+    "quarantine.keys": 0,
+    "orders.stuck": 0,
+    "gateway.broker": True,
+    "gateway.dry_run": False,
+    "account.status": "ACTIVE",
+    "account.blocked": False,
+    "account.buying_power": 25_000.0,
+    "models.doubtful": 0,
+    "models.same": True,
+    "redis.ping": "PONG",
+    **{
+        f"service:{name}": running(name, health=Health.HEALTHY)
+        for name in ("postgres", "redis", "loki_server")
+    },
+    **{f"service:{name}": running(name) for name in ("prometheus", "grafana", "promtail")},
     "recon.complete": True,
     **{f"{name}.health": "healthy" for name in ("signal", "feed", "registry")},
     "console.alive": "alive",
@@ -78,6 +96,21 @@ WRONG = [
     ("run-ready", {"recon.complete": False}),
     ("run-ready", {"signal.model_loaded": False}),
     ("run-ready", {"gateway.health": "degraded"}),
+    # In dry run the broker is called connected and asked nothing.
+    ("broker-connected", {"gateway.dry_run": True}),
+    ("account", {"account.buying_power": 0.0}),
+    ("account", {"account.blocked": True}),
+    # Docker's check of Redis exits 0 on this.
+    ("infrastructure", {"redis.ping": "NOAUTH Authentication required."}),
+    # ALLOW_MODELLESS: its health says healthy all the same.
+    ("model-served", {"signal.model_loaded": False}),
+    ("model-served", {"models.same": False}),
+    ("kill-active", {"orchestrator.kill": "ENGAGED"}),
+    ("kill-active", {"kill.state": None}),
+    ("breaker-open", {"breaker.state": None}),
+    ("reconciled", {"recon.override": True}),
+    ("nothing-stuck", {"quarantine.keys": 1}),
+    ("nothing-stuck", {"orders.unsent": 1}),
     ("host-size", {"host.free": 49.0}),
 ]
 

@@ -42,7 +42,9 @@ def test_there_are_four_lamps_and_a_missing_one_never_allows_trading(stack: Stac
     assert [gate.fact for gate in stack.gates] == [
         "halt.stream", "execution.latched", "risk.latched", "allocation.open",
     ]  # fmt: skip
-    assert all(gate.missing is not TradingState.TRADING for gate in stack.gates)
+    unknown, halted = TradingState.UNKNOWN, TradingState.HALTED
+    # A stream that Redis lost says nothing about those who remember what stood in it.
+    assert [gate.missing for gate in stack.gates] == [unknown, halted, halted, unknown]
     # No container of execution, or one that does not run: halted, whatever its log last said.
     assert {gate.service for gate in stack.gates[1:3]} == {"cdb_execution", "cdb_risk"}
 
@@ -271,6 +273,13 @@ def test_noauth_is_no_pong(stack: Stack) -> None:
         ("execution.latched", "Order filled: MOCK_24670309 0.00021 @ 50004.93", False),
         ("risk.latched", "Signal blockiert: Bot-Shutdown aktiv (paper)", True),
         ("risk.latched", "Signal blockiert: Keine Allokation (paper)", False),
+        # So it writes too of an entry without strategy_id, which blocks nothing here.
+        ("risk.latched", "Bot-Shutdown empfangen: strategy_id=None bot_id=None", False),
+        ("risk.latched", "Bot-Shutdown empfangen: strategy_id=paper bot_id=None", True),
+        ("log.order_failed", 'Failed to save order: new row for relation "orders" violates check', True),
+        ("log.order_failed", 'Failed to save trade: null value in column "price"', True),
+        ("log.order_failed", "Order execution failed: Insufficient balance", True),
+        ("log.order_failed", "Order rejected by simulator: MOCK_24670309", False),
         ("log.directory", "cat: read error: Is a directory", True),
         ("log.directory_apps", "cat: /run/secrets/redis_password: Is a directory", True),
         ("log.subscribed", "Subscribed to topic: orders", True),

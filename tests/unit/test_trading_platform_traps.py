@@ -1,13 +1,18 @@
-"""What the room must not advise for the trading platform: what is done by it would change nothing."""
+"""What the room must not advise, ask or believe for the trading platform: traps of its contract."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from backends.model.action import Command, DockerVerb
+from backends.model.action import Command, DockerExec, DockerVerb, RedisTransition
+from backends.model.fact import Level
+from backends.model.judge import level_of
 from backends.model.row import meets
+from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.stacks.loader import built_in, load_stack
 
@@ -142,3 +147,91 @@ def test_volumes_of_another_name_are_not_called_deleted(stack: Stack) -> None:
     assert demand.at_least == 1
     (step,) = (step for step in procedure.steps if isinstance(step.action, Command))
     assert demand.where in [dict(proof.where) for proof in step.proof]
+
+
+@pytest.mark.parametrize("fact", ["kill.state", "breaker.state"])
+@pytest.mark.parametrize("word", ["active", "open", "Open", "OPEN ", "tripped", "CLOSED", "DISENGAGED", "1"])
+def test_a_word_of_another_case_or_of_the_other_switch_allows_nothing(
+    stack: Stack, fact: str, word: str
+) -> None:
+    """T19 and 9.2: readers crash on it; the console calls ACTIVE disengaged, and counts OPEN as tripped."""
+    assert level_of(stack.facts[fact], SafeText(word)) is Level.CRIT
+    (gate,) = (each for each in stack.gates if each.fact == fact)
+    assert word not in gate.trading | gate.halted
+    other = "OPEN" if fact == "kill.state" else "ACTIVE"
+    assert other not in gate.trading
+
+
+@pytest.mark.parametrize("count", ["kill.count", "breaker.count"])
+def test_what_is_called_a_count_of_today_is_for_ever_and_alarms_nobody(stack: Stack, count: str) -> None:
+    """T15."""
+    assert level_of(stack.facts[count], 10_000) is Level.INFO
+    assert count not in {alarm.fact for alarm in stack.alarms}
+
+
+def asked(stack: Stack) -> list[str]:
+    """What each fact asks, of whom, and for which member."""
+    said = []
+    for fact in stack.facts.values():
+        path, query = (str(getattr(fact.query, name, "")) for name in ("path", "query"))
+        said.append(f"{stack.sources[fact.source].kind.value} {unquote(path)} {query} {fact.pick or ''}")
+    return said
+
+
+@pytest.mark.parametrize(
+    "never",
+    [
+        r"execution_gateway_(orders_total|pnl_dollars|positions_current|circuit_breaker_status)",
+        r"order_placement_duration|fat_finger_|cb_staleness|cb_trip_total|alert_queue_depth",
+        r"_(database|redis|alpaca)_connection_status",  # of the last /health, or set once for ever
+        r"circuit_breaker_enabled",  # decoration
+        r"today_pnl|positions_count",  # always 0; symbols with open orders
+        r"^loki .*[{,]\s*(job|container_name|level|trace_id)\b",  # labels that no line has
+        r"^http /api/v1/circuit-breaker/",  # no service may ask
+    ],
+)
+def test_nothing_rests_on_what_upstream_never_tells_truly(stack: Stack, never: str) -> None:
+    """5.5, 6.2 and 6.4, D20, D33."""
+    assert [each for each in asked(stack) if re.search(never, each)] == []
+
+
+def test_no_service_is_asked_that_the_platform_does_not_have(stack: Stack) -> None:
+    """2.3: a reconciler and a risk manager, and 6.1: a sidecar of the console."""
+    assert not {8006, 8007, 8503} & {urlsplit(source.url).port for source in stack.sources.values()}
+
+
+def test_the_breaker_is_reset_by_a_transition_that_only_a_tripped_one_passes(stack: Stack) -> None:
+    """D6: the runbook's SET overwrites a trip of the same second, and drops the count and the reason."""
+    (step,) = stack.procedures["breaker-reset"].steps
+    action = step.action
+    assert isinstance(action, RedisTransition)
+    assert (action.allowed_from, action.unchanged) == (("TRIPPED",), {"tripped_at": "$tripped"})
+    assert action.create is None
+    assert "trip_count_today" not in {*action.set, *action.increment}
+
+
+def test_an_empty_portfolio_of_the_gateway_s_is_no_proof_that_nothing_is_held(stack: Stack) -> None:
+    """T22: a database that failed is an empty 200 there."""
+    for name in ("flatten-all", "flatten-symbol", "flatten-mfa"):
+        proofs = [proof.fact for step in stack.procedures[name].steps for proof in step.proof]
+        assert {stack.facts[fact].source for fact in proofs} == {"postgres"}, name
+    sources = {stack.facts[each.fact].source for each in stack.checks["no-positions"].demands}
+    assert not {"gateway", "gateway-account"} & sources
+
+
+def test_what_psql_is_given_ends_at_its_first_error(stack: Stack) -> None:
+    """D37: otherwise it prints ERROR, goes on, and ends with 0."""
+    steps = [step for each in stack.procedures.values() for step in each.steps]
+    given = [step.action.argv for step in steps if isinstance(step.action, DockerExec)]
+    asked_for = [argv for argv in given if argv[0] == "psql"]
+    assert asked_for
+    assert all("--set=ON_ERROR_STOP=1" in argv for argv in asked_for)
+
+
+def test_no_key_of_redis_is_deleted_by_a_pattern(stack: Stack) -> None:
+    """T11, T25: the asterisk of a quarantine is a letter of its name, and KEYS stops Redis."""
+    said = " ".join(" ".join(map(str, getattr(step.action, "argv", ()))) for each in
+                    stack.procedures.values() for step in each.steps)  # fmt: skip
+    assert not re.search(r"redis-cli|KEYS|FLUSH", said)
+    told = " ".join(text for _, text, _ in advice(stack))
+    assert "KEYS" not in told and "delete the exact key" in told

@@ -100,7 +100,7 @@ class Risk(Service):
 
     async def _stopped(self, entry: dict[str, str]) -> None:
         strategy = entry.get("strategy_id")
-        self.say("CRITICAL", f"Bot-Shutdown empfangen: strategy_id={strategy} reason={entry.get('reason')}")
+        self.say("WARNING", f"Bot-Shutdown empfangen: strategy_id={strategy} bot_id={entry.get('bot_id')}")
         if strategy:
             self._blocked.add(strategy)
 

@@ -34,7 +34,7 @@ from tests.contract.fault_table.trial import (
 from tests.contract.faulty import NOISE
 from tests.servers.redis import RedisServer
 
-SEARCHES = ("scan", "scan_get", "scan_hash", "exists", "sinter", "each", "numsub")
+SEARCHES = ("scan", "scan_get", "scan_hash", "exists", "xany", "sinter", "each", "numsub")
 """What looks for something, and finds none of it."""
 OF_THE_SERVER = ("info", "time", "ping", "dbsize", "lastsave", "clients")
 

@@ -107,6 +107,7 @@ def _of_redis() -> list[Fact]:
     facts += [
         plain(ValueType.TEXT, RedisQuery("type", "k")),
         plain(ValueType.BOOL, RedisQuery("exists", "k")),
+        plain(ValueType.BOOL, RedisQuery("xany", "k")),
     ]
     facts += [
         plain(ValueType.COUNT, RedisQuery("scan", "k*")),
