@@ -164,8 +164,8 @@ class Derivation(Struct, frozen=True):
     worst."""
 
     op: str
-    """``rate`` (change a second over ``over``), ``delta`` (change over ``over``), ``median``, ``min``,
-    ``max`` (of the readings of ``over``), ``minus``, ``sum``, ``ratio``, ``age`` (seconds since a time, or
+    """``rate`` and ``delta`` (how much a counter grew over ``over``, a second or in all, which nobody knows
+    where it began anew), ``median``, ``min``, ``max`` (of the readings of ``over``), ``minus``, ``sum``, ``ratio``, ``age`` (seconds since a time, or
     since the earliest in the ``column`` of a table while all others are there, of the rows that the others
     which are tables name in their first column), ``same`` (whether all read
     alike), ``without`` (the rows of the first table whose ``column`` is not in the others'), ``before`` (the
