@@ -108,8 +108,12 @@ def matching(place: Place, pattern: str) -> Members:
 
 def last_match(place: Place, pattern: str) -> bytes | None:
     """What the first group (else the pattern) is in the newest line that matches and is wholly written."""
-    searched = re.compile(pattern)
     _, content, _ = ending(place.path, MATCH_TAIL)
+    return last_said(content, pattern)
+
+
+def last_said(content: bytes, pattern: str) -> bytes | None:
+    searched = re.compile(pattern)
     for line in reversed(content[: content.rfind(b"\n") + 1].splitlines()):
         if found := searched.search(_shown(line)):
             return (found[1] if searched.groups else found[0] or "").encode()

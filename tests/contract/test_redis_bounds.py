@@ -60,8 +60,9 @@ async def test_no_read_of_any_kind_writes_or_asks_for_all_keys(redis_db: RedisSe
     kinds = [
         ("get", "state"), ("strlen", "state"), ("hget", "hash"), ("hgetall", "hash"), ("hlen", "hash"),
         ("llen", "list"), ("lrange", "list"), ("scard", "set"), ("zcard", "zset"), ("zrange", "zset"),
-        ("zrevrange", "zset"), ("xlen", "stream"), ("xrevrange", "stream"), ("exists", "k"), ("ttl", "k"),
-        ("pttl", "k"), ("type", "k"), ("scan", "*"), ("info", "memory"), ("time", ""),
+        ("zrevrange", "zset"), ("xlen", "stream"), ("xrevrange", "stream"), ("xsince", "stream"),
+        ("exists", "k"), ("ttl", "k"), ("pttl", "k"), ("type", "k"), ("scan", "*"), ("info", "memory"),
+        ("time", ""),
     ]  # fmt: skip
     asked = [fact(op, key, TABLE, field="qty" if op == "hget" else None) for op, key in kinds]
     async with Faulty(redis_db.port) as door, reading(door.port) as reader:

@@ -1,0 +1,117 @@
+"""What the desk's bus and files say that is easily misread: its own facts, by the readers that ship."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from backends.board.derive import real_money
+from backends.model.fact import Absent, Broken, Finding, Found, Level
+from backends.model.judge import level_of
+from backends.readers.files import FilesFactReader
+from backends.readers.redis import RedisFactReader
+from backends.stacks.loader import built_in, load_stack
+from tests.building import START, ok, running
+from tests.servers.redis import RedisServer
+
+STACK = load_stack(built_in()["hummingbot-desk"])
+INTENTS, LETTERS = "hb.execution_intent.v1", "hb.dead_letter.v1"
+
+
+async def ask(server: RedisServer, *names: str) -> list[Finding]:
+    reader = RedisFactReader(replace(STACK.sources["redis-slow"], url=server.url, deadline=5.0))
+    found = await reader.read([STACK.facts[name] for name in names])
+    await reader.close()
+    return [found[name] for name in names]
+
+
+def level(name: str, found: Finding) -> Level | None:
+    return level_of(STACK.facts[name], found.value) if isinstance(found, Found) else None
+
+
+def put(server: RedisServer, stream: str, ago: float, payload: Any, number: int = 0, **trim: int) -> None:
+    limit = ["MAXLEN", str(trim["longest"])] if trim else []
+    ident = f"{int((time.time() - ago) * 1000)}-{number}"
+    said = payload if isinstance(payload, str) else json.dumps(payload)
+    server.command("XADD", stream, *limit, ident, "payload", said)
+
+
+async def test_a_flood_of_intents_is_seen_where_their_stream_is_at_its_longest(redis_db: RedisServer) -> None:
+    """3.6: XLEN saturates at the trim length. A hard stop that lasts for hours fills it."""
+    for number in range(40):
+        put(redis_db, INTENTS, 300.0, {"action": "soft_pause"}, number)
+    (calm,) = await ask(redis_db, "intents.flow")
+    assert (calm, level("intents.flow", calm)) == (Found(0), Level.OK)
+    for number in range(40):
+        put(redis_db, INTENTS, 30.0, {"action": "kill_switch"}, number, longest=40)
+    assert redis_db.command("XLEN", INTENTS) == b":40\r\n", "as long as before"
+    (flood,) = await ask(redis_db, "intents.flow")
+    assert (flood, level("intents.flow", flood)) == (Found(40), Level.CRIT)
+
+
+async def test_more_intents_than_are_counted_are_a_flood_as_well(redis_db: RedisServer) -> None:
+    for number in range(260):
+        put(redis_db, INTENTS, 5.0, {"action": "kill_switch"}, number)
+    assert await ask(redis_db, "intents.flow") == [Found(200)]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "ago", "new", "faults", "worst"),
+    [
+        ([], 0.0, 0, 0, Level.OK),
+        (["local_authority_reject", "expired_intent"], 60.0, 2, 0, Level.WARN),
+        (["local_authority_reject", "controller_not_found"], 60.0, 2, 1, Level.CRIT),
+        (["schema_validation"], 60.0, 1, 1, Level.CRIT),
+        ([None], 60.0, 1, 1, Level.CRIT),
+        (["controller_not_found"], 1000.0, 0, 0, Level.OK),
+    ],
+)
+async def test_one_intent_that_another_bot_took_is_a_fault_and_one_that_came_too_late_is_none(
+    redis_db: RedisServer, reasons: list[str | None], ago: float, new: int, faults: int, worst: Level
+) -> None:
+    """10.2, 3.6: the wrong bot acknowledges it, and the right one never sees it."""
+    put(redis_db, LETTERS, 2000.0, {"reason": "controller_not_found", "entry_id": "1-0"})
+    for number, reason in enumerate(reasons):
+        put(redis_db, LETTERS, ago, {"entry_id": "1-0", "reason": reason}, number)
+    found = await ask(redis_db, "dead.new", "dead.faults")
+    assert found == [Found(new), Found(faults)]
+    levels = {level(name, it) for name, it in zip(("dead.new", "dead.faults"), found, strict=True)}
+    assert next(each for each in (Level.CRIT, Level.WARN, Level.OK) if each in levels) is worst
+    (alarm,) = [each for each in STACK.alarms if each.id == "dead-letters"]
+    assert (alarm.fact, alarm.at) == ("dead.faults", Level.CRIT)
+
+
+async def test_letters_that_cannot_be_read_are_not_none(redis_db: RedisServer) -> None:
+    put(redis_db, LETTERS, 60.0, '{"reason": "controller_no')
+    new, faults = await ask(redis_db, "dead.new", "dead.faults")
+    assert new == Found(1)
+    assert isinstance(faults, Broken)
+
+
+async def test_without_a_stream_nothing_was_counted(redis_db: RedisServer) -> None:
+    assert await ask(redis_db, "intents.flow", "dead.new", "dead.faults") == [Absent(), Absent(), Absent()]
+
+
+@pytest.mark.parametrize("bot", ["bot2", "bot3"])
+async def test_real_money_is_real_after_midnight_too_when_its_banner_is_in_the_log_of_yesterday(
+    tmp_path: Path, bot: str
+) -> None:
+    """8, 11.6: logs are begun anew each day, and seven are kept. Nothing but the banner says which it is."""
+    logs = tmp_path / "data" / bot / "logs"
+    logs.mkdir(parents=True)
+    began = "2026-02-26 09:00:00,000 - 1 - epp - WARNING - LIVE MODE \u2014 REAL MONEY AT RISK\n"
+    (logs / "logs_x.log.2026-02-26").write_text(began)
+    (logs / "logs_x.log").write_text("2026-02-27 00:00:01,000 - 1 - epp - INFO - tick\n")
+    fact = STACK.facts[f"{bot}.mode"]
+    reader = FilesFactReader(replace(STACK.sources["files"], url=f"file://{tmp_path}", deadline=10.0))
+    found = (await reader.read([fact]))[fact.id]
+    assert isinstance(found, Found)
+    reading = ok(fact.id, found.value)
+    assert real_money(STACK, {fact.id: reading, f"service:{bot}": running(bot)}, START) == {fact.id}
+    (alarm,) = [each for each in STACK.alarms if each.fact == fact.id]
+    assert (alarm.at, alarm.service) == (level(fact.id, found), bot)
