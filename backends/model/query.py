@@ -96,6 +96,9 @@ class FileQuery(Struct, frozen=True):
     """Of ``members``, a member at the top: one word, or a list of them, each in a row of its own."""
     beside: str = ""
     """Of ``members``, the folder from each file's own in which the word should be a file."""
+    public: tuple[str, ...] = ()
+    """Of ``env``, files that everybody has, below the source's folder: a template, a compose file. A column
+    of that name says whether a value is the one there; no value is ever told."""
     in_url: tuple[str, ...] = ()
     """Of ``secrets``, the names of files whose secret goes into an address and must not break it."""
     group_reads: bool = False

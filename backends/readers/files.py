@@ -19,6 +19,7 @@ from backends.readers.csv_window import Sheet, window
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import silence
 from backends.readers.file_content import PARSED, last_match, matching, members, wrongs
+from backends.readers.file_env import public_in
 from backends.readers.file_log import Logs
 from backends.readers.file_newest import newest
 from backends.readers.file_place import Place, places
@@ -96,7 +97,7 @@ class _Look:
         if query.what == "match":
             return self._matched(fact, query, found)
         place = newest(found, query)
-        if query.what in ("secrets", "members"):
+        if query.what in ("secrets", "members") or query.public:
             return self._told(found, query)
         if query.what == "age":
             at = place.status.st_mtime
@@ -120,6 +121,12 @@ class _Look:
         if isinstance(found, Found) and fact.observed is not None:
             return Found(found.value, windowed.at)
         return found
+
+    def _one(self, path: str) -> Place:
+        found = self._places(path)
+        if len(found) != 1:
+            raise MisfitError(f"{path} is not there to compare with")
+        return found[0]
 
     def _places(self, path: str) -> list[Place]:
         if path not in self._found:
@@ -154,6 +161,8 @@ class _Look:
         return Rows(rows, len(rows))
 
     def _told(self, found: list[Place], query: FileQuery) -> Rows:
+        if query.public:
+            return public_in(newest(found, query), [self._one(path) for path in query.public])
         if query.what == "secrets":
             return wrongs(found, query.in_url, query.group_reads)
         return members(found, self._name, query.member, query.beside)

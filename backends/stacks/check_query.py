@@ -165,6 +165,8 @@ def _file(fact: schema.FactSpec) -> Iterator[Complaint]:
     for key in ("in_url", "group_reads"):
         if getattr(read, key) and read.what != "secrets":
             yield (key,), 'goes with what = "secrets"'
+    if read.public and read.what != "env":
+        yield ("public",), 'goes with what = "env"'
     if read.newest == "match" and (read.what != "match" or fact.type in ("table", "count")):
         yield ("newest",), 'match goes with what = "match" of one line'
     yield from _pattern(read.pattern)

@@ -100,6 +100,7 @@ class FileRead(Strict):
     csv: CsvRead | None = None
     member: str = ""
     beside: str = ""
+    public: list[Text] = []
     in_url: list[Text] = []
     group_reads: bool = False
 

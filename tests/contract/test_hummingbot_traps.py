@@ -11,12 +11,14 @@ import pytest
 from msgspec.structs import replace
 
 from backends.board.derive import real_money
-from backends.model.fact import Absent, Broken, Finding, Found, Level
+from backends.model.examination import Answer
+from backends.model.fact import Absent, Broken, Finding, Found, Level, Table
 from backends.model.judge import level_of
+from backends.model.query import FileQuery
 from backends.readers.files import FilesFactReader
 from backends.readers.redis import RedisFactReader
 from backends.stacks.loader import built_in, load_stack
-from tests.building import START, ok, running
+from tests.building import START, checked, generations, ok, running
 from tests.servers.redis import RedisServer
 
 STACK = load_stack(built_in()["hummingbot-desk"])
@@ -115,3 +117,29 @@ async def test_real_money_is_real_after_midnight_too_when_its_banner_is_in_the_l
     assert real_money(STACK, {fact.id: reading, f"service:{bot}": running(bot)}, START) == {fact.id}
     (alarm,) = [each for each in STACK.alarms if each.fact == fact.id]
     assert (alarm.at, alarm.service) == (level(fact.id, found), bot)
+
+
+@pytest.mark.parametrize("form", generations("hummingbot-desk"))
+async def test_a_default_password_is_an_alarm_and_fails_its_check_and_no_value_is_told(
+    tmp_path: Path, form: str
+) -> None:
+    """10.3: the compose and template files are public."""
+    stack = generations("hummingbot-desk")[form]
+    fact = stack.facts["env.public"]
+    assert isinstance(fact.query, FileQuery)
+    template, compose = fact.query.public
+    fallback = "environment:\n  GF_SECURITY_ADMIN_PASSWORD: ${GRAFANA_ADMIN_PASSWORD:-canary-admin}\n"
+    own, bot = "own-canary", "BOT2_PASSWORD=canary-2\n"
+    well = f"GRAFANA_ADMIN_PASSWORD={own}\nBOT2_PASSWORD={own}\n"
+    for env, public in ((well, 0), (well + bot, 1), (well.partition("\n")[2], 1)):
+        for name, text in ((fact.query.path, env), (template, bot), (compose, fallback)):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        reader = FilesFactReader(replace(stack.sources["files"], url=f"file://{tmp_path}", deadline=10.0))
+        found = (await reader.read([fact]))[fact.id]
+        assert isinstance(found, Found) and isinstance(found.value, Table)
+        assert (found.value.total, "canary" in repr(found)) == (public, False)
+        answer = checked(stack, "passwords-own", ok(fact.id, found.value))
+        assert answer is (Answer.NO if public else Answer.YES)
+        (alarm,) = [each for each in stack.alarms if each.fact == fact.id]
+        assert (level_of(fact, found.value) is alarm.at) is bool(public)
