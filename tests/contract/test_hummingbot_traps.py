@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +145,27 @@ async def test_a_default_password_is_an_alarm_and_fails_its_check_and_no_value_i
         assert answer is (Answer.NO if public else Answer.YES)
         (alarm,) = [each for each in stack.alarms if each.fact == fact.id]
         assert (level_of(fact, found.value) is alarm.at) is bool(public)
+
+
+@pytest.mark.parametrize("bot", ["bot1", "bot3"])
+async def test_the_minutes_of_the_newest_generation_are_read_where_it_writes_them_now(
+    tmp_path: Path, bot: str
+) -> None:
+    """7.1: beside what it left in the folder of before."""
+    stack = generations("hummingbot-desk")["H"]
+    for folder, hours in (("epp_v24", 48), ("runtime_v24", 0)):
+        at = time.time() - 3600 * hours
+        path = tmp_path / f"data/{bot}/logs/{folder}/{bot}_a/minute.csv"
+        path.parent.mkdir(parents=True)
+        row = f"{datetime.fromtimestamp(at, UTC).isoformat()},{folder},{hours}\n"
+        path.write_text("ts,state,orders_active\n" + row)
+        os.utime(path, (at, at))
+    minutes = [
+        fact
+        for fact in stack.facts.values()
+        if isinstance(fact.query, FileQuery) and fact.query.path.endswith(f"/{bot}_*/minute.csv")
+    ]
+    reader = FilesFactReader(replace(stack.sources["files"], url=f"file://{tmp_path}", deadline=10.0))
+    found = await reader.read(minutes)
+    newest = [it for it in found.values() if isinstance(it, Found) and it.observed_wall is not None]
+    assert newest and all(time.time() - (it.observed_wall or 0.0) < 600 for it in newest)
