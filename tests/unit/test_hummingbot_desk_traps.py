@@ -10,10 +10,11 @@ import pytest
 from backends.board.derive import real_money
 from backends.model.action import DockerVerb
 from backends.model.examination import Answer
-from backends.model.fact import Level
+from backends.model.fact import Level, Table
 from backends.model.judge import judge
 from backends.model.procedure import RiskClass
-from backends.model.query import DockerQuery
+from backends.model.query import DockerQuery, FileQuery
+from backends.model.safetext import SafeText
 from backends.model.service import RunState
 from backends.model.stack import Stack
 from tests.building import START, checked, generations, missing, ok, running
@@ -147,3 +148,49 @@ def test_where_bots_trade_by_themselves_to_start_one_is_to_resume(name: str) -> 
     assert {each.id for each in started.requires} >= {"long-enough", "killed"}
     assert (started.held_for, started.reversible_by) == (30.0, "halt")
     assert R1.procedures[name].risk is not RiskClass.RESTORE
+
+
+WINDOWS = Table(
+    (SafeText("status"), SafeText("deterministic_repeat_pass")),
+    ((SafeText("pass"), SafeText("true")),) * 3,
+    3,
+)
+REPORTED: dict[str, dict[str, Any]] = {
+    "bus-gaps": {"bus.missing": True},
+    "bus-delta": {"bus.delta": True, "bus.compared": 1},
+    "tests-where": {"tests.runtime": "host"},
+    "day2-delta": {"day2.delta": True},
+    "day2-missing": {"day2.missing": True},
+    "ci-steps": {"ci.failed": 0, "ci.steps": 5},
+    "replay-windows": {"replay.windows": WINDOWS, "replay.failed": 0},
+    "replay-same": {"replay.windows": WINDOWS},
+    "md-both": {"md.fresh": True, "md.rows": True},
+    "secrets-none": {"security.findings": 0},
+}
+
+
+@pytest.mark.parametrize(("age", "answer"), [(60.0, Answer.YES), (30 * 86400.0, Answer.NO)])
+@pytest.mark.parametrize("check", REPORTED)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_report_of_last_month_passes_no_check(form: str, check: str, age: float, answer: Answer) -> None:
+    """7, 11.6: a report stays until its script is run again. Each item is a check of its own, and says so."""
+    stack = FORMS[form]
+    readings = [
+        ok(name, value, observed_lag=age if stack.facts[name].observed else None)
+        for name, value in REPORTED[check].items()
+    ]
+    assert checked(stack, check, *readings) is answer
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_whatever_a_check_takes_from_a_report_is_no_older_than_it_says(form: str) -> None:
+    stack = FORMS[form]
+    for name, check in stack.checks.items():
+        limits: dict[str, list[float | None]] = {}
+        for demand in check.demands:
+            fact = stack.facts.get(demand.fact)
+            if fact is not None and isinstance(fact.query, FileQuery) and fact.query.what in ("json", "age"):
+                limits.setdefault(fact.query.path, []).append(fact.max_age or demand.max_age)
+        # What the last kill said is as true however long ago it was.
+        undated = [path for path, ages in limits.items() if not any(ages) and "kill_switch" not in path]
+        assert not undated, name
