@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backends.board.derivation import Deriver
 from backends.board.derive import real_money
 from backends.model.examination import Answer
 from backends.model.fact import Absent, Broken, Finding, Found, Level, Table
@@ -20,7 +21,7 @@ from backends.model.query import FileQuery
 from backends.readers.files import FilesFactReader
 from backends.readers.redis import RedisFactReader
 from backends.stacks.loader import built_in, load_stack
-from tests.building import START, checked, generations, ok, running
+from tests.building import START, checked, generations, missing, ok, running
 from tests.servers.redis import RedisServer
 
 STACK = load_stack(built_in()["hummingbot-desk"])
@@ -169,3 +170,37 @@ async def test_the_minutes_of_the_newest_generation_are_read_where_it_writes_the
     found = await reader.read(minutes)
     newest = [it for it in found.values() if isinstance(it, Found) and it.observed_wall is not None]
     assert newest and all(time.time() - (it.observed_wall or 0.0) < 600 for it in newest)
+
+
+def logged(at: float, level: str) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S},000 - 1 - epp - {level} - something\n"
+
+
+@pytest.mark.parametrize("form", generations("hummingbot-desk"))
+@pytest.mark.parametrize(
+    ("lines", "answer"),
+    [
+        ([(-900, "ERROR"), (60, "INFO")], Answer.YES),
+        ([(-900, "INFO"), (60, "ERROR"), (120, "INFO")], Answer.NO),
+        ([(60, "CRITICAL")], Answer.NO),
+        ([(60, "WARNING")], Answer.YES),
+    ],
+)
+async def test_an_error_of_a_bot_is_in_its_file_alone_for_what_docker_has_of_it_has_no_level(
+    tmp_path: Path, form: str, lines: list[tuple[int, str]], answer: Answer
+) -> None:
+    """8: a headless one says time, logger and text there, and the runbook's grep for ERROR finds nothing."""
+    stack = generations("hummingbot-desk")[form]
+    started = START.wall - 3600
+    (tmp_path / "data/bot1/logs").mkdir(parents=True)
+    text = "".join(logged(started + at, level) for at, level in lines)
+    (tmp_path / "data/bot1/logs/logs_x.log").write_text(text)
+    reader = FilesFactReader(replace(stack.sources["files"], url=f"file://{tmp_path}", deadline=10.0))
+    found = (await reader.read([stack.facts["bot1.error_at"]]))["bot1.error_at"]
+    error = (
+        missing("bot1.error_at") if found == Absent() else ok("bot1.error_at", getattr(found, "value", None))
+    )
+    since = ok("bot1.started", started)
+    made = Deriver(stack).make("bot1.error_since", {each.key: each for each in (error, since)}, START)
+    others = {each.fact for each in stack.checks["logs-clean"].demands} - {made.key}
+    assert checked(stack, "logs-clean", made, *(ok(fact, 0) for fact in others)) is answer

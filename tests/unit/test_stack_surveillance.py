@@ -179,7 +179,9 @@ def test_each_feed_is_judged_by_its_own_book_and_not_by_the_gaps_of_its_instrume
 
 
 @pytest.mark.parametrize("check", ["data-flows", "status-summary"])
-def test_a_further_instrument_or_exchange_makes_up_for_no_feed_that_lacks_rows(stack: Stack, check: str) -> None:
+def test_a_further_instrument_or_exchange_makes_up_for_no_feed_that_lacks_rows(
+    stack: Stack, check: str
+) -> None:
     """ETH can be switched on: of five feeds four are enough for none of those that must be there."""
     (feeds,) = [demand for demand in stack.checks[check].demands if demand.fact == "db.feeds"]
     columns = ("exchange", "instrument", "per_second", "age")
