@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from backends.board.derivation import Deriver
 from backends.board.derive import real_money
 from backends.model.examination import Answer
-from backends.model.fact import Absent, Broken, Finding, Found, Level, Table
+from backends.model.fact import Absent, Broken, Finding, Found, Level, Table, ValueType
 from backends.model.judge import level_of
-from backends.model.query import FileQuery
+from backends.model.query import DockerQuery, FileQuery
+from backends.model.stack import Stack
 from backends.readers.files import FilesFactReader
 from backends.readers.redis import RedisFactReader
 from backends.stacks.loader import built_in, load_stack
@@ -203,4 +204,18 @@ async def test_an_error_of_a_bot_is_in_its_file_alone_for_what_docker_has_of_it_
     since = ok("bot1.started", started)
     made = Deriver(stack).make("bot1.error_since", {each.key: each for each in (error, since)}, START)
     others = {each.fact for each in stack.checks["logs-clean"].demands} - {made.key}
-    assert checked(stack, "logs-clean", made, *(ok(fact, 0) for fact in others)) is answer
+    rest = [ok(fact, False if stack.facts[fact].type is ValueType.BOOL else 0) for fact in others]
+    assert checked(stack, "logs-clean", made, *rest) is answer
+
+
+@pytest.mark.parametrize(
+    "stack", [*generations("hummingbot-desk").values(), load_stack(built_in()["surveillance"])]
+)
+def test_no_check_takes_the_newest_lines_of_a_log_for_all_of_a_run(stack: Stack) -> None:
+    """A line that has left the newest ones was written all the same: only a bool knows of the whole run."""
+    for name, check in stack.checks.items():
+        for demand in check.demands:
+            fact = stack.facts.get(demand.fact)
+            if fact is not None and isinstance(fact.query, DockerQuery) and fact.query.since_start:
+                is_of_run = fact.type in (ValueType.BOOL, ValueType.TEXT, ValueType.TIME)
+                assert is_of_run or demand.at_most != 0, (name, fact.id)
