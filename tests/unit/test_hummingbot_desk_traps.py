@@ -13,7 +13,7 @@ from backends.model.examination import Answer
 from backends.model.fact import Level, Table
 from backends.model.judge import judge
 from backends.model.procedure import RiskClass
-from backends.model.query import DockerQuery, FileQuery
+from backends.model.query import DockerQuery, FileQuery, PrometheusQuery
 from backends.model.safetext import SafeText
 from backends.model.service import RunState
 from backends.model.stack import Stack
@@ -194,3 +194,31 @@ def test_whatever_a_check_takes_from_a_report_is_no_older_than_it_says(form: str
         # What the last kill said is as true however long ago it was.
         undated = [path for path, ages in limits.items() if not any(ages) and "kill_switch" not in path]
         assert not undated, name
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_gate_of_the_exporter_counts_only_with_a_fresh_report(form: str) -> None:
+    """6.2: on a report of months ago it still says 1."""
+    stack, seen = FORMS[form], set()
+    reports = {'source="promotion_latest"': "promotion_gate", '"coordination_runtime_ok"': "coordination"}
+    for name, check in stack.checks.items():
+        asked = [stack.facts[each.fact].query for each in check.demands if each.fact in stack.facts]
+        queries = [each.query for each in asked if isinstance(each, PrometheusQuery)]
+        for gate in (each for each in queries if "gate_status{" in each):
+            (report,) = [report for part, report in reports.items() if part in gate]
+            assert [each for each in queries if f'report_fresh{{report="{report}"}}' in each], name
+            seen.add(report)
+    assert seen == {*reports.values()}
+
+
+NEVER_THERE = (
+    "kill_switch_count", "container_restart_count", "tick_duration", "tick_indicator", "tick_connector_io",
+    "position_drift_pct", "margin_ratio", "funding_rate", "ws_reconnect", "order_book_stale",
+)  # fmt: skip
+
+
+def test_nothing_of_the_oldest_generation_rests_on_a_metric_that_is_a_constant_there() -> None:
+    """6.3: its columns do not exist yet, and the exporter says the default: 0, and no book is stale."""
+    queries = [fact.query.query for fact in R0.facts.values() if isinstance(fact.query, PrometheusQuery)]
+    assert len(queries) > 5
+    assert not [query for query in queries if any(name in query for name in NEVER_THERE)]
