@@ -17,7 +17,7 @@ from backends.model.query import DockerQuery, FileQuery, PrometheusQuery
 from backends.model.safetext import SafeText
 from backends.model.service import RunState
 from backends.model.stack import Stack
-from tests.building import START, checked, generations, missing, ok, running
+from tests.building import START, checked, generations, is_found, missing, ok, running
 
 FORMS = generations("hummingbot-desk")
 R1, R0, H = FORMS["R1"], FORMS["R0"], FORMS["H"]
@@ -222,3 +222,12 @@ def test_nothing_of_the_oldest_generation_rests_on_a_metric_that_is_a_constant_t
     queries = [fact.query.query for fact in R0.facts.values() if isinstance(fact.query, PrometheusQuery)]
     assert len(queries) > 5
     assert not [query for query in queries if any(name in query for name in NEVER_THERE)]
+
+
+@pytest.mark.parametrize(("address", "is_it"), [("0.0.0.0", True), ("127.0.0.1", False)])
+@pytest.mark.parametrize("form", ["R1", "H"])
+def test_a_kill_switch_that_other_hosts_reach_is_found(form: str, address: str, is_it: bool) -> None:
+    """10.2: it asks for no credentials."""
+    columns = (SafeText("name"), SafeText("address"), SafeText("port"))
+    ports = Table(columns, ((SafeText("9900"), SafeText(address), SafeText("9900")),), 1)
+    assert is_found(FORMS[form], "kill-open", ok("kill.ports", ports)) is is_it
