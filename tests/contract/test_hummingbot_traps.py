@@ -219,3 +219,36 @@ def test_no_check_takes_the_newest_lines_of_a_log_for_all_of_a_run(stack: Stack)
             if fact is not None and isinstance(fact.query, DockerQuery) and fact.query.since_start:
                 is_of_run = fact.type in (ValueType.BOOL, ValueType.TEXT, ValueType.TIME)
                 assert is_of_run or demand.at_most != 0, (name, fact.id)
+
+
+KEYS = ("KILL_SWITCH_API_KEY", "KILL_SWITCH_SECRET", "KILL_SWITCH_PASSPHRASE")
+
+
+@pytest.mark.parametrize(
+    ("values", "count"),
+    [
+        (("canary", "canary", "canary"), 3),
+        (("canary", "canary", ""), 2),
+        (("your_key", "canary", "canary"), 2),
+        (("your_key", "your_key", "your_key"), 0),
+    ],
+)
+@pytest.mark.parametrize("form", ["R1", "H"])
+async def test_a_key_that_is_still_the_template_s_is_no_key_to_cancel_with(
+    tmp_path: Path, form: str, values: tuple[str, ...], count: int
+) -> None:
+    """5: credentials are tested before a dry run is, and a kill with none answers and cancels nothing."""
+    stack = generations("hummingbot-desk")[form]
+    fact = stack.facts["kill.keys"]
+    assert isinstance(fact.query, FileQuery)
+    for name, given in ((fact.query.path, values), (fact.query.public[0], ("your_key",) * 3)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(f"{key}={value}\n" for key, value in zip(KEYS, given, strict=True))
+        (tmp_path / name).write_text(text)
+    reader = FilesFactReader(replace(stack.sources["files"], url=f"file://{tmp_path}", deadline=10.0))
+    found = (await reader.read([fact]))[fact.id]
+    assert found == Found(count) and "canary" not in repr(found)
+    rest = [ok("kill.dry_run", True), ok("kill.health", "ok"), missing("kill.error")]
+    assert checked(stack, "kill-ready", *rest, ok(fact.id, count)) is (
+        Answer.YES if count == 3 else Answer.NO
+    )
