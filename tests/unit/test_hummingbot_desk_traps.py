@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backends.board.derive import real_money
 from backends.model.action import DockerVerb
@@ -17,6 +18,7 @@ from backends.model.query import DockerQuery, FileQuery, PrometheusQuery
 from backends.model.safetext import SafeText
 from backends.model.service import RunState
 from backends.model.stack import Stack
+from backends.model.weigh import weigh
 from tests.building import START, checked, generations, is_found, missing, ok, running
 
 FORMS = generations("hummingbot-desk")
@@ -231,3 +233,14 @@ def test_a_kill_switch_that_other_hosts_reach_is_found(form: str, address: str, 
     columns = (SafeText("name"), SafeText("address"), SafeText("port"))
     ports = Table(columns, ((SafeText("9900"), SafeText(address), SafeText("9900")),), 1)
     assert is_found(FORMS[form], "kill-open", ok("kill.ports", ports)) is is_it
+
+
+@pytest.mark.parametrize(("image", "is_met"), [("x:2.12.1", True), ("x:2.12.0", False), (None, False)])
+@pytest.mark.parametrize("name", ["upgrade-test", "upgrade-live"])
+def test_an_upgrade_is_of_the_image_that_was_checked(name: str, image: str | None, is_met: bool) -> None:
+    """UP-2: the report stays, and says pass of the image it was asked for."""
+    (demand,) = [each for each in R1.procedures[name].requires if each.fact == "upgrade.target"]
+    assert demand.equals == ("$image",)
+    asked = replace(demand, equals=("x:2.12.1",))
+    reading = missing("upgrade.target") if image is None else ok("upgrade.target", image)
+    assert weigh(asked, R1.facts["upgrade.target"], reading, START).is_well is is_met
