@@ -244,3 +244,11 @@ def test_an_upgrade_is_of_the_image_that_was_checked(name: str, image: str | Non
     asked = replace(demand, equals=("x:2.12.1",))
     reading = missing("upgrade.target") if image is None else ok("upgrade.target", image)
     assert weigh(asked, R1.facts["upgrade.target"], reading, START).is_well is is_met
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_whoever_relies_on_the_gates_is_shown_what_they_left_out(form: str) -> None:
+    """10.1, 11.6: they pass without a replay and whatever Day2 says, when they are run so."""
+    for name, procedure in FORMS[form].procedures.items():
+        if "gates.status" in {each.fact for each in procedure.requires}:
+            assert {"gates.skip_replay", "gates.day2"} <= {*procedure.shows}, name
