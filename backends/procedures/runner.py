@@ -22,11 +22,10 @@ from backends.model.intent import Identity, Intent
 from backends.model.procedure import Effector, Procedure, RiskClass, Run, Step, Verdict, Verifier
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
-from backends.model.substitution import names_in
 from backends.model.weigh import weigh
 from backends.procedures.admission import Admission, Gatekeeper, busy, in_one, unknown
 from backends.procedures.approval import ApprovalBook
-from backends.procedures.conditions import Holding
+from backends.procedures.conditions import Holding, is_fixed
 from backends.procedures.confirm import params_wrong
 from backends.procedures.disk import answered
 from backends.procedures.dry_run import PlanBook
@@ -116,7 +115,7 @@ class Procedures:
         for procedure in self._stack.procedures.values():
             if procedure.held_for > 0:
                 # What depends on a choice is not known before it is made.
-                fixed = [each for each in procedure.requires if not names_in((each.fact, dict(each.where)))]
+                fixed = [each for each in procedure.requires if is_fixed(each)]
                 facts, readings = self._stack.facts, board.readings
                 weighed = [weigh(e, facts.get(e.fact), readings.get(e.fact), now) for e in fixed]
                 self._holding.note(procedure.id, weighed, now)
