@@ -265,16 +265,19 @@ def _typed(kind: ValueType, value: float | bool | Table) -> float | int | bool |
 
 def _rate(windows: Sequence[list[Sample]]) -> float:
     """Change a second of a counter, which only ever grows unless it began anew."""
-    total = 0.0
-    for samples in windows:
-        if any(after.value < before.value for before, after in pairwise(samples)):
-            raise NotYetError("restarted: its counter began anew")
-        total += (samples[-1].value - samples[0].value) / samples[-1].at.since(samples[0].at)
-    return total
+    return sum(_grown(samples) / samples[-1].at.since(samples[0].at) for samples in windows)
 
 
 def _delta(windows: Sequence[list[Sample]]) -> float:
-    return sum(samples[-1].value - samples[0].value for samples in windows)
+    """How much counters grew."""
+    return sum(_grown(samples) for samples in windows)
+
+
+def _grown(samples: list[Sample]) -> float:
+    """Raises NotYetError when it began anew: what it had counted until then, nobody knows."""
+    if any(after.value < before.value for before, after in pairwise(samples)):
+        raise NotYetError("restarted: its counter began anew")
+    return samples[-1].value - samples[0].value
 
 
 def _pooled(what: Callable[[list[float]], float]) -> Callable[[Sequence[list[Sample]]], float]:

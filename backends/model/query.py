@@ -17,6 +17,7 @@ class RedisQuery(Struct, frozen=True):
     field: str | None = None
     """A hash field, or a line of INFO."""
     start: int = 0
+    """Of a range where it begins, of ``xsince`` the seconds looked back."""
     stop: int = -1
     minutes: float = 15.0
     """Of what is heard: for how long it is remembered."""
@@ -89,8 +90,8 @@ class FileQuery(Struct, frozen=True):
     ``count``, ``sha256``, ``secrets`` (what is wrong with secret files, never their content),
     ``members`` (what each of several YAML files says at ``member``)."""
     newest: str = "mtime"
-    """Which of several counts: by ``mtime``, ``name``, or a dotted path into their JSON
-    (``json:ts_utc``)."""
+    """Which of several counts: by ``mtime``, ``name``, a dotted path into their JSON (``json:ts_utc``), or of
+    several logs the last written that has a line with the pattern (``match``)."""
     pattern: str | None = None
     """For ``match``, a regular expression, searched in the end of the file."""
     csv: CsvWindow | None = None
@@ -98,6 +99,9 @@ class FileQuery(Struct, frozen=True):
     """Of ``members``, a member at the top: one word, or a list of them, each in a row of its own."""
     beside: str = ""
     """Of ``members``, the folder from each file's own in which the word should be a file."""
+    public: tuple[str, ...] = ()
+    """Of ``env``, files that everybody has, below the source's folder: a template, a compose file. A column
+    of that name says whether a value is the one there; no value is ever told."""
     in_url: tuple[str, ...] = ()
     """Of ``secrets``, the names of files whose secret goes into an address and must not break it."""
     group_reads: bool = False
@@ -170,13 +174,14 @@ class Derivation(Struct, frozen=True):
     worst."""
 
     op: str
-    """``rate`` (change a second over ``over``), ``delta`` (change over ``over``), ``median``, ``min``,
-    ``max`` (of the readings of ``over``), ``minus``, ``sum``, ``ratio``, ``age`` (seconds since a time, or
-    since the earliest in the ``column`` of a table while all others are there, of the rows that the others
-    which are tables name in their first column), ``same`` (whether all read
-    alike), ``without`` (the rows of the first table whose ``column`` is not in the others'), ``before`` (the
-    rows of a table whose ``column``, a time, is before the second fact), ``differs`` (the rows of the first
-    table, told by ``column``, that the second has otherwise for all of ``over``; what it lacks is 0)."""
+    """``rate`` and ``delta`` (how much a counter grew over ``over``, a second or in all, which nobody
+    knows where it began anew), ``median``, ``min``, ``max`` (of the readings of ``over``), ``minus``,
+    ``sum``, ``ratio``, ``age`` (seconds since a time, or since the earliest in the ``column`` of a
+    table while all others are there, of the rows that the others which are tables name in their first
+    column), ``same`` (whether all read alike), ``without`` (the rows of the first table whose
+    ``column`` is not in the others'), ``before`` (the rows of a table whose ``column``, a time, is
+    before the second fact), ``differs`` (the rows of the first table, told by ``column``, that the
+    second has otherwise for all of ``over``; what it lacks is 0)."""
     of: tuple[str, ...]
     over: float = 60.0
     """Seconds looked back."""

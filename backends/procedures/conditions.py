@@ -28,7 +28,15 @@ def filled(condition: Condition, values: Mapping[str, Any]) -> Condition:
         return str(fill(text, values)) if names_in(text) <= values.keys() else text
 
     where = {column: demanded(text, values) for column, text in condition.where.items()}
-    return replace(condition, fact=put(condition.fact), because=put(condition.because), where=where)
+    fact, because = put(condition.fact), put(condition.because)
+    return replace(
+        condition, fact=fact, because=because, where=where, equals=tuple(map(put, condition.equals))
+    )
+
+
+def is_fixed(condition: Condition) -> bool:
+    """Whether it is the same whatever is chosen for a run."""
+    return not names_in((condition.fact, dict(condition.where), condition.equals))
 
 
 def needed(conditions: Iterable[Condition]) -> list[str]:
@@ -38,11 +46,7 @@ def needed(conditions: Iterable[Condition]) -> list[str]:
 
 def lasting(procedures: Iterable[Procedure]) -> dict[str, list[Condition]]:
     """Of each procedure that demands that they have held for a while, those known before a choice is made."""
-    return {
-        each.id: [it for it in each.requires if not names_in((it.fact, dict(it.where)))]
-        for each in procedures
-        if each.held_for > 0
-    }
+    return {each.id: [it for it in each.requires if is_fixed(it)] for each in procedures if each.held_for > 0}
 
 
 def changed_by(steps: Iterable[Step], facts: Mapping[str, Fact]) -> set[str]:

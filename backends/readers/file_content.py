@@ -20,6 +20,7 @@ from ruamel.yaml.error import YAMLError
 from backends.readers.coerce import MisfitError, NothingError, decode, parse_json
 from backends.readers.extract import Members, Rows
 from backends.readers.file_bytes import HASH_LIMIT, JSON_LIMIT, TEXT_LIMIT, chunks, ending, whole
+from backends.readers.file_env import env_in
 from backends.readers.file_place import Place
 
 MATCH_TAIL: Final = 512 * 1024
@@ -32,7 +33,6 @@ _MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """What some editors write before a text, to say how it is written."""
 _NOT_IN_URL: Final = frozenset(b"/@:?#")
 """What ends a password in an address."""
-_ASSIGNMENT: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=(.*)")
 
 
 def text(place: Place) -> bytes:
@@ -81,20 +81,6 @@ def toml_in(place: Place) -> Any:
         raise MisfitError("not TOML") from None
 
 
-def env_in(place: Place) -> Rows:
-    """The names that are given a value, and whether it is empty. Values do not leave this function."""
-    rows = []
-    for line in decode(whole(place.path, JSON_LIMIT)).splitlines():
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        found = _ASSIGNMENT.fullmatch(line)
-        if found is None:
-            raise MisfitError("holds a line that is no NAME=value")
-        value = found[2].strip().strip("\"'")
-        rows.append({"name": found[1], "state": "set" if value else "empty"})
-    return Rows(rows, len(rows))
-
-
 def matching(place: Place, pattern: str) -> Members:
     """The lines that match, oldest first, of those at the end of the file.
 
@@ -108,8 +94,12 @@ def matching(place: Place, pattern: str) -> Members:
 
 def last_match(place: Place, pattern: str) -> bytes | None:
     """What the first group (else the pattern) is in the newest line that matches and is wholly written."""
-    searched = re.compile(pattern)
     _, content, _ = ending(place.path, MATCH_TAIL)
+    return last_said(content, pattern)
+
+
+def last_said(content: bytes, pattern: str) -> bytes | None:
+    searched = re.compile(pattern)
     for line in reversed(content[: content.rfind(b"\n") + 1].splitlines()):
         if found := searched.search(_shown(line)):
             return (found[1] if searched.groups else found[0] or "").encode()

@@ -19,6 +19,8 @@ from backends.readers.csv_window import Sheet, window
 from backends.readers.extract import Rows, broken, extract
 from backends.readers.failure import silence
 from backends.readers.file_content import PARSED, last_match, matching, members, wrongs
+from backends.readers.file_env import public_in
+from backends.readers.file_log import Logs
 from backends.readers.file_newest import newest
 from backends.readers.file_place import Place, places
 
@@ -34,12 +36,13 @@ class FilesFactReader:
         self._clock = clock or SystemClock()
         self._seconds = source.deadline * _SHARE
         self._reading: asyncio.Future[dict[str, Finding]] | None = None
+        self._logs = Logs()
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
         """One finding a fact. Raises SourceError when the folder is not there or the disk hangs."""
         if self._reading is not None and not self._reading.done():
             raise SourceError("the disk has not answered the last look yet")
-        look = _Look(self._base, self._clock.now().wall)
+        look = _Look(self._base, self._clock.now().wall, self._logs)
         self._reading = asyncio.get_running_loop().run_in_executor(None, look.at, facts)
         try:
             async with asyncio.timeout(self._seconds):
@@ -54,9 +57,10 @@ class FilesFactReader:
 class _Look:
     """One look at the folder; a file that several facts are about is found and understood once."""
 
-    def __init__(self, base: Path, now: float) -> None:
+    def __init__(self, base: Path, now: float, logs: Logs) -> None:
         self._base = base
         self._now = now
+        self._logs = logs
         self._found: dict[str, list[Place]] = {}
         self._understood: dict[tuple[str, Path], Any] = {}
         self._sheets: dict[Path, Sheet] = {}
@@ -90,16 +94,22 @@ class _Look:
             return b"true" if found else b"false"
         if query.what in ("count", "list"):
             return len(found) if query.what == "count" else self._listed(found, query.pattern)
+        if query.what == "match":
+            return self._matched(fact, query, found)
         place = newest(found, query)
-        if query.what in ("secrets", "members"):
+        if query.what in ("secrets", "members") or query.public:
             return self._told(found, query)
         if query.what == "age":
             at = place.status.st_mtime
             return at if fact.type is ValueType.TIME else self._now - at
-        if query.what == "match":
-            is_many = fact.type in (ValueType.TABLE, ValueType.COUNT)
-            return (matching if is_many else last_match)(place, query.pattern or "")
         return self._understand(query.what, place)
+
+    def _matched(self, fact: Fact, query: FileQuery, found: list[Place]) -> Any:
+        pattern = query.pattern or ""
+        if query.newest == "match":
+            return self._logs.newest(found, pattern)
+        is_many = fact.type in (ValueType.TABLE, ValueType.COUNT)
+        return (matching if is_many else last_match)(newest(found, query), pattern)
 
     def _windowed(self, fact: Fact, query: FileQuery, asked: CsvWindow) -> Finding:
         """``observed`` is the time of the newest row."""
@@ -111,6 +121,12 @@ class _Look:
         if isinstance(found, Found) and fact.observed is not None:
             return Found(found.value, windowed.at)
         return found
+
+    def _one(self, path: str) -> Place:
+        found = self._places(path)
+        if len(found) != 1:
+            raise MisfitError(f"{path} is not there to compare with")
+        return found[0]
 
     def _places(self, path: str) -> list[Place]:
         if path not in self._found:
@@ -145,6 +161,8 @@ class _Look:
         return Rows(rows, len(rows))
 
     def _told(self, found: list[Place], query: FileQuery) -> Rows:
+        if query.public:
+            return public_in(newest(found, query), [self._one(path) for path in query.public])
         if query.what == "secrets":
             return wrongs(found, query.in_url, query.group_reads)
         return members(found, self._name, query.member, query.beside)

@@ -31,8 +31,13 @@ from backends.readers.redis_reply import (
     small,
     too_big,
     type_of,
+    weighed,
+    weighing,
 )
 from backends.readers.redis_several import SEVERAL, scan
+
+SINCE_LIMIT: Final = 200
+"""Entries of the last seconds; where as many are counted, it may be more."""
 
 
 def shared(query: RedisQuery) -> RedisQuery:
@@ -117,11 +122,24 @@ def _stream(query: RedisQuery) -> Question:
         return None
     words = ("XREVRANGE", query.key, "+", "-", "COUNT", last or ENTRY_LIMIT)
     (found,) = yield [Command(words, COLLECTION_LIMIT)]
-    entries = []
-    for item in as_list(found)[query.start :]:
-        ident, flat = (*as_list(item), None, None)[:2]
-        entries.append({"id": as_text(ident), **as_fields([as_text(text) for text in as_list(flat)])})
-    return Members(entries, total)
+    return Members([_entry(item) for item in as_list(found)[query.start :]], total)
+
+
+def _entry(item: Any) -> dict[str, bytes]:
+    ident, flat = (*as_list(item), None, None)[:2]
+    return {"id": as_text(ident), **as_fields([as_text(text) for text in as_list(flat)])}
+
+
+def _since(query: RedisQuery) -> Question:
+    """The entries of the last ``start`` seconds, newest first, at most SINCE_LIMIT, by the server's clock, of
+    which their ids are. A stream that is kept to a length stays as long as it is whatever comes."""
+    clock, *weight = yield [small("TIME"), *weighing(query, "XLEN")]
+    if weighed(weight, "stream", SINCE_LIMIT) is None:
+        return None
+    first = 1000 * (count_in(as_text((*as_list(clock), None)[0])) - query.start)
+    (found,) = yield [Command(("XREVRANGE", query.key, "+", first, "COUNT", SINCE_LIMIT), COLLECTION_LIMIT)]
+    entries = [_entry(item) for item in as_list(found)]
+    return Members(entries, len(entries))
 
 
 def _latest(query: RedisQuery) -> Question:
@@ -172,7 +190,7 @@ def _type(query: RedisQuery) -> Question:
 def _info(query: RedisQuery) -> Question:
     (text,) = yield [Command(("INFO", query.key), VALUE_LIMIT)]
     lines = (
-        line.partition(b":") for line in as_text(text).splitlines() if line and not line.startswith(b"#")
+        line.partition(b":") for line in as_entry(text).splitlines() if line and not line.startswith(b"#")
     )
     members = {decode(name): value for name, _, value in lines}
     if not members:
@@ -212,6 +230,7 @@ _QUESTIONS: Final[dict[str, Callable[[RedisQuery], Question]]] = {
     "xlen": _size("XLEN", "stream"),
     "xrevrange": _stream,
     "xlatest": _latest,
+    "xsince": _since,
     "exists": _exists,
     "xany": _any,
     "ttl": _ttl,

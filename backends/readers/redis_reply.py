@@ -57,13 +57,23 @@ def expect_type(reply: Any, kind: Any, expected: str) -> None:
 def measured(
     query: RedisQuery, length: str, kind: str, wanted: int | None
 ) -> Generator[Sequence[Command], list[Any], int | None]:
-    """How many entries there are, once it is known that those wanted are few and small enough to read.
+    """How many entries there are, once it is known that those wanted are few and small enough to read."""
+    return weighed((yield weighing(query, length)), kind, wanted)
+
+
+def weighing(query: RedisQuery, length: str) -> list[Command]:
+    """Asks how many entries there are, how large they are together, and what kind of key it is."""
+    weigh = small("MEMORY", "USAGE", query.key, "SAMPLES", ENTRY_LIMIT)
+    return [small(length, query.key), weigh, type_of(query)]
+
+
+def weighed(replies: Sequence[Any], kind: str, wanted: int | None) -> int | None:
+    """What ``weighing`` found: how many there are, None without a key.
 
     The memory is Redis's own estimate over up to a thousand entries; the cap on the reply is the backstop
     for the entry it missed.
     """
-    weigh = small("MEMORY", "USAGE", query.key, "SAMPLES", ENTRY_LIMIT)
-    size, memory, found = yield [small(length, query.key), weigh, type_of(query)]
+    size, memory, found = replies
     expect_type(size, found, kind)
     if as_text(found) == b"none":
         return None

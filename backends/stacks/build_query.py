@@ -77,6 +77,7 @@ def _file(read: schema_read.FileRead) -> FileQuery:
         csv=csv,
         member=read.member,
         beside=read.beside,
+        public=tuple(read.public),
         in_url=tuple(read.in_url),
         group_reads=read.group_reads,
     )

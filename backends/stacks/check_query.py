@@ -124,6 +124,8 @@ def _redis(fact: schema.FactSpec) -> Iterator[Complaint]:
     is_bounded = (read.start < 0) == (read.stop < 0) and read.stop >= read.start
     if operation in _BOUNDED and not (is_bounded and read.stop - read.start < 1000):
         yield (), f"{operation} needs bounds: start and stop, at most 1000 items apart"
+    if operation == "xsince" and not 0 < read.start <= 3600:
+        yield ("start",), "xsince needs start, the seconds looked back, at most an hour"
     if operation == "each" and "{}" not in (read.field or ""):
         yield ("field",), "expected a key with {} where the member goes"
 
@@ -163,6 +165,10 @@ def _file(fact: schema.FactSpec) -> Iterator[Complaint]:
     for key in ("in_url", "group_reads"):
         if getattr(read, key) and read.what != "secrets":
             yield (key,), 'goes with what = "secrets"'
+    if read.public and read.what != "env":
+        yield ("public",), 'goes with what = "env"'
+    if read.newest == "match" and (read.what != "match" or fact.type in ("table", "count")):
+        yield ("newest",), 'match goes with what = "match" of one line'
     yield from _pattern(read.pattern)
     if read.newest.startswith("line:"):
         yield from _pattern(read.newest.removeprefix("line:"), "newest")

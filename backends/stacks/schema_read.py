@@ -39,6 +39,8 @@ class RedisRead(Strict):
     xrevrange: str | None = None
     xlatest: str | None = None
     """A stream; of its entries from ``start`` to ``stop`` the newest for each word at the path ``field``."""
+    xsince: str | None = None
+    """A stream; its entries of the last ``start`` seconds, at most 200, newest first."""
     groups: str | None = None
     """Consumer groups of a stream: name, consumers, pending, lag."""
     consumers: str | None = None
@@ -98,11 +100,12 @@ class FileRead(Strict):
         "exists", "kind", "age", "size", "mode", "text", "json", "yaml", "toml", "env", "csv", "match",
         "list", "count", "sha256", "secrets", "members",
     ]  # fmt: skip
-    newest: Annotated[str, Meta(pattern=r"^(mtime|name|json:[A-Za-z0-9_.-]+|line:.+)$")] = "mtime"
+    newest: Annotated[str, Meta(pattern=r"^(mtime|name|match|json:[A-Za-z0-9_.-]+|line:.+)$")] = "mtime"
     pattern: str | None = None
     csv: CsvRead | None = None
     member: str = ""
     beside: str = ""
+    public: list[Text] = []
     in_url: list[Text] = []
     group_reads: bool = False
 

@@ -26,6 +26,12 @@ def heal(made: Ward) -> None:
     keep(made, _DAY2, go=True)
     report(made, GATES, status="PASS", critical_failures=[])
     report(made, _POLICY, status="pass", errors=[])
+    _publish_kill(made, "127.0.0.1")
+
+
+def _publish_kill(made: Ward, address: str) -> None:
+    container = made.world.engine.service("kill-switch")
+    container.spec = replace(container.spec, ports=((address, 9900, 9900),))
 
 
 def leave_bot_4_behind(made: Ward) -> None:
@@ -147,6 +153,7 @@ _WAITS: Final = [{"name": "elapsed_window", "pass": False, "value_hours": 3.2, "
 AT_ONCE: Final[Illnesses] = {
     "preflight-failed": Illness(_logs("Preflight failed: balance"), "configuration", "recreate-bot1"),
     "bots-deaf": Illness(_fault("bots-deaf"), "lost its data or its groups", "recreate-bot1"),
+    "kill-open": Illness(lambda made: _publish_kill(made, "0.0.0.0"), "asks nobody who they are"),
     "kill-dry": Illness(_made_dry, f"{ENV} is not false", "recreate-service"),
     "writer-loops": Illness(
         _loops("ops-db-writer", "psycopg.OperationalError: connection refused"),

@@ -46,10 +46,11 @@ UNTOLD = {
 """What no room knows yet, or only just after a reset: the last one is three days ago."""
 NOT_DONE_LISTS = {"daily": Answer.UNKNOWN, "bus-restart": Answer.NO, "approval": Answer.NO}
 ALWAYS = {
-    "R1": {"day2-not-go"},
-    "H": {"day2-not-go", "gates-fail", "policies-differ"},
+    "R1": {"day2-not-go", "kill-open"},
+    "H": {"day2-not-go", "kill-open", "gates-fail", "policies-differ"},
 }
-"""Known failures of a calm desk: its window is not over; after, risk looks at other bots than policy."""
+"""Known failures of a calm desk: its window is not over, and others reach its kill switch; after, risk
+looks at other bots than policy."""
 
 
 @pytest.fixture(scope="module", params=["R1", "H"])

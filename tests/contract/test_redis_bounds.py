@@ -61,6 +61,7 @@ async def test_no_read_of_any_kind_writes_or_asks_for_all_keys(redis_db: RedisSe
         ("get", "state"), ("strlen", "state"), ("hget", "hash"), ("hgetall", "hash"), ("hlen", "hash"),
         ("llen", "list"), ("lrange", "list"), ("scard", "set"), ("zcard", "zset"), ("zrange", "zset"),
         ("zrevrange", "zset"), ("xlen", "stream"), ("xany", "stream"), ("xrevrange", "stream"),
+        ("xsince", "stream"),
         ("exists", "k"), ("ttl", "k"), ("pttl", "k"), ("type", "k"), ("scan", "*"), ("info", "memory"),
         ("time", ""),
     ]  # fmt: skip

@@ -47,6 +47,7 @@ async def test_every_kind_of_read_gives_its_value(redis_db: RedisServer) -> None
     assert await value(redis_db, fact("zrevrange", "zset", stop=0)) == "new"
     assert await value(redis_db, fact("xlen", "stream", COUNT)) == 2
     assert await value(redis_db, fact("xrevrange", "stream", pick="symbol", stop=0)) == "MSFT"
+    assert await value(redis_db, fact("xsince", "stream", COUNT, start=60)) == 0
     assert await value(redis_db, fact("exists", "state", ValueType.BOOL)) is True
     assert await value(redis_db, fact("exists", "nothing", ValueType.BOOL)) is False
     assert 290 < await value(redis_db, fact("ttl", "leased", INT)) <= 300
@@ -91,7 +92,7 @@ async def test_of_a_stream_the_newest_entry_of_each_writer_is_kept(redis_db: Red
         fact("lrange", "no", TABLE, start=-5), fact("scard", "no", COUNT), fact("zcard", "no", COUNT),
         fact("zrange", "no", TABLE, stop=5), fact("zrevrange", "no", TABLE, stop=5),
         fact("xlen", "no", COUNT), fact("xrevrange", "no", TABLE, stop=5), fact("ttl", "no", INT),
-        fact("pttl", "no", INT),
+        fact("xsince", "no", COUNT, start=60), fact("pttl", "no", INT),
         fact("type", "no"), fact("info", "server", field="no"), fact("lrange", "list", start=7, stop=7),
         fact("get", "state", pick="by"),
     ],

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from backends.model.action import RedisUnit
 from backends.model.fact import Absent, Broken, Finding, Found
+from backends.model.judge import level_of
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.readers.files import FilesFactReader
 from backends.readers.redis import RedisFactReader
 from backends.stacks.loader import built_in, load_stack
 from tests.contract.redis_reading import reading
@@ -120,10 +125,11 @@ async def test_an_active_alert_is_one_that_exists_and_is_not_resolved(
     assert getattr(gone.value, "total", None) == ghosts
 
 
-async def test_the_book_of_a_further_instrument_does_not_make_up_for_a_missing_one(
+async def test_the_book_of_a_further_instrument_or_exchange_does_not_make_up_for_a_missing_one(
     redis_db: RedisServer, stack: Stack
 ) -> None:
-    for book in ("okx:BTC-USDT-PERP", "okx:BTC-USDT-SPOT", "binance:BTC-USDT-PERP", "binance:ETH-USDT-PERP"):
+    others = ("binance:ETH-USDT-PERP", "bybit:BTC-USDT-SPOT", "binance:BTC-USDT-0626")
+    for book in ("okx:BTC-USDT-PERP", "okx:BTC-USDT-SPOT", "binance:BTC-USDT-PERP", *others):
         redis_db.command("SET", f"orderbook:{book}", json.dumps(BOOK), "EX", "60")
     assert await find(redis_db, stack, "books.count") == [Found(3)]
 
@@ -142,3 +148,46 @@ async def test_a_key_of_a_type_that_nobody_writes_is_named_by_its_type(
     for name in ("okx", "binance"):
         (demand,) = stack.diagnoses[f"{name}-key-type"].demands
         assert (demand.fact, demand.differs) == (f"{name}.type", ("string",))
+
+
+SPOT = "- {id: %s, name: x, type: spot, base: %s, quote: USDT, exchange_symbols: {binance: {symbol: x}}%s}"
+
+
+@pytest.mark.parametrize(
+    ("second", "count"),
+    [("", 1), (SPOT % ("ETH-USDT-SPOT", "ETH", ", enabled: false"), 1),
+     (SPOT % ("ETH-USDT-SPOT", "ETH", ", enabled: true"), 2), (SPOT % ("ETH-USDT-SPOT", "ETH", ""), 2)],
+)  # fmt: skip
+async def test_a_second_spot_is_one_that_is_not_switched_off(
+    tmp_path: Path, stack: Stack, second: str, count: int
+) -> None:
+    """9.7: the prices of both are written as the first one's. What is not said to be off may be on."""
+    (tmp_path / "config").mkdir()
+    first = SPOT % ("BTC-USDT-SPOT", "BTC", ", enabled: true")
+    (tmp_path / "config/instruments.yaml").write_text(f"instruments:\n{first}\n{second}\n")
+    reader = FilesFactReader(replace(stack.sources["project"], url=f"file://{tmp_path}", deadline=10.0))
+    fact = stack.facts["config.second_spot"]
+    assert (await reader.read([fact]))[fact.id] == Found(count)
+    (alarm,) = [each for each in stack.alarms if each.fact == fact.id]
+    assert (level_of(fact, count) is alarm.at) is (count > 1)
+
+
+ALERT_MEMBERS = {
+    "alert_id", "alert_type", "priority", "severity", "exchange", "instrument", "trigger_metric",
+    "trigger_value", "trigger_threshold", "trigger_condition", "zscore_value", "zscore_threshold",
+    "triggered_at", "acknowledged_at", "resolved_at", "duration_seconds", "peak_value", "peak_at",
+    "escalated", "escalated_at", "original_priority", "context", "resolution_type", "resolution_value",
+}  # fmt: skip
+
+
+def test_no_alert_is_given_a_member_for_which_the_detector_would_drop_it(stack: Stack) -> None:
+    """6.1: notes go into its context; when it was triggered stays as it is."""
+    written: set[str] = set()
+    for procedure in stack.procedures.values():
+        for step in procedure.steps:
+            if not isinstance(step.action, RedisUnit):
+                continue
+            for each in step.action.writes:
+                if each.op == "json" and each.key.startswith("alert:"):
+                    written |= {name.partition(".")[0] for name in (*each.fields, *each.elapsed)}
+    assert written and written <= ALERT_MEMBERS - {"alert_id", "triggered_at"}

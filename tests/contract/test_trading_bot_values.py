@@ -220,3 +220,30 @@ async def test_a_report_s_time_is_one_moment_in_whatever_form_it_stands(
 
 def there(stack: Stack, source: str, url: str) -> Source:
     return replace(stack.sources[source], url=url, deadline=10.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_slow"),
+    [
+        ("Order latency: 612 ms", True),
+        ("Order latency: 500.0ms", True),
+        ("latency 1234.56 ms", True),
+        ("latency 2104ms", True),
+        ("latency p99=612.4 ms of 200 orders", True),
+        ("latency 499.9 ms", False),
+        ("latency 0.6125 ms", False),
+        ("latency 88.1 ms of order 612", False),
+        ("latency 45 ms, order id 123456", False),
+    ],
+)
+async def test_a_slow_call_is_known_by_the_number_before_its_unit(
+    tmp_path: Path, stack: Stack, line: str, is_slow: bool
+) -> None:
+    """9-D23: the runbook's search misses 1000 to 1499 ms and whatever has a decimal."""
+    (tmp_path / "trader").mkdir()
+    (tmp_path / "trader/bot.log").write_text(f"{line}\n")
+    fact = stack.facts["logs.slow"]
+    reader = FilesFactReader(replace(stack.sources[fact.source], url=f"file://{tmp_path}", deadline=10.0))
+    found = (await reader.read([fact]))[fact.id]
+    assert isinstance(found, Found) and isinstance(found.value, Table)
+    assert (found.value.total == 1) is is_slow

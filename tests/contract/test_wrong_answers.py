@@ -90,7 +90,7 @@ WRONG_KINDS = {
 RIGHT_KIND = {
     "get": "string", "strlen": "string", "hget": "hash", "hgetall": "hash", "hlen": "hash", "llen": "list",
     "lrange": "list", "scard": "set", "zcard": "zset", "zrange": "zset", "zrevrange": "zset",
-    "xlen": "stream", "xany": "stream", "xrevrange": "stream", "xlatest": "stream",
+    "xlen": "stream", "xany": "stream", "xrevrange": "stream", "xlatest": "stream", "xsince": "stream",
     "smembers": "set", "sinter": "set", "each": "set", "groups": "stream", "consumers": "stream",
 }  # fmt: skip
 

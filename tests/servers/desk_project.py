@@ -154,7 +154,7 @@ def desk_project(engine: DockerEngine, demo: DemoWorld, generation: Generation) 
     for name in images:
         engine.client.images.get(IMAGE).tag(*name.split(":"))
     path = folder / COMPOSE_FILES.get(generation.id, COMPOSE_FILE)
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(_compose(folder, generation), indent=1))
     script = folder / "scripts/release/recover_event_store_stack_and_strict_cycle.py"
     script.write_text(_RECOVERY)

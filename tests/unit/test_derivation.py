@@ -100,9 +100,14 @@ def test_a_counter_that_began_anew_is_restarted_and_no_number_until_the_window_i
     assert desk.poll(520.0).value == pytest.approx((520 - 5) / 3)
 
 
-def test_a_change_may_be_negative_because_not_everything_is_a_counter():
+def test_how_much_was_counted_is_not_told_across_a_restart_which_would_hide_it():
+    """6 before it and 4 since are no change of -2, which would pass for none."""
     desk = Desk("delta", over=2.0, kind=ValueType.INT)
-    assert [desk.poll(value).value for value in (9.0, 8.0, 4.0, 4.0)] == [None, None, -5, -4]
+    assert [desk.poll(count).value for count in (1.0, 3.0, 6.0)] == [None, None, 5]
+    for count in (0.0, 4.0):
+        reading = desk.poll(count)
+        assert (reading.outcome, reading.error) == (Outcome.NEVER, "restarted: its counter began anew")
+    assert desk.poll(5.0).value == 5
 
 
 @pytest.mark.parametrize(("op", "expected"), [("median", 40.0), ("min", 30.0), ("max", 900.0)])

@@ -10,13 +10,16 @@ import pytest
 from backends.board.derive import real_money
 from backends.model.action import DockerVerb
 from backends.model.examination import Answer
-from backends.model.fact import Level
+from backends.model.fact import Level, Table
 from backends.model.judge import judge
 from backends.model.procedure import RiskClass
-from backends.model.query import DockerQuery
+from backends.model.query import DockerQuery, FileQuery, PrometheusQuery
+from backends.model.safetext import SafeText
 from backends.model.service import RunState
 from backends.model.stack import Stack
-from tests.building import START, checked, generations, missing, ok, running
+from backends.model.weigh import weigh
+from backends.procedures.conditions import filled
+from tests.building import START, checked, generations, is_found, missing, ok, running
 
 FORMS = generations("hummingbot-desk")
 R1, R0, H = FORMS["R1"], FORMS["R0"], FORMS["H"]
@@ -147,3 +150,105 @@ def test_where_bots_trade_by_themselves_to_start_one_is_to_resume(name: str) -> 
     assert {each.id for each in started.requires} >= {"long-enough", "killed"}
     assert (started.held_for, started.reversible_by) == (30.0, "halt")
     assert R1.procedures[name].risk is not RiskClass.RESTORE
+
+
+WINDOWS = Table(
+    (SafeText("status"), SafeText("deterministic_repeat_pass")),
+    ((SafeText("pass"), SafeText("true")),) * 3,
+    3,
+)
+REPORTED: dict[str, dict[str, Any]] = {
+    "bus-gaps": {"bus.missing": True},
+    "bus-delta": {"bus.delta": True, "bus.compared": 1},
+    "tests-where": {"tests.runtime": "host"},
+    "day2-delta": {"day2.delta": True},
+    "day2-missing": {"day2.missing": True},
+    "ci-steps": {"ci.failed": 0, "ci.steps": 5},
+    "replay-windows": {"replay.windows": WINDOWS, "replay.failed": 0},
+    "replay-same": {"replay.windows": WINDOWS},
+    "md-both": {"md.fresh": True, "md.rows": True},
+    "secrets-none": {"security.findings": 0},
+}
+
+
+@pytest.mark.parametrize(("age", "answer"), [(60.0, Answer.YES), (30 * 86400.0, Answer.NO)])
+@pytest.mark.parametrize("check", REPORTED)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_report_of_last_month_passes_no_check(form: str, check: str, age: float, answer: Answer) -> None:
+    """7, 11.6: a report stays until its script is run again. Each item is a check of its own, and says so."""
+    stack = FORMS[form]
+    readings = [
+        ok(name, value, observed_lag=age if stack.facts[name].observed else None)
+        for name, value in REPORTED[check].items()
+    ]
+    assert checked(stack, check, *readings) is answer
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_whatever_a_check_takes_from_a_report_is_no_older_than_it_says(form: str) -> None:
+    stack = FORMS[form]
+    for name, check in stack.checks.items():
+        limits: dict[str, list[float | None]] = {}
+        for demand in check.demands:
+            fact = stack.facts.get(demand.fact)
+            if fact is not None and isinstance(fact.query, FileQuery) and fact.query.what in ("json", "age"):
+                limits.setdefault(fact.query.path, []).append(fact.max_age or demand.max_age)
+        # What the last kill said is as true however long ago it was.
+        undated = [path for path, ages in limits.items() if not any(ages) and "kill_switch" not in path]
+        assert not undated, name
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_gate_of_the_exporter_counts_only_with_a_fresh_report(form: str) -> None:
+    """6.2: on a report of months ago it still says 1."""
+    stack, seen = FORMS[form], set()
+    reports = {'source="promotion_latest"': "promotion_gate", '"coordination_runtime_ok"': "coordination"}
+    for name, check in stack.checks.items():
+        asked = [stack.facts[each.fact].query for each in check.demands if each.fact in stack.facts]
+        queries = [each.query for each in asked if isinstance(each, PrometheusQuery)]
+        for gate in (each for each in queries if "gate_status{" in each):
+            (report,) = [report for part, report in reports.items() if part in gate]
+            assert [each for each in queries if f'report_fresh{{report="{report}"}}' in each], name
+            seen.add(report)
+    assert seen == {*reports.values()}
+
+
+NEVER_THERE = (
+    "kill_switch_count", "container_restart_count", "tick_duration", "tick_indicator", "tick_connector_io",
+    "position_drift_pct", "margin_ratio", "funding_rate", "ws_reconnect", "order_book_stale",
+)  # fmt: skip
+
+
+def test_nothing_of_the_oldest_generation_rests_on_a_metric_that_is_a_constant_there() -> None:
+    """6.3: its columns do not exist yet, and the exporter says the default: 0, and no book is stale."""
+    queries = [fact.query.query for fact in R0.facts.values() if isinstance(fact.query, PrometheusQuery)]
+    assert len(queries) > 5
+    assert not [query for query in queries if any(name in query for name in NEVER_THERE)]
+
+
+@pytest.mark.parametrize(("address", "is_it"), [("0.0.0.0", True), ("127.0.0.1", False)])
+@pytest.mark.parametrize("form", ["R1", "H"])
+def test_a_kill_switch_that_other_hosts_reach_is_found(form: str, address: str, is_it: bool) -> None:
+    """10.2: it asks for no credentials."""
+    columns = (SafeText("name"), SafeText("address"), SafeText("port"))
+    ports = Table(columns, ((SafeText("9900"), SafeText(address), SafeText("9900")),), 1)
+    assert is_found(FORMS[form], "kill-open", ok("kill.ports", ports)) is is_it
+
+
+@pytest.mark.parametrize(("image", "is_met"), [("x:2.12.1", True), ("x:2.12.0", False), (None, False)])
+@pytest.mark.parametrize("name", ["upgrade-test", "upgrade-live"])
+def test_an_upgrade_is_of_the_image_that_was_checked(name: str, image: str | None, is_met: bool) -> None:
+    """UP-2: the report stays, and says pass of the image it was asked for."""
+    (demand,) = [each for each in R1.procedures[name].requires if each.fact == "upgrade.target"]
+    asked = filled(demand, {"image": "x:2.12.1"})
+    assert "x:2.12.1" in asked.because
+    reading = missing("upgrade.target") if image is None else ok("upgrade.target", image)
+    assert weigh(asked, R1.facts["upgrade.target"], reading, START).is_well is is_met
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_whoever_relies_on_the_gates_is_shown_what_they_left_out(form: str) -> None:
+    """10.1, 11.6: they pass without a replay and whatever Day2 says, when they are run so."""
+    for name, procedure in FORMS[form].procedures.items():
+        if "gates.status" in {each.fact for each in procedure.requires}:
+            assert {"gates.skip_replay", "gates.day2"} <= {*procedure.shows}, name

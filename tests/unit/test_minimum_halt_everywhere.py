@@ -20,6 +20,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.trading import Trading, TradingState
 from backends.model.weigh import weigh
+from backends.procedures.conditions import filled
 from backends.procedures.permit import arm
 from backends.procedures.runner import Procedures
 from backends.stacks.loader import built_in, describe
@@ -130,6 +131,10 @@ def test_what_undoes_a_stop_or_is_undone_by_one_is_known_to_bring_trading_back()
     } <= found  # fmt: skip
 
 
+def chosen(procedure: Procedure) -> dict[str, str]:
+    return {each.name: CHOSEN.get(each.name) or each.one_of[0] for each in procedure.params}
+
+
 class World:
     """Every demand is met, but for how long: halted, and watched, for ``halted`` seconds."""
 
@@ -137,8 +142,8 @@ class World:
         self.halted = 0.0
         self.stack = stack
         self._conditions: dict[str, list[Condition]] = {}
-        for each in procedure.requires:
-            self._conditions.setdefault(each.fact.replace("$bot", BOT), []).append(each)
+        for each in (filled(each, chosen(procedure)) for each in procedure.requires):
+            self._conditions.setdefault(each.fact, []).append(each)
         self._well = {fact: self._value(fact, each) for fact, each in self._conditions.items()}
 
     def _value(self, fact: str, conditions: Iterable[Condition]) -> Any:
@@ -195,7 +200,7 @@ class Room:
     async def against(self, halted: float) -> list[str]:
         """What stands against it after such a halt: ids of demands, else words."""
         self.world.halted = halted
-        params = {each.name: CHOSEN.get(each.name) or each.one_of[0] for each in self._procedure.params}
+        params = chosen(self._procedure)
         wanted = asked(self._procedure.id, stack=self.world.stack.id, is_dry=True, params=params)
         blockers = map(str, (await self._procedures.execute(wanted)).blockers)
         ids = {each.because.replace("$bot", BOT): each.id for each in self._procedure.requires}

@@ -13,7 +13,7 @@ from backends.model.action import Command, DockerExec, DockerVerb, RedisUnit, Re
 from backends.model.fact import Level, Table
 from backends.model.judge import level_of
 from backends.model.procedure import Procedure, RiskClass
-from backends.model.query import Derivation, DockerQuery
+from backends.model.query import Derivation, DockerQuery, HttpQuery, RedisQuery, SqlQuery
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
 from backends.model.weigh import counted
@@ -142,8 +142,8 @@ def test_a_configuration_is_tried_by_the_loader_before_anything_is_restarted_wit
     ("diagnosis", "readings", "is_it"),
     [
         # T-05
-        ("adapter-never-connected", [ok("log.adapter_failed", 1)], True),
-        ("adapter-never-connected", [ok("log.adapter_failed", 0)], False),
+        ("adapter-never-connected", [ok("log.adapter_failed", True)], True),
+        ("adapter-never-connected", [ok("log.adapter_failed", False)], False),
         # T-07: the exchange that sends hides the one that does not.
         ("gap-hidden", [ok("books.count", 3), ok("gaps.hour", 0)], True),
         ("gap-hidden", [ok("books.count", 4), ok("gaps.hour", 0)], False),
@@ -179,13 +179,16 @@ def test_each_feed_is_judged_by_its_own_book_and_not_by_the_gaps_of_its_instrume
 
 
 @pytest.mark.parametrize("check", ["data-flows", "status-summary"])
-def test_a_further_instrument_makes_up_for_no_feed_that_lacks_rows(stack: Stack, check: str) -> None:
+def test_a_further_instrument_or_exchange_makes_up_for_no_feed_that_lacks_rows(
+    stack: Stack, check: str
+) -> None:
     """ETH can be switched on: of five feeds four are enough for none of those that must be there."""
     (feeds,) = [demand for demand in stack.checks[check].demands if demand.fact == "db.feeds"]
     columns = ("exchange", "instrument", "per_second", "age")
     rows = [
         ("binance", "BTC-USDT-PERP", "9", "1"), ("okx", "BTC-USDT-PERP", "9", "1"),
         ("okx", "BTC-USDT-SPOT", "9", "1"), ("binance", "ETH-USDT-PERP", "9", "1"),
+        ("bybit", "BTC-USDT-SPOT", "9", "1"),
     ]  # fmt: skip
     cells = [tuple(SafeText(cell) for cell in row) for row in rows]
     assert counted(Table(columns, tuple(cells), len(cells)), feeds.where) == (3.0, ANY)
@@ -309,3 +312,37 @@ def test_what_two_stores_read_in_turn_differ_in_anyhow_is_no_alarm(stack: Stack)
         slowest = max(each.every or stack.sources[each.source].every for each in read)
         (alarm,) = [each for each in stack.alarms if each.fact == name]
         assert alarm.after >= 2 * slowest
+
+
+MISLEADING = ("status", "uptime_seconds", "message_rate", "gaps_1h", "healthy", "metrics_count")
+"""Of the dashboard's health: healthy with an exchange missing, a count called a rate, a clock of its own."""
+
+
+def test_nothing_rests_on_what_the_dashboard_says_of_the_whole(stack: Stack) -> None:
+    """5, D-29: 200 is answered with both stores down, and an exchange that is missing still reads healthy."""
+    for fact in stack.facts.values():
+        if isinstance(fact.query, HttpQuery) and "/health" in fact.query.path:
+            assert fact.pick is not None and fact.pick.rpartition(".")[2] not in MISLEADING, fact.id
+            assert "detailed" not in fact.query.path, "it counts all rows"
+
+
+def test_no_query_is_one_that_always_fails_or_counts_forty_five_million_rows(stack: Stack) -> None:
+    """4.1, D-25: get_latest_metrics() is ambiguous, and the partition key bounds what is read."""
+    asked = {name: fact.query.text for name, fact in stack.facts.items() if isinstance(fact.query, SqlQuery)}
+    assert len(asked) > 20
+    for name, text in asked.items():
+        flat = " ".join(text.split()).lower()
+        assert "get_latest_metrics" not in flat, name
+        for table in ("metrics", "basis_metrics"):
+            if f"from {table} " in f"{flat} " and "limit 1" not in flat:
+                assert "created_at >" in flat or "created_at <" in flat, name
+
+
+def test_no_list_is_read_as_the_papers_of_the_system_have_it_and_no_set_that_is_never_cleaned(
+    stack: Stack,
+) -> None:
+    """3.1, 3.3: its priority and instrument sets keep every id for ever."""
+    keys = [fact.query for fact in stack.facts.values() if isinstance(fact.query, RedisQuery)]
+    assert not [query for query in keys if query.key.startswith(("alerts:by_", "alerts:dedup", "gaps:"))]
+    hashes = [query.key for query in keys if query.op in ("hget", "hgetall")]
+    assert not [key for key in hashes if key.startswith(("health:", "orderbook:", "alert"))]

@@ -41,6 +41,7 @@ class LogStore:
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=KEPT)
         self._last = 0
+        self._begun: int | None = None
         self._grown = asyncio.Event()
         self.end = 0
         """Ordinal after the newest entry."""
@@ -50,7 +51,8 @@ class LogStore:
         at = max(time.time_ns() - int(ago * SECOND), self._last + 1)
         for line in lines:
             for part in _parts(line):
-                self._entries.append(Entry(at, stream, part))
+                begun, self._begun = self._begun, None
+                self._entries.append(Entry(min(at, begun or at), stream, part))
                 self.end += 1
                 at += 1_000
         self._last = at
@@ -58,7 +60,9 @@ class LogStore:
 
     def begin(self, at: int) -> None:
         """Its first line was written by then: a log that begins later has lost what came before."""
-        if self._entries and self._entries[0].at > at:
+        if not self._entries:
+            self._begun = at
+        elif self._entries[0].at > at:
             self._entries[0] = replace(self._entries[0], at=at)
 
     def write_part(self, part: bytes, stream: int, count: int) -> None:

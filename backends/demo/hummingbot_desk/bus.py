@@ -147,7 +147,8 @@ class Bus:
         about: dict[Any, Any] = (
             {"payload": payload[:500]} if intent is None else {"event_id": str(intent.get("event_id"))}
         )
-        await self._redis.xadd(DEAD, {"reason": reason, "entry_id": entry, **about}, maxlen=100_000)
+        letter = json.dumps({"reason": reason, "entry_id": entry, **about})
+        await self._redis.xadd(DEAD, {"payload": letter}, maxlen=100_000)
         if intent is not None:
             await self.audit("intent_rejected", reason, intent)
 

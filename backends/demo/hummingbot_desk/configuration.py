@@ -61,7 +61,25 @@ def variables(generation: Generation) -> dict[str, str]:
         "KILL_SWITCH_SECRET": "of-the-demo",
         "KILL_SWITCH_PASSPHRASE": "of-the-demo",
         "EXT_SIGNAL_RISK_ENABLED": "true",
+        "OPS_DB_PASSWORD": "of-the-demo",
     }
+
+
+def template(generation: Generation) -> dict[str, str]:
+    """Of the template that everybody has: nobody's secrets."""
+    return {
+        name: f"your_{name.lower()}" if value == "of-the-demo" else value
+        for name, value in variables(generation).items()
+    }
+
+
+COMPOSE: Final = """
+services:
+  postgres:
+    environment:
+      POSTGRES_PASSWORD: ${OPS_DB_PASSWORD:-hbot_dev_password}
+"""
+"""As much of the compose file as says what is taken for want of a password."""
 
 
 def policies(generation: Generation) -> dict[str, dict[str, Any]]:

@@ -103,7 +103,8 @@ class Prometheus:
         return evaluate(asked, self._store())
 
     def _store(self) -> Store:
-        fresh = [({"report": report}, 1.0) for report in ("coordination", "coordination_policy")]
+        reports = ("coordination", "coordination_policy", "promotion_gate")
+        fresh = [({"report": report}, 1.0) for report in reports]
         gates = [
             ({"gate": "coordination_policy_scope", "source": "promotion_latest"}, 1.0),
             ({"gate": "coordination_runtime_ok"}, 1.0),

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from backends.demo.hummingbot_desk.bot import Bot
 from backends.demo.hummingbot_desk.clickhouse import INGEST
-from backends.demo.hummingbot_desk.configuration import controllers, policies, variables
+from backends.demo.hummingbot_desk.configuration import COMPOSE, controllers, policies, template, variables
 from backends.demo.hummingbot_desk.evidence import FORCED, OTHERS, PAST, REPORTS, SCRIPTS
 from backends.demo.hummingbot_desk.generation import Generation
 
@@ -243,10 +243,12 @@ class Project:
     def _write_env(self) -> None:
         path = self.folder / self._is.env_file
         path.parent.mkdir(parents=True)
-        text = "".join(f"{name}={value}\n" for name, value in variables(self._is).items())
-        for each in (path, path.with_name(".env.template")):
-            each.touch(mode=0o600)
-            each.write_text(text)
+        for name, of in ((path.name, variables(self._is)), (".env.template", template(self._is))):
+            path.with_name(name).touch(mode=0o600)
+            path.with_name(name).write_text("".join(f"{key}={value}\n" for key, value in of.items()))
+        compose = path.parents[1] / "compose/docker-compose.yml"
+        compose.parent.mkdir()
+        compose.write_text(COMPOSE)
 
     def _write_scripts(self) -> None:
         for name, (report, fields, options) in SCRIPTS.items():

@@ -94,6 +94,7 @@ def _of_redis() -> list[Fact]:
             plain(kind, RedisQuery(op, "k", stop=9), None) for kind in (ValueType.TABLE, ValueType.COUNT)
         ]
         facts.append(plain(ValueType.TEXT, RedisQuery(op, "k", stop=0), "event"))
+    facts += [plain(kind, RedisQuery("xsince", "k", start=60)) for kind in (ValueType.TABLE, ValueType.COUNT)]
     for op in ("smembers", "sinter", "groups", "scan_get", "scan_hash"):
         facts += [plain(kind, RedisQuery(op, "k")) for kind in (ValueType.TABLE, ValueType.COUNT)]
     facts += [plain(ValueType.TABLE, RedisQuery(op, "k", "f")) for op in ("consumers", "each")]
