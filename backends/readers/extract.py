@@ -44,7 +44,7 @@ _CHOICE: Final = re.compile(r"\[.*\]|-?\d+")
 class Members(Struct, frozen=True):
     """Entries of a list, set or stream, bounded, each text or fields; ``total`` counts the unread too."""
 
-    items: Sequence[bytes | Mapping[str, bytes]]
+    items: Sequence[bytes | Mapping[str, bytes | str]]
     total: int
 
 
@@ -209,15 +209,15 @@ def _table(raw: Raw, path: str | None) -> Table:
         rows = raw.rows if path is None else [{path: row.get(path)} for row in raw.rows]
         return _rows(rows[:ROW_LIMIT], raw.total)
     if isinstance(raw, Members) and path is None:
-        return _listed([_entry(item) for item in raw.items[:ROW_LIMIT]], raw.total)
+        return listed([entry(item) for item in raw.items[:ROW_LIMIT]], raw.total)
     if isinstance(raw, Members) and path is not None and not _CHOICE.match(path):
-        return _listed([_parsed(_pick(item, path)) for item in raw.items[:ROW_LIMIT]], raw.total)
+        return listed([_parsed(_pick(item, path)) for item in raw.items[:ROW_LIMIT]], raw.total)
     node = _parsed(_pick(raw, path))
     if isinstance(node, dict):
         pairs = [{"field": name, "value": value} for name, value in node.items()]
         return _rows(pairs[:ROW_LIMIT], len(pairs))
     if isinstance(node, list):
-        return _listed(node[:ROW_LIMIT], len(node))
+        return listed(node[:ROW_LIMIT], len(node))
     raise MisfitError(f"{kind_of(node)}, a list expected")
 
 
@@ -239,7 +239,7 @@ def _parsed(node: Any) -> Any:
     return parse_json(node) if isinstance(node, bytes) else node
 
 
-def _entry(item: Any) -> Any:
+def entry(item: Any) -> Any:
     """A member that is JSON text of an object, as that object; any other as it is."""
     if isinstance(item, bytes):
         try:
@@ -250,7 +250,8 @@ def _entry(item: Any) -> Any:
     return item
 
 
-def _listed(items: Sequence[Any], total: int) -> Table:
+def listed(items: Sequence[Any], total: int) -> Table:
+    """Items that are all objects by their members; any others as the one column ``value``."""
     if items and all(isinstance(item, Mapping) for item in items):
         return _rows(items, total)
     return _rows([{"value": item} for item in items], total)

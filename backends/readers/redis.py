@@ -26,6 +26,9 @@ _SHARE = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
 
 _HEARD = "heard"
+_EAR = 0.25
+"""Part of what is left of the time in which a channel is listened to."""
+_NOT_HERE = "in a cluster a node that is cut off sounds like silence; listen to a Redis of its own"
 
 _UNGUARDED = "no sentinel answers with a master that is up"
 
@@ -58,8 +61,7 @@ class RedisFactReader:
         self._is_careful = interview.is_careful
         if reason and not interview.was_heard:
             raise SourceError(reason)
-        for channel in {query.key for query in asked if query.op == _HEARD}:
-            await self._listen(channel, ends, reason)
+        await self._listen(facts, ends, reason)
         return {fact.id: self._finding(fact, interview, reason) for fact in facts}
 
     async def close(self) -> None:
@@ -69,19 +71,24 @@ class RedisFactReader:
         for ear in self._ears.values():
             await ear.close()
 
-    async def _listen(self, channel: str, ends: float, reason: str | None) -> None:
-        """Hear what was published on the channel, until ``ends`` by the loop's clock. Every node of a cluster
-        publishes it, so that one is enough."""
-        ear = self._ears.get(channel)
-        if ear is None or ear.source != self._master:
-            if ear is not None:
-                await ear.close()
-            ear = self._ears[channel] = Ear(self._master, channel, self._clock, self._seconds)
-        left = ends - asyncio.get_running_loop().time()
-        if reason is not None or left <= 0:
-            ear.wait(reason or silence(self._seconds))
-        else:
-            await ear.listen(left)
+    async def _listen(self, facts: Sequence[Fact], ends: float, reason: str | None) -> None:
+        """Hear what was published, in a part of the time until ``ends`` by the loop's clock: what the server
+        was asked is handed over in time, whatever becomes of this."""
+        if is_cluster(self._source):
+            return
+        for channel in dict.fromkeys(_channel(fact) for fact in facts):
+            if channel is None:
+                continue
+            if channel not in self._ears:
+                self._ears[channel] = Ear(self._master, channel, self._clock, self._seconds)
+            ear = self._ears[channel]
+            await ear.move(self._master)
+            ear.remember([fact for fact in facts if _channel(fact) == channel])
+            left = (ends - asyncio.get_running_loop().time()) * _EAR
+            if reason is not None or left <= 0:
+                ear.wait(reason or silence(self._seconds))
+            else:
+                await ear.listen(left)
 
     async def _ask(self, interview: Interview) -> str | None:
         """Ask everything; the reason why not all of it was answered, or None."""
@@ -131,7 +138,7 @@ class RedisFactReader:
         if not isinstance(fact.query, RedisQuery):
             return broken("asks Redis something that is no Redis read")
         if fact.query.op == _HEARD:
-            return self._ears[fact.query.key].finding(fact, fact.query)
+            return broken(_NOT_HERE) if is_cluster(self._source) else self._ears[fact.query.key].finding(fact)
         query = shared(fact.query)
         if query not in interview.answers:
             return broken(reason or "was not answered")
@@ -148,3 +155,9 @@ class RedisFactReader:
             # Seconds the server's clock is ahead of the room's.
             return answer - self._asked_wall
         return answer
+
+
+def _channel(fact: Fact) -> str | None:
+    """The channel that the fact is heard on."""
+    query = fact.query
+    return query.key if isinstance(query, RedisQuery) and query.op == _HEARD else None

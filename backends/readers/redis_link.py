@@ -5,7 +5,7 @@ The only file that knows how a client of redis-py is made, and the only one that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -34,6 +34,7 @@ from backends.whereabouts import Whereabouts
 _PORT = 6379
 _ECHO = "controlroom"
 """Comes back after all that was published before it."""
+_NO_NEWS = "its answer is none to those who subscribe"
 _GREETING = 4096
 """Bytes that may come before the first pipeline: the answers to AUTH and SELECT."""
 
@@ -75,8 +76,9 @@ class Link:
         replies = await pipeline.execute(raise_on_error=False)
         return [self._reply(reply, command) for reply, command in zip(replies, commands, strict=True)]
 
-    async def hear(self, channel: str, limit: int) -> list[bytes]:
-        """What was published on ``channel`` since it was last called, oldest first; the first time it begins.
+    async def hear(self, channel: str, limit: int) -> AsyncIterator[bytes]:
+        """What was published on ``channel`` since it was last called, oldest first, each message as it comes;
+        the first time it begins.
 
         Afterwards the link serves nothing else. Raises RedisError or OSError when it hears no more: also when
         the connection is dead and only looks quiet.
@@ -87,24 +89,24 @@ class Link:
             # As a pattern: the counts of who subscribes tell of the stack's own services alone.
             await self._heard.psubscribe(channel)
         await self._heard.ping(_ECHO)
-        try:
-            return await self._messages(self._heard)
-        except (TypeError, LookupError, AttributeError):
-            raise RedisError("its answer is none to those who subscribe") from None
-
-    async def _messages(self, heard: PubSub) -> list[bytes]:
-        messages: list[bytes] = []
-        while (got := await heard.get_message(timeout=self._seconds)) is not None:
-            match got["type"], got["data"]:
+        while (got := await self._next(self._heard)) is not None:
+            match got:
                 case "pmessage", bytes(message):
-                    messages.append(message)
+                    yield message
                 case "psubscribe", 1 if not self._is_subscribed:
                     self._is_subscribed = True
                 case "pong", said if said == _ECHO.encode() and self._is_subscribed:
-                    return messages
+                    return
                 case _:
-                    raise RedisError("its answer is none to those who subscribe")
+                    raise RedisError(_NO_NEWS)
         raise RedisTimeoutError
+
+    async def _next(self, heard: PubSub) -> tuple[Any, Any] | None:
+        try:
+            got = await heard.get_message(timeout=self._seconds)
+            return None if got is None else (got["type"], got["data"])
+        except (TypeError, LookupError, AttributeError):
+            raise RedisError(_NO_NEWS) from None
 
     async def has_moved(self) -> bool:
         """Whether its name leads to another machine by now than the connection does."""

@@ -48,7 +48,8 @@ class RedisRead(Strict):
     numsub: str | None = None
     """How many subscribe to a channel."""
     heard: str | None = None
-    """A channel; what was published on it in the last ``minutes``, while this room listened."""
+    """A channel, not of a cluster; what was published on it in the last ``minutes`` while this room listened.
+    Who looks afresh has not: no proof, precondition, check or switch can rest on it."""
     scan: str | None = None
     """A pattern; the value is how many keys match."""
     scan_get: str | None = None
