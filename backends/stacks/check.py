@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from backends.stacks import address, schema
-from backends.stacks.check_check import checks
+from backends.stacks.check_check import UNHEARD, checks, heard
 from backends.stacks.check_procedure import procedures
 from backends.stacks.check_query import query
 from backends.stacks.naming import LEVELS, Complaint, known, not_said_by, source_of, word, words_of
@@ -287,7 +287,8 @@ def _lists_words(fact: schema.FactSpec) -> bool:
 
 
 def _watched(spec: schema.StackFile) -> Iterator[Complaint]:
-    """What is never polled is never known: no switch, no evidence and no alarm rests on it."""
+    """What is never polled is never known: no switch, no evidence and no alarm rests on it. What was heard is
+    known to who polls it alone: no switch and no evidence rests on that."""
     unwatched = {fact.id for fact in spec.fact if fact.on_demand}
     named: list[tuple[Place, str]] = [
         *((("trading", "gate", i, "fact"), row.fact) for i, row in enumerate(spec.trading.gate)),
@@ -301,6 +302,8 @@ def _watched(spec: schema.StackFile) -> Iterator[Complaint]:
     for place, name in named:
         if name in unwatched:
             yield place, f"{name!r} is read on demand alone; expected a fact that is polled"
+        if name in heard(spec) and place[0] != "alarm":
+            yield place, f"{name!r} {UNHEARD}"
 
 
 def _logs(spec: schema.StackFile) -> Iterator[Complaint]:

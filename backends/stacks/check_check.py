@@ -13,6 +13,7 @@ from backends.stacks.schema_check import ChecklistRow, CheckRow, Demand, Diagnos
 from backends.stacks.toml_lines import Place
 
 _COUNTED = ("int", "float", "count", "table")
+UNHEARD = "is what was heard, and who looks afresh has never listened; expected what is stored"
 _NO_DEMANDS = ("fact", "where", "id", "because")
 
 
@@ -109,7 +110,16 @@ def named_fact(spec: schema.StackFile, name: str) -> Generator[Complaint, None, 
     fact = next((fact for fact in spec.fact if fact.id == name), None)
     if fact is None and (why := known(name, [fact.id for fact in spec.fact], "fact")):
         yield ("fact",), why
+    if fact is not None and fact.id in heard(spec):
+        yield ("fact",), f"{fact.id!r} {UNHEARD}"
     return fact
+
+
+def heard(spec: schema.StackFile) -> set[str]:
+    """The facts that are known to those alone who have listened for some time."""
+    found = {fact.id for fact in spec.fact if fact.redis is not None and fact.redis.heard is not None}
+    made = {fact.id: {*fact.derive.of, *fact.derive.unless} for fact in spec.fact if fact.derive is not None}
+    return found | {name for name, inputs in made.items() if inputs & found}
 
 
 def _service(spec: schema.StackFile, name: str) -> Iterator[Complaint]:

@@ -126,8 +126,21 @@ def _redis(fact: schema.FactSpec) -> Iterator[Complaint]:
         yield (), f"{operation} needs bounds: start and stop, at most 1000 items apart"
     if operation == "xsince" and not 0 < read.start <= 3600:
         yield ("start",), "xsince needs start, the seconds looked back, at most an hour"
+    if operation == "heard":
+        yield from _heard(fact, str(read.heard))
     if operation == "each" and "{}" not in (read.field or ""):
         yield ("field",), "expected a key with {} where the member goes"
+
+
+def _heard(fact: schema.FactSpec, channel: str) -> Iterator[Complaint]:
+    if re.search(r"[*?\[\\]", channel):
+        yield ("heard",), f"{channel!r} is a pattern; expected the name of one channel"
+    if fact.type not in ("table", "count"):
+        yield (), f"what is heard is a table or a count, not {fact.type}"
+    if fact.pick is not None:
+        yield ("pick",), "what is heard is whole messages; expected where"
+    if fact.on_demand:
+        yield (), "who looks on demand has never listened; expected a fact that is polled"
 
 
 def _sql(fact: schema.FactSpec) -> Iterator[Complaint]:

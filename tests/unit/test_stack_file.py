@@ -19,6 +19,10 @@ HERE = Path(__file__).parent
 GOOD = (HERE / "small_stack.toml").read_text(encoding="utf-8")
 MISTAKES = tomllib.loads((HERE / "stack_mistakes.toml").read_text(encoding="utf-8"))["mistake"]
 
+CAUSE = "cause = 'c'\nresponse = 'r'"
+REQUIRED = "{id = 'r', fact = 'FACT', zero = true, because = 'b'}"
+HEARD = "[[fact]]\nid = '{}'\nlabel = 'A'\ngroup = 'B'\n{}\ntype = '{}'\n"
+
 
 @pytest.fixture
 def stack_file(tmp_path: Path) -> Path:
@@ -69,6 +73,32 @@ def test_a_stack_without_a_halt_path_says_so(stack_file: Path) -> None:
     assert load_stack(stack_file).gates == ()
     assert "halt_path is missing" in refusal(stack_file, head + "[trading]\n" + logs)
     assert "trading is missing; expected a table" in refusal(stack_file, head + logs)
+
+
+@pytest.mark.parametrize("fact", ["alerts", "made"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('[{fact = "kill.state", equals = "STOP"}]', "[DEMAND]"),
+        ("[logs]", "[[check]]\nid = 'c'\ntitle = 'C'\nall = [DEMAND]\nresponse = 'r'\n[logs]"),
+        ("[logs]", f"[[diagnosis]]\nid = 'd'\ntitle = 'D'\nall = [DEMAND]\n{CAUSE}\n[logs]"),
+        ('risk = "stop"', f"risk = 'stop'\nrequire = [{REQUIRED}]"),
+        ('gate = "kill.state"\nfact = "api.kill"', 'gate = "kill.state"\nfact = "FACT"'),
+    ],
+    ids=["proof", "check", "diagnosis", "precondition", "echo"],
+)
+def test_nothing_rests_on_what_was_heard_where_it_is_looked_at_afresh(
+    stack_file: Path, fact: str, old: str, new: str
+) -> None:
+    alerts = HEARD.format("alerts", "source = 'redis'\nredis = {heard = 'alerts'}", "count")
+    heard = alerts + HEARD.format("made", "derive = {op = 'delta', of = ['alerts']}", "int")
+    good = GOOD.replace("[trading]", f"{heard}[trading]")
+    assert old in good
+    new = new.replace("DEMAND", "{fact = 'FACT', zero = true}").replace("FACT", fact)
+    said = refusal(stack_file, good.replace(old, new))
+    assert f"{fact!r} is what was heard, and who looks afresh has never listened" in said
+    stack_file.write_text(good, encoding="utf-8")
+    assert load_stack(stack_file).facts["alerts"].query == RedisQuery("heard", "alerts")
 
 
 def test_what_is_no_readable_file_is_said(tmp_path: Path, stack_file: Path) -> None:
