@@ -364,3 +364,18 @@ async def test_the_time_it_has_listened_begins_when_it_is_heard_and_not_when_it_
         assert await look(reader) == (Absent(), Absent())
     finally:
         await reader.close()
+
+
+async def test_who_is_closed_while_it_listens_leaves_nothing_running(
+    redis_db: RedisServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stuck(self: PubSub, *names: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(PubSub, "psubscribe", stuck)
+    reader = RedisFactReader(source(redis_db.port, deadline=1.0), clock)
+    before = asyncio.all_tasks()
+    await look(reader)
+    assert asyncio.all_tasks() > before
+    await reader.close()
+    assert asyncio.all_tasks() == before
