@@ -58,10 +58,10 @@ async def test_a_halt_between_the_look_and_the_deletion_keeps_it(
 ) -> None:
     seen, ask = halt(redis_db, "drawdown"), writer._ask
 
-    async def late(link: Any, commands: Any) -> list[Any]:
+    async def late(link: Any, commands: Any, is_announced: bool = False) -> list[Any]:
         if commands[0] == ["MULTI"]:
             halt(redis_db, "another host")
-        return await ask(link, commands)
+        return await ask(link, commands, is_announced)
 
     monkeypatch.setattr(writer, "_ask", late)
     receipt = await act(redis_db, RESUME, halt_id=seen)

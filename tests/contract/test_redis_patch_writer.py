@@ -97,7 +97,7 @@ async def test_an_alert_the_detector_resolves_meanwhile_is_not_overwritten(redis
     theirs = json.dumps(ALERT | {"resolved_at": "2026-03-01T10:02:00Z", "resolution_type": "auto"})
 
     class Slow(RedisEffector):
-        async def _write(self, link: Any, writes: Any, wanted: Any) -> Any:
+        async def _write(self, link: Any, is_announced: bool, writes: Any, wanted: Any) -> Any:
             real = writes.objection
 
             def late(replies: Any) -> Any:
@@ -106,7 +106,7 @@ async def test_an_alert_the_detector_resolves_meanwhile_is_not_overwritten(redis
                 return found
 
             writes.objection = late
-            return await super()._write(link, writes, wanted)
+            return await super()._write(link, is_announced, writes, wanted)
 
     async with writing(redis_db.port) as other:
         effector = Slow(other._source)
