@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from backends.model.port import FactReader, ServiceReader
 from backends.model.query import Derivation, RedisQuery, SqlQuery
 from backends.model.reading import Reading
 from backends.model.safetext import SafeText
-from backends.model.service import Service
 from backends.model.stack import Source, SourceKind, Stack
 
 PATIENCE: Final = 3.0
@@ -40,8 +39,6 @@ _TIMES: Final = {
     ),
 }  # fmt: skip
 """What a source is asked for its own time."""
-
-_STRANGER: Final = "this Docker Engine has no container of the stack: is it the right one?"
 
 CLOSING: Final = 1.0
 """Seconds all connections together may take to close."""
@@ -199,16 +196,9 @@ class FreshReader:
                 found = await reader.services()
         except (SourceError, TimeoutError) as failure:
             return ingest_failure(keys, source, _why(failure, within), self._clock.now(), before)
-        if source.kind is SourceKind.DOCKER and self._is_stranger(source, found):
-            return ingest_failure(keys, source, SafeText(_STRANGER), self._clock.now(), before)
-        names = (key.removeprefix(SERVICE) for key in keys)
-        seen = {name: found.get(name) for name in names}
-        return self._dated(ingest_services(seen, source, self._clock.now(), before))
-
-    def _is_stranger(self, source: Source, found: Mapping[str, Service | None]) -> bool:
-        """Whether an engine has nothing of this stack: what is not there may run on another one."""
-        expected = [spec.name for spec in self._stack.services if spec.source == source.id]
-        return bool(expected) and all(found.get(name) is None for name in expected)
+        wanted = {key.removeprefix(SERVICE): None for key in keys}
+        seen = ingest_services(wanted | dict(found), source, self._clock.now(), before)
+        return self._dated({key: seen[key] for key in keys})
 
     async def _look_at_clock(self, key: str, within: float) -> Reading[Any]:
         source = self._stack.sources[key.removeprefix(CLOCK)]

@@ -11,9 +11,11 @@ from backends.model.fact import Absent, Broken, Fact, Finding, Found
 from backends.model.reading import Good, Outcome, Reading
 from backends.model.safetext import SafeText
 from backends.model.service import Service
-from backends.model.stack import Source
+from backends.model.stack import Source, SourceKind
 
 Readings = Mapping[str, Reading[Any]]
+
+NOTHING_HERE = "this Docker Engine has no container of the stack: is it the right one?"
 
 _NOT_REPORTED = Broken(SafeText("the source said nothing about it"))
 
@@ -36,12 +38,17 @@ def ingest_facts(
 def ingest_services(
     services: Mapping[str, Service | None], source: Source, now: Instant, before: Readings
 ) -> dict[str, Reading[Any]]:
-    """One reading a service, keyed ``service:<name>``."""
+    """One reading a service, keyed ``service:<name>``. Where a Docker Engine has none at all, each that is
+    missing says so: it may be the wrong engine that was asked."""
     out: dict[str, Reading[Any]] = {}
+    is_bare = source.kind is SourceKind.DOCKER and not any(services.values())
+    why = SafeText(NOTHING_HERE) if is_bare else None
     for name, service in services.items():
         key = SERVICE + name
-        finding = (Outcome.OK, service) if service is not None else (Outcome.MISSING, None)
-        out[key] = answer(key, source, source.every, *finding, now=now, before=before.get(key))
+        outcome = Outcome.OK if service is not None else Outcome.MISSING
+        out[key] = answer(
+            key, source, source.every, outcome, service, now=now, before=before.get(key), error=why
+        )
     return out
 
 

@@ -45,7 +45,13 @@ def is_ended(reading: Reading[Any] | None, now: Instant) -> bool:
     if reading is None or not 0 <= reading.age(now) <= reading.stale_after:
         return False
     is_down = isinstance(reading.value, Service) and reading.value.state in ENDED
-    return reading.outcome is Outcome.MISSING or is_down
+    return is_gone(reading) or is_down
+
+
+def is_gone(reading: Reading[Any]) -> bool:
+    """Whether a service is not there, by a runtime that has another one of the stack: one that has none may
+    be another than the stack runs on."""
+    return reading.outcome is Outcome.MISSING and reading.error is None
 
 
 def has_spoken_since(said: Reading[Any], ended: Reading[Any]) -> bool:

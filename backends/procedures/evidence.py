@@ -15,7 +15,7 @@ from backends.model.board import SERVICE
 from backends.model.clock import Clock, Instant
 from backends.model.fact import Fact
 from backends.model.figure import figure
-from backends.model.judge import has_spoken_since
+from backends.model.judge import has_spoken_since, is_gone
 from backends.model.procedure import Proof, Verifier
 from backends.model.reading import Outcome, Quality, Reading
 from backends.model.safetext import SafeText
@@ -138,7 +138,7 @@ class Eyes:
             return None
         reading = await self.read(f"{SERVICE}{gate.service}", within)
         value, is_denied = reading.value, seen.sight is Sight.CONTRARY
-        if reading.outcome is Outcome.MISSING and not is_denied:
+        if is_gone(reading) and not is_denied:
             return Evidence(proof, Sight.HOLDS, SafeText(f"{gate.label} is not there", 300))
         if not isinstance(value, Service) or value.state not in ENDED:
             return None
