@@ -10,7 +10,7 @@ from math import inf
 from typing import Final
 
 from msgspec.structs import replace
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, RedisError
 
 from backends.model.clock import Clock
 from backends.model.fact import NONE, Absent, Fact, Finding
@@ -130,7 +130,7 @@ class Ear:
     async def _drop(self) -> None:
         link, self._link, self._since = self._link, None, inf
         if link is not None:
-            with suppress(Exception):
+            with suppress(RedisError, OSError, RuntimeError, ValueError):  # it is dropped either way
                 await link.close()
 
 
