@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from backends.model.query import FileQuery
 from backends.readers.coerce import MisfitError, NothingError
@@ -12,7 +12,8 @@ from backends.readers.file_content import last_said
 from backends.readers.file_place import Place
 
 REACH: Final = 2 * 1024 * 1024
-"""Bytes at the end of each log that are looked through at first; then all that is written to it."""
+"""Bytes at the end of each log that are looked through at first; then all that is written to it, and as much
+before that with each look while nothing matched."""
 _HEAD: Final = 64
 """Bytes at the beginning by which a log is told from a later one in the same place on the disk."""
 
@@ -20,10 +21,9 @@ _HEAD: Final = 64
 class Seen(NamedTuple):
     head: bytes = b""
     """How it begins."""
+    start: int = 0
+    """Where that begins which was looked through, without a gap."""
     end: int = 0
-    """Bytes that were looked through."""
-    is_whole: bool = True
-    """Whether that was all of them, from the beginning."""
     said: bytes | None = None
     """By the newest line that matched."""
 
@@ -37,7 +37,7 @@ class Logs:
     def newest(self, found: Sequence[Place], query: FileQuery) -> bytes | None:
         """What the newest line that matches says. Older logs are looked into while the newer ones have none:
         what was said once stands until something else is said, though a log was begun anew since. Raises
-        MisfitError where a log has none in what was looked at, and that is not all of it."""
+        MisfitError while a log has none in what was looked through, and that is not all of it."""
         asked = (query.path, query.pattern)
         before = self._seen.get(asked, {})
         # Only of what is there still: logs come and go for as long as the room runs.
@@ -51,9 +51,8 @@ class Logs:
             seen[_key(place)] = now
             if now.said is not None:
                 return now.said
-            if not now.is_whole:
-                name = place.path.name
-                raise MisfitError(f"not known: the end of {name} has none, the rest was not looked at")
+            if now.start:
+                raise MisfitError(f"not known yet: {place.path.name} is looked through from its end")
         return None
 
 
@@ -67,10 +66,22 @@ def _looked(place: Place, pattern: str, before: Seen) -> Seen:
         if place.status.st_size < before.end or not head.startswith(before.head):
             before = Seen()
         start = max(before.end, place.status.st_size - REACH)
-        file.seek(start)
-        content = file.read(REACH)
-    lines = content[: content.rfind(b"\n") + 1]
-    # What was written unseen in between may say something else.
-    is_on = start == before.end
-    said = last_said(lines, pattern) or (before.said if is_on else None)
-    return Seen(head, start + len(lines), before.is_whole and is_on, said)
+        is_on = start == before.end
+        begins, lines = _whole(file, start, REACH, is_on)
+        ends = begins + len(lines)
+        # What was written unseen in between may say something else.
+        said = last_said(lines, pattern) or (before.said if is_on else None)
+        first = before.start if is_on else begins
+        if said is None and first:
+            start = max(first - REACH, 0)
+            first, lines = _whole(file, start, first - start, start == 0)
+            said = last_said(lines, pattern)
+    return Seen(head, first, ends, said)
+
+
+def _whole(file: BinaryIO, start: int, size: int, is_begun: bool) -> tuple[int, bytes]:
+    """The whole lines of a part of a log, and where they begin; ``is_begun``: one does so at its start."""
+    file.seek(start)
+    content = file.read(size)
+    cut = 0 if is_begun else content.find(b"\n", 0, -1) + 1
+    return start + cut, content[cut : content.rfind(b"\n") + 1]
