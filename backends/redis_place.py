@@ -201,11 +201,12 @@ def _understood(told: object, scheme: str, asked: str) -> list[Share]:
     return found
 
 
-def gone_to(url: str, error: AskError) -> str:
-    """The address of the node that the one at ``url`` names for a key of a slot that is on its way."""
-    parts = urlsplit(url)
-    host = error.host or parts.hostname or ""
-    return f"{parts.scheme.removesuffix('+cluster')}://{_written(host)}:{error.port}/0"
+def gone_to(url: str, asked: str | None, error: AskError) -> str:
+    """The address of the node that the one at the host ``asked`` names for a key of a slot that is on its
+    way, as ``url`` is one; empty when that names no host: to the client it would be this machine."""
+    host = error.host or asked
+    scheme = urlsplit(url).scheme.removesuffix("+cluster")
+    return f"{scheme}://{_written(host)}:{error.port}/0" if host else ""
 
 
 def _written(host: str) -> str:

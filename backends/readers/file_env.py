@@ -16,6 +16,8 @@ _ASSIGNMENT: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=
 _DEFAULT: Final = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)(:?)-([^${}]+)\}")
 """What a compose file takes for a variable that is not set, or (with a colon) is empty."""
 _COMMENT: Final = re.compile(r"\s+#.*")
+_COMMENTED: Final = re.compile(r"^[ \t]*#.*", re.MULTILINE)
+_QUOTED: Final = re.compile(r"""(["'])(.*?)\1(?:\s*#.*)?""")
 
 
 def env_in(place: Place) -> Rows:
@@ -33,8 +35,10 @@ def public_in(place: Place, known: Sequence[Place]) -> Rows:
     fallbacks: set[tuple[str, str]] = set()
     for each in known:
         if each.path.suffix in (".yml", ".yaml"):
-            for name, colon, value in _DEFAULT.findall(decode(whole(each.path, JSON_LIMIT))):
-                values.add((name, _bare(value)))
+            text = decode(whole(each.path, JSON_LIMIT))
+            # What stands in a comment is known to everybody as well, but nothing is taken from it.
+            values.update((name, _bare(value)) for name, _, value in _DEFAULT.findall(text))
+            for name, colon, _ in _DEFAULT.findall(_COMMENTED.sub("", text)):
                 fallbacks.update({(name, "unset"), *([(name, "empty")] if colon else [])})
         else:
             values.update((name, value) for name, value in _assigned(each.path) if value)
@@ -64,4 +68,6 @@ def _assigned(path: Path) -> Iterator[tuple[str, str]]:
 def _bare(text: str) -> str:
     """Without quotes, and a comment after what is not quoted."""
     value = text.strip()
+    if quoted := _QUOTED.fullmatch(value):
+        return quoted[2]
     return (value if value[:1] in ("'", '"') else _COMMENT.sub("", value)).strip("\"'")

@@ -107,7 +107,7 @@ class _Look:
     def _matched(self, fact: Fact, query: FileQuery, found: list[Place]) -> Any:
         pattern = query.pattern or ""
         if query.newest == "match":
-            return self._logs.newest(found, pattern)
+            return self._logs.newest(found, query)
         is_many = fact.type in (ValueType.TABLE, ValueType.COUNT)
         return (matching if is_many else last_match)(newest(found, query), pattern)
 

@@ -184,7 +184,9 @@ class Link:
         if said.startswith("WRONGTYPE"):
             return ServerError("is of another type", is_wrong_type=True)
         is_elsewhere = isinstance(reply, (MovedError, ClusterDownError))
-        there = gone_to(self._url, reply) if isinstance(reply, AskError) and not is_elsewhere else ""
+        there = ""
+        if isinstance(reply, AskError) and not is_elsewhere:
+            there = gone_to(self._url, self._name, reply)
         why = f"Redis answered {command.words[0]} with an error: {said[:100]}"
         return ServerError(why, is_elsewhere=is_elsewhere, there=there)
 

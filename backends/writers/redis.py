@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 from redis.asyncio.connection import (
@@ -122,7 +121,11 @@ class RedisEffector:
             return await _closing(link, talk, False)
         except AskError as error:
             # Nothing was done here. Once more, where the key is.
-            url = gone_to(f"{urlsplit(self._source.url).scheme}://{link.host}", error)
+            url = gone_to(self._source.url, link.host, error)
+            if not url:
+                raise NotSentError(
+                    "the node that has the key is named without its host, nothing was changed"
+                ) from None
             link = await self._new(replace(self._source, url=url), step, key)
             return await _closing(link, talk, True)
 

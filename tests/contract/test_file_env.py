@@ -21,6 +21,7 @@ services:
       - "X=${F_PASSWORD:-}"
       - "Y=${G_PASSWORD:?wanted}"
       - "Z=$${H_PASSWORD:-canary_h}"
+      # - "O=${K_PASSWORD:-canary_k}"
       - "N=${I_PASSWORD:-${J_PASSWORD:-canary_j}}"
 """
 
@@ -40,7 +41,7 @@ async def again(folder: Path) -> Finding:
     return (await FilesFactReader(source).read([asked]))["public"]
 
 
-ALL_OWN = "".join(f"{letter}_PASSWORD=own-{letter}\n" for letter in "ABCDEFGHIJ") + "TOKEN=your_token\n"
+ALL_OWN = "".join(f"{letter}_PASSWORD=own-{letter}\n" for letter in "ABCDEFGHIJK") + "TOKEN=your_token\n"
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,9 @@ ALL_OWN = "".join(f"{letter}_PASSWORD=own-{letter}\n" for letter in "ABCDEFGHIJ"
         ("A_PASSWORD=changeme", ["A"]),
         ("A_PASSWORD=changeme   # later", ["A"]),
         ('A_PASSWORD="changeme"', ["A"]),
+        ("A_PASSWORD='changeme' # it's for later", ["A"]),
+        ('A_PASSWORD="changeme"   # later', ["A"]),
+        ("A_PASSWORD='changeme # no note'", []),
         ("A_PASSWORD=canary_a", ["A"]),
         ("A_PASSWORD=", ["A"]),
         ("B_PASSWORD=hbot", ["B"]),
@@ -59,6 +63,8 @@ ALL_OWN = "".join(f"{letter}_PASSWORD=own-{letter}\n" for letter in "ABCDEFGHIJ"
         ("E_PASSWORD=", []),
         ("E_PASSWORD=canary_e", ["E"]),
         ("J_PASSWORD=canary_j", ["J"]),
+        ("K_PASSWORD=canary_k", ["K"]),
+        ("K_PASSWORD=", []),
     ],
 )
 async def test_a_password_that_stands_in_the_template_or_in_the_compose_file_is_public(
@@ -72,7 +78,9 @@ async def test_a_password_that_stands_in_the_template_or_in_the_compose_file_is_
     assert not [word for word in ("changeme", "hbot", "canary", "own") if word in repr(found)]
 
 
-@pytest.mark.parametrize(("left_out", "public"), [("A", 1), ("D", 1), ("E", 1), ("J", 1), ("F", 0), ("H", 0)])
+@pytest.mark.parametrize(
+    ("left_out", "public"), [("A", 1), ("D", 1), ("E", 1), ("J", 1), ("F", 0), ("H", 0), ("K", 0)]
+)
 async def test_a_password_that_is_not_set_is_public_where_the_compose_file_has_one(
     tmp_path: Path, left_out: str, public: int
 ) -> None:

@@ -207,6 +207,14 @@ def test_orders_that_stay_pending_for_a_minute_are_lost(
     assert made(stack, "risk.pending_stuck", *seen) == (least, level)
 
 
+@pytest.mark.parametrize(("ago", "level"), [(0, Level.WARN), (3599, Level.WARN), (3600, Level.OK)])
+def test_an_order_that_failed_is_an_alarm_for_an_hour(stack: Stack, ago: int, level: Level) -> None:
+    """A quiet desk writes few lines after it: the newest ones hold it for days."""
+    failed = ok("log.order_failed_at", START.wall - ago)
+    assert made(stack, "log.order_failed_ago", failed) == (ago, level)
+    assert made(stack, "log.order_failed_ago", missing("log.order_failed_at"))[1] is Level.OK
+
+
 @pytest.mark.parametrize(("newer", "level"), [(-500, Level.OK), (60, Level.OK), (61, Level.WARN)])
 def test_a_regime_that_allocation_did_not_follow_within_a_minute_never_is(
     stack: Stack, newer: int, level: Level

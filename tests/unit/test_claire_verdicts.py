@@ -110,7 +110,7 @@ def test_what_was_blocked_before_the_pause_ended_is_no_reason_that_nothing_is_tr
         ("db.missing", Level.CRIT),
         ("orders.duplicates", Level.CRIT),
         ("orders.lost", Level.WARN),
-        ("log.order_failed", Level.WARN),  # constraints that an error and a fill without a price violate
+        ("log.order_failed_ago", Level.WARN),  # constraints that an error and a fill without a price violate
         ("risk.exposure", Level.WARN),
         ("secrets.wrong", Level.WARN),
         ("signal.health", Level.CRIT),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 from redis.asyncio.client import Pipeline
 from redis.asyncio.connection import parse_url
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import AskError, NoPermissionError, RedisError
 
+from backends.model.action import RedisTransition
+from backends.model.procedure import ReceiptKind, Step
 from backends.model.stack import Source, SourceKind
 from backends.redis_place import master, node, shares
+from backends.writers.redis import RedisEffector
 
 UP = {"config-epoch": 1, "is_master": True, "is_sdown": False, "is_odown": False}
 
@@ -53,6 +58,44 @@ async def test_a_node_of_a_cluster_may_have_an_ipv6_address(monkeypatch: pytest.
     monkeypatch.setattr(Pipeline, "execute", told)
     found = parse_url(node(await shares(source("redis+cluster://[::1]:1"), 0.5), "key"))
     assert (found["host"], found["port"]) == ("fe80::1", 7000)
+
+
+class OnItsWay:
+    """A connection to a node that names another port of its own host for the key."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+    async def send_command(self, *_: str, **__: bool) -> None:
+        pass
+
+    async def read_response(self) -> NoReturn:
+        raise AskError("7 :6381")
+
+    async def disconnect(self, **_: bool) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("host", "there"),
+    [("::1", ["redis://[::1]:6381/0"]), ("10.0.0.1", ["redis://10.0.0.1:6381/0"]), ("", [])],
+)
+async def test_a_key_on_its_way_to_a_node_without_a_host_is_looked_for_on_the_same_one_and_never_here(
+    monkeypatch: pytest.MonkeyPatch, host: str, there: list[str]
+) -> None:
+    asked: list[str] = []
+
+    async def opened(_: object, place: Source, *__: object) -> OnItsWay:
+        if not place.url.startswith("redis+cluster"):
+            asked.append(place.url)
+            raise OSError
+        return OnItsWay(host)
+
+    monkeypatch.setattr(RedisEffector, "_open", opened)
+    engage = RedisTransition("redis", "switch", "state", ("ACTIVE",), "ENGAGED")
+    step = Step("stop", "Stop", engage, (), 1.0, 1.0)
+    told = await RedisEffector(source("redis+cluster://[::1]:1")).act(engage, {}, step)
+    assert (asked, told.kind) == (there, ReceiptKind.FAILED)
 
 
 async def test_a_node_that_was_cut_off_is_believed_last(monkeypatch: pytest.MonkeyPatch) -> None:
