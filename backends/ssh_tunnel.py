@@ -86,7 +86,7 @@ class Tunnel:
             sleep(_STEP)
 
     def _last_word(self) -> str:
-        lines = self._said.read_text("utf-8", "backslashreplace").strip().splitlines()
+        lines = self._lines()
         reasons = [line for line in lines if not line.startswith(_AFTERMATH)] or lines
         return f"ssh: {reasons[-1][:200]}" if lines else "ssh ended without a word"
 
@@ -94,9 +94,15 @@ class Tunnel:
         """Why nothing comes through: what ssh said of it. None when it said nothing about that."""
         if self._ssh.poll() is not None:
             return self._last_word()
-        said = self._said.read_text("utf-8", "backslashreplace").splitlines()
-        refused = [line.partition(_REFUSED)[2].strip() for line in said if _REFUSED in line]
+        refused = [line.partition(_REFUSED)[2].strip() for line in self._lines() if _REFUSED in line]
         return f"{_FAR} (ssh: {refused[-1][:100]})" if refused else None
+
+    def _lines(self) -> list[str]:
+        """All that ssh said; nothing is left of it once the tunnel was closed."""
+        try:
+            return self._said.read_text("utf-8", "backslashreplace").strip().splitlines()
+        except FileNotFoundError:
+            return []
 
     def close(self) -> None:
         """End the tunnel and remove what it left behind."""

@@ -49,6 +49,10 @@ class DockerRefusedError(SourceError):
         self.status = status
 
 
+class NoWayError(SourceError):
+    """The way to the engine cannot be opened: each further question would only try it again."""
+
+
 class Wire(Protocol):
     """A connected, non-blocking transport on which a request has been sent."""
 
@@ -76,11 +80,12 @@ class DockerClient:
             raise SourceError(str(error)) from None
 
     def _connect(self) -> None:
-        self._lead = lead(self._where)
+        ahead = lead(self._where)
         try:
             self._api = connect(self._source, self._deadline)
         except Exception as error:  # whatever the SDK and its transports raise, in words
-            raise SourceError(explain(error, self._where, self._deadline)) from None
+            raise NoWayError(explain(error, self._where, self._deadline)) from None
+        self._lead = ahead  # not before: the client of the old engine would open its connections again
         self._host, self._peer = host(self._api)
         self._has_moved = False
 

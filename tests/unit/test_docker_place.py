@@ -92,3 +92,21 @@ def test_of_a_way_over_another_machine_it_is_said_what_ended_it_and_not_only_tha
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(TunnelError, match=told):
         Tunnel("ssh://far", 5.0)
+
+
+@pytest.fixture
+def stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ssh whose way stands at once, and leads nowhere."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text(
+        '#!/bin/sh\nfor word; do case "$word" in *:/var/run/*) : > "${word%%:*}";; esac; done\nexec cat\n'
+    )
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+def test_a_way_that_was_closed_can_still_be_asked_what_ended_it(stands: None) -> None:
+    way = Tunnel("ssh://far", 5.0)
+    assert way.trouble() is None
+    way.close()
+    assert way.trouble() == "ssh ended without a word"
