@@ -74,7 +74,7 @@ class Tunnel:
 
     @property
     def address(self) -> str | None:
-        """One that the host had when the way was made; None when it was not to be had by then."""
+        """One that the host had when the way was made; None while it is not known, which may be for ever."""
         return self._addresses[0] if self._addresses else None
 
     def _wait(self, ends: float, seconds: float) -> None:

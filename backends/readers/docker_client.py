@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Place = tuple[str, str | None]
+"""What the address of the source means, and the network address of the machine while that is known."""
+
 ANSWER_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of one answer that are read; a longer one is an error."""
 
@@ -86,13 +89,13 @@ class DockerClient:
         except Exception as error:  # whatever the SDK and its transports raise, in words
             raise NoWayError(explain(error, self._where, self._deadline)) from None
         self._lead = ahead  # not before: the client of the old engine would open its connections again
-        self._host, self._peer = host(self._api)
+        self._peer: str | None = None
         self._has_moved = False
 
     @property
-    def place(self) -> tuple[str, str | None]:
-        """Differs when another engine answers than before: what is kept open then leads to the old one."""
-        return self._lead, self._peer
+    def place(self) -> Place:
+        """Where the engine is that answers now."""
+        return self._lead, self._peer or host(self._api)[1]
 
     def agree(self) -> None:
         """Agree on an API version, anew when the engine may be another by now. Raises SourceError."""
@@ -105,7 +108,8 @@ class DockerClient:
 
     async def follow(self) -> None:
         """Ask the engine that its name leads to now, from the next question on."""
-        if await self._whereabouts.has_moved(self._host, self._peer):
+        name, address = host(self._api)
+        if await self._whereabouts.has_moved(name, self._peer or address):
             self._has_moved = True
 
     def get(self, path: str, params: Mapping[str, str] | None = None, within: float | None = None) -> Any:
