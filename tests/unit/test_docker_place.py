@@ -142,3 +142,29 @@ async def test_a_host_whose_name_was_told_late_is_still_left_when_the_name_is_mo
         client.get("/info")
     assert (tmp_path / "ssh.ran").read_text().count("once") == 2
     client.close()
+
+
+def test_of_one_host_the_name_server_is_asked_once_at_a_time_for_a_dead_one_keeps_each_who_asks(
+    stands: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    told = threading.Event()
+
+    def slow(host: str, *_: Any, **__: Any) -> Any:
+        if host.endswith(".once"):  # others may still be asked for by what ran before
+            asked.append(host)
+        told.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    ways = [Tunnel(f"ssh://{host}", 5.0) for host in ("far.once", "near.once", "far.once", "far.once")]
+    told.set()
+    wait_until(lambda: all(way.address == "10.0.0.1" for way in ways), 10, "the addresses")
+    for way in ways:
+        way.close()
+    assert sorted(asked) == ["far.once", "near.once"]
+
+    later = Tunnel("ssh://far.once", 5.0)
+    wait_until(lambda: later.address, 10, "the address")
+    later.close()
+    assert sorted(asked) == ["far.once", "far.once", "near.once"]
