@@ -83,7 +83,7 @@ def trouble(api: APIClient) -> str | None:
 
 
 def host(api: APIClient) -> tuple[str | None, str | None]:
-    """The host of the engine, as it is named, and of one over ssh the address it had."""
+    """The host of the engine, as it is named, and of one over ssh the address it had, once that is known."""
     way: object = api.adapters.get(_WAY)
     if isinstance(way, _Way):
         return way.tunnel.host, way.tunnel.address

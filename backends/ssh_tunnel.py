@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
@@ -33,6 +34,9 @@ _AFTERMATH: Final = (
 _STEP: Final = 0.02
 """Seconds between two looks whether the tunnel stands."""
 
+_UNDER_WAY: Final[dict[str, list[str | None]]] = {}
+"""Hosts whose address is being asked for."""
+
 
 class TunnelError(Exception):
     """The tunnel does not stand. The message is ssh's own last word, or that there was none."""
@@ -45,9 +49,8 @@ class Tunnel:
         """``ssh://[user@]host[:port][/remote/socket]``. Raises TunnelError when it does not stand in time."""
         self.host = _host(urlsplit(url).netloc)
         """As ssh was told it; its configuration alone may know it."""
-        self._addresses: list[str | None] = []
         # Beside ssh: without a name server that still finds what its own configuration knows.
-        Thread(target=self._look_up, name="ssh-name", daemon=True).start()
+        self._addresses = _look_up(self.host)
         program = shutil.which("ssh")
         if program is None:
             raise TunnelError("there is no ssh program on this machine")
@@ -69,12 +72,9 @@ class Tunnel:
             self.close()
             raise
 
-    def _look_up(self) -> None:
-        self._addresses.append(address_of(self.host))
-
     @property
     def address(self) -> str | None:
-        """One that the host had when the way was made; None when it was not to be had by then."""
+        """One that the host had when the way was made; None while it is not known, which may be for ever."""
         return self._addresses[0] if self._addresses else None
 
     def _wait(self, ends: float, seconds: float) -> None:
@@ -86,7 +86,7 @@ class Tunnel:
             sleep(_STEP)
 
     def _last_word(self) -> str:
-        lines = self._said.read_text("utf-8", "backslashreplace").strip().splitlines()
+        lines = self._lines()
         reasons = [line for line in lines if not line.startswith(_AFTERMATH)] or lines
         return f"ssh: {reasons[-1][:200]}" if lines else "ssh ended without a word"
 
@@ -94,9 +94,15 @@ class Tunnel:
         """Why nothing comes through: what ssh said of it. None when it said nothing about that."""
         if self._ssh.poll() is not None:
             return self._last_word()
-        said = self._said.read_text("utf-8", "backslashreplace").splitlines()
-        refused = [line.partition(_REFUSED)[2].strip() for line in said if _REFUSED in line]
+        refused = [line.partition(_REFUSED)[2].strip() for line in self._lines() if _REFUSED in line]
         return f"{_FAR} (ssh: {refused[-1][:100]})" if refused else None
+
+    def _lines(self) -> list[str]:
+        """All that ssh said; nothing is left of it once the tunnel was closed."""
+        try:
+            return self._said.read_text("utf-8", "backslashreplace").strip().splitlines()
+        except FileNotFoundError:
+            return []
 
     def close(self) -> None:
         """End the tunnel and remove what it left behind."""
@@ -110,6 +116,25 @@ class Tunnel:
             self._ssh.kill()
             self._ssh.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _look_up(host: str) -> Sequence[str | None]:
+    """Where an address of the host will be. Asked for once at a time: a dead name server keeps each who asks
+    for half a minute, and a way that does not stand is tried anew much sooner."""
+    mine: list[str | None] = []
+    found = _UNDER_WAY.setdefault(host, mine)
+
+    def ask() -> None:
+        address = address_of(host)
+        del _UNDER_WAY[host]
+        mine.append(address)
+
+    if found is mine:
+        try:
+            Thread(target=ask, name="ssh-name", daemon=True).start()
+        except RuntimeError:  # no thread to be had
+            del _UNDER_WAY[host]
+    return found
 
 
 def _options(url: str, local: Path, seconds: float) -> list[str]:

@@ -19,7 +19,7 @@ from backends.model.safetext import NAME_LIMIT, SafeText
 from backends.model.service import Health, RunState, Service, Usage
 from backends.model.stack import ServiceSpec, Source
 from backends.model.stamp import to_stamp
-from backends.readers.docker_client import DockerClient, DockerRefusedError
+from backends.readers.docker_client import DockerClient, DockerRefusedError, Place
 from backends.readers.docker_container import Detail, Entry, LastRun, detail, entries, service, time_of
 from backends.readers.docker_events import ContainerEvent, EventsFeed
 from backends.readers.docker_follow import Streams
@@ -214,7 +214,7 @@ class DockerServiceReader:
         """Differs after each start, so that a restarted container gets a new stream."""
         return f"stats:{entry.ident}:{self._known[entry.ident].detail.started}"
 
-    def _stream(self, matched: Mapping[str, Entry], place: object) -> None:
+    def _stream(self, matched: Mapping[str, Entry], place: Place) -> None:
         """Keep the streams open that the list asks for, and no others."""
         feeds: dict[str, Feed] = {}
         if self._is_streaming:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Place = tuple[str, str | None]
+"""What the address of the source means, and the network address of the machine while that is known."""
+
 ANSWER_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of one answer that are read; a longer one is an error."""
 
@@ -47,6 +50,10 @@ class DockerRefusedError(SourceError):
     def __init__(self, status: int, said: str) -> None:
         super().__init__(SafeText(f"Docker answered {status}: {said or 'no reason given'}", _SAID))
         self.status = status
+
+
+class NoWayError(SourceError):
+    """The way to the engine cannot be opened: each further question would only try it again."""
 
 
 class Wire(Protocol):
@@ -76,18 +83,19 @@ class DockerClient:
             raise SourceError(str(error)) from None
 
     def _connect(self) -> None:
-        self._lead = lead(self._where)
+        ahead = lead(self._where)
         try:
             self._api = connect(self._source, self._deadline)
         except Exception as error:  # whatever the SDK and its transports raise, in words
-            raise SourceError(explain(error, self._where, self._deadline)) from None
-        self._host, self._peer = host(self._api)
+            raise NoWayError(explain(error, self._where, self._deadline)) from None
+        self._lead = ahead  # not before: the client of the old engine would open its connections again
+        self._peer: str | None = None
         self._has_moved = False
 
     @property
-    def place(self) -> tuple[str, str | None]:
-        """Differs when another engine answers than before: what is kept open then leads to the old one."""
-        return self._lead, self._peer
+    def place(self) -> Place:
+        """Where the engine is that answers now."""
+        return self._lead, self._peer or host(self._api)[1]
 
     def agree(self) -> None:
         """Agree on an API version, anew when the engine may be another by now. Raises SourceError."""
@@ -100,7 +108,8 @@ class DockerClient:
 
     async def follow(self) -> None:
         """Ask the engine that its name leads to now, from the next question on."""
-        if await self._whereabouts.has_moved(self._host, self._peer):
+        name, address = host(self._api)
+        if await self._whereabouts.has_moved(name, self._peer or address):
             self._has_moved = True
 
     def get(self, path: str, params: Mapping[str, str] | None = None, within: float | None = None) -> Any:

@@ -11,7 +11,7 @@ from backends.model.fact import Fact, Finding, Raw, SourceError, ValueType
 from backends.model.query import DockerQuery
 from backends.model.stack import ServiceSpec, Source
 from backends.readers.coerce import MisfitError
-from backends.readers.docker_client import DockerClient, DockerRefusedError
+from backends.readers.docker_client import DockerClient, DockerRefusedError, NoWayError
 from backends.readers.docker_look import Look
 from backends.readers.docker_run import RunLogs
 from backends.readers.extract import Rows, broken, extract
@@ -35,7 +35,8 @@ class DockerFactReader:
         self._runs = runs or RunLogs()
 
     async def read(self, facts: Sequence[Fact]) -> Mapping[str, Finding]:
-        """One finding a fact. Raises SourceError when the engine answered nothing."""
+        """One finding a fact. Raises SourceError when the engine answered nothing, or is another by
+        now that cannot be reached."""
         if self._client is not None:
             await self._client.follow()
         return await self._lane.call(lambda: self._look(facts), self._source.deadline)
@@ -72,6 +73,8 @@ def _finding(fact: Fact, look: Look, silences: list[SourceError]) -> Finding:
         found = _answer(fact.query, look.answer)
     except (DockerRefusedError, MisfitError) as refusal:
         return broken(str(refusal))
+    except NoWayError:
+        raise
     except SourceError as silence:
         silences.append(silence)
         return broken(str(silence))

@@ -10,7 +10,7 @@ from typing import Final
 from backends.model.clock import Clock
 from backends.model.port import LogSink
 from backends.model.stack import Source
-from backends.readers.docker_client import DockerClient
+from backends.readers.docker_client import DockerClient, Place
 from backends.readers.docker_logs import LogFeed
 from backends.readers.docker_stream import Feed, Pump
 
@@ -27,18 +27,19 @@ class Streams:
         self._clock = clock
         self._feeds: Mapping[str, Feed] = {}
         self._pump: Pump | None = None
-        self._place: object = None
+        self._place: Place | None = None
         self._is_closed = False
 
-    def follow(self, feeds: Mapping[str, Feed], place: object) -> None:
+    def follow(self, feeds: Mapping[str, Feed], place: Place | None) -> None:
         """Keep exactly these open from now on; nothing happens once closed. For one thread at a time.
 
-        ``place`` is that of the engine: when it is another one, none of what is open is kept.
+        ``place`` is that of the engine, None while that is not known: when it is another one than before,
+        none of what is open is kept, which leads to the old one.
         """
         if self._is_closed:
             return
         self._feeds = feeds
-        has_moved, self._place = place != self._place, place
+        has_moved = self._has_moved(place)
         if self._pump is not None and (has_moved or not self._pump.is_alive):
             self._pump.stop()
             self._mark_gaps(_MOVED if has_moved else _STARTED_AGAIN)
@@ -52,6 +53,17 @@ class Streams:
             self._pump.start()
         if self._pump is not None:
             self._pump.follow(feeds)
+
+    def _has_moved(self, place: Place | None) -> bool:
+        """Whether that is certainly another one; an address not known tells nothing, and hides none."""
+        before = self._place
+        if place is None:
+            return False
+        if before is None or place[0] != before[0]:
+            self._place = place
+            return before is not None
+        self._place = place[0], place[1] or before[1]
+        return before[1] is not None and self._place[1] != before[1]
 
     async def close(self) -> None:
         """End the thread and close what it has open; a second at most."""

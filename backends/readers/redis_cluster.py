@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
+from redis.exceptions import AuthenticationError, RedisError
 
 from backends.model.stack import Source
-from backends.readers.redis_link import Link
+from backends.readers.failure import silence
+from backends.readers.redis_link import Link, TooMuchError
 from backends.readers.redis_reply import Command, ServerError, small
 from backends.redis_place import Share, node, shares
 
 _OF_ALL_NODES: Final = ("SCAN", "DBSIZE", "INFO", "PUBSUB", "CLIENT", "LASTSAVE")
 _KEY_COMES_LATER: Final = ("XINFO", "MEMORY", "OBJECT")
 _ASKING: Final = small("ASKING")
+_PATIENCE: Final = 0.5
+"""Part of the time there is that a node is waited for of which only keys on their way are wanted."""
 _NOWHERE: Final = ServerError("in a cluster each node has its own answer to this; read the nodes one by one")
 
 
@@ -65,22 +69,38 @@ class ClusterLink:
             if (url := self._where(command)) is not None:
                 places.setdefault(url, []).append(place)
         await asyncio.gather(*(self._ask(url, mine, commands, replies) for url, mine in places.items()))
+        gone: dict[str, list[int]] = {}
+        for place, reply in enumerate(replies):
+            if isinstance(reply, ServerError) and reply.there:
+                gone.setdefault(reply.there, []).append(place)
+        # Afterwards: a link does one thing at a time, and the same node may just have been asked for its own.
+        await asyncio.gather(*(self._look_there(url, each, commands, replies) for url, each in gone.items()))
         return replies
 
     async def _ask(
         self, url: str, mine: Sequence[int], commands: Sequence[Command], replies: list[Any]
     ) -> None:
         answers = await self._link(url).send([commands[place] for place in mine])
-        gone: dict[str, list[int]] = {}
         for place, answer in zip(mine, answers, strict=True):
             replies[place] = answer
-            if isinstance(answer, ServerError) and answer.there:
-                gone.setdefault(answer.there, []).append(place)
-        for there, places in gone.items():
-            # It answers for a slot that is on its way when each question is announced, and only then.
-            told = [word for place in places for word in (_ASKING, commands[place])]
-            for place, answer in zip(places, (await self._link(there).send(told))[1::2], strict=True):
-                replies[place] = answer
+
+    async def _look_there(
+        self, url: str, gone: Sequence[int], commands: Sequence[Command], replies: list[Any]
+    ) -> None:
+        """Ask the node that has those keys of a slot on its way already; without it only they are unknown."""
+        # It answers for them when each question is announced, and only then.
+        wait = self._seconds * _PATIENCE
+        told = [word for place in gone for word in (_ASKING, commands[place])]
+        try:
+            async with asyncio.timeout(wait):
+                answers: Sequence[Any] = (await self._link(url).send(told))[1::2]
+        except (AuthenticationError, TooMuchError):
+            raise  # After these all are asked in another way.
+        except (RedisError, OSError) as error:
+            why = silence(wait) if isinstance(error, TimeoutError) else self._link(url).reason(error)
+            answers = [ServerError(why)] * len(gone)
+        for place, answer in zip(gone, answers, strict=True):
+            replies[place] = answer
 
     def _link(self, url: str) -> Link:
         link = self._links.get(url)

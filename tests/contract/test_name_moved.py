@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,6 +187,46 @@ async def test_what_happens_is_heard_from_the_engine_that_the_address_means_now(
             await asked_for_events(new)
         assert sum("/events" in request.target for request in old.requests) == 1
         await services.close()
+
+
+async def test_where_the_way_to_another_engine_is_shut_nothing_more_is_read_from_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the way is tried once a poll: over ssh each attempt may take all the time there is."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    about = tmp_path / "contexts/meta" / hashlib.sha256(b"desk").hexdigest() / "meta.json"
+    about.parent.mkdir(parents=True)
+    ssh, tried = tmp_path / "ssh", tmp_path / "tried"
+    ssh.write_text(f"#!/bin/sh\necho once >> {tried}\necho shut >&2\nexit 255\n")
+    ssh.chmod(0o755)
+
+    def lead_to(host: str) -> None:
+        about.write_text(json.dumps({"Endpoints": {"docker": {"Host": host}}}))
+
+    async with HttpServer(OLD) as old:
+        engine(old, "old", "1.41")
+        old.answers["/v1.41/images/json"] = Answer(200, b"[]")
+        lead_to(f"tcp://{OLD}:{old.port}")
+        reader = DockerFactReader(
+            Source("docker", SourceKind.DOCKER, "Docker", "context://desk", every=1.0, deadline=2.0), ()
+        )
+        who = Fact("who", "Who", "test", "docker", DockerQuery("info"), ValueType.TEXT, pick="Name")
+        images = Fact("images", "Images", "test", "docker", DockerQuery("images"), ValueType.COUNT)
+        first = {"who": Found(SafeText("old")), "images": Found(0)}
+        assert await reader.read([who, images]) == first
+
+        lead_to("ssh://far")
+        asked = len(old.requests)
+        for polls in (1, 2):
+            with pytest.raises(SourceError, match="ssh: shut"):
+                await reader.read([who, images])
+            assert tried.read_text().count("once") == polls
+        assert len(old.requests) == asked
+
+        lead_to(f"tcp://{OLD}:{old.port}")
+        assert await reader.read([who, images]) == first
+        await reader.close()
 
 
 async def test_a_metric_is_that_of_the_machine_that_the_name_means_now(names: Names) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from backends.readers.redis import RedisFactReader
 from backends.redis_place import Share, master, shares
 from backends.writers.redis import RedisEffector
 from tests.conftest import started
-from tests.contract.faulty import Faulty
+from tests.contract.faulty import Faulty, redis_commands
 from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer, start_redis
 
@@ -248,9 +249,12 @@ async def test_a_key_of_a_slot_that_is_on_its_way_is_asked_for_where_it_is(
     for each in (key, switch):
         assert owner.command("MIGRATE", "127.0.0.1", str(other.port), each, "0", "5000") == b"+OK\r\n"
 
-    wanted = fact("get", key), fact("get", nowhere)
+    own = next(each for each in KEYS if other.command("SET", each, "own") == b"+OK\r\n")
+    wanted = fact("get", key), fact("get", nowhere), fact("get", own)
     step = Step("set", "Set it", RedisWrite("redis", "set", key, ""), (), 1.0, 1.0)
-    assert await seen(reader, *wanted) == [Found(SafeText("trade on")), Absent()]
+    for pause in ("0", "300"):  # its own answer is still to come when the others are to be asked for there
+        assert other.command("CLIENT", "PAUSE", pause) == b"+OK\r\n"
+        assert await seen(reader, *wanted) == [Found(SafeText("trade on")), Absent(), Found(SafeText("own"))]
     assert await put(effector, key, "halt") is ReceiptKind.DONE
     engage = RedisTransition("redis", switch, "state", ("ACTIVE",), "ENGAGED")
     assert (await effector.act(engage, {}, step)).kind is ReceiptKind.DONE
@@ -260,13 +264,46 @@ async def test_a_key_of_a_slot_that_is_on_its_way_is_asked_for_where_it_is(
     )
     await put(effector, beside, "0")
     assert (await effector.act(both, {}, step)).kind is ReceiptKind.DONE
-    assert await seen(reader, *wanted) == [Found(SafeText("halted")), Absent()]
+    assert await seen(reader, *wanted) == [Found(SafeText("halted")), Absent(), Found(SafeText("own"))]
 
     for server in (other, owner):
         assert server.command("CLUSTER", "SETSLOT", slot, "NODE", ids[1]) == b"+OK\r\n"
-    assert await seen(reader, *wanted) == [Found(SafeText("halted")), Absent()]
+    assert await seen(reader, *wanted) == [Found(SafeText("halted")), Absent(), Found(SafeText("own"))]
     await reader.close()
     await effector.close()
+
+
+@pytest.mark.parametrize("lost", ["refuses", "hangs"])
+async def test_only_keys_that_are_on_their_way_to_a_lost_node_are_unknown(
+    lost: str, redis_db: RedisServer, vanished: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = 1 if lost == "refuses" else vanished
+
+    async def say_there(asked: asyncio.StreamReader, told: asyncio.StreamWriter) -> None:
+        while piece := await asked.read(65_536):
+            told.write(f"-ASK 1 127.0.0.1:{there}\r\n".encode() * len(redis_commands(piece)))
+        told.close()
+
+    owner = await asyncio.start_server(say_there, "127.0.0.1", 0)
+    ports = owner.sockets[0].getsockname()[1], redis_db.port
+    low, high = (
+        Share(first, first + 8191, f"redis://127.0.0.1:{port}/0")
+        for first, port in zip((0, 8192), ports, strict=True)
+    )
+
+    async def shares(_: Source, __: float) -> list[Share]:
+        return [low, high]
+
+    monkeypatch.setattr(redis_cluster, "shares", shares)
+    away, kept = "alpha", "beta"
+    redis_db.command("SET", kept, "halt")
+    reader = RedisFactReader(source("redis+cluster://127.0.0.1:1"))
+    unknown, known = await seen(reader, fact("get", away), fact("get", kept))
+    assert known == Found(SafeText("halt"))
+    assert isinstance(unknown, Broken)
+    assert ("refuses the connection" if lost == "refuses" else "no answer within") in unknown.why
+    await reader.close()
+    owner.close()
 
 
 async def test_writes_that_belong_together_and_lie_on_several_nodes_are_made_by_none(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
@@ -14,8 +14,12 @@ from typing import Any, cast
 
 import pytest
 
+from backends.logs.ring import LogRing
 from backends.model.clock import SystemClock
+from backends.model.stack import LogGrammar, Source, SourceKind
 from backends.readers.docker_client import DockerClient
+from backends.readers.docker_follow import Streams
+from backends.readers.docker_logs import LogFeed
 from backends.readers.docker_stream import Feed, Pump
 from backends.readers.lane import Lane
 
@@ -156,6 +160,34 @@ def test_a_round_is_begun_when_what_follows_it_asks_for_one() -> None:
         until(lambda: len(rounds) >= 11)
     gaps = sorted(later - earlier for earlier, later in pairwise(rounds[:11]))
     assert gaps[0] < 0.1, "a quarter of a second is how long it waits when nobody asks"
+
+
+@pytest.mark.parametrize(
+    ("peers", "gaps"),
+    [
+        ((None, "10.0.0.1"), 0),
+        (("10.0.0.1", None), 0),
+        (("10.0.0.1", None, "10.0.0.1"), 0),
+        (("10.0.0.1", "10.0.0.2"), 1),
+        (("10.0.0.1", None, "10.0.0.2"), 1),
+    ],
+)
+async def test_only_an_address_that_is_known_shows_that_another_engine_answers(
+    peers: Sequence[str | None], gaps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(LogFeed, "mark_gap", lambda _, why: told.append(why))
+    ring = LogRing(LogGrammar(()))
+    place = Source("docker", SourceKind.DOCKER, "Docker", "tcp://127.0.0.1:1", every=1.0, deadline=1.0)
+    streams = Streams(place, ring, SystemClock())
+    feed = LogFeed("/containers/one", "one", ring, SystemClock())
+    for peer in peers:
+        streams.follow({"one": feed}, ("context", peer))
+    assert len(told) == gaps
+    streams.follow({"one": feed}, ("another context", None))
+    streams.follow({"one": feed}, ("another context", "10.0.0.3"))
+    assert len(told) == gaps + 1
+    await streams.close()
 
 
 async def test_a_cancel_that_comes_with_the_answer_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
