@@ -33,8 +33,8 @@ _DOOR, _FLOOR = Path(__file__), Path(__file__).with_name("conftest.py")
 
 
 def workers() -> int:
-    """How many processes the tests are spread over: two more than there are processors, because most wait."""
-    return (os.cpu_count() or 1) + 2
+    """How many processes the tests are spread over: one more than there are processors, because many wait."""
+    return (os.cpu_count() or 1) + 1
 
 
 def arrange(items: list[pytest.Item]) -> None:
