@@ -58,6 +58,9 @@ AGAIN = 4.0
 CANCELS = 4
 """Times a task is told to end before it is left behind."""
 
+_LEFT: set[asyncio.Task[Any]] = set()
+"""Those left behind, for as long as the process lives: let go, each would be ended where no loop runs."""
+
 
 class Mode(Enum):
     ARMED = "armed"
@@ -358,4 +361,5 @@ class Engine:
             _, tasks = await asyncio.wait(tasks, timeout=0.5)
             if not tasks:
                 break
+        _LEFT.update(tasks)
         await self._connections.close()
