@@ -218,8 +218,7 @@ class SteadyDriver(LinuxDriver):
 
 
 class Bell(threading.Event):
-    """An event that whoever waits for input can hear: to look for it ten times a second costs a tenth of all
-    that the room takes at rest."""
+    """An event that whoever waits for input can hear, and so need not wake ten times a second to look for."""
 
     def __init__(self) -> None:
         super().__init__()

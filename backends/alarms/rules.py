@@ -201,7 +201,7 @@ def _service(reading: Reading[Any], spec: ServiceSpec, now: Instant) -> Iterator
         yield _alarm(
             key, Priority.HIGH, key, now,
             title=f"{spec.name} is not there",
-            cause="it was never created, installed or started, or has been removed",
+            cause=reading.error or "it was never created, installed or started, or has been removed",
             consequence=f"no {spec.role}",
             response="Create or start it as this stack is started.",
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import select
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.widget import Widget
 
 from tests.safety.on_a_pty import OnAPty
-from tui.compat import SteadyApp, SteadyDriver
+from tui.compat import Bell, SteadyApp, SteadyDriver
 
 BUSY = """
 import sys
@@ -135,6 +136,18 @@ def test_the_input_thread_is_a_method_of_the_driver_that_only_reads() -> None:
     assert "self.exit_event.set()" in inspect.getsource(LinuxDriver.disable_input)
     assert "self._timeout_time" in inspect.getsource(XTermParser.tick)
     assert SteadyApp().driver_class is SteadyDriver
+
+
+def test_the_end_is_heard_for_as_long_as_it_is_rung_and_no_longer() -> None:
+    bell = Bell()
+    for _ in range(2):
+        assert not select.select([bell.ear], [], [], 0)[0]
+        bell.set()
+        bell.set()
+        assert bell.is_set() and select.select([bell.ear], [], [], 0)[0]
+        bell.clear()
+        bell.clear()
+    assert not bell.is_set() and not select.select([bell.ear], [], [], 0)[0]
 
 
 def test_the_driver_asks_one_method_for_the_size_of_the_terminal() -> None:

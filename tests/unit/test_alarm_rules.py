@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from backends.alarms.book import AlarmBook
 from backends.alarms.rules import CREDENTIALS, REFUSED, shown
 from backends.board.derive import trading
+from backends.board.ingest import NOTHING_HERE
 from backends.model.alarm import Priority
 from backends.model.board import Board, SourceHealth
 from backends.model.fact import Level, Table
@@ -238,3 +239,13 @@ def test_a_generation_that_was_only_assumed_is_an_alarm_until_its_containers_are
     assert "generation:assumed" not in ids(book, board(later(6), service__guard=guard), later(6))
     seen = AlarmBook(replace(stack(), generation=replace(first, doubt=None)), START)
     assert "generation:assumed" not in ids(seen, board(later(6)), later(6))
+
+
+def test_where_an_engine_has_nothing_of_the_stack_each_alarm_asks_whether_it_is_the_right_one() -> None:
+    gone = replace(missing("service:trader"), error=SafeText(NOTHING_HERE))
+    (alarm,) = (
+        it
+        for it in AlarmBook(stack(), START).evaluate(board(service__trader=gone), START)
+        if "trader" in it.id
+    )
+    assert alarm.title == "trader is not there" and alarm.cause == NOTHING_HERE

@@ -76,7 +76,7 @@ def get_ready() -> None:
 
 def share_heap() -> None:
     """Have all threads that begin from now on share one heap, where the C library can: with one for each,
-    what the engine's many leave unused is two megabytes."""
+    what the engine's many leave unused is one or two megabytes."""
     with suppress(ImportError, AttributeError, OSError, TypeError):
         import ctypes  # not before the first frame, and not in every Python
 
