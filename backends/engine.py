@@ -38,6 +38,7 @@ from backends.model.procedure import RiskClass, Run
 from backends.model.reading import Outcome
 from backends.model.secret import Secret
 from backends.model.stack import Stack
+from backends.model.wakes import Wake, Wakes
 from backends.procedures.approval import ApprovalBook
 from backends.procedures.dry_run import PlanBook
 from backends.procedures.permit import arm
@@ -122,7 +123,7 @@ class Engine:
         self._loop.set_default_executor(DaemonThreads())
         self._loop.set_exception_handler(self._supervisor.on_loop_fault)
         self._thread: threading.Thread | None = None
-        self._wakes: tuple[Callable[[], None], ...] = ()
+        self._wakes = Wakes()
         self._stopping = asyncio.Event()
         self._grace = 0.0
         self._connections = Connections(redactor.text)
@@ -189,17 +190,12 @@ class Engine:
         """The rows of ``logs`` that pass, found little by little. ValueError for a pattern not to be used."""
         return FilteredLog(self._rooms[stack].ring, wanted)
 
-    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+    def subscribe(self, wake: Wake) -> Callable[[], None]:
         """Call ``wake`` on the engine's thread after every change; returns the unsubscriber.
 
         ``wake`` must return at once (set a flag, ``call_soon_threadsafe``).
         """
-        self._wakes = (*self._wakes, wake)
-
-        def unsubscribe() -> None:
-            self._wakes = tuple(known for known in self._wakes if known is not wake)
-
-        return unsubscribe
+        return self._wakes.add(wake)
 
     def submit(self, intent: Intent) -> None:
         """Hand over an intent and return at once; its ``Run`` appears on the board.
@@ -324,7 +320,7 @@ class Engine:
                 wake()
             except Exception as fault:
                 # One reader that fails is not called again, and keeps nothing from the others.
-                self._wakes = tuple(known for known in self._wakes if known is not wake)
+                self._wakes.drop(wake)
                 self._supervisor.note("a screen's wake-up", fault)
 
     def _call(self, what: Callable[..., Any], *arguments: Any) -> None:

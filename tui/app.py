@@ -129,9 +129,10 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         return defaults()
 
     def get_default_screen(self) -> Screen[Any]:
-        frames = 4.0 if self._pulse else 0.0
         is_demo = self.stack.id in self._control
-        return MainScreen(self.moment(), self.size, is_watch=self.is_watch, is_demo=is_demo, frames=frames)
+        return MainScreen(
+            self.moment(), self.size, is_watch=self.is_watch, is_demo=is_demo, is_live=self._pulse > 0
+        )
 
     def on_mount(self) -> None:
         self._bridge = Bridge(self.engine, self._on_change)

@@ -1,4 +1,4 @@
-"""From the engine's thread to the screen's loop: many changes in, at most four wake-ups a second out."""
+"""From another thread to the screen's loop: many changes in, few wake-ups a second out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WAKE_PERIOD = 0.25
 
 
 class Subject(Protocol):
-    """Whatever calls back after a change; the engine does."""
+    """Whatever calls back after a change; the engine does, and a log."""
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]: ...
 
@@ -26,7 +26,7 @@ class Bridge:
 
     def __init__(self, subject: Subject, on_change: Callable[[], None], period: float = WAKE_PERIOD) -> None:
         self._on_change = on_change
-        self._period = period
+        self.period = period
         self._loop = asyncio.get_running_loop()
         # The engine's thread has a context of its own, in which Textual knows no active app.
         self._context = contextvars.copy_context()
@@ -44,18 +44,18 @@ class Bridge:
             self._timer.cancel()
 
     def _wake(self) -> None:
-        """On the engine's thread: must return at once, so it sets a flag and hops over at most once."""
+        """On the subject's thread: must return at once, so it sets a flag and hops over at most once."""
         if self._is_pending or self._is_closed:
             return
         self._is_pending = True
         try:
             self._loop.call_soon_threadsafe(self._schedule, context=self._context)
         except RuntimeError:
-            # The screen's loop has ended while the engine still works: nobody is left to tell.
+            # The screen's loop has ended while the other thread still works: nobody is left to tell.
             self._is_closed = True
 
     def _schedule(self) -> None:
-        wait = self._last + self._period - self._loop.time()
+        wait = self._last + self.period - self._loop.time()
         if wait <= 0:
             self._deliver()
         else:

@@ -11,7 +11,6 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
-from textual.timer import Timer
 
 from backends.model.logline import LogLine
 from backends.model.port import LogSource
@@ -20,21 +19,13 @@ from widgets.cells import fit
 from widgets.line_widget import Line, LineWidget
 from widgets.log_line import LogLayout, paint_log_line
 
-FRAMES: Final = 4.0
-"""Repaints a second. More is not read by anyone and costs a slow link its keys."""
-
-_EAGER: Final = 0.04
-_EAGER_LOOKS: Final = 100
-"""Seconds between two looks for the first line, and how many: at the start an empty pane waits for it."""
-
 _SIDEWAYS: Final = 8
 
 
 class LogView(LineWidget, can_focus=True):
     """Follows the end of a LogSource, or holds still while counting what comes in.
 
-    It repaints on its own timer and never because a line came. ``frames=0`` makes no timer: the owner
-    calls ``tick``.
+    It repaints when its owner calls ``tick`` and never because a line came.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,7 +57,6 @@ class LogView(LineWidget, can_focus=True):
         source: LogSource | None = None,
         empty: SafeText = NO_TEXT,
         *,
-        frames: float = FRAMES,
         service_width: int = 17,
         id: str | None = None,
         classes: str | None = None,
@@ -75,7 +65,6 @@ class LogView(LineWidget, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._source = source
         self._empty = empty
-        self._frames = frames
         self._service_width = service_width
         self._layout = LogLayout(0, False, 0)
         self._matches: Sequence[int] | None = None
@@ -91,9 +80,8 @@ class LogView(LineWidget, can_focus=True):
         self._seen: tuple[int, int, int] | None = None
         """Up to where the rows on screen were chosen; None where there was no room for one."""
         self._told = (True, 0)
-        self._is_flooded = False
-        self._timer: Timer | None = None
-        self._eager: Timer | None = None
+        self.is_flooded = False
+        """Whether the last tick replaced every row: nobody could read them."""
 
     @property
     def is_following(self) -> bool:
@@ -161,20 +149,13 @@ class LogView(LineWidget, can_focus=True):
         self._tell()
 
     def tick(self) -> None:
-        """Take in what the source has; costs next to nothing when it has nothing new.
-
-        When the last one replaced every row, nobody could read them: then every other tick is left out,
-        which halves what a flood sends to the terminal.
-        """
+        """Take in what the source has; costs next to nothing when it has nothing new."""
         if self._source is None or not self._is_on_screen():
-            return
-        if self._is_flooded:
-            self._is_flooded = False
             return
         if self._state(self._source) != self._seen:
             before = self._ordinals
             self._replace()
-            self._is_flooded = len(before) == self._body and before[-1:] < self._ordinals[:1]
+            self.is_flooded = len(before) == self._body and before[-1:] < self._ordinals[:1]
             if not self._following:
                 self._tell()
 
@@ -190,25 +171,7 @@ class LogView(LineWidget, can_focus=True):
         self._ordinals = ()
         self._replace()
 
-    def on_mount(self) -> None:
-        if self._frames:
-            self._timer = self.set_interval(1 / self._frames, self.tick)
-            self._eager = self.set_interval(_EAGER, self._look_for_first, repeat=_EAGER_LOOKS)
-
-    def _look_for_first(self) -> None:
-        self.tick()
-        if self._ordinals and self._eager is not None:
-            self._eager.stop()
-
-    def on_hide(self) -> None:
-        for timer in (self._timer, self._eager):
-            if timer is not None:
-                timer.pause()
-
     def on_show(self) -> None:
-        for timer in (self._timer, self._eager):
-            if timer is not None:
-                timer.resume()
         self.tick()  # what came while it was hidden
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

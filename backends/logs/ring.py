@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final, Protocol
 
@@ -16,6 +16,7 @@ from backends.model.logline import LogLevel, LogLine, Marker
 from backends.model.safetext import LINE_LIMIT, SafeText
 from backends.model.stack import LogGrammar
 from backends.model.stamp import STAMP, TEXT, is_stamped, to_ns
+from backends.model.wakes import Wake, Wakes
 
 CAPACITY: Final = 100_000
 """Rows kept."""
@@ -84,6 +85,7 @@ class LogRing:
         self._counts: dict[int, int] = {}
         self._rows: dict[int, LogLine] = {}
         self._newest = b""
+        self._wakes = Wakes()
         self._allowance = float(rate)
         self._counted_at = self._clock.now().mono
         self.noise = 0
@@ -122,7 +124,15 @@ class LogRing:
             due = self._merger.due(now, everything=self._merger.waiting > self._rate)
             if due:
                 self._take(due, now)
-            return self._merger.next_due(now)
+            rest = self._merger.next_due(now)
+        if due:
+            for wake in self._wakes:
+                wake()
+        return rest
+
+    def subscribe(self, wake: Wake) -> Callable[[], None]:
+        """As ``LogSource.subscribe``; on the thread that settles."""
+        return self._wakes.add(wake)
 
     @property
     def first(self) -> int:

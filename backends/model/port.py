@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from backends.model.fact import Fact, Finding
 from backends.model.logline import LogLevel, LogLine, Marker
 from backends.model.service import Service
+from backends.model.wakes import Wake
 
 
 class FactReader(Protocol):
@@ -54,6 +55,9 @@ class LogSource(Protocol):
 
     def window(self, ordinal: int, count: int) -> list[LogLine]:
         """Up to ``count`` rows from ``ordinal`` on, oldest first."""
+
+    def subscribe(self, wake: Wake) -> Callable[[], None]:
+        """Call ``wake``, from any thread, after rows came; returns what ends that."""
 
 
 class LogMatches(Protocol):

@@ -19,6 +19,7 @@ from backends.model.logline import LogFilter, LogLevel, LogLine
 from backends.model.procedure import Run
 from backends.model.safetext import SafeText
 from backends.model.stack import Stack
+from backends.model.wakes import Wake, Wakes
 from backends.procedures.approval import ApprovalBook
 from tests.clock import FakeClock
 from tests.pilot import world
@@ -30,6 +31,10 @@ class FakeLogs:
 
     def __init__(self) -> None:
         self.lines: list[LogLine] = []
+        self._wakes = Wakes()
+
+    def subscribe(self, wake: Wake) -> Callable[[], None]:
+        return self._wakes.add(wake)
 
     @property
     def first(self) -> int:
@@ -48,6 +53,8 @@ class FakeLogs:
     def say(self, text: str, service: str = "execution_gateway", level: LogLevel = LogLevel.INFO) -> None:
         at = 1_790_000_000.0 + len(self.lines)
         self.lines.append(LogLine(len(self.lines), service, at, level, SafeText(text)))
+        for wake in self._wakes:
+            wake()
 
 
 class FakeMatches:
@@ -100,7 +107,7 @@ class FakeEngine:
         """Boards of further stacks, which a test adds to ``stacks`` as well."""
         self._board = board
         self._logs = FakeLogs()
-        self._wakes: list[Callable[[], None]] = []
+        self._wakes = Wakes()
 
     def board(self, stack: str) -> Board:
         return self._board if stack == self._board.stack else self.others[stack]
@@ -111,9 +118,8 @@ class FakeEngine:
     def filtered(self, stack: str, wanted: LogFilter) -> FakeMatches:
         return FakeMatches(self._logs, wanted)
 
-    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
-        self._wakes.append(wake)
-        return lambda: self._wakes.remove(wake)
+    def subscribe(self, wake: Wake) -> Callable[[], None]:
+        return self._wakes.add(wake)
 
     def checks(self, stack: str) -> FakeDesk:
         return self.desk

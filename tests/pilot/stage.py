@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual.app import App, ComposeResult
 from textual.geometry import Region
@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from backends.model.logline import LogLevel, LogLine, Marker
 from backends.model.safetext import SafeText
+from backends.model.wakes import Wake, Wakes
 from themes.loader import BASE_TCSS, defaults, shelf
 from widgets.row import Cell, Row
 
@@ -59,6 +60,7 @@ class Ring:
     def __init__(self, rows: Sequence[LogLine] = (), first: int = 0) -> None:
         self.first = first
         self.rows = list(rows)
+        self.wakes = Wakes()
 
     @property
     def end(self) -> int:
@@ -81,6 +83,11 @@ class Ring:
     ) -> None:
         row = LogLine(self.end, service, 1_790_000_000.0, level, SafeText(text), marker, count)
         self.rows.append(row)
+        for wake in self.wakes:
+            wake()
+
+    def subscribe(self, wake: Wake) -> Callable[[], None]:
+        return self.wakes.add(wake)
 
     def fill(self, count: int) -> None:
         for _ in range(count):

@@ -130,11 +130,11 @@ async def test_pause_holds_the_log_and_counts_what_comes() -> None:
         log = room.engine._logs
         for number in range(50):
             log.say(f"line {number}")
-        room.app.room.log_pane.view.tick()
+        room.app.room.log_pane.look()
         await room.press("space")
         for _ in range(7):
             log.say("unseen")
-        room.app.room.log_pane.view.tick()
+        room.app.room.log_pane.look()
         await room.settle()
         assert "PAUSED, 7 new below" in room.text()
         assert "unseen" not in room.text()

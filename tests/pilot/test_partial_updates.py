@@ -62,7 +62,7 @@ async def test_the_terminal_shows_what_the_room_drew(size: tuple[int, int], seed
     async with opened(app, size) as room:
         for step in range(30):
             app.engine._logs.say(f"line {step} of {chance.randrange(10**6)}")
-            app.room.log_pane.view.tick()
+            app.room.log_pane.look()
             if chance.random() < 0.6:
                 await room.press(chance.choice(KEYS))
             await room.put(scenes.SCENES[chance.choice(SCENES)](room.clock.now()))

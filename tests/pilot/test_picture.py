@@ -177,8 +177,7 @@ class Walk:
             room.engine._logs.say(
                 text, level=level, service=self.chance.choice(("redis", "execution_gateway"))
             )
-        room.app.room.log_pane._look()
-        room.app.room.log_pane.view.tick()
+        room.app.room.log_pane.look()
         await room.pilot.pause()
         return f"{count} lines"
 

@@ -4,44 +4,74 @@ from __future__ import annotations
 
 import asyncio
 
-from backends.model.logline import LogLevel
+from backends.model.logline import LogFilter, LogLevel
+from tests.pilot.fake_engine import FakeLogs, FakeMatches
 from tests.pilot.rooms import make_room, opened
 from tests.pilot.stage import Ring, Stage
 from tests.pilot.test_app_stacks import inside, two_stacks
 from tests.pilot.test_widgets_log_view import texts, view
+from tui.screens.logs import LogPane
 from widgets.log_view import LogView
 
 
-async def test_a_timer_of_its_own_brings_new_lines_and_rests_while_hidden() -> None:
+async def test_new_lines_come_by_themselves_at_once_then_four_times_a_second_and_all_of_them() -> None:
     ring = Ring()
-    app = Stage(LogView(ring, frames=50))
-    async with app.run_test(size=(100, 5)) as pilot:
-        it = app.query_one(LogView)
+    pane = LogPane(is_live=True, id="pane")
+    app = Stage(pane)
+    async with app.run_test(size=(100, 7)) as pilot:
+        looks = []
+        pane.watch_source(ring, lambda _: FakeMatches(FakeLogs(), LogFilter()))
+        pane.view.tick = lambda: looks.append(ring.end)  # type: ignore[method-assign]
+        for _ in range(100):
+            ring.fill(1)
+            await pilot.pause()
+        async with asyncio.timeout(20):
+            while looks[-1:] != [100]:
+                await pilot.pause(0.02)
+        assert looks[0] == 1
+        assert len(looks) < 50
+        seen = len(looks)
+        await pilot.pause(0.6)
+        assert len(looks) == seen, "it looks although nothing came"
+
+
+async def test_a_flood_is_painted_half_as_often_until_it_is_over() -> None:
+    ring = Ring()
+    pane = LogPane(is_live=True, id="pane")
+    app = Stage(pane)
+    async with app.run_test(size=(100, 7)) as pilot:
+        pane.watch_source(ring, lambda _: FakeMatches(FakeLogs(), LogFilter()))
+        bridge = pane._bridge
+        assert bridge is not None
+        calm = bridge.period
+        ring.fill(5)
+        await pilot.pause()
+        async with asyncio.timeout(20):
+            while bridge.period == calm:
+                ring.fill(100)
+                await pilot.pause(0.02)
+        assert bridge.period == 2 * calm
+        async with asyncio.timeout(20):
+            while pane.view.ordinals[-1:] != (ring.end - 1,):
+                await pilot.pause(0.02)
         ring.fill(1)
         async with asyncio.timeout(20):
-            while texts(it)[0] != "line 0":
+            while pane.view.ordinals[-1:] != (ring.end - 1,):
                 await pilot.pause(0.02)
-        it.display = False
-        await pilot.pause()
-        ring.fill(10)
-        await pilot.pause(0.1)
-        assert it.ordinals == (0,)
-        it.display = True
-        async with asyncio.timeout(20):
-            while it.ordinals[-1:] != (10,):
-                await pilot.pause(0.02)
+        assert bridge.period == calm
 
 
-async def test_the_look_for_the_first_line_rests_too() -> None:
-    app = Stage(LogView(frames=4))
-    async with app.run_test(size=(100, 5)) as pilot:
-        it = app.query_one(LogView)
-        it.display = False
-        await pilot.pause()
-        assert it._eager is not None and not it._eager._active.is_set()
-        it.display = True
-        await pilot.pause()
-        assert it._eager._active.is_set()
+async def test_a_pane_that_shows_another_log_or_none_any_more_is_told_nothing_of_the_first() -> None:
+    first, second = Ring(), Ring()
+    pane = LogPane(is_live=True, id="pane")
+    app = Stage(pane)
+    async with app.run_test(size=(100, 7)):
+        for ring in (first, second):
+            pane.watch_source(ring, lambda _: FakeMatches(FakeLogs(), LogFilter()))
+        assert not list(first.wakes)
+        assert list(second.wakes)
+        await pane.remove()
+        assert not list(second.wakes)
 
 
 async def test_what_was_taken_in_while_it_was_hidden_is_there_at_once() -> None:
@@ -67,7 +97,7 @@ async def test_a_filtered_log_that_was_hidden_does_not_say_that_no_line_matches(
         await room.until(lambda: "it failed" in room.text())
         await room.press("1", "z")
         room.engine.logs("trading-platform").say("it goes on")
-        room.app.room.log_pane._look()  # its timer's
+        room.app.room.log_pane.look()
         await room.press("z")
         assert "it failed" in room.text()
         assert "no line matches" not in room.text()

@@ -196,7 +196,7 @@ def everything() -> Stage:
     return Stage(
         Headline(),
         Pane(SafeText("Panes – é"), grid, subtitle=SafeText("é")),
-        Pane(SafeText("Log"), LogView(ring, frames=0)),
+        Pane(SafeText("Log"), LogView(ring)),
         Pane(SafeText("Run"), StepList()),
         Footer(),
     )

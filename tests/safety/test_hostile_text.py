@@ -145,7 +145,7 @@ def stage() -> Armed:
         Pane(
             SafeText("pane"),
             Grid((Column("a", SafeText("A"), 14), Column("b", SafeText("B"), 20))),
-            LogView(frames=0),
+            LogView(),
             TextPanel(id="panel"),
             StepList(),
             id="pane",
@@ -263,7 +263,7 @@ def test_any_text_makes_a_line_of_its_width(texts: list[str], width: int) -> Non
 
 
 async def test_a_screen_full_of_the_longest_lines_is_drawn_within_the_time_of_a_key() -> None:
-    app = Stage(LogView(frames=0))
+    app = Stage(LogView())
     async with app.run_test(size=(250, 70)) as pilot:
         it = app.query_one(LogView)
         ring = Ring()

@@ -214,7 +214,7 @@ class Gallery(App[None]):
             yield Pane(S("Containers"), Grid(SERVICES, id="services"), subtitle=S("6, 2 down, 1 warn"))
             yield Pane(S("Risk keys"), Grid(FACTS, id="facts"), subtitle=S("1 source down"))
         with Horizontal():
-            yield Pane(S("Logs"), LogView(log(), frames=0), subtitle=S("following 5"))
+            yield Pane(S("Logs"), LogView(log()), subtitle=S("following 5"))
             yield Pane(S("Alerts"), Grid(ALARMS, id="alarms"), subtitle=S("4"))
         yield Footer()
 

@@ -266,3 +266,19 @@ def test_readers_see_whole_rows_while_lines_keep_coming() -> None:
         reader.join()
     assert log.end == 20_000
     assert wrong == []
+
+
+def test_who_listens_is_told_once_rows_can_be_read_and_not_before(fake_clock: FakeClock) -> None:
+    log = ring(fake_clock)
+    heard: list[list[str]] = []
+    leave = log.subscribe(lambda: heard.append(texts(log)))
+    log.append(0, [at(0, "first")])
+    log.settle()
+    assert heard == []
+    settle(log, fake_clock)
+    settle(log, fake_clock)
+    assert heard == [["first"]]
+    leave()
+    log.append(0, [at(600, "second")])
+    settle(log, fake_clock, 1.0)
+    assert heard == [["first"]]

@@ -10,6 +10,7 @@ from textual.message import Message
 from backends.model.logline import LogFilter, LogLevel
 from backends.model.port import LogMatches, LogSource
 from backends.model.safetext import SafeText
+from tui.bridge import Bridge
 from widgets.log_view import LogView
 from widgets.pane import Pane
 from widgets.typed_line import typed_line
@@ -17,8 +18,9 @@ from widgets.typed_line import typed_line
 if TYPE_CHECKING:
     from textual.widgets import Input
 
-_FILTER_PERIOD: Final = 0.25
-"""Seconds between two looks at new lines while a filter is on."""
+_PERIOD: Final = 0.25
+"""Seconds between two repaints, twice as many while rows go by unread. More is not read by anyone and costs a
+slow link its keys."""
 
 _BITE: Final = 0.008
 """Seconds of looking at lines before the screen gets its turn."""
@@ -34,13 +36,14 @@ def parsed(text: str, minimum: LogLevel | None) -> LogFilter:
 
 
 class LogPane(Pane):
-    """Follows a log, holds it still, filters it."""
+    """Follows a log, holds it still, filters it; looks at it when lines came, and never for nothing."""
 
     class Closed(Message):
         """The filter's input was left; the keyboard belongs to the log again."""
 
-    def __init__(self, *, frames: float, id: str) -> None:
-        self.view = LogView(empty=SafeText("no log line has come yet"), frames=frames, id="logs")
+    def __init__(self, *, is_live: bool, id: str) -> None:
+        """Without ``is_live`` the owner calls ``look`` after lines came."""
+        self.view = LogView(empty=SafeText("no log line has come yet"), id="logs")
         super().__init__(SafeText("4 Logs"), self.view, id=id)
         self._filtered: Callable[[LogFilter], LogMatches] | None = None
         self._text = ""
@@ -48,14 +51,17 @@ class LogPane(Pane):
         self._matches: LogMatches | None = None
         self._is_busy = False
         self._was_following = True
-        self._has_frames = frames > 0
+        self._is_live = is_live
+        self._bridge: Bridge | None = None
 
-    def on_mount(self) -> None:
-        if self._has_frames:
-            self.set_interval(_FILTER_PERIOD, self._look)
+    def on_unmount(self) -> None:
+        self._close_bridge()
 
     def watch_source(self, source: LogSource, filtered: Callable[[LogFilter], LogMatches]) -> None:
         """Show this log, of which ``filtered`` finds rows; text and level of the filter stay."""
+        self._close_bridge()
+        if self._is_live:
+            self._bridge = Bridge(source, self.look, _PERIOD)
         self._filtered = filtered
         self.view.watch_source(source)
         self._apply()
@@ -139,21 +145,28 @@ class LogPane(Pane):
             self.view.highlight(None)
         else:
             self._matches = self._filtered(wanted)
-            self._look()
+            self.look()
             label = "" if not wanted.text else f"{'without' if wanted.is_inverse else 'with'} '{wanted.text}'"
             self.view.show_only(self._matches.ordinals, SafeText(label))
             self.view.highlight(SafeText(wanted.text) if wanted.text and not wanted.is_inverse else None)
         self.label_now()
 
-    def _look(self) -> None:
-        """Take in new lines, one bite at a time: keys have their turn between two bites."""
-        if self._matches is None or self._is_busy:
+    def look(self) -> None:
+        """Take in new lines, through a filter one bite at a time: keys have their turn between two bites."""
+        if self._is_busy:
             return
-        if not self._matches.advance(_BITE):
+        if self._matches is not None and not self._matches.advance(_BITE):
             self._is_busy = True
             self.set_timer(0.001, self._look_on)
         self.view.tick()
+        if self._bridge is not None:
+            self._bridge.period = 2 * _PERIOD if self.view.is_flooded else _PERIOD
 
     def _look_on(self) -> None:
         self._is_busy = False
-        self._look()
+        self.look()
+
+    def _close_bridge(self) -> None:
+        if self._bridge is not None:
+            self._bridge.close()
+            self._bridge = None

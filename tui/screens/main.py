@@ -49,15 +49,16 @@ class MainScreen(Screen[None], Background):
     # The widgets draw it; the toolkit would paint the whole screen for it.
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
-    def __init__(self, moment: Moment, size: Size, *, is_watch: bool, is_demo: bool, frames: float) -> None:
-        """``size`` is the terminal's, so that nothing is laid out twice."""
+    def __init__(self, moment: Moment, size: Size, *, is_watch: bool, is_demo: bool, is_live: bool) -> None:
+        """``size`` is the terminal's, so that nothing is laid out twice. Without ``is_live`` the log is looked
+        at only when somebody says so."""
         super().__init__(classes=" ".join(name for name, fits in _fitting(size).items() if fits))
         self.moment = moment
         self.zoomed: str | None = None
         self.sort = containers.Sort.WORST
         self._actions = available(is_watch=is_watch, is_demo=is_demo)
         self._is_watch = is_watch
-        self._frames = frames
+        self._is_live = is_live
         self._facts_width = 0
         self._kind = containers.title(moment.stack)
         self._fact_table = facts.FactTable()
@@ -71,7 +72,7 @@ class MainScreen(Screen[None], Background):
             Pane(SafeText(""), Grid(containers.columns(self._kind), id="containers"), id="containers-pane"),
             Pane(SafeText(""), Grid(facts.columns(0), id="facts"), id="facts-pane"),
             Pane(SafeText(""), Grid(alerts.columns(), id="alerts"), id="alerts-pane"),
-            LogPane(frames=self._frames, id="logs-pane"),
+            LogPane(is_live=self._is_live, id="logs-pane"),
             id="panes",
         )
         yield Footer()
