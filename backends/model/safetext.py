@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 LINE_LIMIT: Final = 4096
@@ -24,6 +25,8 @@ _MAX_MARKS: Final = 4
 _ODD: Final = re.compile(r"[^ -~]+")
 """What is looked at one by one; all else is passed over as fast as memory is read."""
 _MARKS: Final = frozenset({"Mn", "Me"})
+_SHORT: Final = 32
+"""Characters of a run that is remembered as shown: the same few signs are drawn again and again."""
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -76,10 +79,17 @@ def _clean(text: str, limit: int) -> str:
 def _replace(found: re.Match[str]) -> str:
     """A run of characters that are not plain ones, as shown."""
     run = found[0]
+    return _known_run(run) if len(run) <= _SHORT else _shown_run(run)
+
+
+def _shown_run(run: str) -> str:
     kinds = {char: unicodedata.category(char) for char in set(run)}
     if not _MARKS.isdisjoint(kinds.values()):
         run = _few_marks(run, kinds)
     return run.translate({ord(char): _shown(char, kind) for char, kind in kinds.items()})
+
+
+_known_run = lru_cache(maxsize=1024)(_shown_run)
 
 
 def _shown(char: str, kind: str) -> str:

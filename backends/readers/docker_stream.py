@@ -23,15 +23,17 @@ from msgspec import Struct, field
 from backends.model.clock import Clock
 from backends.model.fact import SourceError
 from backends.model.safetext import SafeText
+from backends.readers.docker_answer import Answer
 from backends.readers.docker_client import DockerClient, Wire
 
 NAP: Final = 0.05
 """Seconds between two rounds of reading while something comes."""
 
 _IDLE: Final = 0.5
+"""Seconds between two rounds while nothing comes; what can wait is read so often and no more."""
+
 _RECV: Final = 262_144
 _ROUND: Final = 2 * 1024 * 1024
-_HEAD_LIMIT: Final = 65_536
 _REFUSAL_LIMIT: Final = 4096
 _BACKOFF: Final = (0.5, 30.0)
 
@@ -44,6 +46,11 @@ class Feed(ABC):
         """When to open it (again), monotonic seconds; ``inf`` for not until someone sets it."""
         self.failures = 0
         """How often in a row it ended badly."""
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether what comes next need not be read at once, but with what else has come by then."""
+        return False
 
     @abstractmethod
     def request(self) -> tuple[str, dict[str, str]]:
@@ -74,99 +81,6 @@ def _end(feed: Feed, why: str | None, now: float) -> None:
         Feed.ended(feed, why, now)
 
 
-class Answer:
-    """An HTTP/1.1 answer taken apart as it comes: head, then body by chunks, by length or until the end."""
-
-    def __init__(self) -> None:
-        self.status: int | None = None
-        self.is_done = False
-        self._rest = b""
-        self._is_chunked = False
-        self._left: int | None = None
-        """Bytes still owed by the chunk, or by the body when it is not chunked; None until the end."""
-        self._skip = 0
-
-    @property
-    def may_end(self) -> bool:
-        """Whether the connection may close now without the answer being cut."""
-        return self.is_done or (self.status is not None and self._left is None)
-
-    def feed(self, data: bytes) -> bytes:
-        """The body bytes in ``data``. Raises ValueError when it is not HTTP."""
-        if self.status is None:
-            data = self._head(self._rest + data)
-            if self.status is None:
-                return b""
-        return self._chunks(data) if self._is_chunked else self._plain(data)
-
-    def _head(self, data: bytes) -> bytes:
-        head, gap, body = data.partition(b"\r\n\r\n")
-        if not gap:
-            if len(data) > _HEAD_LIMIT or not b"HTTP/1.".startswith(data[:7]):
-                raise ValueError("what answers does not speak Docker's language")
-            self._rest = data
-            return b""
-        first, *lines = head.split(b"\r\n")
-        version, _, status = first.partition(b" ")
-        if not version.startswith(b"HTTP/1."):
-            raise ValueError("what answers does not speak Docker's language")
-        fields = {
-            name.strip().lower(): value.strip() for name, _, value in (x.partition(b":") for x in lines)
-        }
-        self.status = int(status[:3])
-        self._is_chunked = fields.get(b"transfer-encoding", b"").lower() == b"chunked"
-        if self._is_chunked:
-            self._left = 0
-        elif b"content-length" in fields:
-            self._left = int(fields[b"content-length"])
-            self.is_done = self._left == 0
-        self._rest = b""
-        return body
-
-    def _plain(self, data: bytes) -> bytes:
-        if self._left is None:
-            return data
-        body = data[: self._left]
-        self._left -= len(body)
-        self.is_done = self._left == 0
-        return body
-
-    def _chunks(self, data: bytes) -> bytes:
-        data = self._rest + data if self._rest else data
-        at, end = 0, len(data)
-        parts: list[bytes] = []
-        left, skip = self._left or 0, self._skip
-        while at < end and not self.is_done:
-            if left:
-                part = data[at : at + left]
-                parts.append(part)
-                at += len(part)
-                left -= len(part)
-                skip = 0 if left else 2
-                continue
-            if skip:
-                step = min(skip, end - at)
-                at, skip = at + step, skip - step
-                continue
-            line_end = data.find(b"\r\n", at)
-            if line_end < 0:
-                if end - at > 64:
-                    raise ValueError("a chunk of the answer has no size")
-                break
-            size = int(data[at:line_end].partition(b";")[0], 16)
-            at = line_end + 2
-            stop = at + size
-            if size == 0:
-                self.is_done = True
-            elif stop + 2 <= end:
-                parts.append(data[at:stop])
-                at = stop + 2
-            else:
-                left = size
-        self._rest, self._left, self._skip = data[at:], left, skip
-        return b"".join(parts)
-
-
 class _Open(Struct):
     feed: Feed
     wire: Wire
@@ -195,6 +109,10 @@ class Pump:
         self._lost = lost
         self._faults = 0
         """How many rounds in a row failed."""
+        self._waiting: set[str] = set()
+        """Those open that can wait: nothing they say begins a round."""
+        self._leisure_at = 0.0
+        """When those are read next."""
         self._rest = _IDLE
         """Seconds the next round may wait for something to come."""
         self._untold: str | None = None
@@ -265,7 +183,7 @@ class Pump:
         ready = {event.data for event, _ in events}
         if None in ready:
             self._hear()
-        due = (ready | behind) & self._open.keys()
+        due = (ready | behind | self._at_leisure()) & self._open.keys()
         behind = {key for key in due if self._read(key)}
         self._tell()
         rest = self._after()
@@ -274,6 +192,14 @@ class Pump:
             sleep(nap)
         self._rest = min(_IDLE, max(0.0, rest - nap))
         return behind
+
+    def _at_leisure(self) -> set[str]:
+        """Those that can wait, when they have waited long enough."""
+        now = self._clock.now().mono
+        if now < self._leisure_at:
+            return set()
+        self._leisure_at = now + _IDLE
+        return set(self._waiting)
 
     def _tell(self) -> None:
         if self._untold is not None:
@@ -345,6 +271,13 @@ class Pump:
     def _read(self, key: str) -> bool:
         """Read what has come, at most a round's worth; True when there was more."""
         item = self._open[key]
+        has_more = self._drain(key, item)
+        if item.feed.can_wait and key in self._open and key not in self._waiting:
+            self._selector.unregister(item.wire)
+            self._waiting.add(key)
+        return has_more
+
+    def _drain(self, key: str, item: _Open) -> bool:
         budget = _ROUND
         # A plain socket that gave less than was asked for has no more; TLS and ssh must say so themselves.
         is_plain = type(item.wire) is socket.socket
@@ -394,6 +327,7 @@ class Pump:
 
     def _close(self, key: str) -> None:
         item = self._open.pop(key)
+        self._waiting.discard(key)
         with suppress(OSError, KeyError, ValueError):  # closed already, or never registered
             self._selector.unregister(item.wire)
         with suppress(OSError):

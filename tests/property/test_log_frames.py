@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.model.stamp import is_stamped, to_ns, to_stamp
+from backends.readers.docker_answer import Answer
 from backends.readers.docker_frames import LINE_LIMIT, Frames
-from backends.readers.docker_stream import Answer
 
 NOW = 1_790_000_000_123_456_789
 PART = 16_384

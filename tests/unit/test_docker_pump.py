@@ -39,6 +39,11 @@ class Place:
         self.opened.append(path)
         return near
 
+    def say(self, more: bytes) -> None:
+        """In every stream that is open."""
+        for far in self._far:
+            far.sendall(more)
+
     def end(self) -> None:
         for far in self._far:
             far.close()
@@ -160,6 +165,32 @@ def test_a_round_is_begun_when_what_follows_it_asks_for_one() -> None:
         until(lambda: len(rounds) >= 11)
     gaps = sorted(later - earlier for earlier, later in pairwise(rounds[:11]))
     assert gaps[0] < 0.1, "a quarter of a second is how long it waits when nobody asks"
+
+
+def test_what_can_wait_is_read_twice_a_second_and_begins_no_round_and_is_whole() -> None:
+    class Patient(Words):
+        can_wait = property(lambda self: self.came > 0)
+
+    place, patient = Place(), Patient("patient")
+    rounds: list[float] = []
+
+    def after() -> float:
+        rounds.append(time.monotonic())
+        return inf
+
+    with pump(place, after) as made:
+        made.follow({"patient": patient})
+        until(lambda: patient.came)
+        del rounds[:]
+        began = time.monotonic()
+        for _ in range(60):
+            place.say(b"word")
+            time.sleep(0.02)
+        until(lambda: patient.came == 61 * 4)
+        assert len(rounds) <= (time.monotonic() - began) / 0.5 + 2
+        place.end()
+        until(lambda: patient.failures)
+        until(lambda: patient.came > 61 * 4)
 
 
 @pytest.mark.parametrize(

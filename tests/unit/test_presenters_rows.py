@@ -29,7 +29,7 @@ WIDTHS = (30, 60, 120)
 
 def rows_of(*parts: Any) -> tuple[Row, ...]:
     """The rows of containers, without the summary."""
-    return containers.table(*parts)[0]
+    return containers.ServiceTable().draw(*parts)[0]
 
 
 def row_of(key: str, board: object, width: int = 120) -> Row:
@@ -56,6 +56,25 @@ def test_rows_that_were_kept_are_those_that_would_be_made(scene: str, width: int
         assert table.draw(STACK, board, now, width) == facts.FactTable().draw(STACK, board, now, width)
     other = scenes.SCENES["halted" if scene != "halted" else "fresh"](now)
     assert table.draw(STACK, other, now, width) == facts.FactTable().draw(STACK, other, now, width)
+
+
+@pytest.mark.parametrize("scene", sorted(scenes.SCENES))
+def test_services_that_were_kept_are_those_that_would_be_made(scene: str) -> None:
+    table, board = containers.ServiceTable(), scenes.SCENES[scene](NOW)
+    services = [key for key in board.readings if key.startswith(SERVICE)]
+    for step in range(240):
+        now = Instant(NOW.mono + step * 0.7, NOW.wall + step * 0.7)
+        if (
+            step % 3 == 0 and step < 120
+        ):  # asked again: one uses more, the others the same; later none answers
+            again = {key: replace(board.readings[key], received=now) for key in services[step % 2 :]}
+            trails = {key: (*board.trails.get(key, ())[-8:], float(step)) for key in again}
+            board = replace(board, readings={**board.readings, **again}, trails={**board.trails, **trails})
+        for sort in (Sort.WORST, Sort.NAME):
+            drawn = table.draw(STACK, board, now, sort)
+            assert drawn == containers.ServiceTable().draw(STACK, board, now, sort)
+        same = table.draw(STACK, board, now)[0]
+        assert all(one is other for one, other in zip(same, table.draw(STACK, board, now)[0], strict=True))
 
 
 def texts(row: Row) -> list[str]:

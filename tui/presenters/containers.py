@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -105,12 +106,44 @@ def ordered(found: tuple[Item, ...], sort: Sort) -> tuple[Item, ...]:
     return tuple(sorted(found, key=keys[sort]))
 
 
-def table(
-    stack: Stack, board: Board, now: Instant, sort: Sort = Sort.WORST
-) -> tuple[tuple[Row, ...], SafeText]:
-    """One row for each service, keyed by its board key; and the summary for the pane's title."""
-    found = items(stack, board, now)
-    return tuple(_row(item, board, now) for item in ordered(found, sort)), summary(found)
+class ServiceTable:
+    """Makes the rows, and keeps those that would come out the same: most are read every other second."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept] = {}
+
+    def draw(
+        self, stack: Stack, board: Board, now: Instant, sort: Sort = Sort.WORST
+    ) -> tuple[tuple[Row, ...], SafeText]:
+        """One row for each service, keyed by its board key; and the summary for the pane's title."""
+        found = items(stack, board, now)
+        self._kept = {item.name: self._row(item, board, now) for item in found}
+        return tuple(self._kept[item.name].row for item in ordered(found, sort)), summary(found)
+
+    def _row(self, item: Item, board: Board, now: Instant) -> _Kept:
+        moving = _moving(item, now)
+        kept = self._kept.get(item.name)
+        if kept is not None and kept.moving == moving and kept.stands(item):
+            return kept
+        return _Kept(item, moving, _row(item, moving, board))
+
+
+class _Kept(Struct):
+    """A row, and what it was made of."""
+
+    item: Item
+    moving: _Moving
+    row: Row
+
+    def stands(self, item: Item) -> bool:
+        """Whether all of it that does not move would be made so again. The trail grows with the readings."""
+        old = self.item
+        return (
+            item.reading is old.reading
+            and item.service is old.service
+            and item.spec is old.spec
+            and (item.level, item.is_current) == (old.level, old.is_current)
+        )
 
 
 def title(stack: Stack) -> str:
@@ -188,14 +221,47 @@ def _exit(service: Service) -> str:
     return f"OOM {code}" if service.oom_killed else f"exited {code}"
 
 
-def _row(item: Item, board: Board, now: Instant) -> Row:
-    service = item.service
-    quiet: Role = "text" if item.is_current else "muted"
+class _Moving(Struct, frozen=True):
+    """The cells of a row in which time passes by itself."""
+
+    status: Cell
+    restarts: Cell
+    uptime: Cell
+    seen: Cell
+    last_exit: Cell
+
+
+def _moving(item: Item, now: Instant) -> _Moving:
+    service, quiet, nothing = item.service, _quiet(item), _nothing(item)
+    return _Moving(
+        status(item, now),
+        _restarts(service, quiet, now, nothing),
+        _uptime(service, quiet, now, nothing),
+        _cell(_seen(item.reading, now), "muted"),
+        _cell(_last_exit(service, now, nothing), quiet),
+    )
+
+
+@lru_cache(maxsize=512)
+def _cell(text: str, role: Role) -> Cell:
+    """A figure, of which the same few are shown again and again."""
+    return Cell(SafeText(text), role)
+
+
+def _quiet(item: Item) -> Role:
+    return "text" if item.is_current else "muted"
+
+
+def _nothing(item: Item) -> str:
+    """Unknown is a question mark; what is known not to be there has nothing to ask about."""
+    return words.NOTHING if is_unused(item) else "?"
+
+
+def _row(item: Item, moving: _Moving, board: Board) -> Row:
+    service, quiet, nothing = item.service, _quiet(item), _nothing(item)
     sign = LEVEL[item.level]
     usage = None if service is None else service.usage
     is_running = service is not None and service.state is RunState.RUNNING
-    # Unknown is a question mark; what is known not to be there has nothing to ask about.
-    nothing = words.NOTHING if is_unused(item) else "?"
     trail = board.trails.get(SERVICE + item.name, ())
     name = shown_name(SafeText(item.name))
     return Row(
@@ -203,38 +269,38 @@ def _row(item: Item, board: Board, now: Instant) -> Row:
         (
             Cell(sign.mark, sign.role),
             Cell(name if item.spec is not None else SafeText(f"+ {name}"), quiet),
-            status(item, now),
-            _restarts(service, quiet, now, nothing),
-            _uptime(service, quiet, now, nothing),
-            Cell(SafeText(words.percent(usage.cpu) if is_running and usage else words.NOTHING), quiet),
-            Cell(SafeText(words.size(usage.memory) if is_running and usage else words.NOTHING), quiet),
+            moving.status,
+            moving.restarts,
+            moving.uptime,
+            _cell(words.percent(usage.cpu) if is_running and usage else words.NOTHING, quiet),
+            _cell(words.size(usage.memory) if is_running and usage else words.NOTHING, quiet),
             Cell(spark(trail, _TREND_WIDTH) if any(trail) else SafeText(words.NOTHING), "muted"),
-            Cell(SafeText(_seen(item.reading, now)), "muted"),
-            Cell(SafeText(_share(service) if is_running else words.NOTHING), quiet),
-            Cell(SafeText(_last_exit(service, now, nothing)), quiet),
-            Cell(SafeText(_net(service) if is_running else words.NOTHING), quiet),
-            Cell(SafeText(nothing if service is None else RUN_STATE[service.state].word), quiet),
+            moving.seen,
+            _cell(_share(service) if is_running else words.NOTHING, quiet),
+            moving.last_exit,
+            _cell(_net(service) if is_running else words.NOTHING, quiet),
+            _cell(nothing if service is None else RUN_STATE[service.state].word, quiet),
         ),
     )
 
 
 def _restarts(service: Service | None, quiet: Role, now: Instant, nothing: str) -> Cell:
     if service is None or service.restarts is None:
-        return Cell(SafeText(nothing), quiet)
+        return _cell(nothing, quiet)
     is_recent = service.restarts > 0 and (
         service.started_wall is None or now.wall - service.started_wall < YOUNG
     )
-    return Cell(SafeText(service.restarts), "state-warn" if is_recent else quiet)
+    return _cell(str(service.restarts), "state-warn" if is_recent else quiet)
 
 
 def _uptime(service: Service | None, quiet: Role, now: Instant, nothing: str) -> Cell:
     if service is None:
-        return Cell(SafeText(nothing), quiet)
+        return _cell(nothing, quiet)
     if service.state is RunState.RUNNING:
         if service.started_wall is None:
-            return Cell(SafeText("?"), quiet)
-        return Cell(SafeText(words.short_span(now.wall - service.started_wall)), quiet)
-    return Cell(SafeText(words.NOTHING), quiet)
+            return _cell("?", quiet)
+        return _cell(words.short_span(now.wall - service.started_wall), quiet)
+    return _cell(words.NOTHING, quiet)
 
 
 def _seen(reading: Reading[Any] | None, now: Instant) -> str:

@@ -50,8 +50,8 @@ class MainScreen(Screen[None], Background):
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     def __init__(self, moment: Moment, size: Size, *, is_watch: bool, is_demo: bool, is_live: bool) -> None:
-        """``size`` is the terminal's, so that nothing is laid out twice. Without ``is_live`` the log is looked
-        at only when somebody says so."""
+        """``size`` is the terminal's, so that nothing is laid out twice. Without ``is_live`` the log is
+        looked at only when somebody says so."""
         super().__init__(classes=" ".join(name for name, fits in _fitting(size).items() if fits))
         self.moment = moment
         self.zoomed: str | None = None
@@ -61,6 +61,7 @@ class MainScreen(Screen[None], Background):
         self._is_live = is_live
         self._facts_width = 0
         self._kind = containers.title(moment.stack)
+        self._service_table = containers.ServiceTable()
         self._fact_table = facts.FactTable()
 
     def compose(self) -> ComposeResult:
@@ -208,7 +209,7 @@ class MainScreen(Screen[None], Background):
     def _draw_panes(self) -> None:
         it = self.moment
         if self._is_shown("containers"):
-            rows, summary = containers.table(it.stack, it.board, it.now, self.sort)
+            rows, summary = self._service_table.draw(it.stack, it.board, it.now, self.sort)
             grid, kind = self.query_one("#containers", Grid), containers.title(it.stack)
             if kind != self._kind:
                 self._kind = kind
