@@ -28,7 +28,7 @@ OTHER = "(other)"
 """The word of a rule for any that its fact does not list."""
 
 ANEW = 1.9
-"""Seconds after which it is concluded anew what follows from readings that nothing replaced."""
+"""Seconds after which it is concluded anew what follows from a reading that no longer counts."""
 
 ON_DELAY = 2.0
 """Seconds a source or the trading state must be unknown to be an alarm; the screen shows it at once."""
@@ -43,8 +43,8 @@ CREDENTIALS = (
 class Conditions:
     """What is wrong on the boards of one stack, without a memory of since when.
 
-    What follows from a reading is concluded when the reading is new, and of all of them anew now and then,
-    for they grow old: two boards that follow each other differ in few.
+    What follows from a reading is concluded when the reading is new, and anew when it has grown too old to
+    count, and now and then after that: two boards that follow each other differ in few.
     """
 
     def __init__(self, stack: Stack, started: Instant) -> None:
@@ -55,14 +55,11 @@ class Conditions:
         # What a derived fact is made of raises the alarm.
         read = [fact for fact in stack.facts.values() if not isinstance(fact.query, Derivation)]
         self._facts = [(fact, f"unreadable:{fact.id}", fact.id in watched) for fact in read]
-        self._known: dict[str, tuple[Reading[Any], tuple[Alarm, ...]]] = {}
-        self._concluded = float("-inf")
+        self._known: dict[str, tuple[Reading[Any], float, tuple[Alarm, ...]]] = {}
+        """What was concluded from which reading, and the room's time until which that stands."""
 
     def on(self, board: Board, now: Instant) -> Iterator[Alarm]:
         """Every alarm condition true on ``board`` at ``now``, as alarms that begin now or just before."""
-        if now.mono - self._concluded >= ANEW:
-            self._known.clear()
-            self._concluded = now.mono
         yield from _trading(board, self._started, now)
         if self._stack.generation is not None and now.since(self._started) > GRACE:
             yield from _assumed(self._stack.generation, board, now)
@@ -72,24 +69,31 @@ class Conditions:
         for rule in self._stack.alarms:
             reading = board.readings.get(rule.fact)
             if reading is not None and not _is_idle(rule, board, now):
-                yield from self._of(rule.id, reading, _rule, rule, self._stack.facts[rule.fact], now)
+                yield from self._of(rule.id, reading, now, _rule, rule, self._stack.facts[rule.fact])
         for fact, key, is_watched in self._facts:
             reading = board.readings.get(fact.id)
             if reading is not None and board.sources[fact.source].is_up:
-                yield from self._of(key, reading, _unreadable, fact, is_watched, now)
+                yield from self._of(key, reading, now, _unreadable, fact, is_watched)
         for spec in self._stack.services:
             key = SERVICE + spec.name
             reading = board.readings.get(key)
             if reading is not None:
-                yield from self._of(key, reading, _service, spec, now)
+                yield from self._of(key, reading, now, _service, spec)
 
     def _of(
-        self, key: str, reading: Reading[Any], conclude: Callable[..., Iterator[Alarm]], *about: Any
+        self,
+        key: str,
+        reading: Reading[Any],
+        now: Instant,
+        conclude: Callable[..., Iterator[Alarm]],
+        *about: Any,
     ) -> tuple[Alarm, ...]:
         known = self._known.get(key)
-        if known is None or known[0] is not reading:
-            known = self._known[key] = (reading, tuple(conclude(reading, *about)))
-        return known[1]
+        if known is None or known[0] is not reading or now.mono > known[1]:
+            counts = reading.received.mono <= now.mono <= reading.counts_until
+            until = reading.counts_until if counts else now.mono + ANEW
+            known = self._known[key] = (reading, until, tuple(conclude(reading, *about, now)))
+        return known[2]
 
 
 def _trading(board: Board, started: Instant, now: Instant) -> Iterator[Alarm]:

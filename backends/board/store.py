@@ -59,6 +59,7 @@ class Store:
         self._taken: list[tuple[Readings, SourceHealth]] = []
         """What polls gave that is on no board yet."""
         self._trails: dict[str, deque[float | None]] = {}
+        self._runtimes = {spec.source for spec in stack.services}
         self._real: frozenset[str] = frozenset()
         """The facts that say that money is real, or did last."""
         self.deriver = Deriver(stack)
@@ -123,7 +124,7 @@ class Store:
 
     def _unexpected_gone(self, known: Readings, fresh: Readings, health: SourceHealth) -> list[str]:
         """Services the stack file does not name leave the board when their runtime no longer lists them."""
-        if not health.is_up:
+        if not health.is_up or health.id not in self._runtimes:
             return []
         expected = {SERVICE + spec.name for spec in self._stack.services}
         return [

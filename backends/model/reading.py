@@ -105,6 +105,14 @@ class Reading(Struct, Generic[T_co], frozen=True):
         """Seconds after which an answer no longer counts."""
         return max(3 * self.period, 2.0)
 
+    @property
+    def counts_until(self) -> float:
+        """The room's time after which an answer that counts no longer does, by its age alone."""
+        until = self.received.mono + self.stale_after
+        if self.observed_lag is None or self.max_age is None:
+            return until
+        return min(until, self.received.mono + self.max_age - self.observed_lag)
+
     def age(self, now: Instant) -> float:
         """Seconds since the room received this answer."""
         return now.since(self.received)

@@ -30,7 +30,10 @@ NAP: Final = 0.05
 """Seconds between two rounds of reading while something comes."""
 
 _IDLE: Final = 0.5
-"""Seconds between two rounds while nothing comes; what can wait is read so often and no more."""
+"""Seconds between two rounds while nothing comes."""
+
+_LEISURE: Final = 1.0
+"""Seconds between two looks at what can wait."""
 
 _RECV: Final = 262_144
 _ROUND: Final = 2 * 1024 * 1024
@@ -198,7 +201,7 @@ class Pump:
         now = self._clock.now().mono
         if now < self._leisure_at:
             return set()
-        self._leisure_at = now + _IDLE
+        self._leisure_at = now + _LEISURE
         return set(self._waiting)
 
     def _tell(self) -> None:

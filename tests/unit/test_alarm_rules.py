@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from backends.alarms.book import AlarmBook
-from backends.alarms.rules import CREDENTIALS, REFUSED, shown
+from backends.alarms.rules import CREDENTIALS, REFUSED, Conditions, shown
 from backends.board.derive import trading
 from backends.board.ingest import NOTHING_HERE
 from backends.model.alarm import Priority
@@ -79,6 +79,27 @@ def test_a_reading_that_nothing_replaces_is_judged_again_as_it_grows_old():
     assert ids(book, board(loss=once)) == []
     assert "stale:loss" in ids(book, board(later(60), loss=once), later(60))
     assert "loss" in ids(book, board(later(60.1), loss=ok("loss", 250.0, later(60))), later(60.1)), "at once"
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        ok("loss", 5.0),
+        ok("loss", 250.0),
+        ok("loss", 5.0, max_age=9.0, observed_lag=3.0),
+        ok("loss", 5.0, max_age=9.0, observed_lag=-3.0),
+        missing("loss"),
+        failed("loss"),
+    ],
+    ids=["good", "bad", "soon too old", "from the future", "missing", "failed"],
+)
+def test_what_was_concluded_from_a_reading_is_what_would_be_concluded_again(loss):
+    kept = Conditions(stack(), START)
+    for tenths in range(300):
+        now = later(tenths / 10)
+        shown = board(now, loss=loss)
+        again = Conditions(stack(), START).on(shown, now)
+        assert [it.id for it in kept.on(shown, now)] == [it.id for it in again], tenths
 
 
 def test_a_source_that_decides_about_trading_is_critical_when_down():

@@ -167,7 +167,7 @@ def test_a_round_is_begun_when_what_follows_it_asks_for_one() -> None:
     assert gaps[0] < 0.1, "a quarter of a second is how long it waits when nobody asks"
 
 
-def test_what_can_wait_is_read_twice_a_second_and_begins_no_round_and_is_whole() -> None:
+def test_what_can_wait_is_read_once_a_second_and_begins_no_round_and_is_whole() -> None:
     class Patient(Words):
         can_wait = property(lambda self: self.came > 0)
 
