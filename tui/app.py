@@ -97,6 +97,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._message: Said | None = None
         self._leaves_at = float("-inf")
         self._urgent: tuple[object, ...] = ()
+        self._drawn = float("-inf")
         self._bridge: Bridge | None = None
         self._hangup: Hangup | None = None
         self._shelf = shelf(theme_folder, depth or Depth.of(self.console.color_system))
@@ -185,8 +186,9 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if isinstance(screen, KeyedScreen):
             screen.drawn()
 
-    def redraw(self) -> None:
-        """Draw the newest moment on the screen on top: a covered one once it is back, a leaving one never."""
+    def redraw(self, *, is_beat: bool = False) -> None:
+        """Draw the newest moment on the screen on top: a covered one once it is back, a leaving one never.
+        At a mere beat panes may wait for the next while nobody is at the keys."""
         if not self.is_running:
             return
         if isinstance(self.screen, KeyedScreen):
@@ -198,7 +200,11 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if isinstance(screen, Overlay):
             screen.show(moment, self._headline(moment), self._said(moment))
         elif isinstance(screen, MainScreen):
-            screen.show(moment, self._headline(moment), self._notice(moment))
+            if is_beat and self._tidy.lets_wait(moment.now, self._drawn):
+                screen.show_head(self._headline(moment))
+            else:
+                self._drawn = moment.now.mono
+                screen.show(moment, self._headline(moment), self._notice(moment))
 
     def _show_dialog(self, screen: KeyedScreen) -> None:
         """The newest moment of the stack that it was opened on."""
@@ -349,7 +355,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._tidy.beat(self.clock.now().mono)
         if self._hangup is not None:
             self._hangup.check()
-        self.redraw()
+        self.redraw(is_beat=True)
 
     def _settle_in(self) -> None:
         """After the first frame: the logs, and what was to wait for it."""

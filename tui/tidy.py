@@ -1,4 +1,5 @@
-"""When Python looks for what is no longer used: not while somebody is at the keys.
+"""What depends on whether somebody is at the keys: how often the panes are drawn, and when Python looks for
+what is no longer used.
 
 A look through everything holds up the whole program for as long as a slow dialog takes to appear. The small
 looks, at what is new, stay automatic.
@@ -9,8 +10,13 @@ from __future__ import annotations
 import gc
 from typing import Final
 
+from backends.model.clock import Instant
+
 QUIET: Final = 10.0
 """Seconds without a key after which nobody minds."""
+
+SELDOM: Final = 2.0
+"""Seconds between two drawings of what only drifts, while nobody is at the keys."""
 
 EVERY: Final = 60.0
 """Seconds between two looks."""
@@ -41,6 +47,12 @@ class Tidy:
     def keyed(self, now: float) -> None:
         """Somebody pressed a key."""
         self._keyed = now
+
+    def lets_wait(self, now: Instant, drawn: float) -> bool:
+        """Whether panes that were last ``drawn`` then may wait for the next beat: the room has stood for a
+        while, nobody pressed a key lately, and it is no beat at which most sources were asked."""
+        is_quiet = self._opened is not None and now.mono - max(self._opened, self._keyed) >= QUIET
+        return is_quiet and now.wall % SELDOM >= SELDOM / 2 and now.mono - drawn < SELDOM
 
     def beat(self, now: float) -> None:
         """Once a second: look if it is time for it."""

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -125,6 +126,40 @@ async def test_what_is_urgent_is_drawn_at_once_and_the_rest_with_the_next_beat()
         room.engine.put(scenes.halted(now))
         await room.until(lambda: "HALTED" in room.text())
         app._pulse = 0
+
+
+async def test_while_nobody_is_at_the_keys_panes_are_drawn_every_other_second_and_the_clock_each() -> None:
+    app = make_room()
+    async with opened(app, (120, 40)) as room:
+
+        async def beats(count: int) -> list[tuple[str, bool]]:
+            """Of each beat: the seconds of the clock in the headline, and whether a new value was drawn."""
+            seen = []
+            for number in range(count):
+                now = room.clock.advance(1.0)
+                value = 100 + number
+                room.engine._board = world.with_readings(
+                    world.fresh(now), world.reading("orders.open", now, value)
+                )
+                app._on_pulse()
+                await room.pilot.pause()
+                text = room.text()
+                seen.append((text.splitlines()[0].rstrip(" Z")[-2:], f" {value} " in text))
+            return seen
+
+        opened_at = await beats(10)
+        assert all(is_new for _, is_new in opened_at)
+        rest = await beats(8)
+        assert [is_new for _, is_new in rest].count(True) == 4
+        seconds = [int(clock) for clock, _ in (*opened_at, *rest)]
+        assert [(later - earlier) % 60 for earlier, later in pairwise(seconds)] == [1] * 17
+        await room.press("tab")
+        assert all(is_new for _, is_new in await beats(9))
+        assert not all(is_new for _, is_new in await beats(4))
+        room.engine.put(scenes.halted(room.clock.now()))
+        app._on_change()
+        await room.pilot.pause()
+        assert "HALTED" in room.text(), "what is urgent waits for no beat"
 
 
 async def test_a_change_while_the_screens_are_being_taken_down_is_drawn_by_nobody(

@@ -191,12 +191,17 @@ class MainScreen(Screen[None], Background):
         self.moment = moment
         if not self.is_mounted:
             return
-        self.query_one(Headline).show(headline)
+        self.show_head(headline)
         self.set_class(bool(notice), "-notice")
         if notice:
             self.query_one("#notice", TextPanel).show([notice])
         self._draw_panes()
         self._draw_footer()
+
+    def show_head(self, headline: HeadlineView) -> None:
+        """Draw the newest headline alone; all else stays at its moment."""
+        if self.is_mounted:
+            self.query_one(Headline).show(headline)
 
     def _lay_out(self) -> None:
         for name, fits in _fitting(self.app.size).items():
