@@ -75,18 +75,23 @@ class ClaireRoom(LookingRoom):
         did ``by_hand``."""
         plan = None
         if procedure not in ("halt", "halt-hard", "pause"):
-            plan = self._submit(procedure, phrase, params, None, is_dry=True).plan
+            plan = self._dry_run(procedure, phrase, params).plan
         return self._submit(procedure, phrase, params, plan, by_hand, is_dry=False)
 
     def refusal(self, procedure: str, phrase: str | None = None, **params: str) -> str:
-        """Why a dry run says that it would be refused, once the one before has let go."""
+        """Why a dry run says that it would be refused."""
+        return " ".join(map(str, self._dry_run(procedure, phrase, params).blockers))
 
-        def look() -> list[str] | None:
-            said = list(map(str, self._submit(procedure, phrase, params, None, is_dry=True).blockers))
-            return None if any("wait for its end" in each for each in said) else [" ".join(said)]
+    def _dry_run(self, procedure: str, phrase: str | None, params: Mapping[str, str]) -> Run:
+        """Asked again until the one before has let go, which is after its verdict."""
 
-        found: list[str] = wait_until(look, 15, "the procedure before to end", every=0.05)
-        return found[0]
+        def answered() -> Run | None:
+            run = self._submit(procedure, phrase, params, None, is_dry=True)
+            return None if any("wait for its end" in each for each in run.blockers) else run
+
+        found = wait_until(answered, 15, "the procedure before to end", every=0.05)
+        assert found is not None
+        return found
 
     def _submit(
         self,

@@ -25,7 +25,7 @@ class Eyes:
 
     @cached_property
     def redis(self) -> redis.Redis:
-        return redis.Redis.from_url(self.world["redis"], decode_responses=True, socket_timeout=0.6)
+        return redis.Redis.from_url(self.world["redis"], decode_responses=True, socket_timeout=5.0)
 
     @cached_property
     def docker(self) -> docker.APIClient:
@@ -40,7 +40,7 @@ class Eyes:
     def answers(self, source: str, path: str = "/health") -> bool:
         try:
             self.ask(source, path)
-        except httpx.ConnectError:
+        except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
             return False
         return True
 

@@ -205,9 +205,10 @@ async def test_its_whole_group_is_ended_when_its_time_is_over(tmp_path: Path) ->
         "print('waiting', flush=True); time.sleep(60)"
     )
     began = time.monotonic()
-    receipt = await act(python(program, timeout=1.5))
-    assert time.monotonic() - began < 5.0
-    assert (receipt.kind, receipt.text) == (UNKNOWN, "did not end within 1.5 s and was ended: waiting")
+    # As much as two programs need to start on a busy machine.
+    receipt = await act(python(program, timeout=4.0))
+    assert time.monotonic() - began < 20.0
+    assert (receipt.kind, receipt.text) == (UNKNOWN, "did not end within 4 s and was ended: waiting")
     for pid in map(int, pids.read_text().split()):
         wait_until(lambda pid=pid: not is_alive(pid), 20, f"{pid} gone")
 
@@ -232,11 +233,12 @@ async def test_a_program_left_behind_does_not_hold_up_the_answer(tmp_path: Path)
     )
     began = time.monotonic()
     receipt = await act(python(program))
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 20.0
     assert receipt.kind is DONE
     os.kill(int(receipt.after or "0"), 9)
 
 
+@pytest.mark.alone
 async def test_a_flood_of_output_takes_little_of_this_programs_time() -> None:
     before = time.process_time()
     receipt = await act(python("while True: print('y' * 10_000)", timeout=1.5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -85,10 +85,13 @@ def test_what_is_no_switch_is_refused(eyes: Eyes, body: object) -> None:
 
 
 def test_crash_loop(eyes: Eyes) -> None:
+    def resting() -> Mapping[str, Any]:
+        state = eyes.state("signal_service")
+        return state if state["Status"] == "restarting" else {}
+
     with fault(eyes, "crash-loop"):
         wait_until(lambda: eyes.state("signal_service")["RestartCount"] >= 2, 15, "restarts")
-        wait_until(lambda: eyes.state("signal_service")["Status"] == "restarting", 10, "a pause")
-        state = eyes.state("signal_service")
+        state = wait_until(resting, 10, "a pause")
         assert (state["Restarting"], state["ExitCode"]) == (True, 1)
         assert "LightGBMError" in eyes.log("signal_service")
         assert not eyes.answers("signal")

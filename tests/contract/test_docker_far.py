@@ -30,6 +30,7 @@ from tests.contract.far_compose import project, start_redis
 from tests.contract.names import NAME, NEW, told_names
 from tests.servers.compose import need_compose
 from tests.servers.docker import DockerEngine
+from tests.servers.process import wait_until
 from tests.servers.sshd import SshServer, start_sshd
 from tests.turns import DOCKER
 
@@ -58,6 +59,7 @@ def far(sshd: SshServer, docker_engine: DockerEngine, tmp_path: Path, monkeypatc
     ssh.write_text(f'#!/bin/sh\nexec {real} -F {shlex.quote(str(config))} "$@"\n')
     ssh.chmod(0o755)
     monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+    wait_until(lambda: not tunnels(), 10, "the end of the tunnels of the test before")
     return f"ssh://127.0.0.1:{sshd.port}{docker_engine.socket}"
 
 

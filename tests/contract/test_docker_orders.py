@@ -49,13 +49,23 @@ async def act(
     return await effector.act(action, values, Step("s", "Do it", action, (), connect=0.5, deadline=deadline))
 
 
+async def heard(one: One, program: tuple[str, ...], **values: Any) -> Receipt:
+    """Of a program that prints something. One that ends at once may be heard saying nothing by a real engine:
+    it is run again then."""
+    for _ in range(5):
+        receipt = await act(one, DockerExec("docker", "one", program), **values)
+        if receipt.after is not None:
+            break
+    return receipt
+
+
 async def test_a_listed_program_runs_and_what_it_printed_is_shown_without_secrets(one: One) -> None:
-    receipt = await act(one, DockerExec("docker", "one", ("echo", "user=$who", "hunter2")), who="kim")
+    receipt = await heard(one, ("echo", "user=$who", "hunter2"), who="kim")
     assert (receipt.kind, receipt.text, receipt.after) == (DONE, "exit 0", "user=kim ****")
 
 
 async def test_a_program_that_fails_is_not_taken_for_done(one: One) -> None:
-    receipt = await act(one, DockerExec("docker", "one", ("cat", "/no/such/file")))
+    receipt = await heard(one, ("cat", "/no/such/file"))
     assert receipt.kind is UNKNOWN
     assert "exit 1: cat: can't open '/no/such/file'" in receipt.text
 

@@ -42,7 +42,7 @@ def manager(docker_engine: DockerEngine) -> Iterator[Source]:
             ContainerSpec("controlroom-test:1", command=["sh", "-c", script], stop_signal="SIGKILL")
         )
         api.create_service(task, name=f"desk_{name}", mode=ServiceMode("replicated", tasks))
-    yield Source("swarm", SourceKind.SWARM, "Swarm", docker_engine.url, every=1.0, deadline=3.0)
+    yield Source("swarm", SourceKind.SWARM, "Swarm", docker_engine.url, every=1.0, deadline=10.0)
     for name in ("web", "bad", "talk"):
         api.remove_service(f"desk_{name}")
     api.leave_swarm(force=True)

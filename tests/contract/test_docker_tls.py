@@ -69,7 +69,7 @@ async def address(docker_engine: DockerEngine, tmp_path: Path) -> AsyncIterator[
 
 def source(url: str, folder: Path) -> Source:
     options = {"cert_path": str(folder)}
-    return Source("docker", SourceKind.DOCKER, "Docker", url, every=1.0, deadline=3.0, options=options)
+    return Source("docker", SourceKind.DOCKER, "Docker", url, every=1.0, deadline=10.0, options=options)
 
 
 async def test_list_statistics_and_logs_come_over_tls(
@@ -92,7 +92,7 @@ def configured(folder: Path, text: str, **more: str) -> Source:
     config.write_text(f"[stack.claire-de-binare.source.docker]\n{text}\n")
     (stack,) = load(config, env={"HOME": str(folder), **more}).stacks
     assert stack.sources["docker-facts"].options == stack.sources["docker"].options
-    return replace(stack.sources["docker"], deadline=3.0)
+    return replace(stack.sources["docker"], deadline=10.0)
 
 
 @pytest.mark.parametrize("of_its_own", [False, True])

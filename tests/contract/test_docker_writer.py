@@ -170,7 +170,7 @@ async def test_grace_is_given_before_the_kill(docker_engine: DockerEngine) -> No
         began = time.monotonic()
         receipt = await act(docker_engine.url, [spec("one", one.name)], "stop", "one", grace=2.0)
         assert receipt.kind is DONE
-        assert 2.0 <= time.monotonic() - began < 6.0
+        assert time.monotonic() - began >= 2.0
 
 
 @pytest.mark.alone

@@ -171,7 +171,7 @@ async def test_what_is_not_there_is_missing_and_what_cannot_be_told_is_broken(tm
 
 async def test_a_kernel_that_hangs_is_waited_for_by_one_thread_and_hides_no_network(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "meminfo")
-    hung = replace(HERE, url=f"host://localhost{tmp_path}", deadline=0.2)
+    hung = replace(HERE, url=f"host://localhost{tmp_path}", deadline=2.0)
     reader = HostFactReader(hung, SystemClock())
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
@@ -210,8 +210,8 @@ async def test_a_disk_that_hangs_keeps_nothing_else_from_being_known(
     trader: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over = threading.Event()
-    monkeypatch.setattr(host.shutil, "disk_usage", lambda _: over.wait(10))
-    reader = HostFactReader(replace(HERE, deadline=1.0), SystemClock())
+    monkeypatch.setattr(host.shutil, "disk_usage", lambda _: over.wait(60))
+    reader = HostFactReader(replace(HERE, deadline=4.0), SystemClock())
     disk, room = (
         Fact(what, "Disk", "g", "host", HostQuery(what, target="/"), FLOAT) for what in ("disk", "disk_free")
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ STACK = load_stack(built_in()["hummingbot-desk"])
 HEAD = "ts,state,daily_loss_pct,drawdown_pct,orders_active,fee_source,risk_reasons\n"
 
 
+@dataclass(frozen=True)
+class Ago:
+    """A moment so long before the test runs. It may be collected long before that, and minutes grow old."""
+
+    seconds: float = 0.0
+
+
 def stamp(ago: float = 0.0) -> str:
     return datetime.fromtimestamp(time.time() - ago, UTC).isoformat()
 
@@ -38,7 +46,8 @@ async def look(folder: Path, ident: str) -> Finding:
 def put(folder: Path, name: str, content: Any) -> None:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    said = content if isinstance(content, str) else json.dumps(content, default=lambda it: stamp(it.seconds))
+    path.write_text(said)
 
 
 def level(ident: str, found: Finding, age: float = 0.0) -> str:
@@ -55,7 +64,7 @@ def level(ident: str, found: Finding, age: float = 0.0) -> str:
 
 
 KILLED = {
-    "ts_utc": stamp(),
+    "ts_utc": Ago(),
     "trigger": "http",
     "dry_run": False,
     "result": {"status": "executed", "error": None, "cancelled": ["a"]},
@@ -85,17 +94,17 @@ KILLED = {
             "kill.status",
             "unknown",
         ),
-        ("promotion_gates/latest.json", {"ts_utc": stamp(), "status": "PASS"}, "gates.status", "ok"),
-        ("promotion_gates/latest.json", {"ts_utc": stamp(), "status": "pass"}, "gates.status", "crit"),
+        ("promotion_gates/latest.json", {"ts_utc": Ago(), "status": "PASS"}, "gates.status", "ok"),
+        ("promotion_gates/latest.json", {"ts_utc": Ago(), "status": "pass"}, "gates.status", "crit"),
         (
             "promotion_gates/latest.json",
-            {"ts_utc": stamp(2 * 86400), "status": "PASS"},
+            {"ts_utc": Ago(2 * 86400), "status": "PASS"},
             "gates.status",
             "stale",
         ),
-        ("bus_recovery/latest.json", {"ts_utc": stamp(), "status": "PASS"}, "bus.status", "crit"),
-        ("reconciliation/latest.json", {"ts_utc": stamp(), "status": "warning"}, "recon.status", "warn"),
-        ("reconciliation/latest.json", {"ts_utc": stamp(1500), "status": "ok"}, "recon.status", "stale"),
+        ("bus_recovery/latest.json", {"ts_utc": Ago(), "status": "PASS"}, "bus.status", "crit"),
+        ("reconciliation/latest.json", {"ts_utc": Ago(), "status": "warning"}, "recon.status", "warn"),
+        ("reconciliation/latest.json", {"ts_utc": Ago(1500), "status": "ok"}, "recon.status", "stale"),
         (
             "reconciliation/latest.json",
             '{"ts_utc": "2026-02-27T09:00:00+00:00", "status": "o',
@@ -104,19 +113,19 @@ KILLED = {
         ),
         (
             "portfolio_risk/latest.json",
-            {"ts_utc": stamp(), "portfolio_action": "kill_switch"},
+            {"ts_utc": Ago(), "portfolio_action": "kill_switch"},
             "risk.action",
             "crit",
         ),
         (
             "exchange_snapshots/latest.json",
-            {"ts_utc": stamp(), "mode": "proxy_local", "bots": {"bot1": {}}},
+            {"ts_utc": Ago(), "mode": "proxy_local", "bots": {"bot1": {}}},
             "snap.probe",
             "unknown",
         ),
         (
             "event_store/integrity_20260227.json",
-            {"missing_correlation_count": 0, "last_update_utc": stamp()},
+            {"missing_correlation_count": 0, "last_update_utc": Ago()},
             "store.missing",
             "ok",
         ),

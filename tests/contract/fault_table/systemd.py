@@ -115,7 +115,7 @@ FACTS = Door(
     {
         "refused": _OF_BOTH["refused"] | {"no journal": Trial(_units(True, "exit 1"), but=_IS_SHOWN)},
         "hang": _OF_BOTH["hang"]
-        | {"its journal hangs": Trial(_units(True, _HANG, deadline=1.0), but=_IS_SHOWN)},
+        | {"its journal hangs": Trial(_units(True, _HANG, deadline=4.0), but=_IS_SHOWN)},
         "garbage": _OF_BOTH["garbage"] | {"noise in its journal": _journal(_NOISE)},
         "wrong type": {
             "no such values": Trial(_programs(_WRONG, _EMPTY_ENTRY), but=_IS_WORD | _LOADED),
