@@ -8,6 +8,7 @@ A file holds ``title``, ``dark``, ``[colors]`` with every name in ``themes.meani
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,7 +44,7 @@ class Shelf(Struct, frozen=True):
 
 def shelf(user: Path | None = None, depth: Depth = Depth.TRUE) -> Shelf:
     """Our themes, and those of the ``user`` folder over them. A broken file costs only itself."""
-    themes = {name: load(FOLDER / f"{name}.toml", depth) for name in ("dark", "light", "contrast", "mono")}
+    themes = {name: _own(name, depth) for name in ("dark", "light", "contrast", "mono")}
     problems: list[str] = []
     for path in sorted(user.glob("*.toml")) if user is not None and user.is_dir() else ():
         try:
@@ -55,6 +56,20 @@ def shelf(user: Path | None = None, depth: Depth = Depth.TRUE) -> Shelf:
 
 def load(path: Path, depth: Depth = Depth.TRUE) -> Theme:
     """The theme in ``path``, named after the file. Raises ThemeError."""
+    raw, colors = _read(path, depth)
+    _check_contrast(path, colors, depth)
+    return _theme(path, raw, colors)
+
+
+@cache
+def _own(name: str, depth: Depth) -> Theme:
+    """One of ours. That it can be read is tested, and not at each start."""
+    path = FOLDER / f"{name}.toml"
+    return _theme(path, *_read(path, depth))
+
+
+def _read(path: Path, depth: Depth) -> tuple[Mapping[str, Any], dict[str, str]]:
+    """What the file holds, and its colours at that depth. Raises ThemeError."""
     try:
         if path.stat().st_size > _SIZE_LIMIT:
             raise ThemeError(f"{path}: larger than {_SIZE_LIMIT // 1024} KiB, so not a theme")
@@ -65,18 +80,15 @@ def load(path: Path, depth: Depth = Depth.TRUE) -> Theme:
         raise ThemeError(f"{path}: not TOML: {error}") from error
     if unknown := sorted(raw.keys() - _KEYS):
         raise ThemeError(f"{path}: unknown key {unknown[0]!r}; expected {', '.join(sorted(_KEYS))}")
-    is_dark = raw.get("dark")
-    if not isinstance(is_dark, bool):
+    if not isinstance(raw.get("dark"), bool):
         raise ThemeError(f"{path}: dark: expected true or false")
-    colors = _colors(path, raw, depth)
-    _check_contrast(path, colors, depth)
-    return _theme(path.stem, is_dark, colors, _styles(path, raw))
+    return raw, _colors(path, raw, depth)
 
 
 def defaults() -> dict[str, str]:
     """The variables of our default theme, for ``App.get_theme_variable_defaults``: with them the style
     sheets parse under any theme, ours or not."""
-    return dict(load(FOLDER / f"{DEFAULT}.toml").variables)
+    return dict(_own(DEFAULT, Depth.TRUE).variables)
 
 
 def _colors(path: Path, raw: Mapping[str, Any], depth: Depth) -> dict[str, str]:
@@ -128,12 +140,13 @@ def _check_contrast(path: Path, colors: Mapping[str, str], depth: Depth) -> None
         raise ThemeError(f"{path}: cannot be read with {depth.value} colours: {faint[0]}{more}")
 
 
-def _theme(name: str, is_dark: bool, colors: Mapping[str, str], styles: Mapping[str, str]) -> Theme:
+def _theme(path: Path, raw: Mapping[str, Any], colors: Mapping[str, str]) -> Theme:
+    styles = _styles(path, raw)
     variables = {key: value for key, value in colors.items() if key not in _TEXTUAL}
     variables |= {f"{key}-style": words for key, words in styles.items()}
     variables |= {key: colors[source] for key, source in _WIDGETS.items()}
     return Theme(
-        name=name,
+        name=path.stem,
         primary=colors["accent"],
         secondary=colors["muted"],
         warning=colors["state-warn"],
@@ -144,7 +157,7 @@ def _theme(name: str, is_dark: bool, colors: Mapping[str, str], styles: Mapping[
         background=colors["background"],
         surface=colors["surface"],
         panel=colors["panel"],
-        dark=is_dark,
+        dark=raw["dark"],
         variables=variables,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import statistics
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -364,10 +363,16 @@ def _epoch(cell: str) -> float:
     return at.timestamp()
 
 
+def _median(numbers: Sequence[float]) -> float:
+    from statistics import median  # noqa: PLC0415  loads what no start needs
+
+    return median(numbers)
+
+
 _LOOKING_BACK: Final[Mapping[str, Callable[[Sequence[list[Sample]]], float]]] = {
     "rate": _rate,
     "delta": _delta,
-    "median": _pooled(statistics.median),
+    "median": _pooled(_median),
     "min": _pooled(min),
     "max": _pooled(max),
 }

@@ -85,7 +85,11 @@ def fill_path(template: str, values: Mapping[str, Any]) -> str:
 def names_in(template: Any) -> frozenset[str]:
     """Every name that ``template`` needs."""
     if isinstance(template, str):
-        return frozenset(name for name in _NAME.findall(template) if name != "$")
+        return (
+            frozenset(name for name in _NAME.findall(template) if name != "$")
+            if "$" in template
+            else frozenset()
+        )
     parts: Iterable[Any] = ()
     if isinstance(template, Mapping):
         parts = template.values()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from backends.stacks import address, schema
-from backends.stacks.check_check import UNHEARD, checks, heard
+from backends.stacks.check_check import UNHEARD, checks
 from backends.stacks.check_procedure import procedures
 from backends.stacks.check_query import query
 from backends.stacks.naming import LEVELS, Complaint, known, not_said_by, source_of, word, words_of
@@ -168,7 +168,7 @@ def _words(fact: schema.FactSpec) -> Iterator[Complaint]:
 def _trading(spec: schema.StackFile) -> Iterator[Complaint]:
     yield from _halt_path(spec)
     yield from _gates(spec)
-    facts = {fact.id: fact for fact in spec.fact}
+    facts = spec.facts
     gates = [gate.fact for gate in spec.trading.gate]
     for index, echo in enumerate(spec.trading.echo):
         if why := known(echo.gate, gates, "gate"):
@@ -197,7 +197,7 @@ def _halt_path(spec: schema.StackFile) -> Iterator[Complaint]:
 
 
 def _gates(spec: schema.StackFile) -> Iterator[Complaint]:
-    facts = {fact.id: fact for fact in spec.fact}
+    facts = spec.facts
     names = [gate.fact for gate in spec.trading.gate]
     for index, gate in enumerate(spec.trading.gate):
         place: Place = ("trading", "gate", index)
@@ -230,7 +230,7 @@ def _reassertions(spec: schema.StackFile) -> Iterator[Complaint]:
 def _reassertion(
     spec: schema.StackFile, gate: schema.GateRow, how: schema.ReassertRow
 ) -> Iterator[Complaint]:
-    facts = {fact.id: fact for fact in spec.fact}
+    facts = spec.facts
     for key in ("since", "released"):
         name = getattr(how, key)
         if why := known(name, facts, "fact"):
@@ -249,7 +249,7 @@ def _reassertion(
 
 
 def _alarms(spec: schema.StackFile) -> Iterator[Complaint]:
-    facts = {fact.id: fact for fact in spec.fact}
+    facts = spec.facts
     for index, alarm in enumerate(spec.alarm):
         if why := known(alarm.fact, facts, "fact"):
             yield ("alarm", index, "fact"), why
@@ -302,14 +302,15 @@ def _watched(spec: schema.StackFile) -> Iterator[Complaint]:
     for place, name in named:
         if name in unwatched:
             yield place, f"{name!r} is read on demand alone; expected a fact that is polled"
-        if name in heard(spec) and place[0] != "alarm":
+        if name in spec.heard and place[0] != "alarm":
             yield place, f"{name!r} {UNHEARD}"
 
 
 def _logs(spec: schema.StackFile) -> Iterator[Complaint]:
     for index, pattern in enumerate(spec.logs.patterns):
         try:
-            groups = re.compile(pattern).groupindex
+            # Of bytes, as lines are: each is compiled once, here.
+            groups = re.compile(pattern.encode()).groupindex
         except re.error as error:
             yield ("logs", "patterns", index), f"not a regular expression: {error}"
             continue

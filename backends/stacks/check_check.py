@@ -107,19 +107,12 @@ def named_fact(spec: schema.StackFile, name: str) -> Generator[Complaint, None, 
     if name.startswith(SERVICE):
         yield from _service(spec, name.removeprefix(SERVICE))
         return None
-    fact = next((fact for fact in spec.fact if fact.id == name), None)
-    if fact is None and (why := known(name, [fact.id for fact in spec.fact], "fact")):
+    fact = spec.facts.get(name)
+    if fact is None and (why := known(name, spec.facts, "fact")):
         yield ("fact",), why
-    if fact is not None and fact.id in heard(spec):
+    if fact is not None and fact.id in spec.heard:
         yield ("fact",), f"{fact.id!r} {UNHEARD}"
     return fact
-
-
-def heard(spec: schema.StackFile) -> set[str]:
-    """The facts that are known to those alone who have listened for some time."""
-    found = {fact.id for fact in spec.fact if fact.redis is not None and fact.redis.heard is not None}
-    made = {fact.id: {*fact.derive.of, *fact.derive.unless} for fact in spec.fact if fact.derive is not None}
-    return found | {name for name, inputs in made.items() if inputs & found}
 
 
 def _service(spec: schema.StackFile, name: str) -> Iterator[Complaint]:

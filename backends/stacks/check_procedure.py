@@ -68,7 +68,7 @@ def procedures(spec: schema.StackFile) -> Iterator[Complaint]:
 
 
 def _whole(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
-    facts = {fact.id: fact for fact in spec.fact}
+    facts = spec.facts
     if not procedure.step:
         yield (), "expected at least one [[procedure.step]]"
     if procedure.risk != "routine" and not procedure.fallback.strip():
@@ -144,7 +144,7 @@ def _ladders(procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
 
 
 def _asks(spec: schema.StackFile, procedure: schema.ProcedureSpec) -> Iterator[Complaint]:
-    facts = {fact.id: fact for fact in spec.fact}
+    facts = spec.facts
     for number, row in enumerate(procedure.require):
         for chosen in each_choice(procedure, row):
             for key, text in _require(spec, procedure, chosen):
@@ -190,7 +190,7 @@ def _params(facts: Mapping[str, schema.FactSpec], procedure: schema.ProcedureSpe
 
 def _unwatched(spec: schema.StackFile, row: RequireRow) -> str:
     """Why nobody could say for how long it has read the same."""
-    fact = next((fact for fact in spec.fact if fact.id == row.fact), None)
+    fact = spec.facts.get(row.fact)
     if "$" in row.fact:
         return f"needs a fact that is known before, and {row.fact!r} depends on a choice that is not listed"
     if fact is not None and (fact.on_demand or fact.derive is not None):
@@ -223,7 +223,7 @@ def _step(
         yield from _names(procedure, step.each, proof.where, ("proof", number, "where"))
         yield from _names(procedure, step.each, words_of(proof.equals), ("proof", number, "equals"))
     if step.each is not None:
-        if why := _table({fact.id: fact for fact in spec.fact}, step.each.fact):
+        if why := _table(spec.facts, step.each.fact):
             yield ("each", "fact"), why
         yield from _names(procedure, None, step.each.where, ("each", "where"))
     secret = {param.name for param in procedure.param if param.secret}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -44,10 +44,10 @@ def path_objection(path: str) -> str | None:
 
 def known(name: str, names: Iterable[str], what: str) -> str | None:
     """What is wrong with a name that should be one of ``names``, or None."""
-    options = list(names)
+    options = names if isinstance(names, Collection) else list(names)
     if name in options:
         return None
-    near = get_close_matches(name, options, n=1)
+    near = get_close_matches(name, list(options), n=1)
     return f"there is no {what} {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 

@@ -4,9 +4,9 @@
 """
 
 # ruff: noqa: RUF012 (msgspec gives every struct a copy of its own)
-from __future__ import annotations
-
 import json
+from collections.abc import Mapping, Set
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -340,7 +340,7 @@ class VariantSpec(Strict):
     procedure: Overlay = []
 
 
-class StackFile(Strict):
+class StackFile(Strict, dict=True):
     """One ``stack.toml``."""
 
     stack: Head
@@ -358,6 +358,20 @@ class StackFile(Strict):
     diagnosis: list[DiagnosisRow] = []
     procedure: list[ProcedureSpec] = []
     variant: dict[str, VariantSpec] = {}
+
+    # Nothing is changed in one that was read, so what follows from it is worked out once.
+
+    @cached_property
+    def facts(self) -> Mapping[str, FactSpec]:
+        """The facts by their id."""
+        return {fact.id: fact for fact in self.fact}
+
+    @cached_property
+    def heard(self) -> Set[str]:
+        """The facts that are known to those alone who have listened for some time."""
+        found = {fact.id for fact in self.fact if fact.redis is not None and fact.redis.heard is not None}
+        derived = [(fact.id, fact.derive) for fact in self.fact if fact.derive is not None]
+        return found | {name for name, made in derived if found & {*made.of, *made.unless}}
 
 
 def json_schema() -> dict[str, Any]:

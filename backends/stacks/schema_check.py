@@ -1,8 +1,6 @@
 """Checks, checklists and diagnoses of a stack file."""
 
 # ruff: noqa: RUF012 (msgspec gives every struct a copy of its own)
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta

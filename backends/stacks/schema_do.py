@@ -1,8 +1,6 @@
 """What a step of a stack file may do: one table for each kind."""
 
 # ruff: noqa: RUF012 (msgspec gives every struct a copy of its own)
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field

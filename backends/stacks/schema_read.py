@@ -1,8 +1,6 @@
 """What a fact of a stack file may ask: one table for each kind of source."""
 
 # ruff: noqa: RUF012 (msgspec gives every struct a copy of its own)
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
