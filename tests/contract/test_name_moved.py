@@ -50,7 +50,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
 async def redis_by_name() -> tuple[RedisEffector, RedisFactReader]:
     """Who writes to the Redis of that name, warm, and who reads from it."""
-    there = Source("redis", SourceKind.REDIS, "Redis", f"redis://{NAME}:6379/0", every=1.0, deadline=1.0)
+    there = Source("redis", SourceKind.REDIS, "Redis", f"redis://{NAME}:6379/0", every=1.0, deadline=10.0)
     effector = RedisEffector(there)
     await effector.warm()
     return effector, RedisFactReader(there)
@@ -95,7 +95,7 @@ async def test_a_page_is_that_of_the_machine_that_the_name_means_now(names: Name
         names.place = (OLD, old.port)
         web = Web()
         reader = HttpFactReader(
-            Source("web", SourceKind.HTTP, "Web", f"http://{NAME}:{old.port}", every=1.0, deadline=1.0), web
+            Source("web", SourceKind.HTTP, "Web", f"http://{NAME}:{old.port}", every=1.0, deadline=10.0), web
         )
         mode = Fact("mode", "Mode", "test", "web", HttpQuery("/mode"), ValueType.TEXT)
         assert await reader.read([mode]) == {"mode": Found(SafeText("trade"))}

@@ -23,7 +23,7 @@ def source(server: PostgresServer, lost: int, wanted: str = "primary") -> Source
     hosts = f"127.0.0.1:{lost},127.0.0.1:{server.port}"
     url = f"postgresql://postgres@{hosts}/postgres?target_session_attrs={wanted}"
     address = take_apart("postgres", url)
-    return Source("db", SourceKind.POSTGRES, "DB", address.url, 1.0, 2.0, username=address.username)
+    return Source("db", SourceKind.POSTGRES, "DB", address.url, 1.0, 4.0, username=address.username)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ async def test_a_host_that_is_down_is_passed_over(
     place = source(postgres_server, 1 if lost == "refuses" else vanished)
     reader, effector = PostgresFactReader(place), PostgresEffector(place)
     statement = SqlStatement("db", "CREATE TABLE IF NOT EXISTS far (n int)")
-    step = Step("make", "Make it", statement, (), 2.0, 2.0)
+    step = Step("make", "Make it", statement, (), 4.0, 4.0)
     assert (await effector.act(statement, {}, step)).kind is ReceiptKind.DONE
     fact = Fact("n", "n", "test", "db", SqlQuery("SELECT count(*) AS n FROM far"), ValueType.INT, pick="n")
     assert await reader.read([fact]) == {"n": Found(0)}

@@ -105,7 +105,9 @@ async def test_without_its_number_only_one_of_a_kind_is_ended(
         ReceiptKind.FAILED,
         "2 processes have this command line; nothing was sent",
     )
-    programs.pop().kill()
+    twin = programs.pop()
+    twin.kill()
+    twin.communicate()  # until then it is still in the list of processes
     assert (await act("", shown)).kind is ReceiptKind.DONE
     assert (await act("", shown)).kind is ReceiptKind.ALREADY
 

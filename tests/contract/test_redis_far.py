@@ -28,8 +28,8 @@ from tests.servers.redis import RedisServer, start_redis
 KEYS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
 
 
-def source(url: str) -> Source:
-    return Source("redis", SourceKind.REDIS, "Redis", url, every=1.0, deadline=1.0)
+def source(url: str, deadline: float = 10.0) -> Source:
+    return Source("redis", SourceKind.REDIS, "Redis", url, every=1.0, deadline=deadline)
 
 
 def fact(op: str, key: str) -> Fact:
@@ -42,7 +42,7 @@ async def seen(reader: RedisFactReader, *facts: Fact) -> list[Finding]:
 
 
 async def put(effector: RedisEffector, key: str, value: str) -> ReceiptKind:
-    step = Step("set", "Set it", RedisWrite("redis", "set", key, value), (), 1.0, 1.0)
+    step = Step("set", "Set it", RedisWrite("redis", "set", key, value), (), 5.0, 5.0)
     return (await effector.act(step.action, {}, step)).kind
 
 
@@ -130,7 +130,7 @@ async def test_a_master_is_named_in_one_round_trip_for_a_stop_waits_for_it(tmp_p
     sentinel = started("Sentinel", lambda: start_redis(config=config, arguments=("--sentinel",)))
     async with Faulty(sentinel.port) as door:
         url = f"redis+sentinel://127.0.0.1:{door.port}/desk/0"
-        assert (await master(source(url), 1.0)).url == "redis://127.0.0.1:1/0"
+        assert (await master(source(url), 10.0)).url == "redis://127.0.0.1:1/0"
         assert (door.bursts, door.connections) == (1, 1)
     sentinel.stop()
 
@@ -167,7 +167,7 @@ async def test_where_a_key_is_is_told_in_one_round_trip_for_a_stop_waits_for_it(
     cluster: list[RedisServer],
 ) -> None:
     async with Faulty(cluster[0].port) as door:
-        assert await shares(source(f"redis+cluster://127.0.0.1:{door.port}"), 1.0)
+        assert await shares(source(f"redis+cluster://127.0.0.1:{door.port}"), 10.0)
         assert (door.bursts, door.connections) == (1, 1)
 
 
@@ -203,7 +203,7 @@ async def test_after_a_failover_the_node_that_took_over_is_asked(
         return [Share(0, 16383, f"redis://127.0.0.1:{ports.pop(0)}/0")]
 
     monkeypatch.setattr(redis_cluster, "shares", shares)
-    reader = RedisFactReader(source("redis+cluster://127.0.0.1:1"))
+    reader = RedisFactReader(source("redis+cluster://127.0.0.1:1", deadline=2.0))
     with pytest.raises(SourceError):
         await seen(reader, fact("get", "mode"))
     assert await seen(reader, fact("get", "mode")) == [Found(SafeText("halt"))]
@@ -251,7 +251,7 @@ async def test_a_key_of_a_slot_that_is_on_its_way_is_asked_for_where_it_is(
 
     own = next(each for each in KEYS if other.command("SET", each, "own") == b"+OK\r\n")
     wanted = fact("get", key), fact("get", nowhere), fact("get", own)
-    step = Step("set", "Set it", RedisWrite("redis", "set", key, ""), (), 1.0, 1.0)
+    step = Step("set", "Set it", RedisWrite("redis", "set", key, ""), (), 5.0, 5.0)
     for pause in ("0", "300"):  # its own answer is still to come when the others are to be asked for there
         assert other.command("CLIENT", "PAUSE", pause) == b"+OK\r\n"
         assert await seen(reader, *wanted) == [Found(SafeText("trade on")), Absent(), Found(SafeText("own"))]
@@ -297,7 +297,7 @@ async def test_only_keys_that_are_on_their_way_to_a_lost_node_are_unknown(
     monkeypatch.setattr(redis_cluster, "shares", shares)
     away, kept = "alpha", "beta"
     redis_db.command("SET", kept, "halt")
-    reader = RedisFactReader(source("redis+cluster://127.0.0.1:1"))
+    reader = RedisFactReader(source("redis+cluster://127.0.0.1:1", deadline=4.0))
     unknown, known = await seen(reader, fact("get", away), fact("get", kept))
     assert known == Found(SafeText("halt"))
     assert isinstance(unknown, Broken)
@@ -312,7 +312,7 @@ async def test_writes_that_belong_together_and_lie_on_several_nodes_are_made_by_
     url = f"redis+cluster://127.0.0.1:{cluster[0].port}"
     effector, reader = RedisEffector(source(url)), RedisFactReader(source(url))
     writes = tuple(RedisWrite("redis", "set", f"apart:{key}", "1") for key in KEYS)
-    step = Step("set", "Set them", RedisUnit("redis", writes), (), 1.0, 1.0)
+    step = Step("set", "Set them", RedisUnit("redis", writes), (), 5.0, 5.0)
     receipt = await effector.act(step.action, {}, step)
     assert receipt.kind is ReceiptKind.FAILED
     assert await seen(reader, *(fact("get", f"apart:{key}") for key in KEYS)) == [Absent()] * len(KEYS)

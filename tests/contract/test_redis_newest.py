@@ -71,7 +71,7 @@ async def test_a_halt_between_the_look_and_the_deletion_keeps_it(
 
 async def test_whoever_halts_while_a_resume_deletes_is_never_wiped(redis_db: RedisServer) -> None:
     random, deleted = Random(7), 0
-    for number in range(60):
+    for number in range(600):
         redis_db.command("DEL", STREAM)
         seen = halt(redis_db, "seen")
 
@@ -88,6 +88,8 @@ async def test_whoever_halts_while_a_resume_deletes_is_never_wiped(redis_db: Red
         assert newer.encode() in kept, (number, receipt.text)
         deleted += receipt.kind is ReceiptKind.DONE
         assert (halts(redis_db) == 1) is (receipt.kind is ReceiptKind.DONE)
+        if number >= 59 and deleted:
+            break  # on a busy machine it takes longer until a resume is first
     assert deleted, "none was ever first"
 
 

@@ -21,7 +21,7 @@ from backends.journal.identity import identify
 from backends.model.intent import Intent
 from backends.model.procedure import Run, Verdict
 from backends.model.safetext import SafeText
-from backends.procedures.stop_runner import PROVED
+from backends.procedures.stop_runner import HELD
 from tests.servers.demo import DemoWorld, resume, start_demo
 from tests.servers.process import wait_until
 
@@ -54,8 +54,9 @@ def start(world: DemoWorld, folder: Path) -> tuple[Engine, threading.Event]:
 
 
 def wrong(ends: list[tuple[Verdict | None, str]]) -> list[tuple[Verdict | None, str]]:
-    """The ends that are no proved stop, or whose proof the switch belies."""
-    return [each for each in ends if each[0] not in PROVED or each[1] != "ENGAGED"]
+    """The ends that are no stop which stands, or which the switch belies. Whether a service that must obey
+    says so in time as well is not the subject."""
+    return [each for each in ends if each[0] not in HELD or each[1] != "ENGAGED"]
 
 
 def test_a_stop_pressed_right_after_a_verdict_stops_again(tmp_path: Path) -> None:

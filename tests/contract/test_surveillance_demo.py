@@ -105,8 +105,13 @@ def test_everything_is_read_and_well_and_the_room_says_that_nothing_can_be_halte
     wait_until(lambda: {room.level(name) for name in first} == {Level.OK}, 15, "the first eight facts")
     board = room.engine.board(STACK)
     assert board.trading.state.value == "NO HALT PATH"
-    failed = [key for key, reading in board.readings.items() if reading.outcome is Outcome.FAILED]
-    assert failed == []
+
+    def failed() -> list[str]:
+        readings = room.engine.board(STACK).readings
+        return [key for key, reading in readings.items() if reading.outcome is Outcome.FAILED]
+
+    # A source that answered too late once, on a busy machine, answers the next time.
+    wait_until(lambda: not failed(), 15, "a look that fails nowhere")
     assert "halt" not in room.stack.procedures
     assert room.answer("pipeline") is Answer.YES
 

@@ -236,18 +236,24 @@ async def test_a_host_without_systemd_and_one_without_a_bus_say_so(units: Units,
 
 async def test_the_newest_lines_of_a_unit_s_journal_are_searched(systemd: Place) -> None:
     systemd.say("bot.service", "Traceback (most recent call last):\n  …\nModuleNotFoundError: first", 3)
-    systemd.say("bot.service", b"KeyError: '\x1b[2J'", 3)
-    systemd.say("bot.service", "all is well")
     query = SystemdQuery("bot.service", pattern=r"^(?P<what>\w+Error): (?P<why>.*)")
     rows = Fact("rows", "F", "g", "systemd", query, ValueType.COUNT)
     last = Fact("last", "F", "g", "systemd", query, ValueType.TEXT, "-1.what")
     none = Fact("none", "F", "g", "systemd", SystemdQuery("bot.service", pattern="no such"), ValueType.COUNT)
     gone = Fact("gone", "F", "g", "systemd", SystemdQuery("gone.service", pattern="."), ValueType.COUNT)
     reader = SystemdFactReader(source(systemd))
-    ends = monotonic() + 10
-    while (found := await reader.read([rows, last, none, gone]))["rows"] != Found(2):
-        assert monotonic() < ends, found
-        await asyncio.sleep(0.1)
+
+    async def until(count: int) -> dict[str, Finding]:
+        ends = monotonic() + 10
+        while (found := await reader.read([rows, last, none, gone]))["rows"] != Found(count):
+            assert monotonic() < ends, found
+            await asyncio.sleep(0.1)
+        return dict(found)
+
+    await until(1)  # journald keeps no order between its sockets
+    systemd.say("bot.service", b"KeyError: '\x1b[2J'", 3)
+    systemd.say("bot.service", "all is well")
+    found = await until(2)
     assert found == {"rows": Found(2), "last": Found("KeyError"), "none": Found(0), "gone": Absent()}
 
 
@@ -264,7 +270,7 @@ async def lines(units: Units) -> Finding:
     [
         ("echo no journal >&2; exit 1", "journalctl ended with 1: no journal"),
         ("exit 0", "its journal shows this user no line since its last start"),
-        ("exec sleep 60", "the journal gave no answer within 0.9 s"),
+        ("exec sleep 60", "the journal gave no answer within 3.6 s"),
         (None, "the journal cannot be asked: "),
     ],
 )
@@ -277,7 +283,7 @@ async def test_a_journal_that_cannot_be_read_is_no_quiet_one_and_hides_nothing_e
         program.unlink()
     else:
         program.write_text(f"#!/bin/sh\n{does}\n")
-    hasty = replace(of(units), deadline=1.0) if does and "sleep" in does else of(units)
+    hasty = replace(of(units), deadline=4.0) if does and "sleep" in does else of(units)
     async with asyncio.timeout(30):
         found = await SystemdFactReader(hasty).read([LINES, STATE])
     broken = found["lines"]

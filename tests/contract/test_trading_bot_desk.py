@@ -132,7 +132,8 @@ def test_everything_of_the_desk_answers_and_nothing_is_wrong(room: Room) -> None
     room.until(lambda: all(each.is_up is not False for each in room.board.sources.values()))
     room.until(lambda: room.board.trading.state is TradingState.TRADING)
     assert room.board.environment is Environment.DEMO
-    assert [str(alarm.title) for alarm in room.board.alarms] == []
+    # An answer that came too late once, on a busy machine, is an alarm until the next.
+    room.until(lambda: not room.board.alarms)
     ring = room.engine.logs(STACK)
     room.until(lambda: ring.end > ring.first)
 

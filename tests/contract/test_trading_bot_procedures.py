@@ -24,7 +24,7 @@ from backends.model.examination import Answer, Examined
 from backends.model.procedure import RiskClass, StepState, Verdict
 from backends.model.stack import SourceKind
 from backends.model.trading import TradingState
-from tests.contract.armed_room import ArmedRoom, looking_briefly
+from tests.contract.armed_room import ArmedRoom, looking_patiently
 from tests.servers.demo import DemoWorld, start_demo, switch
 from tests.servers.process import wait_until
 from tests.terminal.planned import alone
@@ -74,7 +74,7 @@ def shift() -> Iterator[Shift]:
     config = world.config.with_name("shift.toml")
     config.write_text(alone(world.config.read_text()))
     config.chmod(0o600)
-    room = ArmedRoom(config, world.env, world.home / "journal", looking_briefly)
+    room = ArmedRoom(config, world.env, world.home / "journal", looking_patiently)
     with redis.Redis.from_url(world["redis"], decode_responses=True) as store:
         yield Shift(world, room, store)
     room.close()

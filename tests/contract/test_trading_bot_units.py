@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from backends.model.procedure import Run, Verdict
-from tests.contract.armed_room import ArmedRoom, looking_briefly
+from tests.contract.armed_room import ArmedRoom, looking_patiently
 from tests.contract.systemd_demo import demo_with_systemd
 from tests.servers.demo import DemoWorld
 from tests.servers.process import wait_until
@@ -28,7 +28,8 @@ _SLEEPS = """[Unit]
 StartLimitIntervalSec=0
 [Service]
 ExecStart=sh -c 'test -e /run/%n.ill && sleep 0.2 && exit 1; \\
-  test -e /run/%n.rude && trap "exit 3" TERM && while sleep 0.1; do :; done; exec sleep infinity'
+  test -e /run/%n.rude && trap "exit 3" TERM && touch /run/%n.trapped && \\
+  while sleep 0.1; do :; done; exec sleep infinity'
 Restart=on-failure
 """
 """Where ill, it ends soon after each start and is started again; where rude, badly when told to."""
@@ -71,6 +72,12 @@ class Desk:
         self.systemd.run("rm", f"/run/{unit}.{how}")
         self.systemd.run("systemctl", *scope, "restart", unit)
 
+    def restart_rude(self, unit: str, *scope: str) -> None:
+        """And wait until it is: told to end before, it ends well."""
+        self.systemd.run("rm", "-f", f"/run/{unit}.trapped")
+        self.systemd.run("systemctl", *scope, "restart", unit)
+        wait_until((self.systemd.root / f"run/{unit}.trapped").exists, 15, "its rudeness")
+
     def show(self, unit: str, name: str, *scope: str) -> str:
         return self.systemd.run(
             "systemctl", *scope, "show", f"--property={name}", "--value", unit
@@ -89,7 +96,7 @@ def desk() -> Iterator[Desk]:
         config = world.config.with_name("units.toml")
         config.write_text(alone(text))
         config.chmod(0o600)
-        room = ArmedRoom(config, world.env, world.home / "journal", looking_briefly)
+        room = ArmedRoom(config, world.env, world.home / "journal", looking_patiently)
         try:
             yield Desk(systemd, room, world["redis"])
         finally:
@@ -161,7 +168,7 @@ def test_a_stopped_bot_stays_stopped(desk: Desk) -> None:
 
 def test_a_bot_that_ends_badly_when_it_is_told_to_is_stopped(desk: Desk) -> None:
     with desk.being("rude", "trading_bot.service"):
-        desk.systemd.run("systemctl", "restart", "trading_bot.service")
+        desk.restart_rude("trading_bot.service")
         desk.verify("stop-trading-bot")
         assert desk.show("trading_bot.service", "ActiveState") == "failed"
 
@@ -188,7 +195,7 @@ def test_a_bot_that_is_not_installed_keeps_no_halt_from_being_proved(desk: Desk)
 
 def test_a_deployment_that_failed_is_switched_away_from(desk: Desk) -> None:
     with desk.being("rude", "policy-green.service", "--user"):
-        for verb in ("restart", "stop"):
-            desk.systemd.run("systemctl", "--user", verb, "policy-green.service")
+        desk.restart_rude("policy-green.service", "--user")
+        desk.systemd.run("systemctl", "--user", "stop", "policy-green.service")
         assert desk.show("policy-green.service", "ActiveState", "--user") == "failed"
         desk.verify("canary-blue")

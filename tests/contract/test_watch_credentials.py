@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from backends.model.fact import Broken
 from backends.model.procedure import ReceiptKind
@@ -38,7 +39,7 @@ async def test_every_fact_of_a_stack_is_read_by_a_user_that_may_only_read(
     redis_db: RedisServer, wall: dict[str, object], stack: str
 ) -> None:
     facts = [it for it in load_stack(built_in()[stack]).facts.values() if isinstance(it.query, RedisQuery)]
-    reader = RedisFactReader(source(redis_db.port, **wall))
+    reader = RedisFactReader(replace(source(redis_db.port, **wall), deadline=10.0))
     try:
         found = await reader.read(facts)
     finally:

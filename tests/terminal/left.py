@@ -23,7 +23,8 @@ BY_UNITS: Final = {"start-on-host"}
 
 def left_by(name: str, folder: Path) -> dict[str, Any]:
     """What the newest real run of that procedure left in the journal below ``folder``, without what differs
-    between any two runs: times, ids, who wrote it how, and for which rows a step was repeated."""
+    between any two runs: times, ids, who wrote it how, for which rows a step was repeated, and which way of
+    a stop was read back first: the next begins after half a second, on a busy machine before that."""
     ours = [each for each in journal(folder) if each.get("procedure") == name]
     real = [each for each in ours if each["kind"] == "intent" and each["mode"] == "live"]
     if not real:
@@ -31,9 +32,13 @@ def left_by(name: str, folder: Path) -> dict[str, Any]:
     began = real[-1]
     run = [each for each in ours if each.get("operation") == began["operation"]]
     steps = {each["step"]["id"]: each["step"] for each in run if each["kind"] == "step"}
-    states = {ident.partition(":")[0]: (step["source"], step["state"]) for ident, step in steps.items()}
+    is_stop = began["class"] == "stop"
+    states = {
+        ident.partition(":")[0]: (step["source"], None if is_stop else step["state"])
+        for ident, step in steps.items()
+    }
     repeated = {ident.partition(":")[0] for ident in steps if ":" in ident}
-    ended = next(each for each in run if each["kind"] == "outcome")
+    ended = [each for each in run if each["kind"] == "outcome"][-1]
     return {
         "kinds": list(dict.fromkeys(each["kind"] for each in run)),
         "intent": {key: began.get(key) for key in ("stack", "environment", "class", "mode")},
@@ -42,8 +47,8 @@ def left_by(name: str, folder: Path) -> dict[str, Any]:
         "rows": {
             "steps": {ident: state for ident, state in states.items() if ident in repeated},
             "targets": began.get("targets"),
-            "outcome": (ended["verdict"], ended.get("rung")),
-            "after": sorted({each["fact"] for each in ended.get("after", [])}),
+            "outcome": (ended["verdict"], None if is_stop else ended.get("rung")),
+            "after": None if is_stop else sorted({each["fact"] for each in ended.get("after", [])}),
         },
     }
 

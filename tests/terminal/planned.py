@@ -51,7 +51,7 @@ class Operator:
     def _answers(self, report: Mapping[str, Any]) -> list[str]:
         """What the dry run says has to be given, and a person's word for each step that is one."""
         if report["class"] == "stop":
-            return ["--no-wait"]
+            return []  # it is watched until those that must obey were heard
         known = {each["fact"]: each["text"] for each in report["known"]}
         typed = report["confirm"] or known.get(report["challenge"])
         answers = ["--plan", report["plan"], *(["--confirm", typed] if typed else [])]

@@ -10,8 +10,9 @@ import pytest
 
 from tests.servers.demo import DemoWorld, isolated_env
 from tests.terminal.program import CONTROLROOM, ROOT
+from tui.commands.exitcode import ExitCode
 
-HALT = ("run", "halt", "--stack", "trading-platform", "--reason", "drill", "--no-wait")
+HALT = ("run", "halt", "--stack", "trading-platform", "--reason", "drill")
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
@@ -21,7 +22,8 @@ def test_a_stop_whose_streams_are_closed_is_done_and_says_so(world: DemoWorld, c
         ["/bin/sh", "-c", f'"$@" {closed}', "sh", *words],
         env=world.env, cwd=ROOT, timeout=40, check=False,
     )  # fmt: skip
-    assert done.returncode == 0
+    # By whichever way: a busy machine may keep Redis from answering in time.
+    assert done.returncode in (ExitCode.VERIFIED, ExitCode.FALLBACK)
 
 
 @pytest.mark.parametrize("asked", ["keys", "schema", "faults", "paths"])

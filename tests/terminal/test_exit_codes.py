@@ -17,6 +17,10 @@ from tests.terminal.program import CONTROLROOM, ROOT, command
 
 HALT = ("run", "halt", "--stack", "trading-platform", "--reason", "drill")
 KEY = "kill_switch:state"
+FIRST = "; via rung 1: "
+"""In a verdict by the first way, which leaves the next to be gone when that is undone."""
+TRIES = 5
+"""At most: on a busy machine another way may be read back first, or nobody who must obey is heard in time."""
 
 
 def rerouted(world: DemoWorld, folder: Path, **ports: int) -> Path:
@@ -73,15 +77,17 @@ def test_seven_when_a_proved_halt_is_undone_while_it_is_watched(
     world: DemoWorld, options: tuple[str, ...], status: int
 ) -> None:
     with redis.Redis.from_url(world["redis"], decode_responses=True) as client:
-        if "ENGAGED" in str(client.get(KEY)):
-            resume(world)
-        process = subprocess.Popen(
-            [*CONTROLROOM, "--config", str(world.config), *HALT, *options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=world.env, cwd=ROOT, text=True,
-        )  # fmt: skip
-        assert process.stdout is not None
-        told = next(line for line in process.stdout if line.startswith("VERIFIED"))
-        assert "HALTED" in told
+        for _ in range(TRIES):
+            if "ENGAGED" in str(client.get(KEY)):
+                resume(world)
+            process = subprocess.Popen(
+                [*CONTROLROOM, "--config", str(world.config), *HALT, *options],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=world.env, cwd=ROOT, text=True,
+            )  # fmt: skip
+            assert process.stdout is not None
+            if any(line.startswith("VERIFIED: HALTED. ") and FIRST in line for line in process.stdout):
+                break
+            process.wait(30)
         resume(world)
         rest, _ = process.communicate(timeout=30)
         if status == 7:

@@ -70,7 +70,7 @@ def test_a_stop_by_command_works_and_says_that_it_is_on_no_record(
     wire: Between, world: DemoWorld, disk: SmallDisk
 ) -> None:
     disk.fill()
-    done = command(wire.config, world.env, "run", "halt", *STACK, "--no-wait")
+    done = command(wire.config, world.env, "run", "halt", *STACK)
     # By whichever way: a busy machine may keep Redis from answering in time.
     assert done.returncode in (ExitCode.VERIFIED, ExitCode.FALLBACK), done.stdout + done.stderr
     assert "The journal could not be written; the stop went ahead without it." in done.stdout

@@ -75,7 +75,7 @@ def test_a_stop_is_proved_while_the_screen_s_own_loop_is_blocked(world: DemoWorl
         wait_until(blocked.exists, 10, "a blocked screen")
         wait_until(lambda: "outcome" in kinds(world), 15, "an outcome")
         assert_halted(world)
-        terminal.settle()
+        terminal.settle(1.5)
         drawn = len(terminal.raw)
         terminal.look(1.5)
         assert len(terminal.raw) == drawn, "the screen is not blocked: this proves nothing"

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 
 from backends.model.procedure import RiskClass, Verdict
 from backends.stacks.loader import built_in, load_stack
-from tests.contract.armed_room import ArmedRoom, looking_briefly
+from tests.contract.armed_room import ArmedRoom, looking_patiently
 from tests.contract.demo_eyes import KILL, Eyes
 from tests.servers.demo import start_demo
 from tests.servers.process import wait_until
@@ -70,7 +70,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     world.config.write_text(alone(world.config.read_text()))
     eyes = Eyes(world)
     orders = [str(eyes.order(symbol=symbol).json()["client_order_id"]) for symbol in ("AAPL", "MSFT")]
-    room = ArmedRoom(world.config, world.env, tmp_path_factory.mktemp("state"), looking_briefly)
+    room = ArmedRoom(world.config, world.env, tmp_path_factory.mktemp("state"), looking_patiently)
     yield Desk(room, eyes, orders)
     room.close()
     eyes.close()

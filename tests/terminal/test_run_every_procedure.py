@@ -23,6 +23,7 @@ import httpx
 import pytest
 import redis
 
+from backends.procedures.stop_runner import QUIET
 from backends.stacks.loader import built_in
 from tests.servers import forked
 from tests.servers.demo import DemoWorld, start_demo, switch
@@ -32,6 +33,7 @@ from tests.terminal.left import BY_PROGRAMS, BY_UNITS, assert_alike, left_by
 from tests.terminal.on_screen import opened_on
 from tests.terminal.planned import Operator, alone
 from tests.turns import SENDERS
+from tui.commands.exitcode import ExitCode
 
 SELLING = ("cancel-one", "halt", "cancel-all", "flatten-symbol", "flatten-all", "stop-senders")
 RETURNING = (
@@ -47,6 +49,9 @@ CLOSING = (
 
 MAY_BE_DONE = {"cancel-all"}
 """The order that its dry run saw open may have been filled by then."""
+
+STOOD = f"It stood for {QUIET:.0f} s.\n"
+"""After the verdict on a stop."""
 
 STORIES = {"selling": SELLING, "returning": RETURNING, "closing": CLOSING}
 
@@ -128,12 +133,15 @@ def test_one_after_the_other_each_is_planned_and_then_verified(commands: Future[
         report, done = told.report, told.done
         assert report["blockers"] == [], told.name
         assert report["steps"], told.name
-        assert done.returncode == 0, f"{told.name}: {done.stdout}{done.stderr}"
+        # A stop by whichever way: a busy machine may keep the first from being read back in time.
+        proved = (ExitCode.VERIFIED, ExitCode.FALLBACK) if report["class"] == "stop" else (ExitCode.VERIFIED,)
+        assert done.returncode in proved, f"{told.name}: {done.stdout}{done.stderr}"
         is_idle = [step["id"] for step in report["steps"]] == ["none"]
         words = ("ALREADY: ",) if is_idle else ("VERIFIED: ",)
         if told.name in MAY_BE_DONE:
             words = ("VERIFIED: ", "ALREADY: ")
-        assert done.stdout.splitlines()[-1].startswith(words), f"{told.name}: {done.stdout}"
+        verdict = done.stdout.removesuffix(STOOD).splitlines()[-1]
+        assert verdict.startswith(words), f"{told.name}: {done.stdout}"
 
 
 def _typed(chosen: tuple[str, ...]) -> list[str]:

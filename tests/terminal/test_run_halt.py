@@ -18,7 +18,7 @@ from tests.servers.process import wait_until
 from tests.terminal.program import CONTROLROOM, ROOT, cold_command
 from tui.commands.exitcode import ExitCode
 
-HALT = ("run", "halt", "--stack", "trading-platform", "--reason", "drill", "--no-wait")
+HALT = ("run", "halt", "--stack", "trading-platform", "--reason", "drill")
 STOPPED = (ExitCode.VERIFIED, ExitCode.FALLBACK)
 """By whichever way: a busy machine may keep Redis from answering in time."""
 
@@ -47,7 +47,7 @@ def test_the_first_effect_is_on_the_wire_within_a_second_of_a_cold_start(
         before = len(wire.writes)
         begun = time.monotonic()
         process = subprocess.Popen(
-            [*CONTROLROOM, "--config", str(wire.config), *HALT],
+            [*CONTROLROOM, "--config", str(wire.config), *HALT, "--no-wait"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bare, cwd=ROOT,
         )  # fmt: skip
         wait_until(lambda before=before: len(wire.writes) > before, 15, "a write", every=0.005)

@@ -24,6 +24,7 @@ from tests.servers.between import Between, between, journal
 from tests.servers.demo import DemoWorld
 from tests.servers.earlier import a_room_was_open
 from tests.terminal.program import ROOT, command, room
+from tui.commands.exitcode import ExitCode
 
 STACK = ("--stack", "trading-platform")
 REASON = ("--reason", "the cause was found")
@@ -53,7 +54,8 @@ def pressed(world: DemoWorld) -> dict[str, str]:
     """What the switches hold once each was pressed by command."""
     for stop in ("halt", "breaker-trip"):
         done = command(world.config, world.env, "run", stop, *STACK, *REASON)
-        assert done.returncode == 0, done.stdout + done.stderr
+        # By whichever way: a busy machine may keep Redis from answering in time.
+        assert done.returncode in (ExitCode.VERIFIED, ExitCode.FALLBACK), done.stdout + done.stderr
     with redis.Redis.from_url(world["redis"], decode_responses=True) as client:
         return {key: str(client.get(key)) for key in (KILL, BREAKER)}
 
