@@ -31,13 +31,11 @@ from tui.hangup import Hangup
 from tui.looks import looked_up
 from tui.moment import Moment
 from tui.presenters.headline import headline
-from tui.presenters.help import help_lines
 from tui.presenters.progress import notice_line
 from tui.presenters.standing import standing
 from tui.presenters.state import urgent
 from tui.said import SAID_FOR, Said
 from tui.screens.covering import CoveringScreen
-from tui.screens.fleet import FleetScreen
 from tui.screens.main import MainScreen
 from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
@@ -172,7 +170,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         it = emergency_of(event.key)
         screen = self.screen
         if it is not None:
-            if isinstance(screen, FleetScreen):
+            if isinstance(screen, Overlay):
                 screen.settle_choice()
             self._emergencies.press(it)
             return True
@@ -257,6 +255,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         open_runbook(self, section_under(self))
 
     def action_help(self) -> None:
+        from tui.presenters.help import help_lines  # noqa: PLC0415  not for the first frame
+
         keys, title = partial(help_lines, self.actions, is_watch=self.is_watch), SafeText("Keys")
         screen = TextScreen(title, self.moment(), lambda _, width: keys(width), is_watch=self.is_watch)
         self.put_on_top(screen)
@@ -301,6 +301,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.say("asking every source again")
 
     def action_fleet(self) -> None:
+        from tui.screens.fleet import FleetScreen  # noqa: PLC0415  not for the first frame of a single stack
+
         def moments() -> list[Moment]:
             return [self.moment(it.id) for it in self.engine.stacks]
 

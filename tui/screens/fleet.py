@@ -54,7 +54,7 @@ class FleetScreen(Overlay):
         self.query_one(Pane).label(fleet.summary(moments), SafeText("Enter: go into it"))
 
     def settle_choice(self) -> None:
-        """Make the stack under the cursor the chosen one now: an emergency key means what is seen."""
+        """Make the stack under the cursor the chosen one now."""
         cursor = self.query_one(Grid).cursor
         if cursor is not None:
             self._choose(cursor)

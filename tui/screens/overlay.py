@@ -67,6 +67,9 @@ class Overlay(CoveringScreen):
         note = SafeText("".join(span.text for span in message).strip())
         self.query_one(Footer).show(shown, note, message[0].role if message else "muted")
 
+    def settle_choice(self) -> None:
+        """Take what is under the cursor for chosen now: an emergency key means what is seen."""
+
     def show_body(self) -> None:
         """Draw what the pane holds from the newest moment."""
 
