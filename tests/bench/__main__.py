@@ -71,7 +71,7 @@ def _peer(results: Results, peer: Peer) -> None:
     terminal = peers.start(peer, log)
     try:
         peers.first_frame(terminal)
-        terminal.settle(1.0)
+        terminal.look(room.SETTLED)
         usage = watch(terminal, room.REST)
         results.put(room.CPU_IDLE, peer.name, usage.cpu)
         results.put(room.BYTES_IDLE, peer.name, usage.bytes_per_second / 1000)

@@ -23,6 +23,8 @@ TRIALS = 60
 PRESSES = 1000
 """Of the emergency key under a flood of logs: what is asked of the slowest hundredth and of the slowest."""
 CONFIRMS = 40
+SETTLED = 12.0
+"""Seconds after which a program that was started is at rest: till then it tidies up behind its start."""
 REST = 20.0
 """Seconds over which processor and bytes are taken."""
 RING = 100_000
@@ -87,7 +89,7 @@ def _at_rest(results: Results, world: DemoWorld) -> None:
     with _room(world.config, world) as terminal:
         terminal.wait_for(panes_are_filled, 30)
         terminal.press("4", "l", "l", "l")  # without a busy log: errors only, of which there are none
-        terminal.look(2.0)
+        terminal.look(SETTLED)
         usage = watch(terminal, REST)
         results.put(CPU_IDLE, ROOM, usage.cpu)
         results.put(BYTES_IDLE, ROOM, usage.bytes_per_second / 1000)
