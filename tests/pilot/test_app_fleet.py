@@ -52,6 +52,17 @@ async def test_each_stack_has_a_line_with_what_decides(size: tuple[int, int]) ->
         assert "not known" in silent or size[0] == 80
 
 
+async def test_the_keys_are_told_on_the_first_page_too_and_it_is_there_again_after_that() -> None:
+    async with opened(fleet(), (80, 24)) as room:
+        assert "? help" in room.text().splitlines()[-1]
+        await room.press("question_mark")
+        await room.settle()
+        assert "Emergency, on every screen" in room.text()
+        await room.press("escape")
+        await room.settle()
+        assert isinstance(room.app.screen, FleetScreen)
+
+
 async def test_one_stack_is_not_called_stacks() -> None:
     async with opened(make_room(), (120, 40)) as room:
         await room.press("f")

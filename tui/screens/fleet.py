@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from backends.model.safetext import SafeText
+from tui.actions import action
 from tui.moment import Moment
 from tui.presenters import fleet
 from tui.screens.overlay import Overlay
@@ -22,10 +23,11 @@ class FleetScreen(Overlay):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "close", "close", show=False),
+        Binding(",".join(action("help").keys), action("help").binding, "help", show=False),
         Binding("q", "app.quit", "quit", show=False),
     ]
 
-    OTHER_KEYS = (("Enter", "enter the stack"), ("f", "comes back here"), ("q", "quit"))
+    OTHER_KEYS = (("Enter", "enter the stack"), ("f", "comes back here"), ("?", "help"), ("q", "quit"))
 
     def __init__(
         self,
