@@ -29,8 +29,8 @@ _FIRST: Final = "tests/terminal/"
 for one that begins late."""
 
 HELD: Final = "CONTROLROOM_TEST_TURN_HELD"
-"""Set for a pytest that a test starts: it runs in that test's turn. Whoever wants to be alone waits at the door
-until the test has ended, and it would wait there for its own."""
+"""Set for a pytest that a test starts: it runs in that test's turn. For one of its own it would wait behind
+whoever wants to be alone, who waits for that test to end."""
 
 _DOOR, _FLOOR = Path(__file__), Path(__file__).with_name("conftest.py")
 """What the processes lock in turn: any two files they share."""
