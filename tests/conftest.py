@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import pytest
+from hypothesis import settings
 
 from tests import turns
 from tests.clock import FakeClock
@@ -30,6 +31,10 @@ from tests.servers.redis import RedisServer, start_redis
 T = TypeVar("T")
 
 _docker = SharedDocker()
+# How long it may take is said by tests that measure it. Each run tries the same examples, a soak others.
+settings.register_profile("suite", deadline=None, derandomize=not os.environ.get("CONTROLROOM_SOAK"))
+settings.load_profile("suite")
+
 _NEEDS = re.compile(r"needs \[(?P<what>[^\]]+)\]")
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import turns
+
 ROOT = Path(__file__).parents[2]
 
 SOURCE = """
@@ -29,6 +31,7 @@ def run(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     path = folder / "test_without_servers.py"
     path.write_text(SOURCE)
     kept = {name: value for name, value in os.environ.items() if name != "CONTROLROOM_TEST_REQUIRE"}
+    kept[turns.HELD] = "1"
     options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(path)],

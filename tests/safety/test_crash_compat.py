@@ -41,7 +41,9 @@ class Program(SteadyApp):
 
     def beat(self):
         self.beats += 1
-        Path(sys.argv[1]).write_text(str(self.beats))
+        new = Path(sys.argv[1] + ".new")
+        new.write_text(str(self.beats))
+        new.replace(sys.argv[1])  # never seen half written
         self.query_one(Static).update("\\n".join(f"{self.beats:06d} " * 11 for _ in range(23)))
 
 app = Program()
@@ -168,10 +170,10 @@ def test_a_crash_ends_in_fatal_error_with_the_names_it_uses() -> None:
 def test_a_terminal_that_stops_reading_does_not_stop_the_loop(tmp_path: Path) -> None:
     beats = tmp_path / "beats"
     with OnAPty(BUSY.replace("sys.argv[1]", repr(str(beats)))) as program:
-        program.read_until(lambda: beats.exists() and int(beats.read_text() or 0) > 10)
+        program.read_until(lambda: beats.exists() and int(beats.read_text()) > 10)
         start = int(beats.read_text())
         end = time.monotonic() + 15
-        while int(beats.read_text() or 0) < start + 100:
+        while int(beats.read_text()) < start + 100:
             assert time.monotonic() < end, "the event loop stood still behind a full terminal"
             time.sleep(0.05)
         stuck_at = int(beats.read_text())

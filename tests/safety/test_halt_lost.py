@@ -27,6 +27,8 @@ HALTED = {
     "engagement_reason": "x", "disengaged_at": None, "disengaged_by": None, "engagement_count_today": 1,
 }  # fmt: skip
 WITHIN = 5.0
+SOON = 20.0
+"""For what only has to happen, on a machine that may be busy; what is promised in time is tested alone."""
 MANY = 7
 """Tries in vain, after which a source is asked as seldom as it ever is."""
 
@@ -77,6 +79,7 @@ OLDER = {**HALTED, "state": "ACTIVE", "engaged_at": "2026-01-04T09:00:00.000000+
 OLDER_HALT = {**HALTED, "engaged_at": "2026-01-04T09:00:00.000000+00:00"}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "loss",
     [("FLUSHALL",), ("SET", KEY, json.dumps(FRESH)), ("SET", KEY, json.dumps(OLDER))],
@@ -100,6 +103,7 @@ def test_a_lost_halt_is_critical_put_back_and_on_record(
     assert verify(tmp_path / "journal").damage is None
 
 
+@pytest.mark.alone
 def test_a_store_that_hung_for_long_and_lost_its_data_is_seen_as_soon_as_it_answers(
     tmp_path: Path, redis_db: RedisServer
 ) -> None:
@@ -122,6 +126,7 @@ def test_a_store_that_hung_for_long_and_lost_its_data_is_seen_as_soon_as_it_answ
         wait_until(lambda: "in force again" in alarms(engine).get("trading:halt-lost", ""), WITHIN)
 
 
+@pytest.mark.alone
 def test_an_older_halt_that_came_back_is_renewed(tmp_path: Path, redis_db: RedisServer) -> None:
     with room(tmp_path, redis_db):
         redis_db.command("SET", KEY, json.dumps(OLDER_HALT))
@@ -133,7 +138,7 @@ def test_a_release_by_another_tool_is_told_and_not_overruled(tmp_path: Path, red
     with room(tmp_path, redis_db) as engine:
         released = {**HALTED, "state": "ACTIVE", "disengaged_at": "2026-01-05T11:00:00.000000+00:00"}
         redis_db.command("SET", KEY, json.dumps(released))
-        wait_until(lambda: "trading:resumed" in alarms(engine), WITHIN)
+        wait_until(lambda: "trading:resumed" in alarms(engine), SOON)
         time.sleep(WITHIN)  # as long as it would have taken
         assert not is_engaged(redis_db)
         assert "trading:halt-lost" not in alarms(engine)
@@ -143,7 +148,7 @@ def test_a_release_by_another_tool_is_told_and_not_overruled(tmp_path: Path, red
 def test_a_room_that_watches_tells_it_and_writes_nothing(tmp_path: Path, redis_db: RedisServer) -> None:
     with room(tmp_path, redis_db, Mode.WATCH) as engine:
         redis_db.command("DEL", KEY)
-        wait_until(lambda: "HALT LOST" in alarms(engine).get("trading:halt-lost", ""), WITHIN)
+        wait_until(lambda: "HALT LOST" in alarms(engine).get("trading:halt-lost", ""), SOON)
         time.sleep(WITHIN)  # as long as it would have taken
         assert redis_db.command("EXISTS", KEY).strip().endswith(b"0")
     assert [record["kind"] for record in read(tmp_path / "journal") if record["kind"] != "session"] == []

@@ -45,6 +45,7 @@ def deaf_name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     over.set()
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("deaf_name_server")
 async def test_a_name_server_that_hangs_costs_one_way_and_half_a_second(
     redis_db: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

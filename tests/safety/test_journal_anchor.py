@@ -220,12 +220,12 @@ async def test_a_record_that_its_disk_may_yet_refuse_is_no_head_to_anchor(
 ) -> None:
     """It is taken back and another takes its number: the anchor would call the journal rebuilt for ever."""
     kept: list[Mark] = []
-    monkeypatch.setattr(chain_file, "LOCK_WAIT", 0.02)
     anchorage = Anchorage(journal, lambda: Keeping(kept), SystemClock(), every=0.02)
     await journal.record(whole(Kind.OUTCOME, "x"), budget=5)
     wait_until(lambda: [mark.seq for mark in kept] == [1], 20)
 
     def refusing(_file: int) -> None:
+        sick.setattr(chain_file, "LOCK_WAIT", 0.02)  # for whoever waits until this one has written
         wait_until(lambda: len(kept) > 1 or anchorage.trouble is not None, 20)
         raise OSError(errno.EIO, "input/output error")
 

@@ -228,11 +228,12 @@ def test_a_room_that_watches_anchors_nothing_and_does_not_load_what_could(
     tmp_path: Path, redis_db: RedisServer
 ) -> None:
     program = f"""
-import sys, time
+import sys
 from pathlib import Path
 from backends.engine import Engine, Mode
 from backends.model.anchor import AnchorKind, AnchorPlace
 from tests.safety.dying_room import redis_stack
+from tests.servers.process import wait_until
 from tests.sim.world import KIM
 for name in [name for name in sys.modules if name.startswith("backends.writers")]:
     del sys.modules[name]
@@ -241,6 +242,7 @@ made = Engine([redis_stack({redis_db.url!r})], Mode.WATCH, Path({str(tmp_path)!r
 made.start()
 made.welcome("digest")
 made.wait_asked("tiny", 5)
+wait_until(Path({str(tmp_path / "journal" / "000001.jsonl")!r}).exists, 20)
 made.stop()
 print([name for name in sys.modules if name.startswith("backends.writers")])
 """

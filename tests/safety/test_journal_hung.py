@@ -157,10 +157,13 @@ def test_who_must_not_wait_gets_an_answer_that_began_after_the_question(
         prompt()
     goes_on.set()
     wait_until(lambda: prompt._reading is None or prompt._reading.done(), SOON)
+    monkeypatch.setattr(tail, "AT_ONCE", SOON)  # The thread that reads has to get its turn.
     assert prompt() == [{"kind": "intent"}]
 
 
-def test_what_the_disk_itself_answers_is_handed_on() -> None:
+def test_what_the_disk_itself_answers_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "AT_ONCE", SOON)
+
     def refuse() -> list[Any]:
         raise OSError("no such folder")
 

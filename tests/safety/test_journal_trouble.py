@@ -37,11 +37,12 @@ sys.exit(journal.close(60))
 HALT = """
 import asyncio, json, resource, sys
 from pathlib import Path
+from msgspec.structs import replace
 from backends.journal.entry import Entry, Kind, Session
 from backends.journal.journal import Journal
 from backends.journal.redact import Redactor
 from backends.model.clock import SystemClock
-from tests.sim.world import KIM, Reader, Service, World, intent, tiny_stack
+from tests.sim.world import HALT, KIM, RUNG_1, RUNG_2, Reader, Service, World, intent, tiny_stack
 from backends.procedures.permit import arm
 from backends.procedures.runner import Procedures
 
@@ -64,8 +65,10 @@ async def main():
         resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + room_left, resource.RLIM_INFINITY))
     world = World()
     services = {"redis": Loud(world, "redis", fault), "orchestrator": Loud(world, "orchestrator", fault)}
+    # With time for a busy machine: that the second way begins is not what is tested.
+    stack = tiny_stack(replace(HALT, steps=(RUNG_1, replace(RUNG_2, after=5.0))))
     made = Procedures(
-        tiny_stack(), arm(KIM, is_watch=False), services, Reader(world), journal, clock, lambda run: None
+        stack, arm(KIM, is_watch=False), services, Reader(world), journal, clock, lambda run: None
     )
     run = await made.execute(intent())
     say(verdict=run.verdict.value, degraded=run.journal_degraded, unwritten=journal.unwritten)

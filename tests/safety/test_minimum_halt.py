@@ -32,7 +32,7 @@ AT = fact("kill.at", "kill_switch:state", ValueType.TIME, pick="at")
 RELEASE = Step(
     "release", "Release",
     RedisTransition("redis", "kill_switch:state", "state", ("ENGAGED",), "ACTIVE"),
-    (Proof(KILL.id, ("ACTIVE",)),),
+    (Proof(KILL.id, ("ACTIVE",)),), connect=5.0, deadline=5.0,
 )  # fmt: skip
 RESUME = Procedure(
     "resume", "Resume", RiskClass.RESTORE, "Allows trading.", (), "by hand", (RELEASE,),
@@ -95,8 +95,8 @@ def test_a_halt_that_is_old_by_the_clock_alone_is_not_resumed_until_this_host_ha
 def test_a_halt_of_which_nothing_says_since_when_must_be_seen_to_stand_and_a_second_one_too(
     tmp_path: Path, redis_db: RedisServer
 ) -> None:
-    """Two seconds of it, in place of sixty."""
-    long = Condition("long", KILL.id, "It is too young", equals=("ENGAGED",), unchanged_for=2.0)
+    """Five seconds of it, in place of sixty."""
+    long = Condition("long", KILL.id, "It is too young", equals=("ENGAGED",), unchanged_for=5.0)
     spec = stack(redis_db)
     told = replace(spec, procedures={**spec.procedures, "resume": replace(RESUME, requires=(long,))})
     a_room_was_open(tmp_path, ago=600.0)
@@ -112,7 +112,7 @@ def test_a_halt_of_which_nothing_says_since_when_must_be_seen_to_stand_and_a_sec
             def is_so() -> bool:
                 reading = engine.board("tiny").readings[KILL.id]
                 is_new = reading.received.mono > since.mono
-                return is_new and (reading.unchanged_at_least or 0.0) >= 2.0
+                return is_new and (reading.unchanged_at_least or 0.0) >= 5.0
 
             wait_until(is_so, 20.0)
 

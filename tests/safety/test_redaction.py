@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gc
 import html
 import json
 import re
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -230,6 +231,15 @@ SHAPES = (
 )  # fmt: skip
 
 
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """To look for garbage in all that thousands of tests have left takes a quarter of a second."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: repr(shape[:12]))
 def test_a_screen_of_hostile_lines_is_made_at_once(shape: bytes) -> None:
     redactor = Redactor(Secret(f"{number}-{CANARY}-{number}") for number in range(14))

@@ -182,6 +182,7 @@ def test_a_command_leaves_it_open_for_a_room_where_somebody_is_told(
         wait_until(lambda: len(outcomes(tmp_path)) == 1, TRUTH)
 
 
+@pytest.mark.alone
 def test_what_cannot_be_read_is_told_as_unreadable(tmp_path: Path, redis_db: RedisServer) -> None:
     killed_at("after act 1", tmp_path, redis_db)
     redis_db.pause()

@@ -133,11 +133,11 @@ def at_work(tmp_path: Path, redis_db: RedisServer, request: pytest.FixtureReques
     room.stop(grace=0.0)
 
 
-@pytest.mark.parametrize("at_work", [1.0], indirect=True)
+@pytest.mark.parametrize("at_work", [2.0], indirect=True)
 def test_the_engine_is_not_left_before_what_was_confirmed_is_done(
     at_work: engine.Engine, tmp_path: Path, redis_db: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "TIDY", 0.0)
+    monkeypatch.setattr(engine, "TIDY", 0.5)  # Twice that and the grace is not enough.
     at_work.stop(grace=0.1)
     run = at_work.run("op-1")
     assert run is not None

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 def switch(name: str, key: str, fact: str, come_from: str, to: str) -> Step:
     """A step that compares nothing but the state, so that nothing but the rule can hold it back."""
     action = RedisTransition("redis", key, "state", (come_from,), to)
-    return Step(name, f"Put {fact} to {to}", action, (Proof(fact, (to,)),))
+    return Step(name, f"Put {fact} to {to}", action, (Proof(fact, (to,)),), connect=5.0, deadline=5.0)
 
 
 RESET = switch("reset", "circuit_breaker:state", BREAKER.id, "TRIPPED", "OPEN")

@@ -116,13 +116,16 @@ class Child:
 
     def wait_ready(self, is_ready: Callable[[], object], seconds: float = 15.0) -> None:
         """Return when ``is_ready``; UnavailableError, with the end of its log, when it never is."""
+        has_answered = False
 
         def settled() -> bool:
-            return bool(is_ready()) or not self.is_running
+            nonlocal has_answered
+            has_answered = bool(is_ready())
+            return has_answered or not self.is_running
 
         with contextlib.suppress(TimeoutError):
             wait_until(settled, seconds)
-        if not self.is_running or not is_ready():
+        if not self.is_running or not has_answered:
             tail = self.log.read_text(errors="replace")[-600:] if self.log.exists() else ""
             raise UnavailableError(f"{self._name} did not start: {tail}")
 

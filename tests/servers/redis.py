@@ -42,7 +42,7 @@ class RedisServer:
         for word in words:
             raw = word.encode()
             parts.append(b"$%d\r\n%s\r\n" % (len(raw), raw))
-        with socket.create_connection(("127.0.0.1", self.port), 2.0) as link:
+        with socket.create_connection(("127.0.0.1", self.port), 10.0) as link:
             link.sendall(b"".join(parts))
             with link.makefile("rb") as answer:
                 return _reply(answer)

@@ -34,6 +34,8 @@ def test_a_task_that_would_not_end_is_not_ended_by_the_garbage_collector(
     engine = Engine([stack()], Mode.WATCH, tmp_path, KIM)
     engine.start()
     engine.stop(grace=0.0)
+    assert engine._thread is not None
+    engine._thread.join(20)
     del engine
     gc.collect()
     assert len(engines._LEFT - before) == 1

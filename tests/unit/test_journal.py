@@ -116,7 +116,7 @@ async def test_the_chain_goes_on_in_the_next_session_and_the_next_file(tmp_path:
     for number in range(3):
         journal = made(folder)
         await journal.record(entry(f"session {number}"))
-        assert journal.close() == 0
+        assert journal.close(30) == 0
     chain = ChainFile(folder, limit=1)
     chain.append({"v": 1, "text": "rolled over"}, is_synced=True)
     chain.append({"v": 1, "text": "and again"}, is_synced=True)

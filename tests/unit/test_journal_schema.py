@@ -49,12 +49,12 @@ def records(tmp_path: Path) -> dict[str, dict[str, Any]]:
     journal = Journal(tmp_path, Session(KIM, "0.1.0"), FakeClock(), Redactor())
     for kind in OF_THE_ROOM:
         journal.post(whole(kind, **FULL.get(kind, {})))
-    assert journal.close() == 0
+    assert journal.close(30) == 0
     with (tmp_path / "000001.jsonl").open("ab") as file:
         file.write(b'{"torn')
     again = Journal(tmp_path, Session(KIM, "0.1.0"), FakeClock(), Redactor())
     again.post(whole(Kind.NOTE, "after it"))
-    assert again.close() == 0
+    assert again.close(30) == 0
     return {record["kind"]: record for record in read(tmp_path)}
 
 
