@@ -40,8 +40,9 @@ soak: soak-procedures soak-programs soak-wall  ## all three soaks, an hour and m
 
 soak-procedures: $(VENV)/.test  ## 5,000 x 100 steps of two operators (EXAMPLES=5000, SEED=0), 10,000 races, all broken ladders
 	@CONTROLROOM_SOAK=1 CONTROLROOM_SOAK_EXAMPLES=$(or $(EXAMPLES),5000) CONTROLROOM_SOAK_SEED=$(or $(SEED),0) \
-		$(BIN)/python -m pytest -q -n $(WORKERS) tests/property \
+		$(BIN)/python -m pytest -q -n $(WORKERS) tests/property/test_procedures_machine.py \
 		tests/safety/test_kill_races.py tests/safety/test_room_races.py tests/sim/test_ladder_matrix.py
+	@CONTROLROOM_SOAK=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m hypothesis tests
 
 soak-programs: $(VENV)/.test  ## whole procedures on real engines and hosts, each to its verdict, that take minutes
 	@CONTROLROOM_SOAK=1 $(BIN)/python -m pytest -q -m soak -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests

@@ -13,8 +13,8 @@ import httpx
 
 from backends.whereabouts import Whereabouts
 
-AT_ONCE: Final = 6
-"""Requests to one service at the same time, and connections kept to it: each costs every request a look."""
+AT_ONCE: Final = 8
+"""Requests to one service at the same time."""
 Origin = tuple[str, str, int | None]
 _HEADERS: Final = (("User-Agent", "controlroom"), ("Accept-Encoding", "identity"), ("Accept", "*/*"))
 

@@ -33,14 +33,14 @@ from tui.moment import Moment
 from tui.presenters.headline import headline
 from tui.presenters.progress import notice_line
 from tui.presenters.standing import standing
-from tui.presenters.state import urgent
+from tui.presenters.state import has_aged, urgent
 from tui.said import SAID_FOR, Said
 from tui.screens.covering import CoveringScreen
 from tui.screens.main import MainScreen
 from tui.screens.overlay import Overlay
 from tui.screens.text import TextScreen
 from tui.tidy import Tidy
-from tui.views import open_checks, open_detail, open_faults, open_runbook, section_under
+from tui.views import load_rest, open_checks, open_detail, open_faults, open_runbook, section_under
 from widgets.band import HeadlineView
 from widgets.roles import Role
 from widgets.span import Spans
@@ -198,7 +198,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if isinstance(screen, Overlay):
             screen.show(moment, self._headline(moment), self._said(moment))
         elif isinstance(screen, MainScreen):
-            if is_beat and self._tidy.lets_wait(moment.now, self._drawn):
+            is_old = has_aged(moment.board, self._drawn, moment.now.mono)
+            if is_beat and not is_old and self._tidy.lets_wait(moment.now, self._drawn):
                 screen.show_head(self._headline(moment))
             else:
                 self._drawn = moment.now.mono
@@ -352,7 +353,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._on_pulse()
 
     def _on_pulse(self) -> None:
-        """Once a second, whatever the engine does: time passes on the screen too."""
+        """Once a second, whatever the engine does: time passes in the headline at least."""
         self._beat += 1
         self._tidy.beat(self.clock.now().mono)
         if self._hangup is not None:
@@ -364,7 +365,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._watch_stack()
         if self._on_first_frame is not None:
             self._on_first_frame()
-        self.run_worker(self._drills.load, thread=True, group="drills")
+        self.run_worker(partial(load_rest, self._drills), thread=True, group="rest")
 
     def _watch_stack(self) -> None:
         stack = self.stack.id

@@ -1,9 +1,11 @@
-"""Opening what lies over the room: details with their known failures, checks, the runbook."""
+"""Opening what lies over the room: details with their known failures, checks, the runbook; and loading what
+opens more of it."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from backends.model.board import SERVICE
 from backends.model.check import Check, Diagnosis
@@ -15,7 +17,18 @@ from tui.screens.text import TextScreen
 from widgets.span import Spans
 
 if TYPE_CHECKING:
+    from backends.journal.drills import DrillBook
     from tui.app import ControlRoom
+
+_REST: Final = ("tui.presenters.help", "tui.screens.fleet", "tui.screens.procedures", "tui.palette")
+
+
+def load_rest(drills: DrillBook) -> None:
+    """What no first frame needs, in a thread and before a key needs it: on a disk that hangs by then a key
+    would wait for it, and with it the next key, which may be a stop's."""
+    drills.load()
+    for name in _REST:
+        import_module(name)
 
 
 def open_detail(app: ControlRoom, key: str, *, is_alarm: bool) -> None:

@@ -43,7 +43,7 @@ class AlarmBook:
             found[alarm.id] = alarm
         found |= {ident: alarm for ident, alarm in self._held(board, now) if ident not in found}
         self._active = {
-            ident: replace(alarm, since=self._active[ident].since) if ident in self._active else alarm
+            ident: replace(alarm, since=self._active[ident].since if ident in self._active else now)
             for ident, alarm in found.items()
         }
         return tuple(

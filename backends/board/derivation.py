@@ -364,9 +364,9 @@ def _epoch(cell: str) -> float:
 
 
 def _median(numbers: Sequence[float]) -> float:
-    from statistics import median  # noqa: PLC0415  loads what no start needs
-
-    return median(numbers)
+    # The standard library's loads fractions and decimals with it, at each start.
+    ordered, half = sorted(numbers), len(numbers) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 _LOOKING_BACK: Final[Mapping[str, Callable[[Sequence[list[Sample]]], float]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -138,7 +139,11 @@ class Reading(Struct, Generic[T_co], frozen=True):
             return Quality.STALE
         return Quality.AGEING if age > 1.5 * self.period + 0.5 else Quality.FRESH
 
+    @property
+    def kept_until(self) -> float:
+        """The room's time after which the last good value is no longer shown; in the past without one."""
+        return -math.inf if self.last_good is None else self.last_good.at.mono + KEEP_LAST_GOOD
+
     def kept(self, now: Instant) -> Good[T_co] | None:
         """The last good value while it may still be shown: five minutes after it was received."""
-        good = self.last_good
-        return good if good is not None and now.since(good.at) <= KEEP_LAST_GOOD else None
+        return self.last_good if now.mono <= self.kept_until else None

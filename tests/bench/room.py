@@ -24,7 +24,10 @@ PRESSES = 1000
 """Of the emergency key under a flood of logs: what is asked of the slowest hundredth and of the slowest."""
 CONFIRMS = 40
 SETTLED = 12.0
-"""Seconds after which a program that was started is at rest: till then it tidies up behind its start."""
+"""Seconds after which a program that was started is at rest: it has tidied up behind its start, and nobody
+has been at the keys for so long that the room draws its panes at every other beat."""
+HAND = 5.0
+"""Seconds between two keys of somebody who looks on."""
 REST = 20.0
 """Seconds over which processor and bytes are taken."""
 RING = 100_000
@@ -41,6 +44,7 @@ WRITE = Measure("write", "confirm to Redis write at 10k lines/s, p99", "ms", 25)
 PAINT = Measure("paint", "key to paint at 10k lines/s, p95", "ms", 30)
 PAINT_IDLE = Measure("paint-idle", "key to paint at rest, median", "ms")
 CPU_IDLE = Measure("cpu-idle", "processor at rest", "% core", 1.5)
+CPU_ATTENDED = Measure("cpu-attended", "processor with a key every 5 s", "% core")
 CPU_BUSY = Measure("cpu-busy", "processor at 10k lines/s", "% core", 10)
 BYTES_IDLE = Measure("bytes-idle", "to the terminal at rest", "KB/s", 3)
 BYTES_BUSY = Measure("bytes-busy", "to the terminal at 10k lines/s", "KB/s", 25)
@@ -48,7 +52,7 @@ RSS = Measure("rss", "memory with 100,000 lines", "MB", 120)
 RSS_LATER = Measure("rss-later", "memory after 1,000 dialogs more", "MB", 120)
 MEASURES = (
     START, START_RATIO, FILLED, DIALOG, DIALOG_BUSY, DIALOG_WORST, WRITE, PAINT, PAINT_IDLE,
-    CPU_IDLE, CPU_BUSY, BYTES_IDLE, BYTES_BUSY, RSS, RSS_LATER,
+    CPU_IDLE, CPU_ATTENDED, CPU_BUSY, BYTES_IDLE, BYTES_BUSY, RSS, RSS_LATER,
 )  # fmt: skip
 
 
@@ -93,8 +97,17 @@ def _at_rest(results: Results, world: DemoWorld) -> None:
         usage = watch(terminal, REST)
         results.put(CPU_IDLE, ROOM, usage.cpu)
         results.put(BYTES_IDLE, ROOM, usage.bytes_per_second / 1000)
+        results.put(CPU_ATTENDED, ROOM, _attended(terminal))
         results.put(PAINT_IDLE, ROOM, median(key_to_output(terminal, b"\t")))
         results.put(DIALOG, ROOM, percentile([key_to_dialog(terminal) for _ in range(TRIALS)], 99))
+
+
+def _attended(terminal: Terminal) -> float:
+    used = []
+    for _ in range(4):
+        terminal.send(b"\t")
+        used.append(watch(terminal, HAND).cpu)
+    return statistics.mean(used)
 
 
 def _under_flood(results: Results, world: DemoWorld, wire: Between) -> None:

@@ -54,7 +54,7 @@ def direct(place: Place, name: str) -> list[str]:
 
 
 def are_stretches_of(said: list[str], texts: list[str]) -> bool:
-    """Whether what came is, of each stream, one stretch of the log without a gap, and in its order.
+    """Whether what came is, of every stream, one stretch of the log without a gap, and in its order.
 
     Between two streams of one container an engine keeps no order: of either, one line more may have come.
     Each run of a container begins to count anew, so a text alone tells no place.
@@ -66,8 +66,11 @@ def are_stretches_of(said: list[str], texts: list[str]) -> bool:
     def is_stretch(part: list[str], whole: list[str]) -> bool:
         return any(part == whole[n : n + len(part)] for n in range(len(whole) - len(part) + 1))
 
-    words = {line.split(" ", 1)[0] for line in texts}
-    return all(is_stretch(stream(texts, word), stream(said, word)) for word in words)
+    words = {line.split(" ", 1)[0] for line in said}
+    parts = [stream(texts, word) for word in words]
+    # It says one line in each by turns; what copies them may be behind in one for a second.
+    is_even = max(map(len, parts)) - min(map(len, parts)) <= 5
+    return is_even and all(is_stretch(stream(texts, word), stream(said, word)) for word in words)
 
 
 async def test_the_log_of_a_running_container_is_followed(place: Place, ring: LogRing) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
+from backends.model.clock import Instant
 from tests.pilot import scenes, world
 from tests.pilot.rooms import make_room, opened
 from tests.sim.virtual import simulate
@@ -160,6 +162,35 @@ async def test_while_nobody_is_at_the_keys_panes_are_drawn_every_other_second_an
         app._on_change()
         await room.pilot.pause()
         assert "HALTED" in room.text(), "what is urgent waits for no beat"
+
+
+async def test_what_stops_counting_between_two_drawings_is_drawn_at_the_next_beat() -> None:
+    app = make_room()
+    async with opened(app, (120, 40)) as room:
+        now = room.clock.now()
+        board = world.fresh(now)
+        room.engine._board = board
+        for _ in range(14):
+            now = room.clock.advance(1.0)
+            room.engine._board = board = world.fresh(now)
+            app._on_pulse()
+        drawn = app._drawn
+        if drawn != now.mono:
+            now = room.clock.advance(1.0)
+            room.engine._board = board = world.fresh(now)
+            app._on_pulse()
+        assert app._drawn == now.mono
+        old = board.readings["orders.open"]
+        received = Instant(now.mono - old.stale_after + 0.5, now.wall - old.stale_after + 0.5)
+        room.engine._board = world.with_readings(board, replace(old, received=received))
+        between = room.clock.advance(1.0)
+        app._on_pulse()
+        assert app._drawn == between.mono
+        room.engine._board = world.fresh(room.clock.advance(1.0))
+        app._on_pulse()
+        room.engine._board = world.fresh(room.clock.advance(1.0))
+        app._on_pulse()
+        assert app._drawn < room.clock.now().mono, "nothing grew old, so this beat has the headline alone"
 
 
 async def test_a_change_while_the_screens_are_being_taken_down_is_drawn_by_nobody(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from backends.model.logline import LogFilter, LogLevel
 from tests.pilot.fake_engine import FakeLogs, FakeMatches
 from tests.pilot.rooms import make_room, opened
@@ -59,6 +61,24 @@ async def test_a_flood_is_painted_half_as_often_until_it_is_over() -> None:
             while pane.view.ordinals[-1:] != (ring.end - 1,):
                 await pilot.pause(0.02)
         assert bridge.period == calm
+
+
+async def test_a_log_that_cannot_be_shown_ends_the_room_and_is_not_passed_over() -> None:
+    ring = Ring()
+    pane = LogPane(is_live=True, id="pane")
+    app = Stage(pane)
+
+    def fail() -> None:
+        raise RuntimeError("a row that cannot be made")
+
+    with pytest.raises(RuntimeError, match="cannot be made"):
+        async with app.run_test(size=(100, 7)) as pilot:
+            pane.watch_source(ring, lambda _: FakeMatches(FakeLogs(), LogFilter()))
+            pane.view.tick = fail  # type: ignore[method-assign]  # stands for a fault of ours
+            ring.fill(1)
+            async with asyncio.timeout(20):
+                while app.is_running:
+                    await pilot.pause(0.02)
 
 
 async def test_a_pane_that_shows_another_log_or_none_any_more_is_told_nothing_of_the_first() -> None:

@@ -42,7 +42,7 @@ async def test_before_the_first_line_it_says_what_it_waits_for() -> None:
         assert "no log line yet: 3 services are followed" in "\n".join(text_of(app.query_one(LogView)))
 
 
-async def test_it_paints_on_its_own_time_and_not_for_each_line() -> None:
+async def test_it_paints_when_it_is_told_to_and_not_for_each_line() -> None:
     ring = Ring()
     ring.fill(5)
     app = Stage(view(ring))

@@ -24,7 +24,8 @@ BY_UNITS: Final = {"start-on-host"}
 def left_by(name: str, folder: Path) -> dict[str, Any]:
     """What the newest real run of that procedure left in the journal below ``folder``, without what differs
     between any two runs: times, ids, who wrote it how, for which rows a step was repeated, and which way of
-    a stop was read back first: the next begins after half a second, on a busy machine before that."""
+    a stop was read back first: the next begins after half a second, on a busy machine before that. Of a stop
+    it is kept that one was, and that what it had read was written down."""
     ours = [each for each in journal(folder) if each.get("procedure") == name]
     real = [each for each in ours if each["kind"] == "intent" and each["mode"] == "live"]
     if not real:
@@ -39,6 +40,7 @@ def left_by(name: str, folder: Path) -> dict[str, Any]:
     }
     repeated = {ident.partition(":")[0] for ident in steps if ":" in ident}
     ended = [each for each in run if each["kind"] == "outcome"][-1]
+    after = sorted({each["fact"] for each in ended.get("after", [])})
     return {
         "kinds": list(dict.fromkeys(each["kind"] for each in run)),
         "intent": {key: began.get(key) for key in ("stack", "environment", "class", "mode")},
@@ -48,7 +50,8 @@ def left_by(name: str, folder: Path) -> dict[str, Any]:
             "steps": {ident: state for ident, state in states.items() if ident in repeated},
             "targets": began.get("targets"),
             "outcome": (ended["verdict"], None if is_stop else ended.get("rung")),
-            "after": None if is_stop else sorted({each["fact"] for each in ended.get("after", [])}),
+            "after": bool(after) if is_stop else after,
+            "is_proved": any(step["state"] == "verified" for step in steps.values()),
         },
     }
 

@@ -109,6 +109,7 @@ def test_a_connection_lost_after_the_second_key_does_not_stop_the_stop(
         assert not is_over
         wait_until(lambda: "outcome" in kinds(world), 15, "an outcome")
     finally:
+        world.child.resume()
         terminal.close()
     (outcome,) = (record for record in journal(world.config.parent) if record["kind"] == "outcome")
     assert (outcome["verdict"], outcome["rung"]) == ("VERIFIED", 2)

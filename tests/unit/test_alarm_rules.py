@@ -102,6 +102,17 @@ def test_what_was_concluded_from_a_reading_is_what_would_be_concluded_again(loss
         assert [it.id for it in kept.on(shown, now)] == [it.id for it in again], tenths
 
 
+def test_an_alarm_begins_when_it_is_first_told_however_old_what_it_follows_from():
+    slow = replace(stack(), alarms=tuple(replace(rule, after=20.0) for rule in stack().alarms))
+    book, loss = AlarmBook(slow, START), replace(ok("loss", 250.0), period=60.0)
+    told = {}
+    for seconds in range(30):
+        now = later(float(seconds))
+        for alarm in book.evaluate(board(now, loss=loss), now):
+            told.setdefault(alarm.id, (seconds, alarm.since))
+    assert told["loss"] == (20, later(20.0))
+
+
 def test_a_source_that_decides_about_trading_is_critical_when_down():
     alarms = {alarm.id: alarm for alarm in AlarmBook(stack(), START).evaluate(board(down="redis"), START)}
     assert alarms["source:redis"].priority is Priority.CRITICAL

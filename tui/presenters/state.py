@@ -87,16 +87,25 @@ def data_age(board: Board, now: Instant) -> float | None:
 
 
 def urgent(board: Board) -> tuple[object, ...]:
-    """What must be on the screen at once when it changes; the rest is drawn once a second, as ages are."""
+    """What must be on the screen at once when it changes; the rest is drawn with the beat, as ages are."""
     trading = board.trading
     return (
         board.stack,
         board.environment,
         trading.state,
         tuple((gate.raw, gate.state) for gate in trading.gates),
-        tuple(alarm.id for alarm in board.alarms),
+        tuple((alarm.id, alarm.priority, alarm.title) for alarm in board.alarms),
         tuple(source.is_up for source in board.sources.values()),
         board.runs,
+    )
+
+
+def has_aged(board: Board, earlier: float, now: float) -> bool:
+    """Whether what counted, or was still shown, at that time of the room is so no more, by its age alone."""
+    return any(
+        earlier <= until < now
+        for reading in board.readings.values()
+        for until in (reading.counts_until, reading.kept_until)
     )
 
 

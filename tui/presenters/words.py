@@ -37,7 +37,7 @@ def age(seconds: float) -> str:
 
 
 def whole_age(seconds: float) -> str:
-    """Without tenths, for what is repainted once a second: ``0s``, ``12s``, ``7m``."""
+    """Without tenths, for what is repainted with the beat: ``0s``, ``12s``, ``7m``."""
     return age(seconds) if seconds >= 9.95 or seconds < 0 else f"{seconds:.0f}s"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from textual.message import Message
@@ -52,6 +53,7 @@ class LogPane(Pane):
         self._is_busy = False
         self._was_following = True
         self._is_live = is_live
+        self._ticked = float("-inf")
         self._bridge: Bridge | None = None
 
     def on_unmount(self) -> None:
@@ -61,7 +63,8 @@ class LogPane(Pane):
         """Show this log, of which ``filtered`` finds rows; text and level of the filter stay."""
         self._close_bridge()
         if self._is_live:
-            self._bridge = Bridge(source, self.look, _PERIOD)
+            # By way of the toolkit, which ends the room with a word when it fails.
+            self._bridge = Bridge(source, lambda: self.call_next(self.look), _PERIOD)
         self._filtered = filtered
         self.view.watch_source(source)
         self._apply()
@@ -113,7 +116,7 @@ class LogPane(Pane):
 
     def on_log_view_changed(self, event: LogView.Changed) -> None:
         event.stop()
-        # The counts in the title follow once a second: a title repaints its whole pane.
+        # The counts in the title follow with the beat: a title repaints its whole pane.
         if event.is_following is not self._was_following:
             self._was_following = event.is_following
             self.label_now()
@@ -158,6 +161,9 @@ class LogPane(Pane):
         if self._matches is not None and not self._matches.advance(_BITE):
             self._is_busy = True
             self.set_timer(0.001, self._look_on)
+            if monotonic() - self._ticked < _PERIOD:
+                return
+        self._ticked = monotonic()
         self.view.tick()
         if self._bridge is not None:
             self._bridge.period = 2 * _PERIOD if self.view.is_flooded else _PERIOD
