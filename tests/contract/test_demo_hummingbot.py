@@ -107,6 +107,7 @@ def test_a_scenario_of_bot_4_is_done_when_a_minute_shows_what_it_is_for(room: Ro
 
 
 def test_a_bot_s_own_guards_are_seen_while_the_bus_is_gone(room: Room) -> None:
+    room.wait_for("bot1.wrote_state", "running")  # its newest minute may be of the stop before
     room.switch("redis-refuse", is_on=True)
     asked = room.engine.checks(ID).examine([room.engine.stacks[0].checks["local-guards"]])
     (result,) = asked.result(LONGEST).values()
