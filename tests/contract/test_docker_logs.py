@@ -61,11 +61,17 @@ def is_whole(place: Place, name: str, got: list[LogLine]) -> bool:
     return came <= said and {line for line in said if first + 0.1 < line[0] < last - 1.0} <= came
 
 
+def _seconds(came: list[LogLine]) -> float:
+    """Between the first and the last of them."""
+    return (came[-1].at or 0.0) - (came[0].at or 0.0)
+
+
 async def test_the_log_of_a_running_container_is_followed(place: Place, ring: LogRing) -> None:
     async with reading(place.url, place.specs(), logs=ring) as reader:
         await poll_rows(reader, lambda: rows(ring, place.chatty))
         count = len(rows(ring, place.chatty))
         await poll_rows(reader, lambda: len(rows(ring, place.chatty)) >= count + 3, what="more lines")
+        await poll_rows(reader, lambda: _seconds(rows(ring, place.chatty)) >= 3.0, what="some seconds of it")
         got = rows(ring, place.chatty)
     assert all(row.at is not None for row in got)
     assert is_whole(place, place.chatty, got)
