@@ -124,6 +124,9 @@ def test_events_come_in_the_order_of_a_real_engine(eyes: Eyes, real: tuple[docke
     theirs, mine = (told(*each) for each in both)
     # A real engine kills a second time when the first has not been heard in time.
     once = [action for action, last in zip(theirs, [None, *theirs], strict=False) if action != last]
+    # A short pause it may tell of twice: its runtime's own word can come after the end of it.
+    if once[:4] == ["pause", "unpause"] * 2:
+        del once[:2]
     # Who waits for the end is let go just before it is told of, and so may tell of the stop first.
     for place, pair in enumerate(list(pairwise(once))):
         if pair == ("stop", "die 137"):
