@@ -198,8 +198,8 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if isinstance(screen, Overlay):
             screen.show(moment, self._headline(moment), self._said(moment))
         elif isinstance(screen, MainScreen):
-            is_old = has_aged(moment.board, self._drawn, moment.now.mono)
-            if is_beat and not is_old and self._tidy.lets_wait(moment.now, self._drawn):
+            may_wait = is_beat and self._tidy.lets_wait(moment.now, self._drawn)
+            if may_wait and not has_aged(moment.board, self._drawn, moment.now.mono):
                 screen.show_head(self._headline(moment))
             else:
                 self._drawn = moment.now.mono
