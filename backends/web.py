@@ -4,19 +4,68 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import Final, Self
 
+import httpcore
 import httpx
 
 from backends.whereabouts import Whereabouts
+from backends.wire import Network
 
 AT_ONCE: Final = 8
 """Requests to one service at the same time."""
 Origin = tuple[str, str, int | None]
-_HEADERS: Final = (("User-Agent", "controlroom"), ("Accept-Encoding", "identity"), ("Accept", "*/*"))
+_HEADERS: Final = (
+    (b"User-Agent", b"controlroom"),
+    (b"Accept-Encoding", b"identity"),
+    (b"Accept", b"*/*"),
+)
+
+
+_FAULTS: Final = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.UnsupportedProtocol,
+)
+_ELSEWHERE: Final = range(300, 400)
+_WITH_BODY: Final = ("POST", "PUT", "PATCH")
+_NETWORK: Final = Network()
+
+
+class Answer:
+    """The head of an answer, and the way to its body."""
+
+    def __init__(self, response: httpcore.Response) -> None:
+        self.status: int = response.status
+        self._response = response
+
+    def header(self, name: str) -> str:
+        """Of the head, by its name in lower case; empty when there is none."""
+        wanted = name.encode("ascii")
+        found = (value for key, value in self._response.headers if key.lower() == wanted)
+        return b", ".join(found).decode("latin-1")
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether its body is compressed, which was not asked for."""
+        return self.header("content-encoding").lower() not in ("", "identity")
+
+    @property
+    def location(self) -> str:
+        """Where it says to look instead; empty when it does not."""
+        return self.header("location") if self.status in _ELSEWHERE else ""
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises httpx.HTTPError."""
+        try:
+            async for piece in self._response.aiter_stream():
+                yield piece
+        except _FAULTS as fault:
+            raise _told(fault) from fault
 
 
 class _Service:
@@ -26,10 +75,12 @@ class _Service:
         self.users = 0
         self.peer: str | None = None
         self.whereabouts = Whereabouts()
-        self.pool = httpx.AsyncHTTPTransport(
-            verify=tls or False,  # where nothing is encrypted there is nothing to verify
-            trust_env=False,
-            limits=httpx.Limits(max_connections=16, max_keepalive_connections=AT_ONCE, keepalive_expiry=30.0),
+        self.pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            max_connections=16,
+            max_keepalive_connections=AT_ONCE,
+            keepalive_expiry=30.0,
+            network_backend=_NETWORK,
         )
 
 
@@ -43,7 +94,6 @@ class Web:
 
     def __init__(self) -> None:
         """Loads what httpx would load at the first request, on the loop: call it in a thread."""
-        import_module("httpcore")
         import_module("anyio._backends._asyncio")
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
         self._services: dict[Origin, _Service] = {}
@@ -65,27 +115,29 @@ class Web:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         content: bytes | None = None,
-    ) -> AsyncIterator[httpx.Response]:
+    ) -> AsyncIterator[Answer]:
         """The answer to one request, of which only the head was read. ``timeout``: seconds for each of
-        connecting, sending and a piece of the answer. Raises httpx.HTTPError."""
-        request = httpx.Request(
-            method,
-            url,
-            params=params,
-            headers=[*_HEADERS, *(headers or {}).items()],
-            content=content,
-            extensions={"timeout": httpx.Timeout(timeout).as_dict()},
-        )
-        place = origin(request.url)
+        connecting, sending and a piece of the answer. Raises httpx.HTTPError and httpx.InvalidURL."""
+        url = httpx.URL(url)
+        if params:
+            url = url.copy_merge_params(params)
+        place = origin(url)
         service = await self._service(place)
         service.users += 1
         try:
-            response = await service.pool.handle_async_request(request)
-            service.peer = _peer(response)
-            try:
-                yield response
-            finally:
-                await response.aclose()
+            async with service.pool.stream(
+                method,
+                httpcore.URL(
+                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path or b"/"
+                ),
+                headers=[(b"Host", url.netloc), *_HEADERS, *_encoded(headers or {})],
+                content=b"" if content is None and method in _WITH_BODY else content,
+                extensions={"timeout": httpx.Timeout(timeout).as_dict()},
+            ) as response:
+                service.peer = _peer(response)
+                yield Answer(response)
+        except _FAULTS as fault:
+            raise _told(fault) from fault
         except asyncio.CancelledError:
             # Given up at some moments, a request keeps its connection for good, and the place of it: when all
             # are taken the service is never asked again.
@@ -137,8 +189,18 @@ def origin(url: httpx.URL) -> Origin:
     return url.scheme, url.host, url.port
 
 
-def _peer(response: httpx.Response) -> str | None:
+def _encoded(headers: Mapping[str, str]) -> Iterator[tuple[bytes, bytes]]:
+    for name, value in headers.items():
+        yield name.encode("ascii"), value.encode("ascii")
+
+
+def _told(fault: Exception) -> httpx.HTTPError:
+    """The same fault as httpx names it, which is what the rest of the house knows."""
+    kind: type[httpx.HTTPError] = getattr(httpx, type(fault).__name__)
+    return kind(str(fault))
+
+
+def _peer(response: httpcore.Response) -> str | None:
     """The address of the machine that answered."""
-    stream = response.extensions.get("network_stream")
-    told = None if stream is None else stream.get_extra_info("server_addr")
+    told = response.extensions["network_stream"].get_extra_info("server_addr")
     return str(told[0]) if isinstance(told, tuple) else None

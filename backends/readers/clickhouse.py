@@ -105,12 +105,12 @@ class ClickHouseFactReader:
             "POST", url, params=params, headers=self._headers(), content=text.encode(), timeout=seconds
         ) as response:
             body = bytearray()
-            async for piece in response.aiter_raw():
+            async for piece in response.pieces():
                 body += piece
                 if len(body) > BODY_LIMIT:
                     raise MisfitError(f"answer is more than {BODY_LIMIT // 1024} KiB")
-        if response.status_code != httpx.codes.OK:
-            raise MisfitError(_failure(response.status_code, bytes(body)))
+        if response.status != httpx.codes.OK:
+            raise MisfitError(_failure(response.status, bytes(body)))
         return parse_json(bytes(body))
 
     def _headers(self) -> Mapping[str, str]:

@@ -112,16 +112,16 @@ class Pages:
             nonce=uuid.uuid4().hex,
         )
         async with self._web.stream("GET", url, headers=headers, timeout=seconds) as response:
-            if response.is_redirect and "location" in response.headers:
-                return response.headers["location"]
-            if response.headers.get("content-encoding", "identity").lower() != "identity":
-                return Page(response.status_code, None, "answers compressed, which was not asked for")
+            if response.location:
+                return response.location
+            if response.is_encoded:
+                return Page(response.status, None, "answers compressed, which was not asked for")
             body = bytearray()
-            async for piece in response.aiter_raw():
+            async for piece in response.pieces():
                 body += piece
                 if len(body) > BODY_LIMIT:
-                    return Page(response.status_code, None, f"answer is more than {BODY_LIMIT // 1024} KiB")
-            return Page(response.status_code, bytes(body))
+                    return Page(response.status, None, f"answer is more than {BODY_LIMIT // 1024} KiB")
+            return Page(response.status, bytes(body))
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):

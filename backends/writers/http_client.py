@@ -12,7 +12,7 @@ import httpx
 from backends.model.action import HttpCall
 from backends.model.procedure import Receipt, Step
 from backends.model.safetext import LINE_LIMIT, SafeText
-from backends.web import Web
+from backends.web import Answer, Web
 from backends.writers.answer import already, done, failed, reason, unknown
 
 BODY_LIMIT: Final = 65_536
@@ -62,18 +62,18 @@ class HttpClient:
             return unknown(f"no answer within {step.deadline * 1000:.0f} ms")
         except (httpx.HTTPError, OSError) as error:
             return unknown(f"cut off before it answered: {reason(error)}")
-        return _receipt(action, answer.status_code, _without_secrets(text, headers), self._redact)
+        return _receipt(action, answer.status, _without_secrets(text, headers), self._redact)
 
     async def close(self) -> None:
         await self._web.aclose()
 
 
-async def _text(answer: httpx.Response) -> str:
+async def _text(answer: Answer) -> str:
     """The beginning of the body, decoded."""
-    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+    if answer.is_encoded:
         return "what it says is compressed, which was not asked for"
     parts = bytearray()
-    async for part in answer.aiter_raw():
+    async for part in answer.pieces():
         parts += part
         if len(parts) >= BODY_LIMIT:
             break

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from backends.readers.docker import DockerServiceReader
 from tests.conftest import started
 from tests.contract.docker_place import poll_until, spec
 from tests.contract.far_compose import project, start_redis
+from tests.servers.certificates import certificates, serving
 from tests.servers.compose import need_compose
 from tests.servers.docker import DockerEngine
 from tests.turns import DOCKER
@@ -27,27 +27,12 @@ from tests.turns import DOCKER
 pytestmark = DOCKER
 
 
-def openssl(*words: str | Path) -> None:
-    subprocess.run(["openssl", *words], check=True, capture_output=True)
-
-
-def certificates(folder: Path) -> None:
-    """One certificate that is CA, server and client at once."""
-    openssl(
-        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-        "-keyout", folder / "key.pem", "-out", folder / "cert.pem",
-    )  # fmt: skip
-    (folder / "ca.pem").write_bytes((folder / "cert.pem").read_bytes())
-
-
 @pytest.fixture
 async def address(docker_engine: DockerEngine, tmp_path: Path) -> AsyncIterator[str]:
     """A TLS port in front of the engine that asks for a client certificate; its files are in ``tmp_path``."""
     certificates(tmp_path)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tmp_path / "ca.pem"))
+    context = serving(tmp_path)
     context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
 
     async def copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
         try:

@@ -36,7 +36,7 @@ MODES = [
 
 async def ask(web: Web, url: str) -> bytes:
     async with web.stream("GET", httpx.URL(url), timeout=2.0) as response:
-        return b"".join([piece async for piece in response.aiter_raw()])
+        return b"".join([piece async for piece in response.pieces()])
 
 
 async def give_up(asking: Coroutine[Any, Any, object], turns: int) -> None:
