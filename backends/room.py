@@ -58,9 +58,13 @@ GATE_RETRY = 1.2
 """Seconds between two tries, at the most and before they are spread, of a source that decides about trading:
 once it answers again, a halt that it lost is seen at once."""
 
-GATHER = 0.055
+GATHER = 0.025
 """Seconds in which answers of several sources are gathered for one board: those that decide about trading
-wait so long for the others, which are asked ``LATER``, and it is made in time for the screen's next frame."""
+wait so long for the others, which are asked ``LATER``."""
+
+AFTER = 0.035
+"""Seconds after the beat at which it is looked at what has been read: the board is there by then, and the
+processor still at work for this room."""
 
 HUSH = 0.25
 """Seconds after an order to stop in which no poll begins: nothing may come between the key and its effect."""
@@ -234,7 +238,7 @@ class Room:
     async def keep_halted(self, permit: Permit) -> None:
         """Order lost halts again, as whoever armed this session, until cancelled."""
         while True:
-            await asyncio.sleep(to_beat(self._clock.now(), TICK, TICK / 4))  # the gates have answered
+            await asyncio.sleep(to_beat(self._clock.now(), TICK, AFTER))
             board = self.store.board
             for wanted in self._keeper.due(board, self._clock.now()):
                 intent = Intent(
@@ -345,7 +349,7 @@ class Room:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(to_beat(self._clock.now(), TICK, TICK / 2))  # between the polls
+            await asyncio.sleep(to_beat(self._clock.now(), TICK, AFTER))
             self.store.tick()
             ready = self._ready()
             if ready.done():

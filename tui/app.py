@@ -46,7 +46,7 @@ from widgets.roles import Role
 from widgets.span import Spans
 
 AFTER_POLLS = 0.1
-"""Seconds from when the engine asks its sources until their answers are on a board: then it is drawn."""
+"""Seconds from when the engine asks its sources until what is there is drawn, if no board came before."""
 
 
 class ControlRoom(SteadyApp, inherit_bindings=False):
@@ -91,7 +91,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._pulse = pulse
         self._on_first_frame = on_first_frame
         self._beat = 0
-        self._tidy = Tidy()
+        self._tidy = Tidy(pulse or 1.0)
         self._message: Said | None = None
         self._leaves_at = float("-inf")
         self._urgent: tuple[object, ...] = ()
@@ -339,11 +339,13 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.say(f"{runs[0].title} is running and {fate(runs[0])}; q again leaves", "state-warn")
 
     def _on_change(self) -> None:
-        """At most four times a second: draw at once what cannot wait for the next beat."""
+        """At most four times a second: draw at once what cannot wait for the next beat, or begin that."""
         if not self.is_running:
             return
         others = tuple(self.engine.board(it.id).runs for it in self.engine.stacks)
         seen = (*urgent(self.engine.board(self.stack.id)), others)
+        if self._beat and self._tidy.is_due(self.clock.now().mono):
+            self.call_next(self._on_pulse)
         if seen != self._urgent or isinstance(self.screen, ProcedureDialog) or not self._pulse:
             self._urgent = seen
             self.redraw()
@@ -353,9 +355,11 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._on_pulse()
 
     def _on_pulse(self) -> None:
-        """Once a second, whatever the engine does: time passes in the headline at least."""
+        """Once a second, with a new board or without: time passes in the headline at least."""
+        if not self._tidy.is_due(now := self.clock.now().mono):
+            return
         self._beat += 1
-        self._tidy.beat(self.clock.now().mono)
+        self._tidy.beat(now)
         if self._hangup is not None:
             self._hangup.check()
         self.redraw(is_beat=True)
@@ -376,13 +380,9 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self.call_after_refresh(self.redraw)
 
     def _headline(self, moment: Moment) -> HeadlineView:
+        host = self.engine.operator.host
         return headline(
-            moment.stack,
-            moment.board,
-            moment.now,
-            is_armed=not self.is_watch,
-            beat=self._beat,
-            host=self.engine.operator.host,
+            moment.stack, moment.board, moment.now, is_armed=not self.is_watch, beat=self._beat, host=host
         )
 
     def _notice(self, moment: Moment) -> Spans:

@@ -38,10 +38,13 @@ _SMALL: Final = (700, 10, 1_000_000)
 class Tidy:
     """Looks through everything at fitting moments. Times are seconds of the room's monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, pulse: float = 1.0) -> None:
+        """``pulse``: seconds between two beats."""
+        self._pulse = pulse
         self._opened: float | None = None
         self._looked: float | None = None
         self._keyed = float("-inf")
+        self._period = float("-inf")
         self._is_settled = False
 
     def keyed(self, now: float) -> None:
@@ -54,8 +57,13 @@ class Tidy:
         is_quiet = self._opened is not None and now.mono - max(self._opened, self._keyed) >= QUIET
         return is_quiet and now.wall % SELDOM >= SELDOM / 2 and now.mono - drawn < SELDOM
 
+    def is_due(self, now: float) -> bool:
+        """Whether another beat's time has come: there is one in each period of the clock."""
+        return now // self._pulse != self._period
+
     def beat(self, now: float) -> None:
-        """Once a second: look if it is time for it."""
+        """Once in each period: look if it is time for it."""
+        self._period = now // self._pulse
         self._opened = now if self._opened is None else self._opened
         if self._looked is None:
             if now - self._opened >= START:

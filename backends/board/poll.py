@@ -21,9 +21,9 @@ from backends.model.stack import Source
 LOADING = 15.0
 """Seconds in which a source's client library is loaded, also on a busy machine."""
 
-LATER = 0.03
+LATER = 0.003
 """Seconds after the beat at which all other sources are asked: those that decide about trading have it first,
-also on a machine with too much to do."""
+also on a machine with too much to do. Not more: after a rest, however short, all takes twice as long."""
 
 
 class Task(Protocol):

@@ -23,8 +23,9 @@ from backends.model.stack import ROOM, SourceKind, Stack
 TRAIL = 60
 """Samples kept for a sparkline."""
 
-BEAT = 0.9
-"""Seconds after which a board is published again although nothing new was heard."""
+BEAT = 1.2
+"""Seconds after which a board is published again although nothing new was heard. More than lies between two
+boards of sources that answer."""
 
 RUNS = 20
 """Runs kept on the board, besides those under way."""
@@ -156,7 +157,7 @@ class Store:
         self._publish(replace(self.board, runs=tuple(kept)))
 
     def tick(self) -> None:
-        """A board a second at the least: what has grown old is concluded anew, and silence means a fault."""
+        """What has grown old is concluded anew although nothing was heard, and silence means a fault."""
         if self._clock.now().since(self.board.taken) >= BEAT:
             self._publish(self._with_taken())
 

@@ -130,6 +130,32 @@ async def test_what_is_urgent_is_drawn_at_once_and_the_rest_with_the_next_beat()
         app._pulse = 0
 
 
+async def test_the_first_board_in_a_second_is_its_beat_and_another_waits_for_the_next() -> None:
+    app = make_room()
+    async with opened(app, (120, 40)) as room:
+        app._on_pulse()
+        app._pulse = 1.0
+
+        async def comes(value: int) -> None:
+            now = room.clock.now()
+            room.engine.put(world.with_readings(world.fresh(now), world.reading("orders.open", now, value)))
+            await room.pilot.pause(0.3)
+
+        room.clock.advance(1.0)
+        await comes(21)
+        assert " 21 " in room.text()
+        assert app._beat == 2
+        await comes(22)
+        app._on_pulse()  # the timer's, which comes later in the same second
+        assert " 21 " in room.text()
+        assert app._beat == 2
+        room.clock.advance(1.0)
+        app._on_pulse()  # and of a second in which no board came
+        await room.until(lambda: " 22 " in room.text())
+        assert app._beat == 3
+        app._pulse = 0
+
+
 async def test_while_nobody_is_at_the_keys_panes_are_drawn_every_other_second_and_the_clock_each() -> None:
     app = make_room()
     async with opened(app, (120, 40)) as room:

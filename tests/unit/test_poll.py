@@ -12,7 +12,7 @@ from backends.alarms.book import AlarmBook
 from backends.board import poll
 from backends.board.backoff import Backoff
 from backends.board.poll import FactTask, Poller
-from backends.board.store import Store
+from backends.board.store import BEAT, Store
 from backends.model.fact import Absent, Broken, Found, SourceError
 from backends.model.procedure import Run
 from backends.model.reading import Outcome
@@ -141,7 +141,10 @@ async def test_answers_of_several_sources_in_one_moment_are_one_board(fake_clock
 async def test_a_board_made_meanwhile_for_another_reason_has_what_was_answered(fake_clock):
     pollers, _, store, moment = gathering(fake_clock)
     await pollers[0].once()
-    fake_clock.advance(1.0)
+    fake_clock.advance(BEAT - 0.1)
+    store.tick()
+    assert store.board.seq == 0
+    fake_clock.advance(0.1)
     store.tick()
     assert outcomes(store) == {"one": Outcome.OK, "other": Outcome.NEVER}
     moment[0]()
