@@ -133,9 +133,7 @@ class Reading(Struct, Generic[T_co], frozen=True):
         age = self.age(now)
         if age < 0:
             return Quality.BAD
-        observed = self.observed_age(now)
-        too_old = observed is not None and self.max_age is not None and observed > self.max_age
-        if too_old or age > self.stale_after:
+        if now.mono > self.counts_until:
             return Quality.STALE
         return Quality.AGEING if age > 1.5 * self.period + 0.5 else Quality.FRESH
 
