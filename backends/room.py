@@ -15,7 +15,7 @@ from backends.board.backoff import LONGEST
 from backends.board.first_look import FirstLook
 from backends.board.fresh import FreshReader
 from backends.board.ingest import Readings
-from backends.board.poll import LATER, FactTask, Poller, ServiceTask, Task
+from backends.board.poll import AFTER, LATER, FactTask, Poller, ServiceTask, Task
 from backends.board.store import Store
 from backends.checks.desk import CheckDesk
 from backends.checks.examiner import Examiner
@@ -61,10 +61,6 @@ once it answers again, a halt that it lost is seen at once."""
 GATHER = 0.025
 """Seconds in which answers of several sources are gathered for one board: those that decide about trading
 wait so long for the others, which are asked ``LATER``."""
-
-AFTER = 0.035
-"""Seconds after the beat at which it is looked at what has been read: the board is there by then, and the
-processor still at work for this room."""
 
 HUSH = 0.25
 """Seconds after an order to stop in which no poll begins: nothing may come between the key and its effect."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import Final, Self
@@ -13,17 +13,20 @@ import httpcore
 import httpx
 
 from backends.whereabouts import Whereabouts
-from backends.wire import Network
+from backends.wire import Wire, connected
 
 AT_ONCE: Final = 8
-"""Requests to one service at the same time."""
+"""Requests to one service at the same time; so many connections are kept for the next ones."""
+
+KEPT: Final = 30.0
+"""Seconds for which a connection is kept that nobody uses."""
+
 Origin = tuple[str, str, int | None]
 _HEADERS: Final = (
     (b"User-Agent", b"controlroom"),
     (b"Accept-Encoding", b"identity"),
     (b"Accept", b"*/*"),
 )
-
 
 _FAULTS: Final = (
     httpcore.TimeoutException,
@@ -33,7 +36,6 @@ _FAULTS: Final = (
 )
 _ELSEWHERE: Final = range(300, 400)
 _WITH_BODY: Final = ("POST", "PUT", "PATCH")
-_NETWORK: Final = Network()
 
 
 class Answer:
@@ -68,36 +70,37 @@ class Answer:
             raise _told(fault) from fault
 
 
-class _Service:
-    """The connections to one service, how many requests use them now, and where the last one led."""
+class _Connection(httpcore.AsyncHTTP11Connection):
+    """One, with what it leads over."""
 
-    def __init__(self, tls: ssl.SSLContext | None) -> None:
-        self.users = 0
-        self.peer: str | None = None
+    def __init__(self, place: httpcore.Origin, wire: Wire) -> None:
+        super().__init__(place, wire, keepalive_expiry=KEPT)
+        told = wire.get_extra_info("server_addr")
+        self.peer: str | None = str(told[0]) if isinstance(told, tuple) else None
+        """The address of the machine that answers."""
+
+
+class _Service:
+    """The connections to one service that nobody uses now."""
+
+    def __init__(self) -> None:
+        self.idle: list[_Connection] = []
         self.whereabouts = Whereabouts()
-        self.pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=16,
-            max_keepalive_connections=AT_ONCE,
-            keepalive_expiry=30.0,
-            network_backend=_NETWORK,
-        )
 
 
 class Web:
     """Connections, and nothing else that its users would share. No proxies, cookies, redirects or retries:
-    what one source was given is sent to no other, and a whole client costs as much again as the connections.
+    what one source was given is sent to no other. A request that is given up takes its connection with it.
 
-    There is a pool for each service, for every request looks at every connection of its pool. They share one
-    TLS context, made when the first service wants it: that takes longer than all else.
+    They share one TLS context, made when the first service wants it: that takes longer than all else.
     """
 
     def __init__(self) -> None:
-        """Loads what httpx would load at the first request, on the loop: call it in a thread."""
+        """Loads what would else be loaded at the first request, on the loop: call it in a thread."""
         import_module("anyio._backends._asyncio")
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
         self._services: dict[Origin, _Service] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._used: set[_Connection] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,96 +114,104 @@ class Web:
         method: str,
         url: httpx.URL | str,
         *,
-        timeout: float | httpx.Timeout,
+        timeout: float,
+        connect: float | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes = b"",
     ) -> AsyncIterator[Answer]:
-        """The answer to one request, of which only the head was read. ``timeout``: seconds for each of
-        connecting, sending and a piece of the answer. Raises httpx.HTTPError and httpx.InvalidURL."""
+        """The answer to one request, of which only the head was read. ``timeout``: seconds for each piece of
+        the answer, and for connecting unless ``connect`` says how many that may take. Raises httpx.HTTPError
+        and httpx.InvalidURL."""
         url = httpx.URL(url)
         if params:
             url = url.copy_merge_params(params)
         place = origin(url)
-        service = await self._service(place)
-        service.users += 1
+        request = httpcore.Request(
+            method,
+            httpcore.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path or b"/"
+            ),
+            headers=[(b"Host", url.netloc), *_HEADERS, *_encoded(headers or {}, method, content)],
+            content=content,
+            extensions={"timeout": {"read": timeout, "write": timeout}},
+        )
         try:
-            async with service.pool.stream(
-                method,
-                httpcore.URL(
-                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path or b"/"
-                ),
-                headers=[(b"Host", url.netloc), *_HEADERS, *_encoded(headers or {})],
-                content=b"" if content is None and method in _WITH_BODY else content,
-                extensions={"timeout": httpx.Timeout(timeout).as_dict()},
-            ) as response:
-                service.peer = _peer(response)
-                yield Answer(response)
+            service = await self._service(place)
+            connection = await self._taken(service, request.url, connect or timeout)
+            self._used.add(connection)
+            try:
+                response = await connection.handle_async_request(request)
+                try:
+                    yield Answer(response)
+                finally:
+                    await response.aclose()
+            finally:
+                self._used.discard(connection)
+                is_known = self._services.get(place) is service and len(service.idle) < AT_ONCE
+                if is_known and connection.is_idle():
+                    service.idle.append(connection)
+                else:
+                    await connection.aclose()
         except _FAULTS as fault:
             raise _told(fault) from fault
-        except asyncio.CancelledError:
-            # Given up at some moments, a request keeps its connection for good, and the place of it: when all
-            # are taken the service is never asked again.
-            self._leave(place, service)
-            raise
-        finally:
-            service.users -= 1
-            self._close_left(place, service)
 
     async def _service(self, place: Origin) -> _Service:
-        """Its connections, made anew when there are none or its name leads to another machine by now."""
-        tls = await self.context() if place[0] == "https" else None
-        kept = self._services.get(place)
-        if kept is not None and await kept.whereabouts.has_moved(place[1], kept.peer):
-            self._leave(place, kept)
-        service = self._services.get(place)
-        if service is None:
-            service = self._services[place] = _Service(tls)
-        return service
+        """Its connections; none where its name leads to another machine by now."""
+        if place[0] not in ("http", "https") or not place[1]:
+            raise httpcore.UnsupportedProtocol("no address of an HTTP service")
+        kept = self._services.setdefault(place, _Service())
+        if kept.idle and await kept.whereabouts.has_moved(place[1], kept.idle[-1].peer):
+            self._services[place] = _Service()
+            await _close(kept.idle)
+        return self._services[place]
 
-    def _leave(self, place: Origin, service: _Service) -> None:
-        """Ask over it no more; what is under way there comes to its end."""
-        if self._services.get(place) is service:
-            del self._services[place]
-            self._close_left(place, service)
-
-    def _close_left(self, place: Origin, service: _Service) -> None:
-        """Close what was left once nobody uses it, beside whoever was the last, who has no time for that."""
-        if service.users or self._services.get(place) is service:
-            return
-        closing = asyncio.ensure_future(service.pool.aclose())
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+    async def _taken(self, service: _Service, url: httpcore.URL, seconds: float) -> _Connection:
+        """One that was used before and lives, or a new one."""
+        await _close([each for each in service.idle if each.has_expired()])
+        service.idle = [each for each in service.idle if not each.is_closed()]
+        if service.idle:
+            return service.idle.pop()
+        tls = await self.context() if url.scheme == b"https" else None
+        host = url.host.decode("ascii")
+        wire = await connected(host, url.origin.port, seconds)
+        return _Connection(url.origin, wire if tls is None else await wire.start_tls(tls, host, seconds))
 
     async def context(self) -> ssl.SSLContext:
         """Made once, beside the loop, and to its end whether or not who waits for it has the time."""
         if self._tls is None:
-            making = asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
-            self._tls = asyncio.ensure_future(making)
+            self._tls = asyncio.ensure_future(asyncio.to_thread(_made))
         return await asyncio.shield(self._tls)
 
     async def aclose(self) -> None:
-        for service in self._services.values():
-            await service.pool.aclose()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        """Whoever still waits for an answer gets none."""
+        services, self._services = self._services, {}
+        await _close([*self._used, *(each for service in services.values() for each in service.idle)])
+
+
+def _made() -> ssl.SSLContext:
+    tls = httpx.create_ssl_context(trust_env=False)
+    tls.set_alpn_protocols(["http/1.1"])
+    return tls
+
+
+async def _close(connections: Iterable[_Connection]) -> None:
+    for each in connections:
+        await each.aclose()
 
 
 def origin(url: httpx.URL) -> Origin:
     return url.scheme, url.host, url.port
 
 
-def _encoded(headers: Mapping[str, str]) -> Iterator[tuple[bytes, bytes]]:
+def _encoded(headers: Mapping[str, str], method: str, content: bytes) -> Iterator[tuple[bytes, bytes]]:
     for name, value in headers.items():
         yield name.encode("ascii"), value.encode("ascii")
+    if content or method in _WITH_BODY:
+        yield b"Content-Length", b"%d" % len(content)
 
 
 def _told(fault: Exception) -> httpx.HTTPError:
     """The same fault as httpx names it, which is what the rest of the house knows."""
     kind: type[httpx.HTTPError] = getattr(httpx, type(fault).__name__)
     return kind(str(fault))
-
-
-def _peer(response: httpcore.Response) -> str | None:
-    """The address of the machine that answered."""
-    told = response.extensions["network_stream"].get_extra_info("server_addr")
-    return str(told[0]) if isinstance(told, tuple) else None

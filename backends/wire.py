@@ -10,7 +10,6 @@ import asyncio
 import select
 import socket
 import ssl
-from collections.abc import Iterable
 from typing import Any, Final
 
 import httpcore
@@ -142,29 +141,19 @@ _NAMES: Final = {"client_addr": "sockname", "server_addr": "peername"}
 """What asyncio calls it."""
 
 
-class Network(httpcore.AsyncNetworkBackend):
-    """Makes connections over TCP."""
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,  # noqa: ARG002  # never asked for here
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002  # nor these
-    ) -> Wire:
-        """Connected to the first address of the host that answers. Raises httpcore.ConnectTimeout and
-        httpcore.ConnectError."""
-        try:
-            async with asyncio.timeout(timeout):
-                places = await _places(host, port)
-                wire = await start_connection(places, happy_eyeballs_delay=_STAGGER)
-                _, made = await asyncio.get_running_loop().create_connection(Wire, sock=wire)
-        except TimeoutError:
-            raise httpcore.ConnectTimeout from None
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(str(error)) from error
-        return made
+async def connected(host: str, port: int, seconds: float) -> Wire:
+    """To the first address of the host that answers. Raises httpcore.ConnectTimeout and
+    httpcore.ConnectError."""
+    try:
+        async with asyncio.timeout(seconds):
+            places = await _places(host, port)
+            wire = await start_connection(places, happy_eyeballs_delay=_STAGGER)
+            _, made = await asyncio.get_running_loop().create_connection(Wire, sock=wire)
+    except TimeoutError:
+        raise httpcore.ConnectTimeout from None
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return made
 
 
 async def _places(host: str, port: int) -> list[Any]:

@@ -25,6 +25,9 @@ LATER = 0.003
 """Seconds after the beat at which all other sources are asked: those that decide about trading have it first,
 also on a machine with too much to do. Not more: after a rest, however short, all takes twice as long."""
 
+AFTER = 0.035
+"""Seconds after the beat at which what was read is acted on: the board is there by then."""
+
 
 class Task(Protocol):
     """What one poll of one source asks for."""

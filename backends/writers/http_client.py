@@ -45,16 +45,20 @@ class HttpClient:
         self, action: HttpCall, path: str, body: bytes | None, headers: Mapping[str, str], step: Step
     ) -> Receipt:
         """Send one request. FAILED means it was not done; UNKNOWN means it may have been."""
-        limits = httpx.Timeout(step.deadline, connect=step.connect)
         try:
             async with (
                 asyncio.timeout(step.connect + step.deadline),
                 self._web.stream(
-                    action.method, self._base + path, content=body, headers=headers, timeout=limits
+                    action.method,
+                    self._base + path,
+                    content=body or b"",
+                    headers=headers,
+                    timeout=step.deadline,
+                    connect=step.connect,
                 ) as answer,
             ):
                 text = await _text(answer)
-        except (httpx.ConnectTimeout, httpx.PoolTimeout):
+        except httpx.ConnectTimeout:
             return failed(f"no connection within {step.connect * 1000:.0f} ms, nothing was sent")
         except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             return failed(f"no connection, nothing was sent: {reason(error)}")

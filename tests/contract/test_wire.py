@@ -15,7 +15,7 @@ import pytest
 
 from backends.readers.failure import network_reason
 from backends.web import Web
-from backends.wire import Network, Wire
+from backends.wire import Wire, connected
 from tests.servers.certificates import certificates, serving
 
 HERE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere"
@@ -74,6 +74,41 @@ async def test_a_service_is_read_over_tls_when_its_certificate_is_trusted(
                 assert await get(web, f"https://127.0.0.1:{port}/") == (200, b"here")
 
 
+async def test_of_many_requests_at_once_eight_connections_are_kept_for_the_next() -> None:
+    made = left = 0
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal made, left
+        made += 1
+        try:
+            await always_here(reader, writer)
+        except asyncio.IncompleteReadError:
+            left += 1
+
+    async with server(counted) as port, Web() as web:
+        for opened in (12, 12 + 4):
+            await asyncio.gather(*(get(web, f"http://127.0.0.1:{port}/") for _ in range(12)))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert (made, made - left) == (opened, 8)
+
+
+async def test_who_still_waits_when_all_is_closed_gets_no_answer() -> None:
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+
+    async with server(silent) as port, Web() as web:
+        waiting = asyncio.ensure_future(get(web, f"http://127.0.0.1:{port}/", timeout=60.0))
+        await asked.wait()
+        await web.aclose()
+        with pytest.raises(httpx.HTTPError):
+            await asyncio.wait_for(waiting, 5.0)
+
+
 async def test_a_server_that_does_not_shake_hands_holds_up_nobody_longer_than_it_may(tmp_path: Path) -> None:
     async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -111,7 +146,7 @@ async def test_a_connection_that_the_server_has_closed_is_not_asked_again(is_see
         await always_here(reader, writer)
 
     async with server(once) as port:
-        wire = await Network().connect_tcp("127.0.0.1", port)
+        wire = await connected("127.0.0.1", port, 5.0)
         await wire.write(b"GET / HTTP/1.1\r\n\r\n")
         assert await wire.read(1000, 5.0) == HERE
         assert not wire.get_extra_info("is_readable")
@@ -138,7 +173,7 @@ async def test_no_more_is_taken_from_a_server_that_talks_than_is_read_of_it() ->
         return written == before > 0
 
     async with server(flood) as port:
-        wire = await Network().connect_tcp("127.0.0.1", port)
+        wire = await connected("127.0.0.1", port, 5.0)
         for _ in range(30):
             if await stopped():
                 break
@@ -166,7 +201,7 @@ async def test_what_a_broken_connection_still_said_is_read_before_it_is_told() -
         gone.set()
 
     async with server(breaks) as port:
-        wire = await Network().connect_tcp("127.0.0.1", port)
+        wire = await connected("127.0.0.1", port, 5.0)
         await wire.write(b"a")
         assert await wire.read(4, 5.0) == b"last"
         await wire.write(b"b")
@@ -209,7 +244,7 @@ async def test_a_name_whose_first_address_is_silent_is_reached_at_its_second(
             both = [(*kinds, deaf.getsockname()), (*kinds, ("127.0.0.1", port))]
             loop = asyncio.get_running_loop()
             monkeypatch.setattr(loop, "getaddrinfo", lambda *_, **__: asyncio.sleep(0, both))
-            wire = await Network().connect_tcp("both.example", port, timeout=5.0)
+            wire = await connected("both.example", port, 5.0)
             assert wire.get_extra_info("server_addr") == ("127.0.0.1", port)
             await wire.aclose()
         for filler in fillers:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx
 from msgspec.structs import replace
 
 from backends.model.clock import Clock
@@ -16,6 +15,7 @@ from backends.model.safetext import SafeText
 from backends.model.stack import SourceKind, Stack
 from backends.readers.http import HttpFactReader
 from backends.readers.redis import RedisFactReader
+from backends.web import Web
 
 
 class RealEyes:
@@ -25,7 +25,7 @@ class RealEyes:
         self._stack = stack
         self._clock = clock
         self._readers: dict[str, FactReader] = {}
-        self._web = httpx.AsyncClient(trust_env=False)
+        self._web = Web()
         self.seen: list[tuple[str, str]] = []
         """(fact, word) of every look that got an answer."""
 
