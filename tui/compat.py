@@ -24,14 +24,16 @@ from rich.console import Console, RenderableType
 from rich.control import Control
 from rich.text import Text
 from textual import constants, events
-from textual._compositor import ChopsUpdate
+from textual._compositor import Compositor, CompositorUpdate
 from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Region
 from textual.message import Message
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widget import Widget
 
 from backends.model.safetext import SafeText
@@ -70,8 +72,6 @@ class SteadyApp(App[None]):
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Skip the frame while earlier ones are still queued; one whole repaint follows when they are out."""
         if queued_writes(self) <= QUEUED_WRITES_LIMIT:
-            if isinstance(renderable, ChopsUpdate):
-                renderable = TightUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
             driver = self._driver
             with driver.one_write() if isinstance(driver, SteadyDriver) else nullcontext():
                 super()._display(screen, renderable)
@@ -117,18 +117,66 @@ def announce(widget: Widget) -> None:
     widget._check_refresh()
 
 
-class TightUpdate(ChopsUpdate):
-    """A partial update that sends what is in its spans; the toolkit's begins at the widget's left edge."""
+class TightUpdate(CompositorUpdate):
+    """A partial update that makes and sends what is to be painted and nothing beside it."""
+
+    def __init__(self, compositor: Compositor, regions: Iterable[Region]) -> None:
+        """The toolkit's has every widget between the first and the last of the ``regions`` draw all its
+        lines, cuts them at each widget's edges, and sends them from there on."""
+        self.pieces: list[tuple[int, int, Strip]] = []
+        """Line, first cell and what to show there."""
+        bare: dict[int, list[tuple[int, int]]] = {}
+        for y, left, right in compositor._regions_to_spans(regions):
+            bare.setdefault(y, []).append((left, right))
+        # From the front to the back: what one shows is not asked of those behind it.
+        for widget, (region, clip) in compositor.visible_widgets.items():
+            if not bare:
+                break
+            shown = region.intersection(clip)
+            lines = [y for y in bare if shown.y <= y < shown.bottom and _meets(bare[y], shown)]
+            if lines:
+                top = min(lines)
+                crop = Region(shown.x, top, shown.width, max(lines) + 1 - top)
+                strips = widget.render_lines(crop.translate(-region.offset))
+                for y in lines:
+                    bare[y] = self._cover(y, bare[y], shown, strips[y - top])
+                    if not bare[y]:
+                        del bare[y]
+
+    def _cover(
+        self, y: int, spans: list[tuple[int, int]], shown: Region, strip: Strip
+    ) -> list[tuple[int, int]]:
+        """Take what a widget shows in these spans of a line; what is left of them for those behind it."""
+        left: list[tuple[int, int]] = []
+        for span in spans:
+            start, stop = max(span[0], shown.x), min(span[1], shown.right)
+            if start >= stop:
+                left.append(span)
+                continue
+            is_whole = (start, stop) == (shown.x, shown.right)
+            self.pieces.append((y, start, strip if is_whole else strip.crop(start - shown.x, stop - shown.x)))
+            left += [(one, end) for one, end in ((span[0], start), (stop, span[1])) if one < end]
+        return left
 
     def render_segments(self, console: Console) -> str:
         sent: list[str] = []
-        for y, left, right in self.spans:
-            for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
-                start, stop = max(x, left), min(end, right)
-                if strip is not None and start < stop:
-                    part = strip if (start, stop) == (x, end) else strip.crop(start - x, stop - x)
-                    sent += [Control.move_to(start, y).segment.text, part.render(console)]
+        for y, x, strip in self.pieces:
+            sent += [Control.move_to(x, y).segment.text, strip.render(console)]
         return "".join(sent)
+
+
+def _meets(spans: Iterable[tuple[int, int]], shown: Region) -> bool:
+    return any(start < shown.right and end > shown.x for start, end in spans)
+
+
+def _tight(compositor: Compositor) -> TightUpdate | None:
+    regions = compositor._dirty_regions.copy()
+    compositor._dirty_regions.clear()
+    return TightUpdate(compositor, regions) if regions else None
+
+
+# Every screen makes a compositor of its own, and of this class.
+Compositor.render_partial_update = _tight  # type: ignore[assignment, method-assign]
 
 
 def queued_writes(app: App[Any]) -> int:

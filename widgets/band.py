@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct, field
@@ -114,6 +115,7 @@ def _second(view: HeadlineView, width: int) -> Spans:
     return _join(left, right, width)
 
 
+@lru_cache(maxsize=16)
 def _shorter(text: str, role: Role, most: int, least: int) -> tuple[Spans, ...]:
     """The text whole if it fits ``most`` cells, then cut more and more, down to ``least``."""
     if reaches(text, most):
@@ -211,5 +213,7 @@ def _spaced(parts: Sequence[Spans]) -> Spans:
     return tuple(spans)
 
 
+@lru_cache(maxsize=256)
 def _span(text: str, role: Role) -> Span:
+    """A piece of the line, of which most are the same at every beat."""
     return Span(SafeText(text), role)

@@ -38,6 +38,19 @@ def fit(text: str, width: int, align: Align = "left") -> str:
     """``text`` in exactly ``width`` cells; what does not fit ends in an ellipsis."""
     if width <= 0:
         return ""
+    used = len(text)
+    if used > width or not text.isascii():
+        text, used = _cut(text, width)
+    spare = width - used
+    if align == "right":
+        return " " * spare + text
+    if align == "center":
+        return " " * (spare // 2) + text + " " * (spare - spare // 2)
+    return text + " " * spare
+
+
+def _cut(text: str, width: int) -> tuple[str, int]:
+    """``text`` in at most ``width`` cells, and how many those are."""
     # Nobody needs four thousand characters measured to fill twenty cells.
     is_long = len(text) > _CHARS_PER_CELL * (width + 1)
     text = _led(tame(text[: _CHARS_PER_CELL * (width + 1)] if is_long else text))
@@ -45,12 +58,7 @@ def fit(text: str, width: int, align: Align = "left") -> str:
     if used > width or is_long:
         text = _head(text, width - 1) + ELLIPSIS
         used = width_of(text)
-    spare = width - used
-    if align == "right":
-        return " " * spare + text
-    if align == "center":
-        return " " * (spare // 2) + text + " " * (spare - spare // 2)
-    return text + " " * spare
+    return text, used
 
 
 def window(text: str, start: int, width: int) -> str:

@@ -219,11 +219,15 @@ class Grid(LineWidget, can_focus=True):
             cell = row.cells[placed.index] if placed.index < len(row.cells) else Cell()
             column = self._columns[placed.index]
             is_badge = cell.role in BADGES
-            if number:
+            if number and cell.is_changed:
                 line.add(" ")
-                # A badge starts in the gap, so that its text stands where the others' stands.
-                in_gap = is_badge and column.align == "left" and not cell.is_changed
-                line.add("•" if cell.is_changed else " ", cell.role if in_gap else "changed")
+                line.add("•", "changed")
+            elif number and is_badge and column.align == "left":
+                # It starts in the gap, so that its text stands where the others' stands.
+                line.add(" ")
+                line.add(" ", cell.role)
+            elif number:
+                line.add(" " * _GAP)
             if is_badge:
                 self._paint_badge(cell, placed.width, column.align, line)
             elif column.is_tail:

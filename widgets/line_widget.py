@@ -51,12 +51,13 @@ class Line:
         """Append text; outside text must be SafeText, and is cleaned again if somehow it is not."""
         if not text:
             return
-        if not text.isprintable():
-            text = SafeText(text)
-        text = tame(text)
-        if is_ascii():
-            text = as_ascii(text)
-        self.width += width_of(text)
+        if text.isascii() and text.isprintable():
+            self.width += len(text)
+        else:
+            text = tame(text if text.isprintable() else SafeText(text))
+            if is_ascii():
+                text = as_ascii(text)
+            self.width += width_of(text)
         if role not in BADGES and text.isspace():
             if self._is_plain:
                 self._parts.append(text)

@@ -77,7 +77,7 @@ class LogView(LineWidget, can_focus=True):
         self._marked: int | None = None
         self._ordinals: tuple[int, ...] = ()
         self._lines: dict[int, LogLine] = {}
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, int] | None = None
         """Up to where the rows on screen were chosen; None where there was no room for one."""
         self._told = (True, 0)
         self.is_flooded = False
@@ -148,16 +148,21 @@ class LogView(LineWidget, can_focus=True):
         self.touch_all()
         self._tell()
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there are other rows to choose from than when those on screen were chosen."""
+        return self._source is not None and self._state(self._source) != self._seen
+
     def tick(self) -> None:
         """Take in what the source has; costs next to nothing when it has nothing new."""
-        if self._source is None or not self._is_on_screen():
+        if not self._is_on_screen():
             return
-        if self._state(self._source) != self._seen:
-            before = self._ordinals
+        before = self._ordinals
+        if self.has_news:
             self._replace()
-            self.is_flooded = len(before) == self._body and before[-1:] < self._ordinals[:1]
             if not self._following:
                 self._tell()
+        self.is_flooded = len(before) == self._body and before[-1:] < self._ordinals[:1]
 
     def count_now(self) -> None:
         """Say how many lines there are by now. Apart from ``tick``: a number is worth no frame of its own."""
@@ -251,9 +256,13 @@ class LogView(LineWidget, can_focus=True):
         """Lines that hold rows."""
         return max(0, self.size.height - (1 if self._has_status else 0))
 
-    def _state(self, source: LogSource) -> tuple[int, int, int]:
-        """What differs when there is something new to show."""
-        return source.first, source.end, -1 if self._matches is None else len(self._matches)
+    def _state(self, source: LogSource) -> tuple[int, int]:
+        """What differs when there are other rows to choose from: the oldest, and the newest or the end."""
+        first, matches = source.first, self._matches
+        if matches is None:
+            return first, source.end
+        lost = bisect_left(matches, first)
+        return (matches[lost], matches[-1]) if lost < len(matches) else (-1, -1)
 
     def _is_on_screen(self) -> bool:
         return self.is_attached and self.screen in self.app.screen_stack

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from backends.model.safetext import NO_TEXT, SafeText
@@ -17,12 +19,36 @@ class Cell(Struct, frozen=True):
     """Marked as changed since the last look. The caller decides, from typed values and not from texts."""
 
 
-class Row(Struct, frozen=True):
+Cells = tuple[Cell, ...]
+"""One for each column, in the order of the columns; missing ones are blank."""
+
+
+class Row:
     """One line. ``key`` is what the row is about and what a choice reports."""
 
-    key: str
-    cells: tuple[Cell, ...]
-    """One for each column, in the order of the columns; missing ones are blank."""
+    __slots__ = ("_cells", "key")
+
+    def __init__(self, key: str, cells: Cells | Callable[[], Cells]) -> None:
+        """``cells``, or what makes them from things that do not change, once somebody looks: of a long table
+        most rows are out of view."""
+        self.key = key
+        self._cells = cells
+
+    @property
+    def cells(self) -> Cells:
+        """What stands in it."""
+        if callable(self._cells):
+            self._cells = self._cells()
+        return self._cells
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Row) and (self.key, self.cells) == (other.key, other.cells)
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.cells))
+
+    def __repr__(self) -> str:
+        return f"Row({self.key!r}, {self.cells!r})"
 
 
 class Heading(Struct, frozen=True):

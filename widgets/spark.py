@@ -38,9 +38,12 @@ def spark(
     span = max(top / 2 - bottom / 2, _LEAST_SPAN * max(abs(top), abs(bottom)) / 2, 1e-9)
     blocks = _ASCII if is_ascii() else _BLOCKS
     gap = _ASCII_GAP if is_ascii() else _GAP
-    drawn = "".join(gap if value is None else blocks[_step(value, bottom, span)] for value in shown)
-    return SafeText(drawn.rjust(width))
-
-
-def _step(value: float, bottom: float, span: float) -> int:
-    return min(len(_BLOCKS) - 1, max(0, int((value / 2 - bottom / 2) / span * len(_BLOCKS))))
+    last = len(blocks) - 1
+    # In one piece, for it is drawn of every service again and again.
+    drawn = [
+        gap
+        if value is None
+        else blocks[min(last, max(0, int((value / 2 - bottom / 2) / span * len(blocks))))]
+        for value in shown
+    ]
+    return SafeText("".join(drawn).rjust(width))

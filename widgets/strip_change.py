@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -13,21 +13,22 @@ from widgets.cells import width_of
 def changed_cells(before: Strip, after: Strip) -> tuple[int, int] | None:
     """From and to (exclusive) of what differs between two lines of one width; None when nothing does."""
     old, new = list(before), list(after)
-    start = _alike(old, new)
-    end = after.cell_length - _alike(_reversed(old), _reversed(new))
+    start = _alike(old, new, 1)
+    if start >= after.cell_length:
+        return None
+    old.reverse()
+    new.reverse()
+    end = after.cell_length - _alike(old, new, -1)
     return (start, end) if start < end else None
 
 
-def _alike(old: Sequence[Segment], new: Sequence[Segment]) -> int:
-    """Cells from the beginning that are the same in both."""
+def _alike(old: Sequence[Segment], new: Sequence[Segment], step: int) -> int:
+    """Cells from the beginning that are the same in both; read backwards with a ``step`` of -1."""
     cells = 0
-    for (was, old_style, _), (text, style, _) in zip(old, new, strict=False):
-        if old_style != style:
-            break
-        if was != text:
-            cells += _common(was, text)
-            break
-        cells += width_of(text)
+    for was, now in zip(old, new, strict=False):
+        if was != now:
+            return cells if was.style != now.style else cells + _common(was.text[::step], now.text[::step])
+        cells += width_of(now.text)
     return cells
 
 
@@ -39,7 +40,3 @@ def _common(was: str, text: str) -> int:
         if one != other:
             return cells
     return min(len(was), len(text))
-
-
-def _reversed(segments: Iterable[Segment]) -> list[Segment]:
-    return [Segment(text[::-1] if text.isascii() else text, style) for text, style, _ in segments][::-1]

@@ -8,7 +8,7 @@ from typing import Any
 import pyte
 import pytest
 from rich.segment import Segment
-from textual._compositor import ChopsUpdate, CompositorUpdate
+from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
@@ -29,35 +29,54 @@ SCENES = ("fresh", "halted", "conflict", "failed", "hostile", "never")
 
 
 class Watched:
-    """A terminal that is drawn only what the app sends."""
+    """A terminal that is drawn only what the app sends, and one that is drawn what the toolkit would send."""
 
-    def __init__(self, app: ControlRoom, size: tuple[int, int]) -> None:
-        self.screen = pyte.Screen(*size)
-        self._stream = pyte.Stream(self.screen)
+    def __init__(self, app: ControlRoom, size: tuple[int, int], patch: pytest.MonkeyPatch) -> None:
+        self.screen, self.theirs = pyte.Screen(*size), pyte.Screen(*size)
+        self._streams = pyte.Stream(self.screen), pyte.Stream(self.theirs)
+        self._loose: CompositorUpdate | None = None
         self.sent = self.loose = 0
-        draw = app._display
+        draw, update = app._display, Compositor.render_partial_update
+
+        def both(compositor: Compositor) -> Any:
+            regions = set(compositor._dirty_regions)
+            ours = update(compositor)
+            self._loose = toolkits(compositor, regions) if regions else None
+            return ours
 
         def display(screen: Screen[Any], renderable: Any) -> None:
             if isinstance(renderable, CompositorUpdate) and not app._batch_count:
-                update = renderable
-                if isinstance(renderable, ChopsUpdate):
-                    update = TightUpdate(renderable.chops, renderable.spans, renderable.chop_ends)
-                    self.loose += len(renderable.render_segments(app.console))
-                    self.sent += len(update.render_segments(app.console))
-                self._stream.feed(update.render_segments(app.console))
+                ours = theirs = renderable.render_segments(app.console)
+                if isinstance(renderable, TightUpdate) and self._loose is not None:
+                    theirs = self._loose.render_segments(app.console)
+                    self.loose += len(theirs)
+                    self.sent += len(ours)
+                self._streams[0].feed(ours)
+                self._streams[1].feed(theirs)
             draw(screen, renderable)
 
+        patch.setattr(Compositor, "render_partial_update", both)
         app._display = display  # type: ignore[method-assign]  # a tap on what goes to the terminal
 
     def text(self) -> str:
         return "\n".join(line.rstrip() for line in self.screen.display)
 
 
+def toolkits(compositor: Compositor, regions: set[Region]) -> ChopsUpdate:
+    """The update that the toolkit makes of these regions."""
+    crop = Region.from_union(list(regions)).intersection(compositor.size.region)
+    spans = list(compositor._regions_to_spans(regions))
+    chops = compositor._render_chops(crop, {y for y, _, _ in spans}.__contains__)
+    return ChopsUpdate(chops, spans, [cuts[1:] for cuts in compositor.cuts])
+
+
 @pytest.mark.parametrize(("size", "seed"), [((80, 24), 1), ((120, 34), 2)])
-async def test_the_terminal_shows_what_the_room_drew(size: tuple[int, int], seed: int) -> None:
+async def test_the_terminal_shows_what_the_room_drew(
+    size: tuple[int, int], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chance = random.Random(seed)
     app = make_room("fresh")
-    watched = Watched(app, size)
+    watched = Watched(app, size, monkeypatch)
     assert isinstance(app.engine, FakeEngine)
     async with opened(app, size) as room:
         for step in range(30):
@@ -68,7 +87,34 @@ async def test_the_terminal_shows_what_the_room_drew(size: tuple[int, int], seed
             await room.put(scenes.SCENES[chance.choice(SCENES)](room.clock.now()))
             await room.pass_time(chance.choice((0.5, 1, 7)))
             assert watched.text() == room.text().replace("\u200b", ""), step
+            assert watched.screen.buffer == watched.theirs.buffer, step
     assert watched.sent < watched.loose
+
+
+async def test_for_a_line_that_changes_nothing_behind_or_beside_it_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with opened(make_room("fresh"), (120, 34)) as room:
+        screen, asked = room.app.room, []
+        await room.pilot.pause()
+        for widget in (screen, *screen.query(Widget)):
+
+            def noted(crop: Region, widget: Widget = widget) -> list[Strip]:
+                asked.append((widget.id, crop.height))
+                return type(widget).render_lines(widget, crop)
+
+            monkeypatch.setattr(widget, "render_lines", noted)
+        room.clock.advance(1.0)
+        screen.show_head(room.app._headline(room.app.moment()))
+        await room.pilot.pause()
+        assert asked == [("headline", 2)]
+        for name in ("containers", "facts"):
+            asked.clear()
+            grid = screen.query_one(f"#{name}", Widget)
+            for y in (3, 5):
+                grid.refresh(Region(4, y, 2, 1))
+            await room.pilot.pause()
+            assert asked == [(name, 3)]
 
 
 def test_only_what_differs_is_named() -> None:

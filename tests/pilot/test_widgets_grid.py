@@ -62,6 +62,31 @@ async def test_without_rows_it_says_why() -> None:
         assert "NOT KNOWN" not in "\n".join(text_of(it))
 
 
+async def test_what_stands_in_a_row_is_made_once_and_only_when_it_comes_into_view() -> None:
+    made: list[str] = []
+
+    def later(name: str) -> Row:
+        def cells() -> tuple[Cell, ...]:
+            made.append(name)
+            return (Cell(SafeText(name)), Cell(SafeText("1")))
+
+        return Row(name, cells)
+
+    app = Stage(grid())
+    async with app.run_test(size=(40, 4)) as pilot:
+        it = app.query_one(Grid)
+        for _ in range(2):
+            it.show([later(f"k{n}") for n in range(9)])
+            await pilot.pause()
+            assert sorted(set(made)) == ["k0", "k1", "k2"]
+        made.clear()
+        it.focus()
+        await pilot.press("end", "home", "end")
+        assert "k8" in text_of(it)[-1]
+        assert sorted(made) == ["k6", "k7", "k8"]
+    assert row("k", "v") == Row("k", lambda: (Cell(SafeText("v")),)) != row("k", "w") != row("l", "w")
+
+
 async def test_the_cursor_stays_on_its_key_when_rows_move() -> None:
     app = Stage(grid())
     async with app.run_test(size=(40, 8)) as pilot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -76,6 +77,61 @@ async def test_a_log_that_cannot_be_shown_ends_the_room_and_is_not_passed_over()
             pane.watch_source(ring, lambda _: FakeMatches(FakeLogs(), LogFilter()))
             pane.view.tick = fail  # type: ignore[method-assign]  # stands for a fault of ours
             ring.fill(1)
+            async with asyncio.timeout(20):
+                while app.is_running:
+                    await pilot.pause(0.02)
+
+
+async def test_a_line_that_the_filter_hides_is_counted_and_causes_no_look() -> None:
+    logs = FakeLogs()
+    pane = LogPane(is_live=True, id="pane")
+    app = Stage(pane)
+    async with app.run_test(size=(100, 7)) as pilot:
+        pane.watch_source(logs, partial(FakeMatches, logs))
+        for _ in range(3):
+            pane.next_floor()
+        looks: list[int] = []
+        tick = pane.view.tick
+
+        def noted() -> None:
+            looks.append(logs.end)
+            tick()
+
+        pane.view.tick = noted  # type: ignore[method-assign]  # does what it did, and it is noted
+        bridge, matches = pane._bridge, pane._matches
+        assert bridge is not None
+        assert matches is not None
+        calm, bridge.period = bridge.period, 2 * bridge.period
+        for number in range(20):
+            logs.say(f"all is well {number}")
+        async with asyncio.timeout(20):
+            while matches.hidden != 20:
+                await pilot.pause(0.02)
+        assert looks == []
+        assert bridge.period == calm, "nobody has to read what is hidden"
+        logs.say("it failed", level=LogLevel.ERROR)
+        async with asyncio.timeout(20):
+            while "it failed" not in texts(pane.view)[0]:
+                await pilot.pause(0.02)
+        assert looks == [21]
+
+
+async def test_a_log_that_cannot_be_looked_through_ends_the_room() -> None:
+    logs = FakeLogs()
+    pane = LogPane(is_live=True, id="pane")
+    app = Stage(pane)
+
+    def fail(seconds: float) -> bool:
+        raise RuntimeError("a line that cannot be read")
+
+    with pytest.raises(RuntimeError, match="cannot be read"):
+        async with app.run_test(size=(100, 7)) as pilot:
+            matches = FakeMatches(logs, LogFilter(minimum=LogLevel.ERROR))
+            pane.watch_source(logs, lambda _: matches)
+            for _ in range(3):
+                pane.next_floor()
+            matches.advance = fail  # type: ignore[method-assign]  # stands for a fault of ours
+            logs.say("it failed", level=LogLevel.ERROR)
             async with asyncio.timeout(20):
                 while app.is_running:
                     await pilot.pause(0.02)

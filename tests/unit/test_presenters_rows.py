@@ -77,6 +77,32 @@ def test_services_that_were_kept_are_those_that_would_be_made(scene: str) -> Non
         assert all(one is other for one, other in zip(same, table.draw(STACK, board, now)[0], strict=True))
 
 
+def test_a_service_that_says_the_same_again_keeps_its_row_and_else_has_a_new_one() -> None:
+    table, board = containers.ServiceTable(), scenes.fresh(NOW)
+    key = next(key for key, it in board.readings.items() if key.startswith(SERVICE) and it.value is not None)
+    said = board.readings[key].value
+    board = replace(board, trails={key: (*[3.0] * 40, None, *[5.0] * 9)})
+
+    def drawn(service: object = said, trail: tuple[float | None, ...] = board.trails[key]) -> Row:
+        """After another second in which it was asked."""
+        nonlocal now
+        now = Instant(now.mono + 1.0, now.wall + 1.0)
+        again = {name: replace(it, received=now) for name, it in board.readings.items()}
+        again[key] = replace(again[key], value=service)
+        it = replace(board, readings=again, trails={**board.trails, key: trail})
+        rows = table.draw(STACK, it, now)[0]
+        assert rows == containers.ServiceTable().draw(STACK, it, now)[0]
+        return next(row for row in rows if row.key == key)
+
+    now = NOW
+    first = drawn()
+    assert drawn(replace(said), (1.0, *board.trails[key])) is first
+    assert drawn(replace(said, usage=replace(said.usage, cpu=77.0))) != first
+    assert drawn(trail=(*board.trails[key][1:], 9.0)) != first
+    assert "–" in texts(drawn(trail=(None, 0.0)))
+    assert texts(drawn(trail=(7.0, *[0.0] * 9))) != texts(drawn(trail=(0.0,) * 10))
+
+
 def texts(row: Row) -> list[str]:
     return [str(cell.text) for cell in row.cells]
 

@@ -121,11 +121,12 @@ class ServiceTable:
         return tuple(self._kept[item.name].row for item in ordered(found, sort)), summary(found)
 
     def _row(self, item: Item, board: Board, now: Instant) -> _Kept:
-        moving = _moving(item, now)
+        moving, trail = _moving(item, now), board.trails.get(SERVICE + item.name, ())
+        trail = trail[-_TREND_WIDTH:] if any(trail) else ()
         kept = self._kept.get(item.name)
-        if kept is not None and kept.moving == moving and kept.stands(item):
+        if kept is not None and kept.moving == moving and kept.stands(item, trail):
             return kept
-        return _Kept(item, moving, _row(item, moving, board))
+        return _Kept(item, moving, trail, _row(item, moving, trail))
 
 
 class _Kept(Struct):
@@ -133,14 +134,16 @@ class _Kept(Struct):
 
     item: Item
     moving: _Moving
+    trail: Sequence[float | None]
+    """What is drawn of it; empty where there is nothing to draw."""
     row: Row
 
-    def stands(self, item: Item) -> bool:
-        """Whether all of it that does not move would be made so again. The trail grows with the readings."""
+    def stands(self, item: Item, trail: Sequence[float | None]) -> bool:
+        """Whether all of it that does not move would be made so again."""
         old = self.item
         return (
-            item.reading is old.reading
-            and item.service is old.service
+            item.service == old.service
+            and trail == self.trail
             and item.spec is old.spec
             and (item.level, item.is_current) == (old.level, old.is_current)
         )
@@ -194,14 +197,12 @@ def status(item: Item, now: Instant) -> Cell:
     """What is the matter with it in one word or two, never blank, never good unless it was just read."""
     reading = item.reading
     if reading is None or reading.outcome is Outcome.NEVER:
-        return Cell(SafeText("NOT READ"), "state-unknown")
+        return _cell("NOT READ", "state-unknown")
     if not item.is_current:
-        return Cell(SafeText(words.outcome(reading, now)), "stale")
+        return _cell(words.outcome(reading, now), "stale")
     if reading.outcome is Outcome.MISSING or item.service is None:
         is_wanted = item.spec is None or item.spec.is_required
-        return Cell(
-            SafeText("ABSENT" if is_wanted else words.NOT_USED), "state-bad" if is_wanted else "muted"
-        )
+        return _cell("ABSENT" if is_wanted else words.NOT_USED, "state-bad" if is_wanted else "muted")
     return _of(item.service)
 
 
@@ -209,11 +210,11 @@ def _of(service: Service) -> Cell:
     if service.state is RunState.RUNNING:
         sign = HEALTH[service.health]
         is_loud = service.health in (Health.UNHEALTHY, Health.UNKNOWN)
-        return Cell(SafeText(sign.word.upper() if is_loud else sign.word), sign.role)
+        return _cell(sign.word.upper() if is_loud else sign.word, sign.role)
     sign = RUN_STATE[service.state]
     if service.state in (RunState.EXITED, RunState.DEAD):
-        return Cell(SafeText(_exit(service)), sign.role)
-    return Cell(SafeText(sign.word), sign.role)
+        return _cell(_exit(service), sign.role)
+    return _cell(sign.word, sign.role)
 
 
 def _exit(service: Service) -> str:
@@ -257,24 +258,28 @@ def _nothing(item: Item) -> str:
     return words.NOTHING if is_unused(item) else "?"
 
 
-def _row(item: Item, moving: _Moving, board: Board) -> Row:
+@lru_cache(maxsize=512)
+def _name(name: str, *, is_expected: bool) -> SafeText:
+    shown = shown_name(SafeText(name))
+    return shown if is_expected else SafeText(f"+ {shown}")
+
+
+def _row(item: Item, moving: _Moving, trail: Sequence[float | None]) -> Row:
     service, quiet, nothing = item.service, _quiet(item), _nothing(item)
     sign = LEVEL[item.level]
     usage = None if service is None else service.usage
     is_running = service is not None and service.state is RunState.RUNNING
-    trail = board.trails.get(SERVICE + item.name, ())
-    name = shown_name(SafeText(item.name))
     return Row(
         SERVICE + item.name,
         (
-            Cell(sign.mark, sign.role),
-            Cell(name if item.spec is not None else SafeText(f"+ {name}"), quiet),
+            _cell(sign.mark, sign.role),
+            _cell(_name(item.name, is_expected=item.spec is not None), quiet),
             moving.status,
             moving.restarts,
             moving.uptime,
             _cell(words.percent(usage.cpu) if is_running and usage else words.NOTHING, quiet),
             _cell(words.size(usage.memory) if is_running and usage else words.NOTHING, quiet),
-            Cell(spark(trail, _TREND_WIDTH) if any(trail) else SafeText(words.NOTHING), "muted"),
+            Cell(spark(trail, _TREND_WIDTH) if trail else SafeText(words.NOTHING), "muted"),
             moving.seen,
             _cell(_share(service) if is_running else words.NOTHING, quiet),
             moving.last_exit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ from tui.presenters.state import fact_level
 from widgets.glyphs import LEVEL, QUALITY, is_ascii, shown_name
 from widgets.grid_layout import Column
 from widgets.roles import Role
-from widgets.row import AnyRow, Cell, Heading, Row
+from widgets.row import AnyRow, Cell, Cells, Heading, Row
 
 TITLE = 15
 """Cells that the frame and the name of the pane take beside the sum."""
@@ -91,7 +92,7 @@ class FactTable:
             kept = self._kept.get(fact.id)
             if kept is None or not kept.stands(fact, reading, gate, now):
                 level = fact_level(stack, board, fact.id, now)
-                row = make(fact, reading, gate, level, now)
+                row = Row(fact.id, partial(make, fact, reading, gate, level, now))
                 kept = self._kept[fact.id] = _Kept(fact, reading, gate, level, row)
                 kept.until = steady_until(fact, reading, now)
             groups.setdefault(fact.group, []).append(kept)
@@ -207,7 +208,7 @@ def _age_cell(reading: Reading[Any] | None, now: Instant) -> Cell:
     )
 
 
-def _wide(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Level, now: Instant) -> Row:
+def _wide(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Level, now: Instant) -> Cells:
     value = value_cell(fact, reading, level, now)
     raw = NO_TEXT
     if reading is not None and reading.outcome is Outcome.OK:
@@ -218,17 +219,17 @@ def _wide(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Le
         value = Cell(SafeText(text), role, value.is_changed)
     start = _start(fact, reading, level, now)
     note = Cell(_note(fact, reading, value), "muted")
-    return Row(fact.id, (*start, value, Cell(raw, "muted"), _age_cell(reading, now), note))
+    return (*start, value, Cell(raw, "muted"), _age_cell(reading, now), note)
 
 
-def _medium(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Level, now: Instant) -> Row:
+def _medium(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Level, now: Instant) -> Cells:
     value = value_cell(fact, reading, level, now)
     if gate is not None and words.is_current(reading, now):
         value = _gate_cell(gate, value)
-    return Row(fact.id, (*_start(fact, reading, level, now), value, _age_cell(reading, now)))
+    return (*_start(fact, reading, level, now), value, _age_cell(reading, now))
 
 
-def _narrow(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Level, now: Instant) -> Row:
+def _narrow(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: Level, now: Instant) -> Cells:
     value = value_cell(fact, reading, level, now)
     if not words.is_current(reading, now):
         value = _age_cell(reading, now)
@@ -236,7 +237,7 @@ def _narrow(fact: Fact, reading: Reading[Any] | None, gate: Gate | None, level: 
             value = Cell(SafeText(f"{value.text} {words.shown(fact, good.value, now)}"), value.role)
     elif gate is not None:
         value = _gate_cell(gate, value)
-    return Row(fact.id, (*_start(fact, reading, level, now), value))
+    return (*_start(fact, reading, level, now), value)
 
 
 def _start(fact: Fact, reading: Reading[Any] | None, level: Level, now: Instant) -> tuple[Cell, Cell]:

@@ -82,8 +82,9 @@ def engine_silence(board: Board, now: Instant) -> float | None:
 
 def data_age(board: Board, now: Instant) -> float | None:
     """Seconds since any source last answered anything; None before the first answer."""
-    ages = [it.age(now) for it in board.readings.values() if it.outcome in (Outcome.OK, Outcome.MISSING)]
-    return min(ages, default=None)
+    answered = (Outcome.OK, Outcome.MISSING)
+    newest = max((it.received.mono for it in board.readings.values() if it.outcome in answered), default=None)
+    return None if newest is None else now.mono - newest
 
 
 def urgent(board: Board) -> tuple[object, ...]:

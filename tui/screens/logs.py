@@ -63,8 +63,7 @@ class LogPane(Pane):
         """Show this log, of which ``filtered`` finds rows; text and level of the filter stay."""
         self._close_bridge()
         if self._is_live:
-            # By way of the toolkit, which ends the room with a word when it fails.
-            self._bridge = Bridge(source, lambda: self.call_next(self.look), _PERIOD)
+            self._bridge = Bridge(source, self._on_lines, _PERIOD)
         self._filtered = filtered
         self.view.watch_source(source)
         self._apply()
@@ -154,6 +153,24 @@ class LogPane(Pane):
             self.view.highlight(SafeText(wanted.text) if wanted.text and not wanted.is_inverse else None)
         self.label_now()
 
+    def _on_lines(self) -> None:
+        """Lines came. Where a filter lets none of them through this is all: a look costs several times as
+        much."""
+        try:
+            is_done = self._is_busy or self._found_none()
+        except Exception:  # what failed is asked again below, and heard of there
+            is_done = False
+        if not is_done:
+            # By way of the toolkit, which ends the room with a word when it fails.
+            self.call_next(self.look)
+
+    def _found_none(self) -> bool:
+        """Whether all lines that came were looked at, and nothing is shown that a look would change."""
+        if self._matches is None or not self._matches.advance(_BITE) or self.view.has_news:
+            return False
+        self._pace(is_flooded=False)
+        return True
+
     def look(self) -> None:
         """Take in new lines, through a filter one bite at a time: keys have their turn between two bites."""
         if self._is_busy:
@@ -165,8 +182,11 @@ class LogPane(Pane):
                 return
         self._ticked = monotonic()
         self.view.tick()
+        self._pace(is_flooded=self.view.is_flooded)
+
+    def _pace(self, *, is_flooded: bool) -> None:
         if self._bridge is not None:
-            self._bridge.period = 2 * _PERIOD if self.view.is_flooded else _PERIOD
+            self._bridge.period = 2 * _PERIOD if is_flooded else _PERIOD
 
     def _look_on(self) -> None:
         self._is_busy = False
