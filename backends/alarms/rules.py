@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import SERVICE, Board, SourceHealth
@@ -40,6 +42,20 @@ CREDENTIALS = (
 """Of a fact that its source keeps from the room."""
 
 
+_NONE: Final = (None, math.inf)
+"""Of a key without a reading: nothing follows, for as long as there is none."""
+
+
+class Condition(NamedTuple):
+    """What may follow from one reading."""
+
+    on: str
+    """The board key of the reading."""
+    conclude: Callable[[Reading[Any], Instant], Iterator[Alarm]]
+    counts: Callable[[Board, Instant], bool]
+    """Whether the rest of the board lets it be an alarm."""
+
+
 class Conditions:
     """What is wrong on the boards of one stack, without a memory of since when.
 
@@ -51,12 +67,13 @@ class Conditions:
         self._stack = stack
         self._started = started
         self._gate_sources = {stack.facts[gate.fact].source for gate in stack.gates}
-        watched = {rule.fact for rule in stack.alarms} | {gate.fact for gate in stack.gates}
-        # What a derived fact is made of raises the alarm.
-        read = [fact for fact in stack.facts.values() if not isinstance(fact.query, Derivation)]
-        self._facts = [(fact, f"unreadable:{fact.id}", fact.id in watched) for fact in read]
-        self._known: dict[str, tuple[Reading[Any], float, tuple[Alarm, ...]]] = {}
-        """What was concluded from which reading, and the room's time until which that stands."""
+        self._by_key: dict[str, list[Condition]] = {}
+        for condition in _conditions(stack):
+            self._by_key.setdefault(condition.on, []).append(condition)
+        self._known: dict[str, tuple[Reading[Any], float]] = {}
+        """From which reading was concluded last, and the room's time until which that stands."""
+        self._found: dict[str, list[tuple[Condition, tuple[Alarm, ...]]]] = {}
+        """What was found wrong, by board key; most have nothing."""
 
     def on(self, board: Board, now: Instant) -> Iterator[Alarm]:
         """Every alarm condition true on ``board`` at ``now``, as alarms that begin now or just before."""
@@ -66,34 +83,52 @@ class Conditions:
         for health in board.sources.values():
             if health.is_up is False and now.since(health.since) > ON_DELAY:
                 yield _source_down(health, health.id in self._gate_sources, now)
-        for rule in self._stack.alarms:
-            reading = board.readings.get(rule.fact)
-            if reading is not None and not _is_idle(rule, board, now):
-                yield from self._of(rule.id, reading, now, _rule, rule, self._stack.facts[rule.fact])
-        for fact, key, is_watched in self._facts:
-            reading = board.readings.get(fact.id)
-            if reading is not None and board.sources[fact.source].is_up:
-                yield from self._of(key, reading, now, _unreadable, fact, is_watched)
-        for spec in self._stack.services:
-            key = SERVICE + spec.name
-            reading = board.readings.get(key)
-            if reading is not None:
-                yield from self._of(key, reading, now, _service, spec)
+        self._conclude(board, now)
+        for found in self._found.values():
+            for condition, alarms in found:
+                if condition.counts(board, now):
+                    yield from alarms
 
-    def _of(
-        self,
-        key: str,
-        reading: Reading[Any],
-        now: Instant,
-        conclude: Callable[..., Iterator[Alarm]],
-        *about: Any,
-    ) -> tuple[Alarm, ...]:
-        known = self._known.get(key)
-        if known is None or known[0] is not reading or now.mono > known[1]:
+    def _conclude(self, board: Board, now: Instant) -> None:
+        readings, known = board.readings, self._known
+        for key, conditions in self._by_key.items():
+            reading = readings.get(key)
+            seen, until = known.get(key, _NONE)
+            if reading is seen and now.mono <= until:
+                continue
+            self._found.pop(key, None)
+            if reading is None:
+                known.pop(key, None)
+                continue
             counts = reading.received.mono <= now.mono <= reading.counts_until
-            until = reading.counts_until if counts else now.mono + ANEW
-            known = self._known[key] = (reading, until, tuple(conclude(reading, *about, now)))
-        return known[2]
+            known[key] = reading, reading.counts_until if counts else now.mono + ANEW
+            found = [(each, tuple(each.conclude(reading, now))) for each in conditions]
+            if wrong := [each for each in found if each[1]]:
+                self._found[key] = wrong
+
+
+def _conditions(stack: Stack) -> Iterator[Condition]:
+    for rule in stack.alarms:
+        conclude = partial(_rule, rule, stack.facts[rule.fact])
+        yield Condition(rule.fact, conclude, partial(_is_at_work, rule))
+    watched = {rule.fact for rule in stack.alarms} | {gate.fact for gate in stack.gates}
+    for fact in stack.facts.values():
+        # What a derived fact is made of raises the alarm.
+        if not isinstance(fact.query, Derivation):
+            conclude = partial(_unreadable, fact, fact.id in watched)
+            yield Condition(fact.id, conclude, partial(_is_up, fact.source))
+    for spec in stack.services:
+        yield Condition(SERVICE + spec.name, partial(_service, spec), _always)
+
+
+def _is_up(source: str, board: Board, now: Instant) -> bool:
+    del now
+    return board.sources[source].is_up is True
+
+
+def _always(board: Board, now: Instant) -> bool:
+    del board, now
+    return True
 
 
 def _trading(board: Board, started: Instant, now: Instant) -> Iterator[Alarm]:
@@ -141,7 +176,7 @@ def _source_down(health: SourceHealth, decides: bool, now: Instant) -> Alarm:
     )  # fmt: skip
 
 
-def _rule(reading: Reading[Any], rule: AlarmRule, fact: Fact, now: Instant) -> Iterator[Alarm]:
+def _rule(rule: AlarmRule, fact: Fact, reading: Reading[Any], now: Instant) -> Iterator[Alarm]:
     level = judge(fact, reading, now)
     fires = level is rule.at or (level is Level.CRIT and rule.at is Level.WARN)
     if not fires and reading.quality(now) is Quality.STALE and reading.outcome is Outcome.OK:
@@ -155,8 +190,9 @@ def _rule(reading: Reading[Any], rule: AlarmRule, fact: Fact, now: Instant) -> I
         )  # fmt: skip
 
 
-def _is_idle(rule: AlarmRule, board: Board, now: Instant) -> bool:
-    return rule.service is not None and is_ended(board.readings.get(f"{SERVICE}{rule.service}"), now)
+def _is_at_work(rule: AlarmRule, board: Board, now: Instant) -> bool:
+    """Whether the service that the rule is about, if any, may run."""
+    return rule.service is None or not is_ended(board.readings.get(f"{SERVICE}{rule.service}"), now)
 
 
 def _is_for(rule: AlarmRule, fact: Fact, reading: Reading[Any]) -> bool:
@@ -169,7 +205,7 @@ def _is_for(rule: AlarmRule, fact: Fact, reading: Reading[Any]) -> bool:
     return not rule.words or word in rule.words or (OTHER in rule.words and is_other)
 
 
-def _unreadable(reading: Reading[Any], fact: Fact, is_watched: bool, now: Instant) -> Iterator[Alarm]:
+def _unreadable(fact: Fact, is_watched: bool, reading: Reading[Any], now: Instant) -> Iterator[Alarm]:
     """A fact that cannot be judged although its source answers."""
     priority = Priority.HIGH if is_watched else Priority.LOW
     if reading.outcome is Outcome.FAILED:
@@ -199,7 +235,7 @@ def _unreadable(reading: Reading[Any], fact: Fact, is_watched: bool, now: Instan
         )  # fmt: skip
 
 
-def _service(reading: Reading[Any], spec: ServiceSpec, now: Instant) -> Iterator[Alarm]:
+def _service(spec: ServiceSpec, reading: Reading[Any], now: Instant) -> Iterator[Alarm]:
     key = SERVICE + spec.name
     if reading.outcome is Outcome.MISSING and spec.is_required:
         yield _alarm(
