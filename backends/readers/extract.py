@@ -41,6 +41,9 @@ _CHOICE: Final = re.compile(r"\[.*\]|-?\d+")
 """A first step that takes one of several rows or entries."""
 
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
+
+
 class Members(Struct, frozen=True):
     """Entries of a list, set or stream, bounded, each text or fields; ``total`` counts the unread too."""
 
@@ -271,7 +274,7 @@ def _cell(raw: Any) -> SafeText:
     if isinstance(raw, str):
         return SafeText(raw, CELL_LIMIT)
     try:
-        text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), default=str)
+        text = _JSON.encode(raw)
     except RecursionError:
         text = "too deep to show"
     return SafeText(text, CELL_LIMIT)
