@@ -81,7 +81,7 @@ class AlarmBook:
             del self._restarts[key]
         for key, reading in board.readings.items():
             service = reading.value
-            if not isinstance(service, Service) or service.restarts is None:
+            if not key.startswith(SERVICE) or not isinstance(service, Service) or service.restarts is None:
                 continue
             seen = self._restarts.setdefault(key, deque())
             if seen and service.restarts < seen[-1][1]:

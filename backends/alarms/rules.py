@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import SERVICE, Board, SourceHealth
@@ -42,18 +44,35 @@ CREDENTIALS = (
 """Of a fact that its source keeps from the room."""
 
 
-_NONE: Final = (None, math.inf)
-"""Of a key without a reading: nothing follows, for as long as there is none."""
-
-
 class Condition(NamedTuple):
     """What may follow from one reading."""
 
     on: str
     """The board key of the reading."""
-    conclude: Callable[[Reading[Any], Instant], Iterator[Alarm]]
+    conclude: Callable[[Reading[Any], Instant], Alarm | None]
     counts: Callable[[Board, Instant], bool]
     """Whether the rest of the board lets it be an alarm."""
+
+
+class _Seen(Struct):
+    """The reading of one key as last seen, and what followed from it."""
+
+    conditions: list[Condition]
+    reading: Reading[Any] | None = None
+    until: float = math.inf
+    """The room's time until which that stands; nothing follows where there is no reading."""
+    found: Sequence[tuple[Condition, Alarm]] = ()
+
+    def conclude(self, reading: Reading[Any] | None, now: Instant) -> None:
+        self.reading, self.until, self.found = None, math.inf, ()
+        if reading is None:
+            return
+        found = [
+            (each, alarm) for each in self.conditions if (alarm := each.conclude(reading, now)) is not None
+        ]
+        counts = reading.received.mono <= now.mono <= reading.counts_until
+        self.reading, self.found = reading, found
+        self.until = reading.counts_until if counts else now.mono + ANEW
 
 
 class Conditions:
@@ -67,13 +86,9 @@ class Conditions:
         self._stack = stack
         self._started = started
         self._gate_sources = {stack.facts[gate.fact].source for gate in stack.gates}
-        self._by_key: dict[str, list[Condition]] = {}
+        self._seen: dict[str, _Seen] = {}
         for condition in _conditions(stack):
-            self._by_key.setdefault(condition.on, []).append(condition)
-        self._known: dict[str, tuple[Reading[Any], float]] = {}
-        """From which reading was concluded last, and the room's time until which that stands."""
-        self._found: dict[str, list[tuple[Condition, tuple[Alarm, ...]]]] = {}
-        """What was found wrong, by board key; most have nothing."""
+            self._seen.setdefault(condition.on, _Seen([])).conditions.append(condition)
 
     def on(self, board: Board, now: Instant) -> Iterator[Alarm]:
         """Every alarm condition true on ``board`` at ``now``, as alarms that begin now or just before."""
@@ -83,28 +98,14 @@ class Conditions:
         for health in board.sources.values():
             if health.is_up is False and now.since(health.since) > ON_DELAY:
                 yield _source_down(health, health.id in self._gate_sources, now)
-        self._conclude(board, now)
-        for found in self._found.values():
-            for condition, alarms in found:
-                if condition.counts(board, now):
-                    yield from alarms
-
-    def _conclude(self, board: Board, now: Instant) -> None:
-        readings, known = board.readings, self._known
-        for key, conditions in self._by_key.items():
+        readings, mono = board.readings, now.mono
+        for key, seen in self._seen.items():
             reading = readings.get(key)
-            seen, until = known.get(key, _NONE)
-            if reading is seen and now.mono <= until:
-                continue
-            self._found.pop(key, None)
-            if reading is None:
-                known.pop(key, None)
-                continue
-            counts = reading.received.mono <= now.mono <= reading.counts_until
-            known[key] = reading, reading.counts_until if counts else now.mono + ANEW
-            found = [(each, tuple(each.conclude(reading, now))) for each in conditions]
-            if wrong := [each for each in found if each[1]]:
-                self._found[key] = wrong
+            if reading is not seen.reading or mono > seen.until:
+                seen.conclude(reading, now)
+            for condition, alarm in seen.found:
+                if condition.counts(board, now):
+                    yield alarm
 
 
 def _conditions(stack: Stack) -> Iterator[Condition]:
@@ -176,18 +177,19 @@ def _source_down(health: SourceHealth, decides: bool, now: Instant) -> Alarm:
     )  # fmt: skip
 
 
-def _rule(rule: AlarmRule, fact: Fact, reading: Reading[Any], now: Instant) -> Iterator[Alarm]:
+def _rule(rule: AlarmRule, fact: Fact, reading: Reading[Any], now: Instant) -> Alarm | None:
     level = judge(fact, reading, now)
     fires = level is rule.at or (level is Level.CRIT and rule.at is Level.WARN)
     if not fires and reading.quality(now) is Quality.STALE and reading.outcome is Outcome.OK:
         # A bad value does not become good by growing old.
         fires = level_of(fact, reading.value) is Level.CRIT and rule.at in (Level.WARN, Level.CRIT)
     if fires and _is_for(rule, fact, reading):
-        yield _alarm(
+        return _alarm(
             rule.id, rule.priority, fact.id, now,
             title=f"{rule.title} ({shown(fact, reading)})",
             cause=rule.cause, consequence=rule.consequence, response=rule.response, section=rule.section,
         )  # fmt: skip
+    return None
 
 
 def _is_at_work(rule: AlarmRule, board: Board, now: Instant) -> bool:
@@ -205,16 +207,16 @@ def _is_for(rule: AlarmRule, fact: Fact, reading: Reading[Any]) -> bool:
     return not rule.words or word in rule.words or (OTHER in rule.words and is_other)
 
 
-def _unreadable(fact: Fact, is_watched: bool, reading: Reading[Any], now: Instant) -> Iterator[Alarm]:
+def _unreadable(fact: Fact, is_watched: bool, reading: Reading[Any], now: Instant) -> Alarm | None:
     """A fact that cannot be judged although its source answers."""
     priority = Priority.HIGH if is_watched else Priority.LOW
     if reading.outcome is Outcome.FAILED:
         why = reading.error or ""
         if why.endswith(UNTOLD) and not is_watched:
             # Nobody meant the room to read it, and nothing rests on it; the fact itself says so.
-            return
+            return None
         is_refused = why.startswith("refused (")
-        yield _alarm(
+        return _alarm(
             f"unreadable:{fact.id}", priority, fact.id, now,
             title=f"{fact.label} cannot be read: {reading.error}",
             cause=REFUSED if is_refused else "the source answers, but not with what this fact expects",
@@ -223,22 +225,23 @@ def _unreadable(fact: Fact, is_watched: bool, reading: Reading[Any], now: Instan
             if is_refused
             else "Look at the raw value; it may have been written by hand or by another version.",
         )  # fmt: skip
-    elif reading.outcome is Outcome.OK and reading.quality(now) in (Quality.STALE, Quality.BAD):
+    if reading.outcome is Outcome.OK and reading.quality(now) in (Quality.STALE, Quality.BAD):
         age = reading.observed_age(now)
         old = "from the future" if age is not None and age < 0 else f"{_span(age or reading.age(now))} old"
-        yield _alarm(
+        return _alarm(
             f"stale:{fact.id}", priority, fact.id, now,
             title=f"{fact.label} is {old}",
             cause="whoever writes it has stopped writing, or clocks differ",
             consequence="the value shown is not the present one",
             response="Look at the service that writes it.",
         )  # fmt: skip
+    return None
 
 
-def _service(spec: ServiceSpec, reading: Reading[Any], now: Instant) -> Iterator[Alarm]:
+def _service(spec: ServiceSpec, reading: Reading[Any], now: Instant) -> Alarm | None:
     key = SERVICE + spec.name
     if reading.outcome is Outcome.MISSING and spec.is_required:
-        yield _alarm(
+        return _alarm(
             key, Priority.HIGH, key, now,
             title=f"{spec.name} is not there",
             cause=reading.error or "it was never created, installed or started, or has been removed",
@@ -249,13 +252,14 @@ def _service(spec: ServiceSpec, reading: Reading[Any], now: Instant) -> Iterator
     if isinstance(service, Service):
         wrong = _what_is_wrong(service, spec.is_required)
         if wrong is not None:
-            yield _alarm(
+            return _alarm(
                 key, Priority.HIGH, key, now,
                 title=f"{spec.name} {wrong}",
                 cause="see the last lines of its log",
                 consequence=f"no dependable {spec.role}",
                 response="Read its log from the time it failed; restart it when the cause is known.",
             )  # fmt: skip
+    return None
 
 
 def _what_is_wrong(service: Service, is_required: bool) -> str | None:
