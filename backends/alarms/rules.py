@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -61,18 +61,19 @@ class _Seen(Struct):
     reading: Reading[Any] | None = None
     until: float = math.inf
     """The room's time until which that stands; nothing follows where there is no reading."""
-    found: Sequence[tuple[Condition, Alarm]] = ()
+    found: tuple[tuple[Condition, Alarm], ...] = ()
 
     def conclude(self, reading: Reading[Any] | None, now: Instant) -> None:
         self.reading, self.until, self.found = None, math.inf, ()
         if reading is None:
             return
-        found = [
-            (each, alarm) for each in self.conditions if (alarm := each.conclude(reading, now)) is not None
-        ]
-        counts = reading.received.mono <= now.mono <= reading.counts_until
+        found: tuple[tuple[Condition, Alarm], ...] = ()
+        for each in self.conditions:
+            if (alarm := each.conclude(reading, now)) is not None:
+                found = (*found, (each, alarm))
+        until = reading.counts_until
+        self.until = until if reading.received.mono <= now.mono <= until else now.mono + ANEW
         self.reading, self.found = reading, found
-        self.until = reading.counts_until if counts else now.mono + ANEW
 
 
 class Conditions:
