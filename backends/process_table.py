@@ -78,13 +78,15 @@ class ProcessTable:
         folder = self.root / str(pid)
         try:
             line = (folder / "cmdline").read_bytes()[:_LONGEST]
+            if not line:
+                return None  # a thread of the system's own, as most are, or remains
             # The name in brackets may hold anything, so what counts is what stands after the last one.
             words = (folder / "stat").read_bytes().rpartition(b")")[2].split()
             started, parent, state = int(words[19]), int(words[1]), words[0]
         except (OSError, ValueError, IndexError):
             return None
         argv = tuple(word.decode("utf-8", "backslashreplace") for word in line.rstrip(b"\0").split(b"\0"))
-        return Process(pid, argv, started, parent) if line and state not in (b"Z", b"X") else None
+        return Process(pid, argv, started, parent) if state not in (b"Z", b"X") else None
 
     def started_wall(self, process: Process) -> float | None:
         """When it started, epoch seconds."""

@@ -153,8 +153,9 @@ def _holds_secret(name: str) -> bool:
 
 def _whole(text: SafeText, redact: Redact) -> SafeText:
     """As ``_safe``; where the reader has cut the text, without what could be half a secret before the cut."""
-    head, mark = parted(text)
-    if not mark or len(head) <= NAME_LIMIT:  # of a name nothing would be left
+    # Of a name nothing would be left, and most cells are no longer.
+    head, mark = parted(text) if len(text) > NAME_LIMIT else (text, "")
+    if not mark or len(head) <= NAME_LIMIT:
         return _safe(text, redact)
     return SafeText(redact(head, len(head), is_cut=True) + mark, len(text) + len(MASK))
 

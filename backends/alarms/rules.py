@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from backends.model.alarm import Alarm, Priority
 from backends.model.board import SERVICE, Board, SourceHealth
@@ -40,6 +44,38 @@ CREDENTIALS = (
 """Of a fact that its source keeps from the room."""
 
 
+class Condition(NamedTuple):
+    """What may follow from one reading."""
+
+    on: str
+    """The board key of the reading."""
+    conclude: Callable[[Reading[Any], Instant], Alarm | None]
+    counts: Callable[[Board, Instant], bool]
+    """Whether the rest of the board lets it be an alarm."""
+
+
+class _Seen(Struct):
+    """The reading of one key as last seen, and what followed from it."""
+
+    conditions: list[Condition]
+    reading: Reading[Any] | None = None
+    until: float = math.inf
+    """The room's time until which that stands; nothing follows where there is no reading."""
+    found: tuple[tuple[Condition, Alarm], ...] = ()
+
+    def conclude(self, reading: Reading[Any] | None, now: Instant) -> None:
+        self.reading, self.until, self.found = None, math.inf, ()
+        if reading is None:
+            return
+        found: tuple[tuple[Condition, Alarm], ...] = ()
+        for each in self.conditions:
+            if (alarm := each.conclude(reading, now)) is not None:
+                found = (*found, (each, alarm))
+        until = reading.counts_until
+        self.until = until if reading.received.mono <= now.mono <= until else now.mono + ANEW
+        self.reading, self.found = reading, found
+
+
 class Conditions:
     """What is wrong on the boards of one stack, without a memory of since when.
 
@@ -51,12 +87,9 @@ class Conditions:
         self._stack = stack
         self._started = started
         self._gate_sources = {stack.facts[gate.fact].source for gate in stack.gates}
-        watched = {rule.fact for rule in stack.alarms} | {gate.fact for gate in stack.gates}
-        # What a derived fact is made of raises the alarm.
-        read = [fact for fact in stack.facts.values() if not isinstance(fact.query, Derivation)]
-        self._facts = [(fact, f"unreadable:{fact.id}", fact.id in watched) for fact in read]
-        self._known: dict[str, tuple[Reading[Any], float, tuple[Alarm, ...]]] = {}
-        """What was concluded from which reading, and the room's time until which that stands."""
+        self._seen: dict[str, _Seen] = {}
+        for condition in _conditions(stack):
+            self._seen.setdefault(condition.on, _Seen([])).conditions.append(condition)
 
     def on(self, board: Board, now: Instant) -> Iterator[Alarm]:
         """Every alarm condition true on ``board`` at ``now``, as alarms that begin now or just before."""
@@ -66,34 +99,38 @@ class Conditions:
         for health in board.sources.values():
             if health.is_up is False and now.since(health.since) > ON_DELAY:
                 yield _source_down(health, health.id in self._gate_sources, now)
-        for rule in self._stack.alarms:
-            reading = board.readings.get(rule.fact)
-            if reading is not None and not _is_idle(rule, board, now):
-                yield from self._of(rule.id, reading, now, _rule, rule, self._stack.facts[rule.fact])
-        for fact, key, is_watched in self._facts:
-            reading = board.readings.get(fact.id)
-            if reading is not None and board.sources[fact.source].is_up:
-                yield from self._of(key, reading, now, _unreadable, fact, is_watched)
-        for spec in self._stack.services:
-            key = SERVICE + spec.name
-            reading = board.readings.get(key)
-            if reading is not None:
-                yield from self._of(key, reading, now, _service, spec)
+        readings, mono = board.readings, now.mono
+        for key, seen in self._seen.items():
+            reading = readings.get(key)
+            if reading is not seen.reading or mono > seen.until:
+                seen.conclude(reading, now)
+            for condition, alarm in seen.found:
+                if condition.counts(board, now):
+                    yield alarm
 
-    def _of(
-        self,
-        key: str,
-        reading: Reading[Any],
-        now: Instant,
-        conclude: Callable[..., Iterator[Alarm]],
-        *about: Any,
-    ) -> tuple[Alarm, ...]:
-        known = self._known.get(key)
-        if known is None or known[0] is not reading or now.mono > known[1]:
-            counts = reading.received.mono <= now.mono <= reading.counts_until
-            until = reading.counts_until if counts else now.mono + ANEW
-            known = self._known[key] = (reading, until, tuple(conclude(reading, *about, now)))
-        return known[2]
+
+def _conditions(stack: Stack) -> Iterator[Condition]:
+    for rule in stack.alarms:
+        conclude = partial(_rule, rule, stack.facts[rule.fact])
+        yield Condition(rule.fact, conclude, partial(_is_at_work, rule))
+    watched = {rule.fact for rule in stack.alarms} | {gate.fact for gate in stack.gates}
+    for fact in stack.facts.values():
+        # What a derived fact is made of raises the alarm.
+        if not isinstance(fact.query, Derivation):
+            conclude = partial(_unreadable, fact, fact.id in watched)
+            yield Condition(fact.id, conclude, partial(_is_up, fact.source))
+    for spec in stack.services:
+        yield Condition(SERVICE + spec.name, partial(_service, spec), _always)
+
+
+def _is_up(source: str, board: Board, now: Instant) -> bool:
+    del now
+    return board.sources[source].is_up is True
+
+
+def _always(board: Board, now: Instant) -> bool:
+    del board, now
+    return True
 
 
 def _trading(board: Board, started: Instant, now: Instant) -> Iterator[Alarm]:
@@ -141,22 +178,24 @@ def _source_down(health: SourceHealth, decides: bool, now: Instant) -> Alarm:
     )  # fmt: skip
 
 
-def _rule(reading: Reading[Any], rule: AlarmRule, fact: Fact, now: Instant) -> Iterator[Alarm]:
+def _rule(rule: AlarmRule, fact: Fact, reading: Reading[Any], now: Instant) -> Alarm | None:
     level = judge(fact, reading, now)
     fires = level is rule.at or (level is Level.CRIT and rule.at is Level.WARN)
     if not fires and reading.quality(now) is Quality.STALE and reading.outcome is Outcome.OK:
         # A bad value does not become good by growing old.
         fires = level_of(fact, reading.value) is Level.CRIT and rule.at in (Level.WARN, Level.CRIT)
     if fires and _is_for(rule, fact, reading):
-        yield _alarm(
+        return _alarm(
             rule.id, rule.priority, fact.id, now,
             title=f"{rule.title} ({shown(fact, reading)})",
             cause=rule.cause, consequence=rule.consequence, response=rule.response, section=rule.section,
         )  # fmt: skip
+    return None
 
 
-def _is_idle(rule: AlarmRule, board: Board, now: Instant) -> bool:
-    return rule.service is not None and is_ended(board.readings.get(f"{SERVICE}{rule.service}"), now)
+def _is_at_work(rule: AlarmRule, board: Board, now: Instant) -> bool:
+    """Whether the service that the rule is about, if any, may run."""
+    return rule.service is None or not is_ended(board.readings.get(f"{SERVICE}{rule.service}"), now)
 
 
 def _is_for(rule: AlarmRule, fact: Fact, reading: Reading[Any]) -> bool:
@@ -169,16 +208,16 @@ def _is_for(rule: AlarmRule, fact: Fact, reading: Reading[Any]) -> bool:
     return not rule.words or word in rule.words or (OTHER in rule.words and is_other)
 
 
-def _unreadable(reading: Reading[Any], fact: Fact, is_watched: bool, now: Instant) -> Iterator[Alarm]:
+def _unreadable(fact: Fact, is_watched: bool, reading: Reading[Any], now: Instant) -> Alarm | None:
     """A fact that cannot be judged although its source answers."""
     priority = Priority.HIGH if is_watched else Priority.LOW
     if reading.outcome is Outcome.FAILED:
         why = reading.error or ""
         if why.endswith(UNTOLD) and not is_watched:
             # Nobody meant the room to read it, and nothing rests on it; the fact itself says so.
-            return
+            return None
         is_refused = why.startswith("refused (")
-        yield _alarm(
+        return _alarm(
             f"unreadable:{fact.id}", priority, fact.id, now,
             title=f"{fact.label} cannot be read: {reading.error}",
             cause=REFUSED if is_refused else "the source answers, but not with what this fact expects",
@@ -187,22 +226,23 @@ def _unreadable(reading: Reading[Any], fact: Fact, is_watched: bool, now: Instan
             if is_refused
             else "Look at the raw value; it may have been written by hand or by another version.",
         )  # fmt: skip
-    elif reading.outcome is Outcome.OK and reading.quality(now) in (Quality.STALE, Quality.BAD):
+    if reading.outcome is Outcome.OK and reading.quality(now) in (Quality.STALE, Quality.BAD):
         age = reading.observed_age(now)
         old = "from the future" if age is not None and age < 0 else f"{_span(age or reading.age(now))} old"
-        yield _alarm(
+        return _alarm(
             f"stale:{fact.id}", priority, fact.id, now,
             title=f"{fact.label} is {old}",
             cause="whoever writes it has stopped writing, or clocks differ",
             consequence="the value shown is not the present one",
             response="Look at the service that writes it.",
         )  # fmt: skip
+    return None
 
 
-def _service(reading: Reading[Any], spec: ServiceSpec, now: Instant) -> Iterator[Alarm]:
+def _service(spec: ServiceSpec, reading: Reading[Any], now: Instant) -> Alarm | None:
     key = SERVICE + spec.name
     if reading.outcome is Outcome.MISSING and spec.is_required:
-        yield _alarm(
+        return _alarm(
             key, Priority.HIGH, key, now,
             title=f"{spec.name} is not there",
             cause=reading.error or "it was never created, installed or started, or has been removed",
@@ -213,13 +253,14 @@ def _service(reading: Reading[Any], spec: ServiceSpec, now: Instant) -> Iterator
     if isinstance(service, Service):
         wrong = _what_is_wrong(service, spec.is_required)
         if wrong is not None:
-            yield _alarm(
+            return _alarm(
                 key, Priority.HIGH, key, now,
                 title=f"{spec.name} {wrong}",
                 cause="see the last lines of its log",
                 consequence=f"no dependable {spec.role}",
                 response="Read its log from the time it failed; restart it when the cause is known.",
             )  # fmt: skip
+    return None
 
 
 def _what_is_wrong(service: Service, is_required: bool) -> str | None:

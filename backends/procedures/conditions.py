@@ -87,12 +87,13 @@ class Holding:
         self._last: dict[str, Instant] = {}
 
     def note(self, procedure: str, weighed: Iterable[Weighed], now: Instant) -> None:
-        """Take in one look at all of them."""
+        """Take in one look at all of them, as far as the first that is not well."""
+        is_well = all(each.is_well for each in weighed)
         last = self._last.get(procedure)
         if last is not None and now.since(last) > GAP:
             self._since.pop(procedure, None)
         self._last[procedure] = now
-        if all(each.is_well for each in weighed):
+        if is_well:
             self._since.setdefault(procedure, now)
         else:
             self._since.pop(procedure, None)

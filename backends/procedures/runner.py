@@ -114,7 +114,7 @@ class Procedures:
         """Look at the preconditions of what demands that they have held for a while. Cheap; every board."""
         now, facts, readings = self._clock.now(), self._stack.facts, board.readings
         for procedure, demanded in self._lasting.items():
-            weighed = [weigh(it, facts.get(it.fact), readings.get(it.fact), now) for it in demanded]
+            weighed = (weigh(it, facts.get(it.fact), readings.get(it.fact), now) for it in demanded)
             self._holding.note(procedure, weighed, now)
 
     async def execute(self, intent: Intent, board: Board | None = None) -> Run:

@@ -83,7 +83,7 @@ def parse_json(raw: bytes) -> Any:
     if not raw.strip():
         raise MisfitError("is empty")
     try:
-        return json.loads(decode(raw), object_pairs_hook=_object, parse_constant=_no_constant)
+        return _STRICT.decode(decode(raw))
     except (ValueError, RecursionError):
         raise MisfitError("not JSON") from None
 
@@ -99,6 +99,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise MisfitError(f"not JSON: holds {name}")
+
+
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
+"""Made once: to make it costs as much as to read a short answer with it."""
 
 
 def _text(raw: Any) -> SafeText:

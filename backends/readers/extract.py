@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -41,6 +41,9 @@ _CHOICE: Final = re.compile(r"\[.*\]|-?\d+")
 """A first step that takes one of several rows or entries."""
 
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
+
+
 class Members(Struct, frozen=True):
     """Entries of a list, set or stream, bounded, each text or fields; ``total`` counts the unread too."""
 
@@ -64,6 +67,23 @@ def extract(fact: Fact, raw: Raw) -> Finding:
         return Absent()
     except MisfitError as misfit:
         return broken(str(misfit))
+
+
+class Same:
+    """What was made of the last answer about each fact, for as long as it comes again byte for byte: nothing
+    else goes into a finding, and most answers are those of the last poll."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[Fact, object, Finding]] = {}
+
+    def finding(self, fact: Fact, said: bytes | tuple[Any, ...], make: Callable[[], Finding]) -> Finding:
+        """What ``make`` makes of ``said``; that holds bytes alone, for a number equals a flag."""
+        known = self._last.get(fact.id)
+        if known is not None and known[0] is fact and known[1] == said:
+            return known[2]
+        made = make()
+        self._last[fact.id] = fact, said, made
+        return made
 
 
 def broken(why: str) -> Broken:
@@ -271,7 +291,7 @@ def _cell(raw: Any) -> SafeText:
     if isinstance(raw, str):
         return SafeText(raw, CELL_LIMIT)
     try:
-        text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), default=str)
+        text = _JSON.encode(raw)
     except RecursionError:
         text = "too deep to show"
     return SafeText(text, CELL_LIMIT)

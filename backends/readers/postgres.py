@@ -7,6 +7,7 @@ import os
 import select
 import socket
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import psycopg
@@ -19,9 +20,17 @@ from backends.model.query import LoginQuery, SqlQuery
 from backends.model.stack import Source
 from backends.postgres_place import Connection, opened
 from backends.readers.coerce import MisfitError
-from backends.readers.extract import Rows, broken, extract
+from backends.readers.extract import Same, broken, extract
 from backends.readers.failure import silence, where
-from backends.readers.postgres_answer import PORT, bounded, connection_reason, query_reason, rows_of
+from backends.readers.postgres_answer import (
+    PORT,
+    Said,
+    bounded,
+    connection_reason,
+    query_reason,
+    rows_of,
+    said_in,
+)
 from backends.readers.postgres_login import login
 from backends.readers.postgres_pipeline import conversation
 from backends.whereabouts import Whereabouts
@@ -29,7 +38,7 @@ from backends.whereabouts import Whereabouts
 _SHARE: Final = 0.9
 """Part of the source's deadline the reader uses, so that it can still say what happened."""
 
-Answers = dict[SqlQuery, Rows | MisfitError]
+Answers = dict[SqlQuery, Said | MisfitError]
 
 
 class PostgresFactReader:
@@ -56,6 +65,7 @@ class PostgresFactReader:
         self._whereabouts = Whereabouts()
         self._work: asyncio.Task[str | None] | None = None
         """What talks over the connection now, or did last."""
+        self._same = Same()
         self._unread: set[SqlQuery] = set()
         """What the last poll did not get to; asked first in the next one."""
 
@@ -88,7 +98,7 @@ class PostgresFactReader:
         self._unread = {query for query in queries if query not in answers}
         if reason and not answers:
             raise SourceError(reason)
-        return {fact.id: _finding(fact, answers, reason) for fact in facts}
+        return {fact.id: self._finding(fact, answers, reason) for fact in facts}
 
     async def _bounded(self, queries: Sequence[SqlQuery], answers: Answers) -> str | None:
         """Ask within the reader's time, whatever the server does; the reason why something is missing.
@@ -114,7 +124,7 @@ class PostgresFactReader:
             return connection_reason(error, self._place)
 
         def take(place: int, result: PGresult) -> None:
-            answers[queries[place]] = self._understood(queries[place], result)
+            answers[queries[place]] = self._said(result)
 
         texts = [bounded(query).encode() for query in queries]
         try:
@@ -127,13 +137,20 @@ class PostgresFactReader:
                 self._forget(connection)
         return None
 
-    def _understood(self, query: SqlQuery, result: PGresult) -> Rows | MisfitError:
+    def _said(self, result: PGresult) -> Said | MisfitError:
         if result.status != ExecStatus.TUPLES_OK:
             return MisfitError(query_reason(error_from_result(result), self._patience))
-        try:
-            return rows_of(query, result)
-        except MisfitError as misfit:
-            return misfit
+        return said_in(result)
+
+    def _finding(self, fact: Fact, answers: Answers, reason: str | None) -> Finding:
+        if not isinstance(fact.query, SqlQuery):
+            return broken("asks PostgreSQL something that is no query")
+        if fact.query not in answers:
+            return broken(reason or "was not answered")
+        said = answers[fact.query]
+        if isinstance(said, MisfitError):
+            return broken(str(said))
+        return self._same.finding(fact, said, partial(_understood, fact, fact.query, said))
 
     async def _connected(self) -> Connection:
         kept = self._connection
@@ -171,13 +188,11 @@ class PostgresFactReader:
             self._connection = None
 
 
-def _finding(fact: Fact, answers: Answers, reason: str | None) -> Finding:
-    if not isinstance(fact.query, SqlQuery):
-        return broken("asks PostgreSQL something that is no query")
-    if fact.query not in answers:
-        return broken(reason or "was not answered")
-    answer = answers[fact.query]
-    return broken(str(answer)) if isinstance(answer, MisfitError) else extract(fact, answer)
+def _understood(fact: Fact, query: SqlQuery, said: Said) -> Finding:
+    try:
+        return extract(fact, rows_of(query, said))
+    except MisfitError as misfit:
+        return broken(str(misfit))
 
 
 def _has_news(connection: Connection) -> bool:

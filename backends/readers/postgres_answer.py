@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 import psycopg
 from psycopg.pq.abc import PGresult
@@ -51,6 +51,13 @@ _CONNECTION_WORDS: Final = (
 )
 
 
+class Said(NamedTuple):
+    """An answer as it came."""
+
+    names: tuple[bytes, ...]
+    rows: tuple[tuple[bytes | None, ...], ...]
+
+
 def bounded(query: SqlQuery) -> str:
     """The query as it is sent: at most one row more than its limit, each row as JSON text, cut at the server.
 
@@ -70,22 +77,26 @@ def is_show(query: SqlQuery) -> bool:
     return query.text.lstrip()[:4].lower() == "show"
 
 
-def rows_of(query: SqlQuery, result: PGresult) -> Rows:
+def said_in(result: PGresult) -> Said:
+    columns = range(result.nfields)
+    return Said(
+        tuple([result.fname(column) or b"" for column in columns]),
+        tuple([tuple([result.get_value(row, at) for at in columns]) for row in range(result.ntuples)]),
+    )
+
+
+def rows_of(query: SqlQuery, said: Said) -> Rows:
     """The rows of a query's answer. Raises MisfitError for one that is too long or not understood."""
-    kept = range(min(result.ntuples, query.limit))
+    kept = said.rows[: query.limit]
     if is_show(query):
-        names = [decode(result.fname(column) or b"") for column in range(result.nfields)]
-        return Rows(
-            [{name: _shown(result.get_value(row, at)) for at, name in enumerate(names)} for row in kept],
-            result.ntuples,
-        )
+        names = [decode(name) for name in said.names]
+        return Rows([dict(zip(names, map(_shown, row), strict=True)) for row in kept], len(said.rows))
     rows = []
-    for row in kept:
-        text = result.get_value(row, 0) or b""
-        if len(decode(text)) > ROW_CHARS:
+    for text, _ in kept:
+        if len(decode(text or b"")) > ROW_CHARS:
             raise MisfitError(f"a row is more than {ROW_CHARS // 1024} KiB")
-        rows.append(parse_json(text))
-    return Rows(rows, int(result.get_value(0, 1) or 0) if result.ntuples else 0)
+        rows.append(parse_json(text or b""))
+    return Rows(rows, int(said.rows[0][1] or 0) if said.rows else 0)
 
 
 def _shown(value: bytes | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import AuthenticationError, RedisError
@@ -13,7 +14,7 @@ from backends.model.fact import Fact, Finding, SourceError, ValueType
 from backends.model.query import RedisQuery
 from backends.model.stack import Source
 from backends.readers.coerce import MisfitError
-from backends.readers.extract import broken, extract
+from backends.readers.extract import Same, broken, extract
 from backends.readers.failure import silence
 from backends.readers.redis_cluster import ClusterLink
 from backends.readers.redis_ear import Ear
@@ -48,6 +49,7 @@ class RedisFactReader:
         self._master = source
         """The source as it is reached: with sentinels, the master they named last."""
         self._is_careful = False
+        self._same = Same()
         self._ears: dict[str, Ear] = {}
         self._asked_wall = 0.0
         """When the server was last asked for its clock: halfway between question and answer."""
@@ -145,7 +147,10 @@ class RedisFactReader:
         answer = interview.answers[query]
         if isinstance(answer, MisfitError):
             return broken(str(answer))
-        return extract(fact, self._seen(fact, fact.query, answer))
+        seen = self._seen(fact, fact.query, answer)
+        if isinstance(seen, bytes):
+            return self._same.finding(fact, seen, partial(extract, fact, seen))
+        return extract(fact, seen)
 
     def _seen(self, fact: Fact, query: RedisQuery, answer: Any) -> Any:
         """The part of a shared answer that this fact is about."""

@@ -102,6 +102,14 @@ def test_what_was_concluded_from_a_reading_is_what_would_be_concluded_again(loss
         assert [it.id for it in kept.on(shown, now)] == [it.id for it in again], tenths
 
 
+def test_what_left_the_board_is_no_condition_until_it_comes_back():
+    conditions, loss = Conditions(stack(), START), ok("loss", 250.0)
+    shown = board(loss=loss)
+    gone = replace(shown, readings={key: it for key, it in shown.readings.items() if key != "loss"})
+    found = [[it.id for it in conditions.on(each, START)] for each in (shown, gone, gone, shown)]
+    assert found == [["loss"], [], [], ["loss"]]
+
+
 def test_an_alarm_begins_when_it_is_first_told_however_old_what_it_follows_from():
     slow = replace(stack(), alarms=tuple(replace(rule, after=20.0) for rule in stack().alarms))
     book, loss = AlarmBook(slow, START), replace(ok("loss", 250.0), period=60.0)

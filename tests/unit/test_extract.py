@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from backends.model.fact import Absent, Broken, Fact, Found, Table, ValueType
 from backends.model.query import RedisQuery
 from backends.model.safetext import SafeText
-from backends.readers.extract import Members, Rows, extract
+from backends.readers.extract import Members, Rows, Same, extract
 
 TEXT, INT, FLOAT, BOOL = ValueType.TEXT, ValueType.INT, ValueType.FLOAT, ValueType.BOOL
 TIME, COUNT, TABLE = ValueType.TIME, ValueType.COUNT, ValueType.TABLE
@@ -288,3 +288,26 @@ def test_a_step_in_brackets_takes_the_first_of_a_list_that_reads_so() -> None:
     assert "list expected" in why(TEXT, {"checks": {"a": 1}}, "checks.[name=lint].pass")
     assert extract(fact(TEXT, "[payload.bot=two].payload.state", observed="[payload.bot=six].payload.at"),
                    stream) != Absent()  # fmt: skip
+
+
+def test_the_same_answer_about_the_same_fact_is_understood_once() -> None:
+    same, asked, other = Same(), fact(INT, "n"), fact(TEXT, "n")
+    made: list[bytes] = []
+
+    def finding(of: Fact, said: bytes) -> Any:
+        return same.finding(of, said, lambda: made.append(said) or extract(of, said))
+
+    one, two, word = b'{"n": 1}', b'{"n": 2}', b'{"n": "1"}'
+    assert finding(asked, one) is finding(asked, bytes(bytearray(one)))
+    assert made == [one]
+    assert finding(asked, two) == Found(2)
+    assert finding(asked, one) == Found(1)
+    assert made == [one, two, one], "only the last one is kept"
+    assert isinstance(finding(other, one), Broken), "it is another fact, of the same name"
+    assert finding(other, word) == Found(SafeText("1"))
+
+
+def test_an_answer_that_could_not_be_understood_is_so_when_it_comes_again() -> None:
+    same, asked = Same(), fact(INT)
+    found = [same.finding(asked, said, lambda said=said: extract(asked, said)) for said in (b"x", b"x", b"7")]
+    assert [type(each) for each in found] == [Broken, Broken, Found]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from backends.model.condition import Condition
@@ -37,3 +39,17 @@ def test_whatever_else_is_not_so_begins_it_anew(fake_clock: FakeClock, standing:
 def test_without_a_look_for_a_while_nobody_can_say(fake_clock: FakeClock) -> None:
     assert held(fake_clock, WELL, WELL, apart=GAP) == GAP
     assert held(fake_clock, WELL, WELL, apart=GAP + 0.1) == 0.0
+
+
+def test_a_look_that_failed_is_no_look(fake_clock: FakeClock) -> None:
+    def broken() -> Iterator[Weighed]:
+        yield WELL
+        raise ZeroDivisionError
+
+    holding = Holding()
+    holding.note("resume", [WELL], fake_clock.now())
+    for _ in range(3):
+        fake_clock.advance(2.0)
+        with pytest.raises(ZeroDivisionError):
+            holding.note("resume", broken(), fake_clock.now())
+    assert holding.held("resume", fake_clock.now()) == 0.0
