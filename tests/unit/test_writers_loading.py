@@ -36,7 +36,7 @@ def stack_of(*actions):
     urls = {"redis": "redis://127.0.0.1:1/0", "web": "http://127.0.0.1:1", "docker": "unix:///nowhere",
             "postgres": "postgresql://127.0.0.1:1/x"}
     sources = {name: Source(name, kind, name, urls.get(name, ""), 1.0, 0.5) for name, kind in kinds.items()}
-    return replace(tiny_stack(procedure), sources=sources, facts={})
+    return replace(tiny_stack(procedure), sources=sources, facts={}, alarms=())
 
 def loaded(*names):
     there = [name for name, module in sys.modules.items() if module is not None]
