@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 
 from backends.logs.ring import LogRing
 from backends.model.clock import SystemClock
+from backends.model.fact import SourceError
 from backends.model.stack import LogGrammar, Source, SourceKind
 from backends.readers.docker_client import DockerClient
 from backends.readers.docker_follow import Streams
@@ -297,3 +299,17 @@ async def test_a_cancel_that_comes_with_the_answer_is_not_lost(monkeypatch: pyte
     monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *call: post(partial(both, *call)))
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_what_cannot_be_asked_for_want_of_a_thread_is_asked_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    lane = Lane("Docker")
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", start)
+        with pytest.raises(SourceError, match="Docker was not asked: no thread can be had"):
+            await lane.call(lambda: "answer", 5.0)
+    assert await lane.call(lambda: "answer", 5.0) == "answer"
