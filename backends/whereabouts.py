@@ -51,9 +51,9 @@ def address_of(name: str) -> str | None:
 
 
 def peer_of(response: Any) -> str | None:
-    """The address of the machine whose answer, one of requests' and not read yet, this is; None of one that
+    """The address of the machine whose answer, one of urllib3's and not read yet, this is; None of one that
     did not come over the network."""
-    wire: Any = getattr(getattr(response.raw, "connection", None), "sock", None)
+    wire: Any = getattr(getattr(response, "connection", None), "sock", None)
     try:
         return str(wire.getpeername()[0]) if wire.family in (socket.AF_INET, socket.AF_INET6) else None
     except (AttributeError, OSError):

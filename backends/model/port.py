@@ -94,6 +94,6 @@ class LogSink(Protocol):
         """Take a row that is not a line of the log, placed by its time like any other."""
 
     def settle(self) -> float:
-        """Show what has waited long enough to be in order; to be called several times a second. Returns the
-        seconds until more will have: infinity when nothing waits.
+        """Show what has waited long enough to be in order; to be called after each line or mark. Returns the
+        seconds until more will have, when it is to be called again: infinity when nothing waits.
         """

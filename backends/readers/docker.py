@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
@@ -81,6 +82,8 @@ class DockerServiceReader:
         self._turn = asyncio.Lock()
         self._client: DockerClient | None = None
         self._streams = Streams(source, logs, self._clock)
+        self._listed: tuple[bytes, Sequence[Entry]] | None = None
+        """The list of the last poll, as it came and understood."""
         self._known: dict[str, _Known] = {}
         self._stats: dict[str, StatsFeed] = {}
         self._log_feeds: dict[str, LogFeed] = {}
@@ -122,7 +125,7 @@ class DockerServiceReader:
         try:
             if self._client is None:
                 self._client = DockerClient(self._source, self._source.deadline)
-            listed = entries(self._client.get("/containers/json", {"all": "1"}))
+            listed = self._client.ask("/containers/json", {"all": "1"}, self._list)
             with self._lock:
                 stirred, self._stirred = self._stirred, set()
             matched = self._match(listed)
@@ -142,6 +145,11 @@ class DockerServiceReader:
         found: dict[str, Service | None] = {spec.name: None for spec in self._specs}
         found |= {name: self._service(name, entry, True) for name, entry in matched.items()}
         return found | {name: self._service(name, entry, False) for name, entry in others.items()}
+
+    def _list(self, raw: bytes) -> Sequence[Entry]:
+        if self._listed is None or raw != self._listed[0]:
+            self._listed = raw, entries(json.loads(raw))
+        return self._listed[1]
 
     def _match(self, listed: Sequence[Entry]) -> dict[str, Entry]:
         """The container of each expected service that has one."""

@@ -1,8 +1,9 @@
 """How to reach one Docker Engine: bounded requests, and raw streams over the SDK's own transport.
 
-The SDK (``docker.APIClient``) knows unix sockets, TLS and ssh, so every connection is made by it. Two
-things it does not do are done here: an answer is bounded in bytes and in total time, and a stream is
-opened without waiting for its first byte (an engine sends no header for a silent container's log).
+The SDK (``docker.APIClient``) knows unix sockets and TLS, so every connection is made by it. What it does
+not do is done here: an answer is bounded in bytes and in total time, and a stream is opened without waiting
+for its first byte (an engine sends no header for a silent container's log). Its connections are asked
+themselves, because a session of requests does as much again around each question.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from backends.docker_place import PlaceError, connect, host, lead, trouble
 from backends.model.fact import SourceError
@@ -86,6 +87,7 @@ class DockerClient:
         ahead = lead(self._where)
         try:
             self._api = connect(self._source, self._deadline)
+            self._pool = _pool(self._api)
         except Exception as error:  # whatever the SDK and its transports raise, in words
             raise NoWayError(explain(error, self._where, self._deadline)) from None
         self._lead = ahead  # not before: the client of the old engine would open its connections again
@@ -100,7 +102,7 @@ class DockerClient:
     def agree(self) -> None:
         """Agree on an API version, anew when the engine may be another by now. Raises SourceError."""
         self._prefix = ""
-        about = self._ask("/version", None, None, json.loads)
+        about = self.ask("/version", None, json.loads)
         try:
             self._prefix = f"/v{about['ApiVersion']}"
         except (LookupError, TypeError) as error:
@@ -117,19 +119,20 @@ class DockerClient:
 
         Raises DockerRefusedError when the engine says no, SourceError when it does not answer.
         """
-        return self._ask(path, params, within, json.loads)
+        return self.ask(path, params, json.loads, within)
 
     def read(self, path: str, params: Mapping[str, str], within: float) -> bytes:
         """The bytes of one GET whose answer is no JSON, bounded as ``get`` is, with its errors."""
-        return self._ask(path, params, within, bytes)
+        return self.ask(path, params, bytes, within)
 
-    def _ask(
+    def ask(
         self,
         path: str,
         params: Mapping[str, str] | None,
-        within: float | None,
         understand: Callable[[bytes], T],
+        within: float | None = None,
     ) -> T:
+        """What ``understand`` makes of the bytes of one GET, bounded as ``get`` is, with its errors."""
         seconds = self._deadline if within is None else within
         try:
             if self._has_moved or lead(self._where) not in (self._lead, ""):
@@ -139,7 +142,7 @@ class DockerClient:
             return understand(self._body(path, params or {}, seconds))
         except SourceError:
             raise
-        except Exception as error:  # requests, urllib3, json and the SDK each have their own kinds
+        except Exception as error:  # urllib3, json and the SDK each have their own kinds
             raise SourceError(self._explained(error, seconds)) from None
 
     def _explained(self, error: Exception, seconds: float) -> SafeText:
@@ -148,29 +151,40 @@ class DockerClient:
 
     def _body(self, path: str, params: Mapping[str, str], seconds: float) -> bytes:
         ends = monotonic() + seconds
-        url = f"{self._api.base_url}{self._prefix}{path}"
-        with self._api.get(url, params=dict(params), stream=True, timeout=seconds) as response:
+        with self._pool.urlopen(
+            "GET",
+            self._target(path, params),
+            retries=False,
+            redirect=False,
+            timeout=seconds,
+            preload_content=False,
+        ) as response:
             self._peer = peer_of(response) or self._peer
             body = bytearray()
-            for part in response.iter_content(_READ):
+            for part in response.stream(_READ, decode_content=True):
                 body += part
                 if len(body) > ANSWER_LIMIT:
                     raise SourceError(f"Docker's answer is longer than {ANSWER_LIMIT >> 20} MiB")
                 if monotonic() > ends:
                     raise TimeoutError
-            if response.status_code != 200:
-                raise DockerRefusedError(response.status_code, _message(bytes(body)))
+            if response.status != 200:
+                raise DockerRefusedError(response.status, _message(bytes(body)))
         return bytes(body)
+
+    def _target(self, path: str, params: Mapping[str, str]) -> str:
+        root = urlsplit(str(self._api.base_url)).path
+        return f"{root}{self._prefix}{path}" + (f"?{urlencode(params)}" if params else "")
 
     def open(self, path: str, params: Mapping[str, str]) -> Wire:
         """Send one GET and return its transport without waiting for the answer.
 
         The caller reads head and body itself, and closes it. Raises SourceError.
         """
-        target = f"{self._prefix}{path}?{urlencode(params)}"
         try:
-            connection = _new_connection(self._api)
-            connection.request("GET", target, headers={"Host": "docker", "Accept-Encoding": "identity"})
+            # Private, and what the SDK itself overrides for unix sockets; a contract test guards it.
+            connection = self._pool._new_conn()
+            headers = {"Host": "docker", "Accept-Encoding": "identity"}
+            connection.request("GET", self._target(path, params), headers=headers)
             wire = connection.sock
             wire.settimeout(0.0)
             _keep_asking(wire)
@@ -182,18 +196,16 @@ class DockerClient:
         self._api.close()
 
 
-def _new_connection(api: APIClient) -> Any:
-    """A new ``http.client`` connection of the SDK's transport.
-
-    ``_new_conn`` is urllib3's private name for it, which the SDK itself overrides for unix and ssh; a
-    contract test guards it.
-    """
+def _pool(api: APIClient) -> Any:
+    """The connections of the SDK's transport, asked with the headers of its session."""
     import requests  # noqa: PLC0415  # comes with the SDK
 
-    request = requests.Request("GET", f"{api.base_url}/").prepare()
+    request = api.prepare_request(requests.Request("GET", f"{api.base_url}/"))
     adapter: Any = api.get_adapter(str(api.base_url))
     pool = adapter.get_connection_with_tls_context(request, verify=api.verify, proxies={}, cert=api.cert)
-    return pool._new_conn()
+    adapter.cert_verify(pool, request.url, api.verify, api.cert)
+    pool.headers = request.headers
+    return pool
 
 
 def _keep_asking(wire: socket.socket) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import Struct
 from msgspec.json import decode
 
 from backends.model.clock import Clock
@@ -13,61 +14,94 @@ from backends.model.service import Usage
 from backends.readers.docker_stream import Feed
 
 KEEP: Final = 5.0
-"""Seconds a sample counts; after that the use is unknown, not what it was."""
+"""Seconds a sample counts after it came; then the use is unknown, not what it was."""
 
 _SAMPLE_LIMIT: Final = 1024 * 1024
 NO_USAGE: Final = Usage()
 
 
 class StatsFeed(Feed):
-    """The streamed statistics of one running container."""
+    """The streamed statistics of one running container. A sample is kept as it came, and understood when the
+    use is asked for: most never are.
+    """
 
     def __init__(self, container: str, clock: Clock) -> None:
         super().__init__()
         self._container = container
         self._clock = clock
-        self._rest = b""
-        self._before: Mapping[str, Any] | None = None
-        self._latest: tuple[float, Usage] | None = None
+        self._stream = _Stream()
 
     def usage(self, now: float) -> Usage:
-        """The newest sample, empty when it is older than ``KEEP``; ``now`` in monotonic seconds."""
-        latest = self._latest
-        return latest[1] if latest is not None and now - latest[0] <= KEEP else NO_USAGE
+        """What the newest sample says, empty when it is older than ``KEEP``; ``now`` in monotonic seconds.
+
+        From one other thread than that of ``data``. A sample that makes no sense says nothing, and ends the
+        feed with what comes next.
+        """
+        stream = self._stream
+        newest = stream.newest
+        if newest is None or now - newest[0] > KEEP:
+            return NO_USAGE
+        if newest is not stream.asked:
+            stream.asked, stream.usage = newest, NO_USAGE
+            try:
+                stream.usage = stream.understood(decode(newest[1]))
+            except Exception as error:  # a sample without sense must not hide the other containers
+                stream.fault = str(error) or type(error).__name__
+        return stream.usage
 
     @property
     def can_wait(self) -> bool:
-        """Once there is a sample: the next is as good a moment later."""
-        return self._latest is not None
+        """Once the processor's share can be told: the next sample is as good a moment later."""
+        return self._stream.count > 1
 
     def request(self) -> tuple[str, dict[str, str]]:
-        self._rest, self._before = b"", None
+        self._stream = _Stream()
         return f"/containers/{self._container}/stats", {"stream": "1"}
 
     def data(self, body: bytes) -> None:
-        *samples, self._rest = (self._rest + body).split(b"\n")
-        if len(self._rest) > _SAMPLE_LIMIT:
+        stream = self._stream
+        if stream.fault:
+            raise ValueError(stream.fault)
+        whole, _, stream.rest = (stream.rest + body).rpartition(b"\n")
+        if len(stream.rest) > _SAMPLE_LIMIT:
             raise ValueError("a sample without an end")
-        for raw in samples:
-            if raw.strip():
-                self._take(decode(raw))
+        if whole := whole.strip():
+            stream.count += whole.count(b"\n") + 1
+            stream.newest = self._clock.now().mono, whole[whole.rfind(b"\n") + 1 :]
 
     def ended(self, why: str | None, now: float) -> None:
-        self._latest = None
+        self._stream = _Stream()
         super().ended(why, now)
 
-    def _take(self, sample: Mapping[str, Any]) -> None:
+
+class _Stream(Struct):
+    """What came since the feed was opened."""
+
+    rest: bytes = b""
+    """The beginning of a sample; this and the next two are the reading thread's."""
+    count: int = 0
+    """How many samples came."""
+    newest: tuple[float, bytes] | None = None
+    """The last of them, and when it came, monotonic seconds."""
+    asked: tuple[float, bytes] | None = None
+    """The one that was understood last; this and the rest are of the thread that asks."""
+    usage: Usage = NO_USAGE
+    before: Mapping[str, Any] | None = None
+    fault: str = ""
+    """Why the last one that was asked for makes no sense."""
+
+    def understood(self, sample: Any) -> Usage:
+        """What it says; the rates are those since the sample that was asked for before."""
         if not isinstance(sample, dict):
             raise ValueError("a sample that is no object")
-        if not memory(sample)[0] and _read_at(sample) is None:
-            # What the engine sends of a container that has stopped: it uses nothing we know of.
-            self._before, self._latest = None, None
-            return
         used, limit = memory(sample)
-        rx, tx = rates(self._before, sample)
-        self._before = sample
-        usage = Usage(cpu_percent(sample), used, limit, rx, tx)
-        self._latest = (self._clock.now().mono, usage)
+        if not used and _read_at(sample) is None:
+            # What the engine sends of a container that has stopped: it uses nothing we know of.
+            self.before = None
+            return NO_USAGE
+        rx, tx = rates(self.before, sample)
+        self.before = sample
+        return Usage(cpu_percent(sample), used, limit, rx, tx)
 
 
 def cpu_percent(sample: Mapping[str, Any]) -> float | None:

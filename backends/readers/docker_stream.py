@@ -1,7 +1,7 @@
 """Any number of endless Docker answers (logs, statistics, events) read by one thread.
 
-After each round of reading the thread naps: at ten thousand lines a second that costs a third of
-what reading at once would, and an operator cannot see the difference.
+While much comes the thread naps after each round of reading: at ten thousand lines a second that costs a
+third of what reading at once would, and an operator cannot see the difference.
 """
 
 from __future__ import annotations
@@ -29,11 +29,8 @@ from backends.readers.docker_client import DockerClient, Wire
 NAP: Final = 0.05
 """Seconds between two rounds of reading while something comes."""
 
-_IDLE: Final = 0.5
-"""Seconds between two rounds while nothing comes."""
-
-_LEISURE: Final = 1.0
-"""Seconds between two looks at what can wait."""
+_LEISURE: Final = 2.0
+"""Seconds between two looks at what can wait, and between two rounds while nothing comes."""
 
 _RECV: Final = 262_144
 _ROUND: Final = 2 * 1024 * 1024
@@ -46,7 +43,8 @@ class Feed(ABC):
 
     def __init__(self) -> None:
         self.retry_at = 0.0
-        """When to open it (again), monotonic seconds; ``inf`` for not until someone sets it."""
+        """When to open it (again), monotonic seconds; ``inf`` for not until someone sets it, and then tells
+        the pump again what to follow."""
         self.failures = 0
         """How often in a row it ended badly."""
 
@@ -102,9 +100,8 @@ class Pump:
         after: Callable[[], float],
         lost: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``after`` is called on the thread after each round of reading, at least twice a second, and
-        again after the seconds that it returns; ``lost`` once when rounds begin to fail, with why: what was
-        read last may be lost.
+        """``after`` is called on the thread after each round of reading, and again after the seconds that it
+        returns or two; ``lost`` once when rounds begin to fail, with why: what was read last may be lost.
         """
         self._connect = connect
         self._clock = clock
@@ -116,7 +113,11 @@ class Pump:
         """Those open that can wait: nothing they say begins a round."""
         self._leisure_at = 0.0
         """When those are read next."""
-        self._rest = _IDLE
+        self._arrange_at = 0.0
+        """When there is next something to open or close."""
+        self._read_at = 0.0
+        """When something came last."""
+        self._rest = 0.0
         """Seconds the next round may wait for something to come."""
         self._untold: str | None = None
         """Why a round failed, until ``lost`` has heard it."""
@@ -143,8 +144,10 @@ class Pump:
 
     def follow(self, feeds: Mapping[str, Feed]) -> None:
         """Keep exactly these open from now on. Safe from any thread."""
+        is_news = feeds != self._wanted or any(feed.retry_at != inf for feed in feeds.values())
         self._wanted = dict(feeds)
-        self._ring()
+        if is_news:
+            self._ring()
 
     def stop(self, grace: float = 1.0) -> None:
         """End the thread and close everything; waits ``grace`` seconds at most."""
@@ -180,25 +183,35 @@ class Pump:
 
     def _round(self, behind: set[str]) -> set[str]:
         """Read what there is; the feeds that have more."""
-        self._arrange()
         # What was left over is read again unasked: TLS may hold it where select cannot see it.
         events = self._selector.select(0 if behind else self._rest)
+        now = self._clock.now().mono
         ready = {event.data for event, _ in events}
         if None in ready:
+            ready.discard(None)
             self._hear()
-        due = (ready | behind | self._at_leisure()) & self._open.keys()
+        if now >= self._arrange_at:
+            self._arrange(now)
+        due = (ready | behind | self._at_leisure(now)) & self._open.keys()
         behind = {key for key in due if self._read(key)}
         self._tell()
         rest = self._after()
-        nap = (NAP / 10 if behind else NAP) if ready or behind else 0.0
+        nap = self._nap(now, bool(behind)) if ready or behind else 0.0
         if nap and not self._stopping.is_set():
             sleep(nap)
-        self._rest = min(_IDLE, max(0.0, rest - nap))
+        until = min(self._arrange_at, self._leisure_at)
+        self._rest = max(0.0, min(rest, until - now) - nap)
         return behind
 
-    def _at_leisure(self) -> set[str]:
+    def _nap(self, now: float, is_behind: bool) -> float:
+        """Seconds for what comes next to gather in. What comes alone is likely to stay so: none."""
+        before, self._read_at = self._read_at, now
+        if is_behind:
+            return NAP / 10
+        return NAP if now - before < 2 * NAP else 0.0
+
+    def _at_leisure(self, now: float) -> set[str]:
         """Those that can wait, when they have waited long enough."""
-        now = self._clock.now().mono
         if now < self._leisure_at:
             return set()
         self._leisure_at = now + _LEISURE
@@ -216,6 +229,7 @@ class Pump:
         for key, item in list(self._open.items()):
             self._close(key)
             _end(item.feed, why, now)
+        self._arrange_at = self._rest = 0.0
         if not self._faults:
             self._untold = why
         try:
@@ -231,16 +245,21 @@ class Pump:
             self._ear.recv(4096)
         except OSError:
             return  # nothing rang after all
+        self._arrange_at = 0.0
 
-    def _arrange(self) -> None:
+    def _arrange(self, now: float) -> None:
         """Close what is no longer wanted, open what is wanted and due."""
         wanted = self._wanted
         for key in [key for key, item in self._open.items() if wanted.get(key) is not item.feed]:
             self._close(key)
-        now = self._clock.now().mono
+        self._arrange_at = inf
         for key, feed in wanted.items():
-            if key not in self._open and feed.retry_at <= now and self._is_connected(now):
+            if key in self._open:
+                continue
+            if feed.retry_at <= now and self._is_connected(now):
                 self._start(key, feed)
+            if key not in self._open:
+                self._arrange_at = min(self._arrange_at, max(feed.retry_at, self._connect_at))
 
     def _is_connected(self, now: float) -> bool:
         if self._client is None and now >= self._connect_at:
@@ -327,6 +346,7 @@ class Pump:
             with suppress(SourceError):
                 self._client.agree()
         _end(item.feed, why, self._clock.now().mono)
+        self._arrange_at = min(self._arrange_at, item.feed.retry_at)
 
     def _close(self, key: str) -> None:
         item = self._open.pop(key)

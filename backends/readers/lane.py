@@ -48,7 +48,11 @@ class Lane:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, failure)
 
-        threading.Thread(target=run, name=f"{self._title.lower()}-poll", daemon=True).start()
+        try:
+            threading.Thread(target=run, name=f"{self._title.lower()}-poll", daemon=True).start()
+        except RuntimeError:
+            self._busy_since = None
+            raise SourceError(f"{self._title} was not asked: no thread can be had") from None
         try:
             # Not wait_for, which in Python 3.11 loses a cancel that comes together with the result.
             async with asyncio.timeout(within):

@@ -49,7 +49,7 @@ class Bounded(HTTPAdapter):
     def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]  # all by name
         """The answer, read whole. MisfitError when it is longer than ``ANSWER_LIMIT``."""
         response = super().send(request, **{**options, "stream": True})
-        self.peer = peer_of(response)
+        self.peer = peer_of(response.raw)
         body = response.raw.read(ANSWER_LIMIT + 1, decode_content=True)
         if len(body) > ANSWER_LIMIT:
             response.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +17,14 @@ import pytest
 
 from backends.logs.ring import LogRing
 from backends.model.clock import SystemClock
+from backends.model.fact import SourceError
 from backends.model.stack import LogGrammar, Source, SourceKind
 from backends.readers.docker_client import DockerClient
 from backends.readers.docker_follow import Streams
 from backends.readers.docker_logs import LogFeed
 from backends.readers.docker_stream import Feed, Pump
 from backends.readers.lane import Lane
+from tests.clock import FakeClock
 
 
 class Place:
@@ -164,10 +167,73 @@ def test_a_round_is_begun_when_what_follows_it_asks_for_one() -> None:
     with pump(Place(), after):
         until(lambda: len(rounds) >= 11)
     gaps = sorted(later - earlier for earlier, later in pairwise(rounds[:11]))
-    assert gaps[0] < 0.1, "a quarter of a second is how long it waits when nobody asks"
+    assert gaps[0] < 0.1, "two seconds is how long it waits when nobody asks"
 
 
-def test_what_can_wait_is_read_once_a_second_and_begins_no_round_and_is_whole() -> None:
+def test_while_nothing_comes_there_are_no_rounds_and_none_for_being_told_the_same_again() -> None:
+    place, feed = Place(), Words("feed")
+    rounds: list[float] = []
+    with pump(place, lambda: rounds.append(time.monotonic()) or inf) as made:
+        made.follow({"feed": feed})
+        until(lambda: feed.came and rounds)
+        time.sleep(0.1)
+        del rounds[:]
+        for _ in range(60):
+            made.follow({"feed": feed})
+            time.sleep(0.02)
+        assert len(rounds) <= 1
+
+
+def test_a_feed_is_opened_when_it_falls_due_though_nothing_comes() -> None:
+    class Brief(Words):
+        def ended(self, why: str | None, now: float) -> None:
+            super().ended(why, now)
+            self.retry_at = now + 0.1 if len(self.ends) == 1 else inf
+
+    place, feed = Place(), Brief("feed")
+    with pump(place) as made:
+        made.follow({"feed": feed})
+        until(lambda: feed.came)
+        place.end()
+        until(lambda: len(place.opened) == 2, 1.5)
+        until(lambda: feed.came == 8)
+        place.end()
+        until(lambda: feed.retry_at == inf and len(feed.ends) == 2)
+        feed.retry_at = 0.0
+        made.follow({"feed": feed})
+        until(lambda: len(place.opened) == 3, 1.5)
+
+
+def test_a_line_alone_is_followed_by_no_nap_and_many_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, feed, clock = Place(), Words("feed"), FakeClock()
+    done: list[str] = []
+    monkeypatch.setattr("backends.readers.docker_stream.sleep", lambda _: done.append("nap"))
+
+    def say() -> list[str]:
+        """What was done in the round in which a word comes, and in the next."""
+        came, other = feed.came, Words("other")
+        other.retry_at = inf
+        del done[:]
+        place.say(b"word")
+        until(lambda: feed.came > came and "after" in done)
+        made.follow({"feed": feed, "other": other})
+        until(lambda: done.count("after") > 1)
+        return done
+
+    made = Pump("test", lambda: cast(DockerClient, place), clock, lambda: done.append("after") or inf)
+    made.start()
+    try:
+        made.follow({"feed": feed})
+        until(lambda: feed.came)
+        clock.advance(1.0)
+        assert "nap" not in say()
+        clock.advance(0.01)
+        assert "nap" in say()
+    finally:
+        made.stop()
+
+
+def test_what_can_wait_is_read_every_other_second_and_begins_no_round_and_is_whole() -> None:
     class Patient(Words):
         can_wait = property(lambda self: self.came > 0)
 
@@ -187,7 +253,7 @@ def test_what_can_wait_is_read_once_a_second_and_begins_no_round_and_is_whole() 
             place.say(b"word")
             time.sleep(0.02)
         until(lambda: patient.came == 61 * 4)
-        assert len(rounds) <= (time.monotonic() - began) / 0.5 + 2
+        assert len(rounds) <= (time.monotonic() - began) / 2 + 1
         place.end()
         until(lambda: patient.failures)
         until(lambda: patient.came > 61 * 4)
@@ -233,3 +299,17 @@ async def test_a_cancel_that_comes_with_the_answer_is_not_lost(monkeypatch: pyte
     monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *call: post(partial(both, *call)))
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_what_cannot_be_asked_for_want_of_a_thread_is_asked_the_next_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    lane = Lane("Docker")
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", start)
+        with pytest.raises(SourceError, match="Docker was not asked: no thread can be had"):
+            await lane.call(lambda: "answer", 5.0)
+    assert await lane.call(lambda: "answer", 5.0) == "answer"

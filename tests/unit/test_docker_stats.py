@@ -100,6 +100,55 @@ def test_when_the_stream_ends_or_the_container_stops_the_use_is_unknown_at_once(
         assert feed.usage(fake_clock.now().mono) == NO_USAGE
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{",
+        b"[]",
+        b'"\xff"',
+        b'{"read": "2026-11-21T04:00:01Z", "cpu_stats": {"cpu_usage": {"total_usage": 2, "percpu_usage": 7},'
+        b' "system_cpu_usage": 2}, "precpu_stats": {"cpu_usage": {"total_usage": 1}, "system_cpu_usage": 1}}',
+    ],
+)
+def test_a_sample_without_sense_hides_the_one_before_and_ends_the_feed_with_what_comes_next(
+    raw: bytes, fake_clock: FakeClock
+) -> None:
+    feed, good = StatsFeed("abc", fake_clock), json.dumps(sample()).encode() + b"\n"
+    feed.data(good + raw + b"\n")
+    assert feed.usage(fake_clock.now().mono) == feed.usage(fake_clock.now().mono) == NO_USAGE
+    with pytest.raises(ValueError, match=r"."):
+        feed.data(good)
+    feed.ended("it makes no sense", 0.0)
+    feed.request()
+    feed.data(good)
+    assert feed.usage(fake_clock.now().mono).memory == 800
+
+
+def test_the_newest_of_what_came_counts_and_rates_are_those_since_it_was_asked_for_before(
+    fake_clock: FakeClock,
+) -> None:
+    def said(*samples: dict[str, Any]) -> Usage:
+        feed.data(b"".join(json.dumps(each).encode() + b"\n" for each in samples))
+        return feed.usage(fake_clock.now().mono)
+
+    feed = StatsFeed("abc", fake_clock)
+    assert said(sample(1, rx=100), sample(2, rx=200)).net_rx is None
+    assert said(sample(3, rx=900), sample(4, rx=1000)).net_rx == 400.0
+    assert feed.usage(fake_clock.now().mono).net_rx == 400.0
+    feed.ended(None, 0.0)
+    feed.request()
+    assert said(sample(5, rx=5000)).net_rx is None, "nobody knows what was in between"
+
+
+def test_the_first_two_samples_are_read_at_once_and_others_when_there_is_time(fake_clock: FakeClock) -> None:
+    feed = StatsFeed("abc", fake_clock)
+    for can_wait in (False, True):
+        feed.data(json.dumps(sample()).encode() + b"\n")
+        assert feed.can_wait is can_wait
+    feed.ended(None, 0.0)
+    assert not feed.can_wait
+
+
 def test_a_sample_without_an_end_is_refused(fake_clock: FakeClock) -> None:
     with pytest.raises(ValueError, match="without an end"):
         StatsFeed("abc", fake_clock).data(b" " * 2_000_000)
