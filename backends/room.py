@@ -59,8 +59,7 @@ GATE_RETRY = 1.2
 once it answers again, a halt that it lost is seen at once."""
 
 GATHER = 0.025
-"""Seconds in which answers of several sources are gathered for one board: those that decide about trading
-wait so long for the others, which are asked ``LATER``."""
+"""Seconds in which answers of several sources are gathered for one board. What answers later has another."""
 
 HUSH = 0.25
 """Seconds after an order to stop in which no poll begins: nothing may come between the key and its effect."""

@@ -33,6 +33,7 @@ _FAULTS: Final = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
     httpcore.UnsupportedProtocol,
+    httpcore.ConnectionNotAvailable,
 )
 _ELSEWHERE: Final = range(300, 400)
 _WITH_BODY: Final = ("POST", "PUT", "PATCH")
@@ -78,6 +79,11 @@ class _Connection(httpcore.AsyncHTTP11Connection):
         told = wire.get_extra_info("server_addr")
         self.peer: str | None = str(told[0]) if isinstance(told, tuple) else None
         """The address of the machine that answers."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it can take another request: what came after an answer would be the answer to that."""
+        return self.is_idle() and not self._h11_state.trailing_data[0]
 
 
 class _Service:
@@ -149,7 +155,7 @@ class Web:
             finally:
                 self._used.discard(connection)
                 is_known = self._services.get(place) is service and len(service.idle) < AT_ONCE
-                if is_known and connection.is_idle():
+                if is_known and connection.is_clean:
                     service.idle.append(connection)
                 else:
                     await connection.aclose()
@@ -161,10 +167,10 @@ class Web:
         if place[0] not in ("http", "https") or not place[1]:
             raise httpcore.UnsupportedProtocol("no address of an HTTP service")
         kept = self._services.setdefault(place, _Service())
-        if kept.idle and await kept.whereabouts.has_moved(place[1], kept.idle[-1].peer):
+        if kept.idle and await kept.whereabouts.has_moved(place[1], kept.idle[0].peer):
             self._services[place] = _Service()
             await _close(kept.idle)
-        return self._services[place]
+        return self._services.setdefault(place, _Service())
 
     async def _taken(self, service: _Service, url: httpcore.URL, seconds: float) -> _Connection:
         """One that was used before and lives, or a new one."""
@@ -213,5 +219,6 @@ def _encoded(headers: Mapping[str, str], method: str, content: bytes) -> Iterato
 
 def _told(fault: Exception) -> httpx.HTTPError:
     """The same fault as httpx names it, which is what the rest of the house knows."""
-    kind: type[httpx.HTTPError] = getattr(httpx, type(fault).__name__)
+    # It has no name for a connection that was closed before anything was sent over it.
+    kind: type[httpx.HTTPError] = getattr(httpx, type(fault).__name__, httpx.ConnectError)
     return kind(str(fault))

@@ -46,7 +46,7 @@ from widgets.roles import Role
 from widgets.span import Spans
 
 AFTER_POLLS = 0.1
-"""Seconds from when the engine asks its sources until what is there is drawn, if no board came before."""
+"""Seconds from when the engine asks its sources until what is there is drawn, if it was not with a board."""
 
 
 class ControlRoom(SteadyApp, inherit_bindings=False):
@@ -96,6 +96,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._leaves_at = float("-inf")
         self._urgent: tuple[object, ...] = ()
         self._drawn = float("-inf")
+        self._shown: object = None
         self._bridge: Bridge | None = None
         self._hangup: Hangup | None = None
         self._shelf = shelf(theme_folder, depth or Depth.of(self.console.color_system))
@@ -195,6 +196,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         if any(self._emergencies.bring_forward(self.moment(it.id)) for it in self.engine.stacks):
             self.bell()
         moment, screen = self.moment(), self.screen
+        self._shown = moment.board
         if isinstance(screen, Overlay):
             screen.show(moment, self._headline(moment), self._said(moment))
         elif isinstance(screen, MainScreen):
@@ -344,7 +346,7 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
             return
         others = tuple(self.engine.board(it.id).runs for it in self.engine.stacks)
         seen = (*urgent(self.engine.board(self.stack.id)), others)
-        if self._beat and self._tidy.is_due(self.clock.now().mono):
+        if self._beat and self._tidy.is_due(self.engine.board(self.stack.id).taken.mono):
             self.call_next(self._on_pulse)
         if seen != self._urgent or isinstance(self.screen, ProcedureDialog) or not self._pulse:
             self._urgent = seen
@@ -355,13 +357,14 @@ class ControlRoom(SteadyApp, inherit_bindings=False):
         self._on_pulse()
 
     def _on_pulse(self) -> None:
-        """Once a second, with a new board or without: time passes in the headline at least."""
-        if not self._tidy.is_due(now := self.clock.now().mono):
+        """Once a second, with its first board or without one; and for one that came after that."""
+        if self._tidy.is_due(now := self.clock.now().mono):
+            self._beat += 1
+            self._tidy.beat(now)
+            if self._hangup is not None:
+                self._hangup.check()
+        elif self.engine.board(self.stack.id) is self._shown:
             return
-        self._beat += 1
-        self._tidy.beat(now)
-        if self._hangup is not None:
-            self._hangup.check()
         self.redraw(is_beat=True)
 
     def _settle_in(self) -> None:

@@ -18,6 +18,9 @@ QUIET: Final = 10.0
 SELDOM: Final = 2.0
 """Seconds between two drawings of what only drifts, while nobody is at the keys."""
 
+HURRY: Final = 0.5
+"""Seconds by which a beat may come early: with a board, and not by the clock."""
+
 EVERY: Final = 60.0
 """Seconds between two looks."""
 
@@ -55,11 +58,11 @@ class Tidy:
         """Whether panes that were last ``drawn`` then may wait for the next beat: the room has stood for a
         while, nobody pressed a key lately, and it is no beat at which most sources were asked."""
         is_quiet = self._opened is not None and now.mono - max(self._opened, self._keyed) >= QUIET
-        return is_quiet and now.wall % SELDOM >= SELDOM / 2 and now.mono - drawn < SELDOM
+        return is_quiet and now.wall % SELDOM >= SELDOM / 2 and now.mono - drawn < SELDOM - HURRY
 
     def is_due(self, now: float) -> bool:
         """Whether another beat's time has come: there is one in each period of the clock."""
-        return now // self._pulse != self._period
+        return now // self._pulse > self._period
 
     def beat(self, now: float) -> None:
         """Once in each period: look if it is time for it."""

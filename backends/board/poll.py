@@ -26,7 +26,8 @@ LATER = 0.003
 also on a machine with too much to do. Not more: after a rest, however short, all takes twice as long."""
 
 AFTER = 0.035
-"""Seconds after the beat at which what was read is acted on: the board is there by then."""
+"""Seconds after the beat at which what was read is acted on: of sources that answer within 20 ms the board is
+there by then."""
 
 
 class Task(Protocol):

@@ -23,9 +23,9 @@ from backends.model.stack import ROOM, SourceKind, Stack
 TRAIL = 60
 """Samples kept for a sparkline."""
 
-BEAT = 1.2
-"""Seconds after which a board is published again although nothing new was heard. More than lies between two
-boards of sources that answer."""
+BEAT = 0.98
+"""Seconds after which a board is published again although nothing new was heard: at each look of the room,
+one a second. As long as can be, because a board of sources that answer was made at most a second ago."""
 
 RUNS = 20
 """Runs kept on the board, besides those under way."""

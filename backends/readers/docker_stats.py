@@ -13,8 +13,9 @@ from backends.model.clock import Clock
 from backends.model.service import Usage
 from backends.readers.docker_stream import Feed
 
-KEEP: Final = 5.0
-"""Seconds a sample counts after it came; then the use is unknown, not what it was."""
+KEEP: Final = 4.0
+"""Seconds a sample counts after it was read, which is up to two after it came; then the use is unknown, not
+what it was."""
 
 _SAMPLE_LIMIT: Final = 1024 * 1024
 NO_USAGE: Final = Usage()

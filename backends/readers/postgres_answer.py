@@ -92,7 +92,7 @@ def rows_of(query: SqlQuery, said: Said) -> Rows:
         names = [decode(name) for name in said.names]
         return Rows([dict(zip(names, map(_shown, row), strict=True)) for row in kept], len(said.rows))
     rows = []
-    for text, _ in kept:
+    for text, *_ in kept:
         if len(decode(text or b"")) > ROW_CHARS:
             raise MisfitError(f"a row is more than {ROW_CHARS // 1024} KiB")
         rows.append(parse_json(text or b""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -68,13 +68,13 @@ class ClusterLink:
         for place, command in enumerate(commands):
             if (url := self._where(command)) is not None:
                 places.setdefault(url, []).append(place)
-        await asyncio.gather(*(self._ask(url, mine, commands, replies) for url, mine in places.items()))
+        await _all(self._ask(url, mine, commands, replies) for url, mine in places.items())
         gone: dict[str, list[int]] = {}
         for place, reply in enumerate(replies):
             if isinstance(reply, ServerError) and reply.there:
                 gone.setdefault(reply.there, []).append(place)
         # Afterwards: a link does one thing at a time, and the same node may just have been asked for its own.
-        await asyncio.gather(*(self._look_there(url, each, commands, replies) for url, each in gone.items()))
+        await _all(self._look_there(url, each, commands, replies) for url, each in gone.items())
         return replies
 
     async def _ask(
@@ -117,6 +117,17 @@ class ClusterLink:
         if len(command.words) <= index:
             return self._shares[0].url
         return node(self._shares, str(command.words[index]))
+
+
+async def _all(asked: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait for all, or until one fails; then the others are over too: a link does one thing at a time."""
+    tasks = [asyncio.ensure_future(each) for each in asked]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _is_elsewhere(reply: Any) -> bool:

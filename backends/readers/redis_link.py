@@ -81,7 +81,9 @@ class Link:
         if not connection.is_connected:
             await connection.connect()
         await connection.send_packed_command([pack_command(command.words) for command in commands])
-        return [await self._reply(command) for command in commands]
+        # All are read before any is understood: what is not read would be the answer to the next poll.
+        replies = [await self._read() for _ in commands]
+        return [self._reply(reply, command) for reply, command in zip(replies, commands, strict=True)]
 
     async def hear(self, channel: str, limit: int) -> AsyncIterator[bytes]:
         """What was published on ``channel`` since it was last called, oldest first, each message as it comes;
@@ -178,22 +180,24 @@ class Link:
             parser_class=BoundedParser,
         )
 
-    async def _reply(self, command: Command) -> Any:
+    async def _read(self) -> Any:
         try:
             return await self._connection.read_response()
         except ResponseError as error:
-            return self._refusal(error, command)
+            return error
 
-    def _refusal(self, error: ResponseError, command: Command) -> ServerError:
-        said = str(error)
-        if isinstance(error, NoPermissionError):
+    def _reply(self, reply: Any, command: Command) -> Any:
+        if not isinstance(reply, ResponseError):
+            return reply
+        said = str(reply)
+        if isinstance(reply, NoPermissionError):
             return ServerError(f"not permitted: {command.words[0]}")
         if said.startswith("WRONGTYPE"):
             return ServerError("is of another type", is_wrong_type=True)
-        is_elsewhere = isinstance(error, (MovedError, ClusterDownError))
+        is_elsewhere = isinstance(reply, (MovedError, ClusterDownError))
         there = ""
-        if isinstance(error, AskError) and not is_elsewhere:
-            there = gone_to(self._url, self._name, error)
+        if isinstance(reply, AskError) and not is_elsewhere:
+            there = gone_to(self._url, self._name, reply)
         why = f"Redis answered {command.words[0]} with an error: {said[:100]}"
         return ServerError(why, is_elsewhere=is_elsewhere, there=there)
 

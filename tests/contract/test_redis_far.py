@@ -21,7 +21,7 @@ from backends.readers.redis import RedisFactReader
 from backends.redis_place import Share, master, shares
 from backends.writers.redis import RedisEffector
 from tests.conftest import started
-from tests.contract.faulty import Faulty, redis_commands
+from tests.contract.faulty import Fault, Faulty, redis_commands
 from tests.servers.process import wait_until
 from tests.servers.redis import RedisServer, start_redis
 
@@ -304,6 +304,28 @@ async def test_only_keys_that_are_on_their_way_to_a_lost_node_are_unknown(
     assert ("refuses the connection" if lost == "refuses" else "no answer within") in unknown.why
     await reader.close()
     owner.close()
+
+
+async def test_a_node_that_was_slow_while_another_refused_is_asked_anew(
+    redis_db: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_db.command("SET", "beta", "halt")
+    async with Faulty(redis_db.port, Fault.HANG) as slow:
+        ports = [1, slow.port]
+
+        async def shares(_: Source, __: float) -> list[Share]:
+            return [
+                Share(first, first + 8191, f"redis://127.0.0.1:{port}/0")
+                for first, port in zip((0, 8192), ports, strict=True)
+            ]
+
+        monkeypatch.setattr(redis_cluster, "shares", shares)
+        reader = RedisFactReader(source("redis+cluster://127.0.0.1:1", deadline=4.0))
+        with pytest.raises(SourceError, match="refuses the connection"):
+            await seen(reader, fact("get", "alpha"), fact("get", "beta"))
+        slow.fault = Fault.NONE
+        assert await seen(reader, fact("get", "beta")) == [Found(SafeText("halt"))]
+        await reader.close()
 
 
 async def test_writes_that_belong_together_and_lie_on_several_nodes_are_made_by_none(

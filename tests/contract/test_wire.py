@@ -63,7 +63,14 @@ async def test_a_service_is_read_over_tls_when_its_certificate_is_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificates(tmp_path)
-    async with server(always_here, tmp_path) as port, Web() as strict:
+    made = 0
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal made
+        made += 1
+        await always_here(reader, writer)
+
+    async with server(counted, tmp_path) as port, Web() as strict:
         with pytest.raises(httpx.ConnectError) as refused:
             await get(strict, f"https://127.0.0.1:{port}/")
         assert network_reason(refused.value, "it") == "the certificate of it is not trusted"
@@ -72,6 +79,17 @@ async def test_a_service_is_read_over_tls_when_its_certificate_is_trusted(
         async with Web() as web:
             for _ in range(3):
                 assert await get(web, f"https://127.0.0.1:{port}/") == (200, b"here")
+        assert made == 1
+
+
+async def test_what_came_together_with_an_answer_is_not_taken_for_that_of_the_next_request() -> None:
+    async def talks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(HERE + TOO_LATE)
+
+    async with server(talks) as port, Web() as web:
+        for _ in range(3):
+            assert await get(web, f"http://127.0.0.1:{port}/") == (200, b"here")
 
 
 async def test_of_many_requests_at_once_eight_connections_are_kept_for_the_next() -> None:

@@ -130,7 +130,7 @@ async def test_what_is_urgent_is_drawn_at_once_and_the_rest_with_the_next_beat()
         app._pulse = 0
 
 
-async def test_the_first_board_in_a_second_is_its_beat_and_another_waits_for_the_next() -> None:
+async def test_the_first_board_in_a_second_is_its_beat_and_what_comes_then_is_drawn_by_the_clock() -> None:
     app = make_room()
     async with opened(app, (120, 40)) as room:
         app._on_pulse()
@@ -146,13 +146,18 @@ async def test_the_first_board_in_a_second_is_its_beat_and_another_waits_for_the
         assert " 21 " in room.text()
         assert app._beat == 2
         await comes(22)
-        app._on_pulse()  # the timer's, which comes later in the same second
         assert " 21 " in room.text()
+        app._on_pulse()  # the clock's, which comes later in the same second
+        await room.until(lambda: " 22 " in room.text())
         assert app._beat == 2
         room.clock.advance(1.0)
-        app._on_pulse()  # and of a second in which no board came
-        await room.until(lambda: " 22 " in room.text())
+        app._on_pulse()  # and in a second without a board
         assert app._beat == 3
+        now = room.clock.advance(1.0)
+        old = Instant(now.mono - 1.0, now.wall - 1.0)
+        room.engine.put(world.with_readings(world.fresh(old), world.reading("orders.open", old, 23)))
+        await room.pilot.pause(0.3)
+        assert app._beat == 3, "what it said before, told when another stack speaks, begins no beat"
         app._pulse = 0
 
 

@@ -77,14 +77,14 @@ def test_network_rates_need_two_samples_and_growing_counters() -> None:
     assert rates(sample(1), sample(2)) == (None, None)
 
 
-def test_a_sample_counts_for_five_seconds_and_then_the_use_is_unknown(fake_clock: FakeClock) -> None:
+def test_a_sample_counts_for_four_seconds_and_then_the_use_is_unknown(fake_clock: FakeClock) -> None:
     feed = StatsFeed("abc", fake_clock)
     raw = json.dumps(sample()).encode() + b"\n"
     feed.data(raw[:50])
     assert feed.usage(fake_clock.now().mono) == NO_USAGE
     feed.data(raw[50:])
     used = Usage(cpu=20.0, memory=800, memory_limit=4000)
-    assert feed.usage(fake_clock.advance(5.0).mono) == used
+    assert feed.usage(fake_clock.advance(4.0).mono) == used
     assert feed.usage(fake_clock.advance(0.1).mono) == NO_USAGE
 
 

@@ -12,11 +12,12 @@ from backends.alarms.book import AlarmBook
 from backends.board import poll
 from backends.board.backoff import Backoff
 from backends.board.poll import FactTask, Poller
-from backends.board.store import BEAT, Store
+from backends.board.store import Store
 from backends.model.fact import Absent, Broken, Found, SourceError
 from backends.model.procedure import Run
 from backends.model.reading import Outcome
 from backends.model.safetext import SafeText
+from backends.room import TICK
 from tests.building import fact, redis_source, stack
 
 FACTS = [fact("fast"), fact("slow", every=10.0)]
@@ -138,13 +139,20 @@ async def test_answers_of_several_sources_in_one_moment_are_one_board(fake_clock
     assert store.board.sources["redis"].is_up is False
 
 
+async def test_of_sources_that_are_silent_there_is_a_board_at_each_look(fake_clock):
+    _, _, store, _ = gathering(fake_clock)
+    for looks in range(1, 4):
+        fake_clock.advance(TICK)
+        store.tick()
+        assert store.board.seq == looks
+        store.tick()
+        assert store.board.seq == looks
+
+
 async def test_a_board_made_meanwhile_for_another_reason_has_what_was_answered(fake_clock):
     pollers, _, store, moment = gathering(fake_clock)
     await pollers[0].once()
-    fake_clock.advance(BEAT - 0.1)
-    store.tick()
-    assert store.board.seq == 0
-    fake_clock.advance(0.1)
+    fake_clock.advance(TICK)
     store.tick()
     assert outcomes(store) == {"one": Outcome.OK, "other": Outcome.NEVER}
     moment[0]()

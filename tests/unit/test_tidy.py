@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from backends.model.clock import Instant
 from tui.tidy import EVERY, LATEST, QUIET, START, Tidy
 
 FIRST = 1 + START
@@ -64,6 +65,13 @@ def test_what_many_dialogs_left_behind_is_dropped_beside_somebody_at_the_keys(lo
     looks.clear()
     tidy.beat(2.0)
     assert not looks, "little is new: it waits"
+
+
+def test_panes_wait_for_one_beat_and_never_for_two_though_one_comes_early() -> None:
+    tidy = Tidy()
+    tidy.beat(0.0)
+    assert tidy.lets_wait(Instant(21.03, 21.03), drawn=20.1)
+    assert not tidy.lets_wait(Instant(21.99, 21.99), drawn=20.06)
 
 
 class _Thing:
