@@ -18,8 +18,9 @@ from backends.wire import Wire, connected
 AT_ONCE: Final = 8
 """Requests to one service at the same time; so many connections are kept for the next ones."""
 
-KEPT: Final = 30.0
-"""Seconds for which a connection is kept that nobody uses."""
+KEPT: Final = 4.0
+"""Seconds for which a connection is kept that nobody uses. Many servers close it after five: what is sent at
+that moment would be lost."""
 
 Origin = tuple[str, str, int | None]
 _HEADERS: Final = (
@@ -144,10 +145,8 @@ class Web:
         )
         try:
             service = await self._service(place)
-            connection = await self._taken(service, request.url, connect or timeout)
-            self._used.add(connection)
+            connection, response = await self._asked(service, request, connect or timeout)
             try:
-                response = await connection.handle_async_request(request)
                 try:
                     yield Answer(response)
                 finally:
@@ -171,6 +170,24 @@ class Web:
             self._services[place] = _Service()
             await _close(kept.idle)
         return self._services.setdefault(place, _Service())
+
+    async def _asked(
+        self, service: _Service, request: httpcore.Request, seconds: float
+    ) -> tuple[_Connection, httpcore.Response]:
+        """The head of the answer, and what it came over. A question is asked again where a kept connection
+        ended instead of an answer: its server closed it meanwhile. What may act is sent once."""
+        while True:
+            connection = await self._taken(service, request.url, seconds)
+            may_ask_again = connection.is_idle() and request.method == b"GET"
+            self._used.add(connection)
+            try:
+                return connection, await connection.handle_async_request(request)
+            except BaseException as fault:
+                self._used.discard(connection)
+                await connection.aclose()
+                is_cut = isinstance(fault, (httpcore.RemoteProtocolError, httpcore.NetworkError))
+                if not (may_ask_again and is_cut):
+                    raise
 
     async def _taken(self, service: _Service, url: httpcore.URL, seconds: float) -> _Connection:
         """One that was used before and lives, or a new one."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
 from backends.board.backoff import LONGEST, Backoff
@@ -139,10 +138,12 @@ class Poller:
                 while (held := self._held_until - self._clock.now().mono) > 0:  # noqa: ASYNC110 (a clock says when)
                     await asyncio.sleep(held)
                 pause = await self.once()
-                # Not wait_for: in 3.11 it can swallow the cancellation that meets a poke.
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await self._poked.wait()
+                # A time-out would begin each poll with a cancellation and a second turn of the loop.
+                alarm = asyncio.get_running_loop().call_later(pause, self._poked.set)
+                try:
+                    await self._poked.wait()
+                finally:
+                    alarm.cancel()
                 self._poked.clear()
         finally:
             if self._task is not None:

@@ -92,6 +92,47 @@ async def test_what_came_together_with_an_answer_is_not_taken_for_that_of_the_ne
             assert await get(web, f"http://127.0.0.1:{port}/") == (200, b"here")
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_question_is_asked_again_when_its_kept_connection_ends_and_an_order_is_not(
+    method: str,
+) -> None:
+    asked = 0
+
+    async def leaves(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        await reader.readuntil(b"\r\n\r\n")
+        asked += 1
+        writer.write(HERE)
+        await reader.readuntil(b"\r\n\r\n")  # and goes when it is asked once more
+        asked += 1
+
+    async with server(leaves) as port, Web() as web:
+        url = f"http://127.0.0.1:{port}/"
+        assert await get(web, url) == (200, b"here")
+        if method == "GET":
+            assert await get(web, url) == (200, b"here")
+            assert asked == 3
+        else:
+            with pytest.raises(httpx.RemoteProtocolError):
+                async with web.stream("POST", url, timeout=5.0):
+                    pass
+            assert asked == 2
+
+
+async def test_a_server_that_never_answers_is_not_asked_for_ever() -> None:
+    asked = 0
+
+    async def leaves(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        await reader.readuntil(b"\r\n\r\n")
+        asked += 1
+
+    async with server(leaves) as port, Web() as web:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await get(web, f"http://127.0.0.1:{port}/")
+        assert asked == 1
+
+
 async def test_of_many_requests_at_once_eight_connections_are_kept_for_the_next() -> None:
     made = left = 0
 
