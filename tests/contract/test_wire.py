@@ -13,6 +13,7 @@ import httpcore
 import httpx
 import pytest
 
+from backends import web as web_module
 from backends.readers.failure import network_reason
 from backends.web import Web
 from backends.wire import Wire, connected
@@ -129,8 +130,26 @@ async def test_a_server_that_never_answers_is_not_asked_for_ever() -> None:
 
     async with server(leaves) as port, Web() as web:
         with pytest.raises(httpx.RemoteProtocolError):
-            await get(web, f"http://127.0.0.1:{port}/")
+            await asyncio.wait_for(get(web, f"http://127.0.0.1:{port}/"), 5.0)
         assert asked == 1
+
+
+async def test_a_connection_is_left_before_servers_leave_it_after_five_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert web_module.KEPT < 5
+    monkeypatch.setattr(web_module, "KEPT", 0.0)
+    made = 0
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal made
+        made += 1
+        await always_here(reader, writer)
+
+    async with server(counted) as port, Web() as web:
+        for _ in range(2):
+            assert await get(web, f"http://127.0.0.1:{port}/") == (200, b"here")
+    assert made == 2
 
 
 async def test_of_many_requests_at_once_eight_connections_are_kept_for_the_next() -> None:
